@@ -1,0 +1,1 @@
+"""Readers: files of functions and labels become a :class:`~lilliput.data.dataset.Dataset`."""

@@ -1,0 +1,63 @@
+"""Errors meant for the person at the keyboard.
+
+Every error a user can cause is a :class:`UserError`: it names the file, the line or the field, says what was wrong and
+what to do about it. The command line prints it without a traceback and exits with code 2; the Python API raises it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class UserError(Exception):
+    """Something the caller can put right.
+
+    Args:
+        problem: what was wrong, in one sentence.
+        remedy: what to do about it, in one sentence.
+        where: the file (with ``line`` where one is at fault) or the option concerned.
+        line: 1-based line number inside ``where``.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        remedy: str = "",
+        where: str | Path | None = None,
+        line: int | None = None,
+    ) -> None:
+        self.problem = problem
+        self.remedy = remedy
+        self.where = None if where is None else str(where)
+        self.line = line
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        place = "" if self.where is None else self.where
+        if self.line is not None:
+            place = f"{place}, line {self.line}"
+        text = f"{place}: {self.problem}" if place else self.problem
+        return f"{text} {self.remedy}" if self.remedy else text
+
+
+class DataError(UserError):
+    """A data file that cannot be read as what it was said to be."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint (teacher) that cannot be opened."""
+
+
+class ArtifactError(UserError):
+    """An artifact that is damaged, altered, or of a schema this version does not know."""
+
+
+class BudgetError(UserError):
+    """A budget in bytes or milliseconds that no architecture of the space can meet."""
+
+
+class MissingExtra(UserError):
+    """A function that needs packages outside the core install."""

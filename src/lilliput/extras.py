@@ -1,0 +1,37 @@
+"""Optional dependencies: one place that says which extra brings which module."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from lilliput.errors import MissingExtra
+
+EXTRA_OF = {
+    "torch": "train",
+    "transformers": "train",
+    "safetensors": "train",
+    "onnx": "train",
+    "sklearn": "evaluate",
+    "onnxruntime": "evaluate",
+    "pyarrow": "evaluate",
+    "matplotlib": "report",
+    "jinja2": "report",
+}
+"""Module name -> the extra of this package that installs it."""
+
+
+def require(module: str) -> ModuleType:
+    """Import ``module`` and return it.
+
+    Raises:
+        MissingExtra: it is not installed; the message names the ``pip install`` that brings it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        extra = EXTRA_OF[module.split(".")[0]]
+        raise MissingExtra(
+            f"this needs the package '{module.split('.')[0]}', which is not installed ({error}).",
+            remedy=f"Run: pip install 'lilliput[{extra}]'",
+        ) from error

@@ -1,0 +1,100 @@
+"""Progress with time left, for a terminal, a log, or nobody.
+
+A long function takes a ``Progress`` and calls :meth:`Progress.track` around its loop. On a terminal this draws a bar;
+in a log it prints a line now and then; by default it is silent, so that the Python API never prints unasked.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+class Progress:
+    """Says nothing: the default of every function of the Python API."""
+
+    def note(self, text: str) -> None:
+        """One finished step or a fact worth a line."""
+
+    @contextmanager
+    def track(self, what: str, total: int) -> Iterator[Callable[..., None]]:
+        """A loop of ``total`` steps: the yielded function advances it, ``advance(steps=1, note="")``."""
+        yield lambda steps=1, note="": None
+
+
+class LogProgress(Progress):
+    """Lines on ``stream``: at the start of a loop, at most every ``every`` seconds, and at its end."""
+
+    def __init__(self, stream: TextIO | None = None, every: float = 15.0) -> None:
+        self.stream = stream or sys.stderr
+        self.every = every
+
+    def note(self, text: str) -> None:
+        print(text, file=self.stream, flush=True)
+
+    @contextmanager
+    def track(self, what: str, total: int) -> Iterator[Callable[..., None]]:
+        start = last = time.monotonic()
+        done = 0
+
+        def advance(steps: int = 1, note: str = "") -> None:
+            nonlocal done, last
+            done += steps
+            now = time.monotonic()
+            if now - last >= self.every and done:
+                left = (now - start) * max(total - done, 0) / done
+                tail = f"  {note}" if note else ""
+                self.note(f"  {what}: {done}/{total}, {_clock(now - start)} gone, {_clock(left)} left{tail}")
+                last = now
+
+        yield advance
+        self.note(f"  {what}: done in {_clock(time.monotonic() - start)}")
+
+
+class TerminalProgress(Progress):
+    """A bar with time left, on a terminal."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        from rich.console import Console
+
+        self.console = Console(file=stream or sys.stderr)
+
+    def note(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False)
+
+    @contextmanager
+    def track(self, what: str, total: int) -> Iterator[Callable[..., None]]:
+        from rich import progress as bars
+
+        columns = (
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(bar_width=28),
+            bars.MofNCompleteColumn(),
+            bars.TimeElapsedColumn(),
+            bars.TextColumn("left"),
+            bars.TimeRemainingColumn(),
+            bars.TextColumn("{task.fields[note]}"),
+        )
+        with bars.Progress(*columns, console=self.console) as display:
+            task = display.add_task(what, total=total, note="")
+
+            def advance(steps: int = 1, note: str = "") -> None:
+                display.update(task, advance=steps)
+                if note:
+                    display.update(task, note=note)
+
+            yield advance
+
+
+def for_stream(stream: TextIO | None = None) -> Progress:
+    """Bars where ``stream`` (standard error by default) is a terminal, lines elsewhere."""
+    target = stream or sys.stderr
+    return TerminalProgress(target) if target.isatty() else LogProgress(target)
