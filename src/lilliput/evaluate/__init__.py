@@ -1,1 +1,5 @@
-"""evaluate."""
+"""Measures: one file each, numpy in and frozen dataclasses out; none of them knows a model.
+
+``classification`` (accuracy, F1, MCC), ``baselines`` (what no model at all reaches), ``agreement`` (student against
+teacher, calibration), ``resources`` (latency, memory), ``energy`` and ``carbon``.
+"""

@@ -1,1 +1,1 @@
-"""graph."""
+"""Inference graphs, built op by op from weights: no exporter, no tracing."""

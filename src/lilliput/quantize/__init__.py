@@ -1,1 +1,1 @@
-"""quantize."""
+"""Quantization: schemes as data, calibration, and what holds accuracy afterwards."""

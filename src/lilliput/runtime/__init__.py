@@ -1,1 +1,1 @@
-"""runtime."""
+"""Running artifacts: text in, numpy out; no torch."""

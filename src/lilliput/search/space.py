@@ -5,7 +5,47 @@ Source: "Compressing Pre-trained Models of Code into 3 MB" (ASE 2022), section 3
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+"""Whole numbers, of any shape."""
+
+FloatArray = NDArray[np.float64]
+"""Real numbers, of any shape."""
+
+Count = TypeVar("Count", int, IntArray)
+"""A whole number, or an array of them: costs are written once for both."""
+
+Count_co = TypeVar("Count_co", int, IntArray, covariant=True)
+
+
+class Sizes(Protocol[Count_co]):
+    """The five sizes of one :class:`Architecture` (``int``) or of many :class:`Architectures` (arrays)."""
+
+    @property
+    def layers(self) -> Count_co:
+        """Transformer blocks."""
+
+    @property
+    def hidden(self) -> Count_co:
+        """Width of the residual stream."""
+
+    @property
+    def heads(self) -> Count_co:
+        """Attention heads."""
+
+    @property
+    def intermediate(self) -> Count_co:
+        """Width inside the feed-forward block."""
+
+    @property
+    def vocabulary(self) -> Count_co:
+        """Rows of the token embedding."""
 
 
 @dataclass(frozen=True, order=True)
@@ -35,3 +75,107 @@ class Architecture:
             f"{self.layers} layers x {self.hidden}, {self.heads} heads, "
             f"intermediate {self.intermediate}, vocabulary {self.vocabulary}"
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Architectures:
+    """Many architectures at once: five integer arrays that broadcast against one another.
+
+    An open mesh (each dimension along an axis of its own) stands for the whole product of its axes, and lets a cost
+    compute each of its terms only over the axes that the term depends on.
+    """
+
+    layers: IntArray
+    hidden: IntArray
+    heads: IntArray
+    intermediate: IntArray
+    vocabulary: IntArray
+
+    @classmethod
+    def of(cls, architectures: Sequence[Architecture]) -> Architectures:
+        """The given architectures, as arrays of shape ``[len(architectures)]``."""
+        return cls(*(np.array([getattr(a, f.name) for a in architectures], np.int64) for f in fields(Architecture)))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape the five arrays broadcast to."""
+        return np.broadcast_shapes(*(getattr(self, f.name).shape for f in fields(self)))
+
+    def at(self, flat_index: int) -> Architecture:
+        """The architecture at ``flat_index`` of the broadcast arrays, row-major."""
+        place = np.unravel_index(flat_index, self.shape)
+        return Architecture(*(int(np.broadcast_to(getattr(self, f.name), self.shape)[place]) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """The values each size may take.
+
+    Attributes:
+        layers, hidden, heads, intermediate, vocabulary: allowed values, ascending.
+        head_widths: allowed values of ``hidden / heads``; empty: any whole number.
+    """
+
+    layers: Sequence[int]
+    hidden: Sequence[int]
+    heads: Sequence[int]
+    intermediate: Sequence[int]
+    vocabulary: Sequence[int]
+    head_widths: tuple[int, ...] = ()
+
+    def allows_heads(self, hidden: IntArray, heads: IntArray) -> NDArray[np.bool_]:
+        """Whether each ``hidden`` splits into its ``heads`` at an allowed width."""
+        allowed: NDArray[np.bool_] = hidden % heads == 0
+        return allowed & np.isin(hidden // heads, self.head_widths) if self.head_widths else allowed
+
+    def mesh(self, layers: int) -> Architectures:
+        """All architectures of ``layers`` layers: an open mesh of shape ``[vocabularies, pairs, intermediates]``.
+
+        A pair is a hidden size and a number of heads that it allows, fewest heads first.
+        """
+        hidden, heads = (axis.ravel() for axis in np.meshgrid(self.hidden, self.heads, indexing="ij"))
+        allowed = self.allows_heads(hidden, heads)
+        return Architectures(
+            layers=np.array(layers, np.int64),
+            hidden=hidden[allowed].astype(np.int64)[None, :, None],
+            heads=heads[allowed].astype(np.int64)[None, :, None],
+            intermediate=np.array(self.intermediate, np.int64)[None, None, :],
+            vocabulary=np.array(self.vocabulary, np.int64)[:, None, None],
+        )
+
+    def meshes(self) -> Iterator[Architectures]:
+        """:meth:`mesh` of each number of layers: together, the whole space."""
+        return (self.mesh(layers) for layers in self.layers)
+
+    def __len__(self) -> int:
+        return sum(int(np.prod(mesh.shape)) for mesh in self.meshes())
+
+    def __contains__(self, architecture: Architecture) -> bool:
+        return (
+            all(getattr(architecture, f.name) in getattr(self, f.name) for f in fields(Architecture))
+            and self.allows_heads(np.array(architecture.hidden), np.array(architecture.heads)).item()
+        )
+
+
+PAPER_SPACE = SearchSpace(
+    layers=range(1, 13),
+    hidden=range(16, 769, 16),
+    heads=(1, 2, 4, 8),
+    intermediate=range(32, 3041, 32),
+    vocabulary=range(1000, 50001, 1000),
+)
+"""The space of the paper's released search: 10.9 million points."""
+
+DEFAULT_SPACE = SearchSpace(
+    layers=range(1, 13),
+    hidden=range(32, 769, 32),
+    heads=range(1, 25),
+    intermediate=range(64, 3073, 64),
+    vocabulary=range(1000, 16001, 1000),
+    head_widths=(32, 48, 64),
+)
+"""What is sensible for students that run on CPUs.
+
+Widths are whole vector registers; heads are 32 to 64 wide, because attention over many narrow heads is what makes thin
+deep students slow; a tokenizer of more than 16,000 entries would by itself take half of a 3 MB artifact's bytes.
+"""

@@ -1,0 +1,44 @@
+"""The verbs' table: one typer application."""
+
+from __future__ import annotations
+
+import typer
+
+from lilliput.cli import demo, evaluate, finetune, inspect, predict, report, search, shrink
+from lilliput.version import VERSION
+
+app = typer.Typer(
+    name="lilliput",
+    help="Makes models of code small enough for a developer's computer, and proves that the small model is as good.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+VERBS = (
+    demo.demo,
+    finetune.finetune,
+    search.search,
+    shrink.shrink,
+    evaluate.evaluate,
+    predict.predict,
+    inspect.inspect,
+    report.report,
+)
+
+for verb in VERBS:
+    app.command()(verb)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(VERSION)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_show_version, is_eager=True),
+) -> None:
+    """Options before the verb."""

@@ -1,0 +1,33 @@
+"""Options that several verbs share, declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Task = Annotated[str, typer.Option("--task", help="vulnerability, clone or classification.")]
+Data = Annotated[
+    list[Path],
+    typer.Option("--data", help="File to score on: JSONL, CSV, Parquet or a clone pair list; gzip is fine. Repeatable."),
+]
+Train = Annotated[list[Path], typer.Option("--train", help="Training file, of the same kinds. Repeatable.")]
+OptionalTrain = Annotated[
+    list[Path] | None,
+    typer.Option("--train", help="Training file to fit the baselines on; without it they are cross-validated on --data."),
+]
+Valid = Annotated[list[Path], typer.Option("--valid", help="Validation file. Repeatable.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write; it appears whole or not at all.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+CodeColumn = Annotated[str | None, typer.Option("--code-column", help="Column that holds the function.")]
+SecondColumn = Annotated[str | None, typer.Option("--second-column", help="Column of a pair's second function.")]
+LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Column that holds the label.")]
+Labels = Annotated[
+    str | None, typer.Option("--labels", help="Class names in order, separated by commas; else taken from the data.")
+]
+Tokenizer = Annotated[
+    Path | None, typer.Option("--tokenizer", help="tokenizer.json of a checkpoint that does not carry its own.")
+]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Processor threads.")]

@@ -1,0 +1,117 @@
+"""Class labels: what a value in a label column means, and the order of classes."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.data.dataset import Dataset
+from lilliput.data.lines import Place, listed, shown
+from lilliput.errors import DataError, UserError
+
+MAX_CLASSES = 1000
+"""More different labels than this mean that the wrong column was named."""
+
+
+def label_text(value: object, place: Place) -> str:
+    """The name of the class that ``value`` stands for, the same in every file format.
+
+    Integers (also as ``1.0``) are written in decimal, booleans as ``true`` and ``false`` in whatever case they came,
+    strings without the blanks around them.
+
+    Raises:
+        DataError: there is no label, or the value is no integer, string or boolean.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise place.error("has no label.", "Add the label, or read the file as unlabelled.")
+    if not isinstance(value, str):
+        raise place.error(f"the label {shown(value)} is no integer, string or boolean.", "Write it as one of these.")
+    text = value.strip()
+    return text.lower() if text.lower() in ("true", "false") else text
+
+
+def _is_integer(text: str) -> bool:
+    return re.fullmatch("-?[0-9]{1,18}", text) is not None
+
+
+_TRUTH = {"false": "0", "true": "1"}
+
+
+class LabelSet:
+    """The classes, given beforehand or collected while reading.
+
+    Args:
+        names: the classes by index, or ``None`` to collect them. A label may say the name or, where no name is itself a
+            number, the index; ``false`` and ``true`` then stand for 0 and 1.
+
+    Raises:
+        UserError: ``names`` repeats a name, or has fewer than two.
+    """
+
+    def __init__(self, names: tuple[str, ...] | None) -> None:
+        if names is not None and (len(names) < 2 or len(set(names)) < len(names)):
+            raise UserError(f"the classes {listed(names)} are not two or more different names.", where="label names")
+        self._given = names
+        self._index = {name: i for i, name in enumerate(names or ())}
+        if names is not None and not any(map(_is_integer, names)):
+            by_number = {str(i): i for i in range(len(names))}
+            truth = {word: by_number[digit] for word, digit in _TRUTH.items()}
+            self._index = by_number | truth | self._index
+
+    def index(self, value: object, place: Place) -> int:
+        """The class of ``value``: its index, or, for classes being collected, a number that :meth:`ordered` maps.
+
+        Raises:
+            DataError: ``value`` is no label, names no class, or is one new class too many.
+        """
+        text = label_text(value, place)
+        if text not in self._index:
+            if self._given is not None:
+                classes = ", ".join(f"{name} ({i})" for i, name in enumerate(self._given))
+                raise place.error(f"the label {shown(text)} is none of the classes: {classes}.", "Correct the label.")
+            if len(self._index) == MAX_CLASSES:
+                raise place.error(
+                    f"the label {shown(text)} would be class number {MAX_CLASSES + 1}.",
+                    "Check that --label-column names the column of classes.",
+                )
+            self._index[text] = len(self._index)
+        return self._index[text]
+
+    def ordered(self) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+        """The names by final index, and the final index of each number that :meth:`index` gave.
+
+        Collected names are in the order of their numbers where all are integers, else of their characters.
+        """
+        if self._given is not None:
+            return self._given, np.arange(len(self._given), dtype=np.int64)
+        numeric = all(map(_is_integer, self._index))
+        names = sorted(self._index, key=(lambda name: (int(name), name)) if numeric else (lambda name: (0, name)))
+        final = np.empty(len(names), dtype=np.int64)
+        for place, name in enumerate(names):
+            final[self._index[name]] = place
+        return tuple(names), final
+
+
+def require_two_classes(dataset: Dataset) -> None:
+    """Refuse data that no classifier can be trained on.
+
+    Raises:
+        DataError: fewer than two classes have an example in ``dataset``.
+    """
+    present = np.unique(dataset.labels[dataset.labels >= 0])
+    if len(present) >= 2:
+        return
+    found = f"all have the label {shown(dataset.label_names[present[0]])}" if len(present) else "none has a label"
+    raise DataError(
+        f"a classifier needs examples of two classes at least; of {len(dataset):,} here, {found}.",
+        remedy="Give data with examples of each class.",
+        where=", ".join(dataset.sources) or None,
+    )

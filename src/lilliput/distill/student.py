@@ -1,0 +1,131 @@
+"""The student: a small RoBERTa-like encoder with a classification head, in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lilliput.encoder import EncoderConfig
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "gelu": functional.gelu}
+
+Hook = Callable[[str, Tensor], Tensor]
+"""Sees a named weight or activation and returns what takes its place: the seam for calibration and fake quantization."""
+
+
+def unchanged(name: str, value: Tensor) -> Tensor:
+    """The hook that does nothing."""
+    return value
+
+
+class Student(nn.Module):
+    """The encoder of ``config``; parameter names are those of :meth:`EncoderConfig.shapes`.
+
+    Args:
+        config: sizes and options.
+        dropout: probability, on attention weights, sublayer outputs and the head's input.
+        seed: of the initial weights.
+    """
+
+    def __init__(self, config: EncoderConfig, dropout: float = 0.1, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.dropout = dropout
+        self.on_weight: Hook = unchanged
+        self.on_activation: Hook = unchanged
+        generator = torch.Generator().manual_seed(seed)
+        self.weights = nn.ParameterDict()
+        for name, shape in config.shapes().items():
+            self.weights[name.replace(".", "/")] = nn.Parameter(_initial(name, shape, generator))
+
+    def weight(self, name: str) -> Tensor:
+        """A parameter by its dotted name."""
+        return self.weights[name.replace(".", "/")]
+
+    def export(self) -> dict[str, NDArray[np.float32]]:
+        """Every weight as float32 numpy, by dotted name."""
+        return {name: self.weight(name).detach().float().cpu().numpy() for name in self.config.shapes()}
+
+    def load(self, weights: dict[str, NDArray[np.float32]]) -> None:
+        """The inverse of :meth:`export`."""
+        with torch.no_grad():
+            for name in self.config.shapes():
+                self.weight(name).copy_(torch.from_numpy(weights[name]))
+
+    def linear(self, value: Tensor, name: str) -> Tensor:
+        """``value @ weight.T + bias``."""
+        return functional.linear(value, self.on_weight(name, self.weight(f"{name}.weight")), self.weight(f"{name}.bias"))
+
+    def norm(self, value: Tensor, name: str) -> Tensor:
+        """Layer normalization."""
+        weight, bias = self.weight(f"{name}.weight"), self.weight(f"{name}.bias")
+        return functional.layer_norm(value, (self.config.architecture.hidden,), weight, bias, self.config.norm_epsilon)
+
+    def drop(self, value: Tensor) -> Tensor:
+        """Dropout while training."""
+        return functional.dropout(value, self.dropout, self.training)
+
+    def vectors(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """One vector a function.
+
+        Args:
+            ids: token ids ``[functions, tokens]``.
+            mask: true at real tokens, same shape.
+
+        Returns:
+            ``[functions, hidden]``.
+        """
+        mask = mask.bool()
+        tokens = functional.embedding(ids, self.on_weight("embeddings.token", self.weight("embeddings.token.weight")))
+        table = self.on_weight("embeddings.position", self.weight("embeddings.position.weight"))
+        value = self.drop(self.norm(tokens + table[: ids.shape[1]], "embeddings.norm"))
+        for index in range(self.config.architecture.layers):
+            value = self.layer(f"layers.{index}", value, mask[:, None, None, :])
+        if self.config.pooling == "first":
+            return value[:, 0]
+        weight = mask[:, :, None].to(value.dtype)
+        return (value * weight).sum(1) / weight.sum(1)
+
+    def layer(self, name: str, value: Tensor, mask: Tensor) -> Tensor:
+        """One post-norm transformer block."""
+        source = self.on_activation(f"{name}.input", value)
+        query, key, values = (self.heads(source, f"{name}.attention.{part}") for part in ("query", "key", "value"))
+        chance = self.dropout if self.training else 0.0
+        context = functional.scaled_dot_product_attention(query, key, values, attn_mask=mask, dropout_p=chance)
+        context = self.on_activation(f"{name}.context", context.transpose(1, 2).flatten(2))
+        value = self.norm(value + self.drop(self.linear(context, f"{name}.attention.output")), f"{name}.attention_norm")
+        inner = self.linear(self.on_activation(f"{name}.attended", value), f"{name}.up")
+        inner = self.on_activation(f"{name}.inner", ACTIVATIONS[self.config.activation](inner))
+        return self.norm(value + self.drop(self.linear(inner, f"{name}.down")), f"{name}.output_norm")
+
+    def heads(self, value: Tensor, name: str) -> Tensor:
+        """Project and split: ``[functions, heads, tokens, hidden / heads]``."""
+        return self.linear(value, name).unflatten(-1, (self.config.architecture.heads, -1)).transpose(1, 2)
+
+    def classify(self, vectors: Tensor, members: Tensor) -> Tensor:
+        """Logits ``[examples, classes]`` of examples that join the rows ``members [examples, arity]`` of ``vectors``."""
+        parts = [vectors[members[:, side]] for side in range(self.config.arity)]
+        if self.config.arity == 2 and self.config.join == "difference":
+            parts = [(parts[0] - parts[1]).abs(), parts[0] * parts[1]]
+        hidden = torch.tanh(self.linear(self.drop(torch.cat(parts, -1)), "head.dense"))
+        return self.linear(self.drop(hidden), "head.out")
+
+    def forward(self, ids: Tensor, mask: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
+        """``(logits [examples, classes], vectors [functions, hidden])``."""
+        vectors = self.vectors(ids, mask)
+        return self.classify(vectors, members), vectors
+
+
+def _initial(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    if name.endswith("norm.weight"):
+        return torch.ones(shape)
+    if name.endswith("bias"):
+        return torch.zeros(shape)
+    if name.startswith("embeddings"):
+        return torch.randn(shape, generator=generator) * 0.05
+    return torch.randn(shape, generator=generator) * (2.0 / (shape[0] + shape[1])) ** 0.5

@@ -1,0 +1,63 @@
+"""The student's own tokenizer: byte-level BPE over code, trained on the task's functions.
+
+White space separates tokens and is dropped; identifiers, numbers and runs of punctuation are kept apart, so that
+``);`` or ``->`` can become one token. Merges are learned once for the largest vocabulary; a smaller one is its prefix.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import decoders as token_decoders
+
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+"""Special tokens; their ids are their places here (RoBERTa's)."""
+
+PIECES = r"[\p{L}_]+|\p{N}+|[^\s\p{L}\p{N}_]+"
+"""What BPE may merge within: words, numbers, runs of punctuation."""
+
+SMALLEST_VOCABULARY = len(SPECIAL) + 256
+"""Special tokens and every byte."""
+
+
+def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
+    """Learn merges until there are ``vocabulary`` tokens (fewer where the texts offer no more pairs).
+
+    Args:
+        texts: functions to learn from.
+        vocabulary: tokens wanted, special ones and the 256 bytes included.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\s+"), "removed"),
+            pre_tokenizers.Split(Regex(PIECES), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = token_decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def truncate_tokenizer(tokenizer: Tokenizer, vocabulary: int) -> Tokenizer:
+    """The tokenizer with only its first ``vocabulary`` tokens, as if trained to that size."""
+    description = json.loads(tokenizer.to_str())
+    model = description["model"]
+    model["vocab"] = {token: index for token, index in model["vocab"].items() if index < vocabulary}
+    kept = model["vocab"]
+    model["merges"] = [pair for pair in model["merges"] if "".join(pair) in kept]
+    return Tokenizer.from_str(json.dumps(description))
+
+
+def tokenizer_bytes(tokenizer: Tokenizer) -> bytes:
+    """The content of ``tokenizer.json``, without white space."""
+    return json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, separators=(",", ":")).encode()

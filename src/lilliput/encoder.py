@@ -1,0 +1,81 @@
+"""What defines a small encoder classifier, besides its weights: shared by the search, the student and its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lilliput.search.space import Architecture
+
+PAD_ID = 1
+"""Token id of padding, RoBERTa's."""
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """A RoBERTa-like encoder with post-layer-norm blocks, and a classification head.
+
+    Attributes:
+        architecture: the sizes that the search chooses.
+        classes: number of output logits.
+        arity: functions an example joins (1, or 2 for pairs).
+        positions: rows of the position table that inputs may use; the longest input in tokens.
+        pooling: how token vectors become one: ``first`` (the ``<s>`` token) or ``mean`` (over real tokens).
+        join: how two vectors become the head's input: ``concat`` (the Compressor paper's) or ``difference``
+            (``[|u - v|, u * v]``, which does not depend on the order of the pair).
+        activation: between the feed-forward layers: ``relu`` (fastest as integers) or ``gelu`` (RoBERTa's).
+        norm_epsilon: added to the variance in layer norms.
+    """
+
+    architecture: Architecture
+    classes: int = 2
+    arity: int = 1
+    positions: int = 512
+    pooling: str = "mean"
+    join: str = "difference"
+    activation: str = "relu"
+    norm_epsilon: float = 1e-5
+
+    @property
+    def features(self) -> int:
+        """Width of the head's input."""
+        return self.architecture.hidden * self.arity
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; :meth:`from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> EncoderConfig:
+        """The inverse of :meth:`as_dict`."""
+        return cls(**{**values, "architecture": Architecture(**values["architecture"])})
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape of every weight, in the order of the data flow. Linear weights are ``[out, in]``."""
+        size = self.architecture
+        hidden, inner = size.hidden, size.intermediate
+        table: dict[str, tuple[int, ...]] = {
+            "embeddings.token.weight": (size.vocabulary, hidden),
+            "embeddings.position.weight": (self.positions, hidden),
+        }
+
+        def linear(name: str, out: int, width: int) -> None:
+            table[f"{name}.weight"] = (out, width)
+            table[f"{name}.bias"] = (out,)
+
+        def norm(name: str) -> None:
+            table[f"{name}.weight"] = table[f"{name}.bias"] = (hidden,)
+
+        norm("embeddings.norm")
+        for index in range(size.layers):
+            layer = f"layers.{index}"
+            for part in ("query", "key", "value", "output"):
+                linear(f"{layer}.attention.{part}", hidden, hidden)
+            norm(f"{layer}.attention_norm")
+            linear(f"{layer}.up", inner, hidden)
+            linear(f"{layer}.down", hidden, inner)
+            norm(f"{layer}.output_norm")
+        linear("head.dense", hidden, self.features)
+        linear("head.out", self.classes, hidden)
+        return table

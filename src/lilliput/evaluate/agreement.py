@@ -1,0 +1,192 @@
+"""How far two classifiers agree, and how far a classifier's confidence can be believed.
+
+A student distilled from a teacher should give the teacher's labels, above all where the teacher is sure; and its
+probabilities, once scaled by one temperature, should be right as often as they claim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lilliput.errors import DataError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_Z95 = NormalDist().inv_cdf(0.975)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number measured on a sample.
+
+    Attributes:
+        value: the number.
+        low: lower end of its 95 % interval.
+        high: upper end.
+        n: examples it rests on.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def wilson(successes: int, n: int) -> Estimate:
+    """The proportion ``successes / n`` with its 95 % score interval.
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+
+    Raises:
+        ValueError: ``n`` is not positive, or ``successes`` is outside ``0 .. n``.
+    """
+    if not 0 <= successes <= n or n == 0:
+        raise ValueError(f"{successes} successes of {n} are no proportion")
+    share, z2 = successes / n, _Z95**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z95 / (1 + z2 / n) * float(np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)))
+    # At 0 and n the formula's end is 0 and 1 exactly; rounding may put it a hair beyond the proportion itself.
+    return Estimate(share, min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share), n)
+
+
+def label_agreement(first: ArrayLike, second: ArrayLike) -> Estimate:
+    """The fraction of examples to which two classifiers give the same label; both of shape ``[n]``.
+
+    Raises:
+        DataError: no examples, or arrays of different lengths.
+    """
+    one, other = np.asarray(first), np.asarray(second)
+    _check_lengths(len(one), len(other))
+    return wilson(int((one == other).sum()), len(one))
+
+
+def confident_agreement(reference: ArrayLike, predictions: ArrayLike, confidence: float = 0.9) -> Estimate | None:
+    """Label agreement where the reference is sure of itself.
+
+    Args:
+        reference: shape ``[n, C]``, the reference classifier's (the teacher's) probabilities.
+        predictions: shape ``[n]``, the labels of the other.
+        confidence: the smallest highest probability that counts as sure.
+
+    Returns:
+        The agreement over the sure examples (``n`` says how many they are); ``None`` where there is none.
+
+    Raises:
+        DataError: no examples, or arrays of different lengths.
+    """
+    probabilities, labels = _scored(reference, predictions)
+    sure = probabilities.max(axis=1) >= confidence
+    if not sure.any():
+        return None
+    return label_agreement(probabilities[sure].argmax(axis=1), labels[sure])
+
+
+def calibration_error(
+    probabilities: ArrayLike, labels: ArrayLike, bins: int = 15, resamples: int = 1000, seed: int = 0
+) -> Estimate:
+    """Expected calibration error: the mean gap between confidence and accuracy over equal-width bins of confidence.
+
+    ``sum over bins of |bin| / n * |accuracy(bin) - confidence(bin)|``, bin m being ``((m-1)/bins, m/bins]``.
+    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3. The interval is the
+    percentile bootstrap's over examples; resampling adds to the error of a well calibrated classifier, so the interval
+    then lies above the value.
+
+    Args:
+        probabilities: shape ``[n, C]``.
+        labels: shape ``[n]``, the true classes.
+        bins: of equal width between 0 and 1.
+        resamples: of the bootstrap.
+        seed: of the resampling.
+
+    Raises:
+        DataError: no examples, or arrays of different lengths.
+    """
+    given, truth = _scored(probabilities, labels)
+    confidence = given.max(axis=1)
+    gap = confidence - (given.argmax(axis=1) == truth)
+    edges = np.arange(1, bins) / bins
+    place = np.searchsorted(edges, confidence, side="left")
+    n = len(truth)
+
+    def error(rows: Ints) -> float:
+        return float(np.abs(np.bincount(place[rows], weights=gap[rows])).sum() / n)
+
+    random = np.random.default_rng(seed)
+    resampled = [error(random.integers(n, size=n)) for _ in range(resamples)]
+    low, high = np.quantile(resampled, (0.025, 0.975))
+    return Estimate(error(np.arange(n)), float(low), float(high), n)
+
+
+def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
+    """Probabilities ``[..., C]`` of ``logits / temperature``."""
+    return np.exp(_log_softmax(np.asarray(logits, dtype=np.float64) / temperature))
+
+
+def negative_log_likelihood(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> float:
+    """Mean over examples of ``-log softmax(logits / temperature)[label]``, in nats."""
+    scores, truth = _scored(logits, labels)
+    return float(-_log_softmax(scores / temperature)[np.arange(len(truth)), truth].mean())
+
+
+def fit_temperature(logits: ArrayLike, labels: ArrayLike, low: float = 0.05, high: float = 20.0) -> float:
+    """The temperature between ``low`` and ``high`` that gives ``labels`` the smallest negative log likelihood.
+
+    In the inverse temperature b the loss is convex; its derivative is the mean of ``E[z] - z_label``, with E over
+    ``softmax(b z)``. So its sign is bisected. Where the loss falls (or rises) over the whole range, as for logits that
+    are never wrong, the end of the range is returned.
+    Source: Guo et al., ICML 2017, section 4.2.
+
+    Args:
+        logits: shape ``[n, C]``.
+        labels: shape ``[n]``, the true classes.
+        low: smallest temperature considered.
+        high: largest.
+
+    Raises:
+        DataError: no examples, or arrays of different lengths.
+    """
+    scores, truth = _scored(logits, labels)
+    chosen = scores[np.arange(len(truth)), truth].mean()
+
+    def slope(inverse: float) -> float:
+        expected = (softmax(scores * inverse) * scores).sum(axis=1).mean()
+        return float(expected - chosen)
+
+    flat, steep = 1 / high, 1 / low
+    if slope(flat) >= 0:
+        return high
+    if slope(steep) <= 0:
+        return low
+    while steep - flat > 1e-9 * steep:
+        middle = (flat + steep) / 2
+        if slope(middle) < 0:
+            flat = middle
+        else:
+            steep = middle
+    return 2 / (flat + steep)
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def _scored(scores: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
+    """Both as arrays, ``[n, C]`` and ``[n]``."""
+    values, classes = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    _check_lengths(len(values), len(classes))
+    return values, classes
+
+
+def _check_lengths(first: int, second: int) -> None:
+    if first != second:
+        raise DataError(
+            f"one side has {first} examples, the other {second}.", remedy="Compare two results on the same examples."
+        )
+    if first == 0:
+        raise DataError("there are no examples to compare.", remedy="Give at least one example.")

@@ -1,0 +1,161 @@
+"""Scores of a classifier: accuracy, precision, recall, F1, MCC and the confusion matrix, with bootstrap intervals.
+
+Conventions, where a denominator is zero: precision, recall and F1 of a class are 0; MCC is 0 (as when all
+predictions, or all labels, are one class). Macro averages run over the classes that occur among the labels or the
+predictions. These are scikit-learn's conventions with ``zero_division=0``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lilliput.errors import DataError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_CELLS_AT_ONCE = 4_000_000  # bounds a batch of resampled matrices to 32 MB
+
+
+@dataclass(frozen=True)
+class ClassificationScores:
+    """How well predictions match labels.
+
+    Attributes:
+        n: examples scored.
+        accuracy: fraction of equal labels, 0 to 1.
+        f1: of the positive class, or the macro average, 0 to 1.
+        precision: likewise.
+        recall: likewise.
+        mcc: Matthews correlation coefficient, -1 to 1 (its multi-class form for more than two classes).
+        confusion: shape ``[C, C]``: how many examples of class ``row`` were predicted as class ``column``.
+        intervals: ``accuracy``, ``f1`` and ``mcc`` -> the 95 % percentile bootstrap interval ``(low, high)``.
+    """
+
+    n: int
+    accuracy: float
+    f1: float
+    precision: float
+    recall: float
+    mcc: float
+    confusion: Ints
+    intervals: Mapping[str, tuple[float, float]]
+
+
+def score(
+    labels: ArrayLike,
+    predictions: ArrayLike,
+    classes: int,
+    positive: int | None,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> ClassificationScores:
+    """Score ``predictions`` against ``labels``.
+
+    Args:
+        labels: shape ``[n]``, class indices.
+        predictions: shape ``[n]``, class indices.
+        classes: how many classes there are, C.
+        positive: the class that precision, recall and F1 speak of; ``None``: their macro average.
+        resamples: bootstrap resamples over examples.
+        seed: of the resampling.
+
+    Raises:
+        DataError: no examples, arrays of different lengths, or an index outside ``0 .. C-1``.
+    """
+    confusion = confusion_matrix(labels, predictions, classes)
+    measures = _measures(confusion[np.newaxis], positive)
+    resampled = [_measures(batch, positive) for batch in _bootstrap(confusion, resamples, seed)]
+
+    def interval(name: str) -> tuple[float, float]:
+        low, high = np.quantile(np.concatenate([batch[name] for batch in resampled]), (0.025, 0.975))
+        return float(low), float(high)
+
+    return ClassificationScores(
+        n=int(confusion.sum()),
+        confusion=confusion,
+        intervals={name: interval(name) for name in ("accuracy", "f1", "mcc")},
+        **{name: float(values[0]) for name, values in measures.items()},
+    )
+
+
+def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) -> Ints:
+    """Count, shape ``[C, C]``, how many examples of class ``row`` were predicted as class ``column``."""
+    truth, guess = np.asarray(labels), np.asarray(predictions)
+    if truth.shape != guess.shape or truth.ndim != 1:
+        raise DataError(
+            f"there are labels of shape {list(truth.shape)} and predictions of shape {list(guess.shape)}.",
+            remedy="Give one label and one prediction an example.",
+        )
+    if truth.size == 0:
+        raise DataError("there are no examples to score.", remedy="Give at least one labelled example.")
+    for name, values in (("label", truth), ("prediction", guess)):
+        outside = np.flatnonzero((values < 0) | (values >= classes))
+        if outside.size:
+            raise DataError(
+                f"example {outside[0]} has the {name} {values[outside[0]]}, outside 0 .. {classes - 1}.",
+                remedy="Only labelled examples can be scored: leave out those without a label (-1).",
+            )
+    cells = truth.astype(np.int64) * classes + guess.astype(np.int64)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
+
+
+def _bootstrap(confusion: Ints, resamples: int, seed: int) -> Iterator[Ints]:
+    """Yield batches ``[r, C, C]`` of confusion matrices of ``resamples`` bootstrap samples.
+
+    Drawing n examples with replacement and counting them per cell is one multinomial draw over the cells, so no
+    example is ever touched (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 6).
+    """
+    random = np.random.default_rng(seed)
+    occupied = np.flatnonzero(confusion)
+    counts = confusion.ravel()[occupied]
+    n = int(counts.sum())
+    batch = max(1, _CELLS_AT_ONCE // confusion.size)
+    for start in range(0, resamples, batch):
+        size = min(batch, resamples - start)
+        matrices = np.zeros((size, confusion.size), dtype=np.int64)
+        matrices[:, occupied] = random.multinomial(n, counts / n, size=size)
+        yield matrices.reshape(size, *confusion.shape)
+
+
+def _measures(confusions: Ints, positive: int | None) -> dict[str, Floats]:
+    """Measure name -> shape ``[r]``, over confusion matrices ``[r, C, C]``."""
+    matrices = confusions.astype(np.float64)
+    hits = np.diagonal(matrices, axis1=1, axis2=2)  # [r, C]
+    actual, predicted = matrices.sum(axis=2), matrices.sum(axis=1)
+    total = actual.sum(axis=1)
+
+    def over_classes(values: Floats) -> Floats:
+        """The positive class's column, or the mean over the classes that occur."""
+        if positive is not None:
+            return values[:, positive]
+        occurs = actual + predicted > 0
+        return np.asarray(np.where(occurs, values, 0.0).sum(axis=1) / occurs.sum(axis=1))
+
+    return {
+        "accuracy": hits.sum(axis=1) / total,
+        "f1": over_classes(_ratio(2 * hits, actual + predicted)),
+        "precision": over_classes(_ratio(hits, predicted)),
+        "recall": over_classes(_ratio(hits, actual)),
+        "mcc": _mcc(hits.sum(axis=1), total, actual, predicted),
+    }
+
+
+def _mcc(correct: Floats, total: Floats, actual: Floats, predicted: Floats) -> Floats:
+    """Multi-class Matthews correlation; for two classes, the usual coefficient.
+
+    Source: Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", 2004.
+    """
+    covariance = correct * total - (actual * predicted).sum(axis=1)
+    spread = (total**2 - (predicted**2).sum(axis=1)) * (total**2 - (actual**2).sum(axis=1))
+    return _ratio(covariance, np.sqrt(spread))
+
+
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Elementwise quotient, 0 where the denominator is 0."""
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)

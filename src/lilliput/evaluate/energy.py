@@ -1,0 +1,117 @@
+"""Energy of a piece of work: measured by the processor's own counters where they can be read, estimated elsewhere.
+
+Measured: the package domains of Linux powercap (Intel's and AMD's RAPL). They count the whole processor package, so
+whatever else runs meanwhile is in the figure; measure on a quiet machine. They tick about once a millisecond: measure
+seconds, not calls. They need read permission, which many distributions give to root alone, and most virtual machines
+do not have them.
+
+Estimated: the CPU time of this process times a stated power per busy core. It knows nothing of this processor's real
+power, of memory, of idle power, or of frequencies; it serves for ratios between two runs on one machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+POWERCAP = Path("/sys/class/powercap")
+
+_MOST_WATTS = 1000.0  # no processor package draws more; so a counter's range over this is a time without two wraps
+
+
+@dataclass(frozen=True)
+class PowerModel:
+    """Watts that one busy core draws, and who says so."""
+
+    watts_per_core: float
+    source: str
+
+
+GREEN_ALGORITHMS = PowerModel(
+    12.0,
+    "the default for an unknown processor of Lannelongue, Grealey and Inouye, "
+    '"Green Algorithms: Quantifying the Carbon Footprint of Computation", Advanced Science 2021',
+)
+
+
+@dataclass(frozen=True)
+class Energy:
+    """What a piece of work took.
+
+    Attributes:
+        joules: energy.
+        seconds: wall-clock time.
+        cpu_seconds: user and system time of this process, over all its threads.
+        kind: ``measured`` by hardware counters, or ``estimated``.
+        method: in words, which counters or which model, and what they leave out.
+    """
+
+    joules: float
+    seconds: float
+    cpu_seconds: float
+    kind: Literal["measured", "estimated"]
+    method: str
+
+
+@dataclass(frozen=True)
+class _Counter:
+    """One package's energy counter: microjoules that start again at 0 beyond ``wrap``."""
+
+    folder: Path
+    wrap: int
+
+    def read(self) -> int:
+        return int((self.folder / "energy_uj").read_text())
+
+    def since(self, start: int) -> int:
+        """Microjoules since the reading ``start``, provided that the counter wrapped at most once."""
+        now = self.read()
+        return now - start if now >= start else now - start + self.wrap
+
+
+def measure(run: Callable[[], object], model: PowerModel = GREEN_ALGORITHMS, powercap: Path = POWERCAP) -> Energy:
+    """Run ``run`` once and say what energy it took.
+
+    Args:
+        run: the work; anything that it raises passes through.
+        model: the power of a busy core, where the energy has to be estimated.
+        powercap: the folder of the power capping framework.
+    """
+    counters, obstacle = _package_counters(powercap)
+    before = [counter.read() for counter in counters]
+    cpu_start, start = time.process_time(), time.perf_counter()
+    run()
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    microjoules = sum(counter.since(reading) for counter, reading in zip(counters, before, strict=True))
+    if any(seconds * _MOST_WATTS * 1e6 > counter.wrap for counter in counters):
+        obstacle = f"the energy counters may have wrapped more than once in {seconds:.3g} s"
+    elif counters and microjoules == 0:
+        obstacle = "the energy counters stood still"
+    if not obstacle:
+        names = ", ".join(counter.folder.name for counter in counters)
+        method = f"Linux powercap (RAPL) package counters {names}: the whole package, other programs included"
+        return Energy(microjoules / 1e6, seconds, cpu_seconds, "measured", method)
+    method = (
+        f"{cpu_seconds:.3g} s of CPU time of this process x {model.watts_per_core:g} W per busy core ({model.source}); "
+        f"memory and idle power left out; not measured, because {obstacle}"
+    )
+    return Energy(cpu_seconds * model.watts_per_core, seconds, cpu_seconds, "estimated", method)
+
+
+def _package_counters(powercap: Path) -> tuple[list[_Counter], str]:
+    """The counters of all packages and ``""``; or none, and why: some without the others would be no whole figure."""
+    # The folder's entries are flat: 'intel-rapl:0' is a package or the whole platform, 'intel-rapl:0:0' a part of it,
+    # and 'intel-rapl-mmio:0' the same package seen another way. (AMD's counters go by the same names.)
+    counters = []
+    try:
+        for folder in sorted(powercap.glob("intel-rapl:*")):
+            if (folder / "name").read_text().startswith("package"):
+                counter = _Counter(folder, int((folder / "max_energy_range_uj").read_text()))
+                counter.read()
+                counters.append(counter)
+    except OSError as error:
+        return [], f"the energy counters cannot be read ({error.strerror})"
+    return counters, "" if counters else "this machine shows no energy counters"

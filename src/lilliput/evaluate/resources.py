@@ -1,0 +1,168 @@
+"""Time and memory that a model takes on this machine, and which machine this is."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from lilliput.errors import UserError
+
+PACKAGES = ("numpy", "openvino", "tokenizers", "torch", "transformers", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Time of single calls, in milliseconds.
+
+    Attributes:
+        p50: median.
+        p95: 95th percentile.
+        p99: 99th percentile.
+        n: calls timed.
+        p50_interval: 95 % interval of the median.
+    """
+
+    p50: float
+    p95: float
+    p99: float
+    n: int
+    p50_interval: tuple[float, float]
+
+
+def latency(
+    run: Callable[[int], object], n: int, *, warmup: int = 10, calls: int = 200, seconds: float = 20.0
+) -> Latency:
+    """Time single calls ``run(0), run(1), ... run(n - 1), run(0), ...``.
+
+    The interval of the median lies between two order statistics (binomial, normal approximation): it assumes no
+    distribution, but does assume that the calls are independent.
+
+    Args:
+        run: called with the index of an example.
+        n: how many examples there are to go round.
+        warmup: calls before the clock counts.
+        calls: most calls to time.
+        seconds: of timed calls after which no further one starts; at least one is timed.
+
+    Raises:
+        ValueError: ``n`` or ``calls`` is not positive.
+    """
+    if n < 1 or calls < 1:
+        raise ValueError(f"nothing to time: {n} examples, {calls} calls")
+    for i in range(warmup):
+        run(i % n)
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < calls and (not times or time.perf_counter() < end):
+        example = len(times) % n
+        start = time.perf_counter()
+        run(example)
+        times.append(time.perf_counter() - start)
+    return summarize(times)
+
+
+def summarize(times: Sequence[float]) -> Latency:
+    """The percentiles of call times in seconds (linear interpolation), as milliseconds."""
+    ranked = np.sort(np.asarray(times, dtype=np.float64)) * 1e3
+    p50, p95, p99 = (float(value) for value in np.percentile(ranked, (50, 95, 99)))
+    n = len(ranked)
+    reach = 1.96 * np.sqrt(n) / 2
+    low, high = max(int(np.floor(n / 2 - reach)), 0), min(int(np.ceil(n / 2 + reach)), n - 1)
+    return Latency(p50, p95, p99, n, (float(ranked[low]), float(ranked[high])))
+
+
+_LAUNCHER = """
+import os, sys
+report = int(sys.argv[1])
+os.set_inheritable(report, False)
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(child, 0)
+os.write(report, f"{usage.ru_maxrss} {os.waitstatus_to_exitcode(status)}".encode())
+"""
+"""Starts a program, waits for it, and reports the most memory it held and its exit code (minus the signal's number).
+
+It stands between because the kernel hands a parent's high-water mark down to a child when the child starts: a program
+started by a large process would seem as large. This one holds about 8 MB, which is then the least that can be seen.
+"""
+
+
+def peak_memory(argv: Sequence[str]) -> float:
+    """Run the program ``argv`` and return the most memory it held resident, in MB (10^6 bytes).
+
+    Resident memory is what the kernel counts for the process itself (``ru_maxrss`` of ``wait4``): mapped files that
+    it touched are in it, its own children are not. Less than about 8 MB cannot be told apart.
+
+    Raises:
+        UserError: the program fails, or the system is Windows, which does not count this way.
+    """
+    if not hasattr(os, "wait4"):
+        raise UserError("peak memory cannot be measured on Windows.", remedy="Measure it on Linux or macOS.")
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end) as report:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(write_end), *argv],
+                pass_fds=(write_end,),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            os.close(write_end)
+        maximum, code = (report.read() or "0 1").split()
+    if code != "0":
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing."]
+        raise UserError(
+            f"the program measured for memory failed with exit code {code}: {last[0]}",
+            remedy=f"Run it by itself to see why: {shlex.join(argv)}",
+        )
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return int(maximum) * unit / 1e6
+
+
+def cpu_name() -> str:
+    """The processor's name as the system gives it; its architecture where there is none."""
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return (names or [platform.processor()])[0] or platform.machine()
+
+
+def usable_cores() -> int:
+    """Logical cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine() -> dict[str, object]:
+    """What a measurement ran on, for its record: no name of host or user.
+
+    Keys: ``cpu``, ``cores`` (usable, logical), ``python``, ``platform``, ``date`` (UTC, ISO 8601), and ``packages``
+    (name -> installed version, of those that bear on a measurement; nothing is imported to find out).
+    """
+    return {
+        "cpu": cpu_name(),
+        "cores": usable_cores(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "packages": {name: version for name in PACKAGES if (version := _installed(name))},
+    }
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,168 @@
+"""The small encoder classifier as one ONNX file with quantize/dequantize nodes.
+
+Inputs and outputs of the graph:
+
+- ``input_ids`` int64 ``[functions, tokens]``, padded at the right with :data:`~lilliput.encoder.PAD_ID`;
+- ``pairs`` int64 ``[examples, 2]``, only for models of pairs: rows of ``input_ids``;
+- ``vectors`` float32 ``[functions, hidden]``: one vector a function;
+- ``logits`` float32 ``[examples, classes]``.
+
+OpenVINO and ONNX Runtime both run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from lilliput.encoder import PAD_ID, EncoderConfig
+from lilliput.graph.onnx_blocks import GraphBuilder, embedding, layer_norm, linear, quantize_activation
+from lilliput.quantize.scheme import ActivationRange, Precision
+
+Weights = Mapping[str, NDArray[np.float32]]
+Ranges = Mapping[str, ActivationRange]
+
+ACTIVATIONS = {"relu": "Relu", "gelu": "Gelu"}
+"""Option -> ONNX operator."""
+
+MASKED = -65504.0
+"""Added to the attention scores of padding: the lowest float16, so that it survives every precision."""
+
+
+def encoder_graph(
+    config: EncoderConfig, weights: Weights, precision: Precision, ranges: Ranges | None = None
+) -> onnx.ModelProto:
+    """Build the graph of ``config`` with ``weights`` (names and shapes of :meth:`EncoderConfig.shapes`).
+
+    Args:
+        config: sizes and options.
+        weights: float32 arrays.
+        precision: how linear layers and embeddings are stored.
+        ranges: calibrated range of each quantized activation, by the names of :func:`activation_names`. ``None``:
+            activations stay floating point.
+    """
+    return _EncoderGraph(config, weights, precision, ranges).build_model()
+
+
+def activation_names(config: EncoderConfig) -> list[str]:
+    """The activations that integer execution quantizes: the inputs of the linear layers."""
+    names = []
+    for index in range(config.architecture.layers):
+        names += [f"layers.{index}.{part}" for part in ("input", "context", "attended", "inner")]
+    return names
+
+
+class _EncoderGraph:
+    def __init__(self, config: EncoderConfig, weights: Weights, precision: Precision, ranges: Ranges | None) -> None:
+        self.config = config
+        self.weights = weights
+        self.precision = precision
+        self.ranges = ranges
+        self.build = GraphBuilder()
+
+    def build_model(self) -> onnx.ModelProto:
+        build, config = self.build, self.config
+        value, mask = self.embed("input_ids")
+        bias = build.op("Where", mask, build.scalar(0.0), build.scalar(MASKED))
+        bias = build.op("Unsqueeze", bias, build.ints(1, 2))
+        for index in range(config.architecture.layers):
+            value = self.layer(index, value, bias)
+        self.pool(value, mask)
+        inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["functions", "tokens"])]
+        rows = "functions"
+        if config.arity == 2:
+            rows = "pairs"
+            inputs.append(helper.make_tensor_value_info("pairs", TensorProto.INT64, [rows, 2]))
+        self.head("vectors" if config.arity == 1 else self.joined("vectors", "pairs"))
+        outputs = [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, [rows, config.classes]),
+            helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["functions", config.architecture.hidden]),
+        ]
+        return build.model(inputs, outputs, {"precision": self.precision.name})
+
+    def quantized(self, value: str, name: str) -> str:
+        return value if self.ranges is None else quantize_activation(self.build, value, self.ranges[name])
+
+    def linear(self, value: str, name: str, precision: Precision | None = None) -> str:
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return linear(self.build, value, name, weight, bias, precision or self.precision)
+
+    def norm(self, value: str, name: str) -> str:
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return layer_norm(self.build, value, name, weight, bias, self.config.norm_epsilon)
+
+    def embed(self, ids: str) -> tuple[str, str]:
+        """Token plus position vectors ``[functions, tokens, hidden]``, normalized; and the mask of real tokens."""
+        build = self.build
+        tokens = embedding(build, ids, "embeddings.token", self.weights["embeddings.token.weight"], self.precision)
+        length = build.op("Gather", build.op("Shape", ids), build.constant(np.array(1, np.int64)))
+        zero, one = build.constant(np.array(0, np.int64)), build.constant(np.array(1, np.int64))
+        steps = build.op("Range", zero, length, one)
+        table = self.weights["embeddings.position.weight"]
+        places = embedding(build, steps, "embeddings.position", table, self.precision)
+        value = self.norm(build.op("Add", tokens, places), "embeddings.norm")
+        padding = build.op("Equal", ids, build.constant(np.array(PAD_ID, np.int64)))
+        return value, build.op("Not", padding)
+
+    def layer(self, index: int, value: str, bias: str) -> str:
+        """One post-norm transformer block."""
+        build, name = self.build, f"layers.{index}"
+        context = self.attention(f"{name}.attention", self.quantized(value, f"{name}.input"), bias)
+        attended = self.linear(self.quantized(context, f"{name}.context"), f"{name}.attention.output")
+        attended = self.norm(build.op("Add", attended, value), f"{name}.attention_norm")
+        inner = self.linear(self.quantized(attended, f"{name}.attended"), f"{name}.up")
+        inner = build.op(ACTIVATIONS[self.config.activation], inner)
+        output = self.linear(self.quantized(inner, f"{name}.inner"), f"{name}.down")
+        return self.norm(build.op("Add", output, attended), f"{name}.output_norm")
+
+    def attention(self, name: str, value: str, bias: str) -> str:
+        """Multi-head self-attention without its output projection."""
+        build, size = self.build, self.config.architecture
+        split = build.ints(0, 0, size.heads, size.hidden // size.heads)
+
+        def heads(part: str) -> str:
+            projected = build.op("Reshape", self.linear(value, f"{name}.{part}"), split)
+            return build.op("Transpose", projected, perm=[0, 2, 1, 3])
+
+        query, values = heads("query"), heads("value")
+        keys = build.op("Transpose", heads("key"), perm=[0, 1, 3, 2])
+        query = build.op("Mul", query, build.scalar((size.hidden // size.heads) ** -0.5))
+        scores = build.op("Softmax", build.op("Add", build.op("MatMul", query, keys), bias), axis=-1)
+        context = build.op("Transpose", build.op("MatMul", scores, values), perm=[0, 2, 1, 3])
+        return build.op("Reshape", context, build.ints(0, 0, size.hidden))
+
+    def pool(self, value: str, mask: str) -> None:
+        """Token vectors to one vector a function, named ``vectors``."""
+        build = self.build
+        if self.config.pooling == "first":
+            build.op("Gather", value, build.constant(np.array(0, np.int64)), axis=1, name="vectors")
+            return
+        weight = build.op("Unsqueeze", build.op("Cast", mask, to=TensorProto.FLOAT), build.ints(2))
+        total = build.op("ReduceSum", build.op("Mul", value, weight), build.ints(1), keepdims=0)
+        count = build.op("ReduceSum", weight, build.ints(1), keepdims=0)
+        build.op("Div", total, count, name="vectors")
+
+    def joined(self, vectors: str, pairs: str) -> str:
+        """The head's input for pairs ``[examples, 2 * hidden]``."""
+        build = self.build
+
+        def side(column: int) -> str:
+            rows = build.op("Gather", pairs, build.constant(np.array(column, np.int64)), axis=1)
+            return build.op("Gather", vectors, rows, name=("left", "right")[column])
+
+        left, right = side(0), side(1)
+        if self.config.join == "concat":
+            return build.op("Concat", left, right, axis=-1)
+        apart = build.op("Abs", build.op("Sub", left, right))
+        return build.op("Concat", apart, build.op("Mul", left, right), axis=-1)
+
+    def head(self, features: str) -> None:
+        """Dense, tanh, output: the result is named ``logits``."""
+        hidden = self.build.op("Tanh", self.linear(features, "head.dense"))
+        weight, bias = self.weights["head.out.weight"], self.weights["head.out.bias"]
+        product = self.build.op("MatMul", hidden, self.build.constant(np.ascontiguousarray(weight.T), "head.out.weight"))
+        self.build.op("Add", product, self.build.constant(bias, "head.out.bias"), name="logits")

@@ -1,0 +1,75 @@
+"""OpenVINO, set up in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+VECTORS = "vectors"
+"""Name of the graph value that holds one vector a function."""
+
+
+class Engine:
+    """One compiled graph.
+
+    Args:
+        model: an OpenVINO model.
+        threads: processor threads; ``None`` leaves the choice to the engine.
+        options: further properties of the CPU plugin, which win over the defaults.
+    """
+
+    def __init__(self, model: ov.Model, threads: int | None = None, options: Mapping[str, Any] | None = None) -> None:
+        properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
+        properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # activations are quantized by the graph, or not at all
+        if threads is not None:
+            properties["INFERENCE_NUM_THREADS"] = threads
+        self.compiled = ov.Core().compile_model(model, "CPU", {**properties, **(options or {})})
+        self.request = self.compiled.create_infer_request()
+
+    def __call__(self, *inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
+        """Run once; the arrays returned are the caller's to keep."""
+        self.request.infer(list(inputs))
+        return [np.array(self.request.get_output_tensor(i).data) for i in range(len(self.compiled.outputs))]
+
+    def executed_precisions(self) -> dict[str, str]:
+        """Matrix product's name -> the precision it really runs in (``i8``, ``bf16``, ``f32``)."""
+        found = {}
+        for node in self.compiled.get_runtime_model().get_ordered_ops():
+            info = node.get_rt_info()
+            if _text(info["layerType"]) in ("FullyConnected", "MatMul"):
+                found[node.get_friendly_name()] = _text(info["runtimePrecision"])
+        return found
+
+
+def read_graph(source: Path | bytes) -> ov.Model:
+    """An ONNX graph as an OpenVINO model, not yet compiled."""
+    return ov.Core().read_model(source if isinstance(source, bytes) else str(source))
+
+
+def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:
+    """A model that computes only the named outputs from ``input_ids``."""
+    clone = model.clone()
+    return ov.Model([clone.output(name) for name in names], [clone.input("input_ids").get_node()], "encoder")
+
+
+def from_vectors(model: ov.Model, cuts: Sequence[str]) -> ov.Model:
+    """The head alone: float inputs ``[examples, hidden]`` take the place of the values named ``cuts``; gives logits."""
+    clone = model.clone()
+    inputs = []
+    for name in cuts:
+        value = next(out for node in clone.get_ops() for out in node.outputs() if name in out.get_names())
+        parameter = ov.opset13.parameter([-1, value.get_partial_shape()[-1].get_length()], ov.Type.f32, name=name)
+        for consumer in list(value.get_target_inputs()):
+            if consumer.get_node().get_type_name() != "Result":
+                consumer.replace_source_output(parameter.output(0))
+        inputs.append(parameter)
+    return ov.Model([clone.output("logits")], inputs, "head")
+
+
+def _text(value: Any) -> str:
+    return value.astype(str) if hasattr(value, "astype") else str(value)

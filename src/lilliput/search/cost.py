@@ -1,0 +1,174 @@
+"""What an architecture costs: parameters, FLOPs and bytes on disk; the paper's formulas, and our own.
+
+Every function takes one :class:`~lilliput.search.space.Architecture` or many
+:class:`~lilliput.search.space.Architectures`, and answers with a number or an array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+
+from lilliput.quantize.scheme import PRECISIONS, Precision
+from lilliput.search.space import Architecture, Architectures, Count, FloatArray, IntArray, Sizes
+
+PAPER_TOKENS = 514
+"""The sequence length the paper counts FLOPs at: RoBERTa's position table."""
+
+
+def paper_flops(sizes: Sizes[Count]) -> Count:
+    """FLOPs of one forward pass over 514 tokens as the paper counts them (ASE 2022, section 3.2, and released code).
+
+    The count includes dropout, and a product with the whole embedding table, neither of which inference performs.
+    """
+    h, i, s = sizes.hidden, sizes.intermediate, PAPER_TOKENS
+    attention = 8 * h * h + 4 * h * s + 10 * s * sizes.heads + 9 * h + 5
+    feed_forward = 4 * h * i + 9 * i + 11 * h
+    embedding = 2 * h * sizes.vocabulary + 2 * h * (s + 2) + 11 * h
+    head = 2 * h * h + 15 * h
+    total: Count = sizes.layers * (s * (attention + feed_forward)) + s * (embedding + head)
+    return total
+
+
+def paper_parameters(sizes: Sizes[Count]) -> Count:
+    """Parameters as the paper counts them: RoBERTa with a pooler and a two-class head (released code)."""
+    h, i = sizes.hidden, sizes.intermediate
+    layer = 4 * (h * h + h) + 2 * h * i + i + 5 * h
+    rest = PAPER_TOKENS * h + 3 * h + 2 * (h * h + h) + 2 * h + 2
+    total: Count = sizes.layers * layer + (h * sizes.vocabulary + rest)
+    return total
+
+
+@overload
+def paper_fitness(sizes: Architecture, megabytes: float) -> float: ...
+@overload
+def paper_fitness(sizes: Architectures, megabytes: float) -> FloatArray: ...
+def paper_fitness(sizes: Sizes[Any], megabytes: float) -> float | FloatArray:
+    """The paper's fitness (ASE 2022, section 3.2): GFLOPs less the distance from ``megabytes`` (10^6 bytes, fp32).
+
+    Soft on both sides: an architecture may exceed the target where that pays in FLOPs.
+    """
+    missing = abs(4e-6 * paper_parameters(sizes) - megabytes)
+    fitness: float | FloatArray = 1e-9 * paper_flops(sizes) - missing
+    return fitness
+
+
+@dataclass(frozen=True)
+class StudentShape:
+    """What fixes a student's size besides its architecture.
+
+    Attributes:
+        classes: output logits.
+        arity: functions an example joins, 1 or 2.
+        positions: rows of the position table.
+    """
+
+    classes: int = 2
+    arity: int = 1
+    positions: int = 512
+
+
+DEFAULT_SHAPE = StudentShape()
+"""Two classes over one function of up to 512 tokens."""
+
+
+def parameters(sizes: Sizes[Count], shape: StudentShape = DEFAULT_SHAPE) -> Count:
+    """Weights of the student: embeddings, post-norm blocks, and a head of two linear layers, biases included."""
+    h, i = sizes.hidden, sizes.intermediate
+    embedding = (sizes.vocabulary + shape.positions + 2) * h
+    layer = 4 * (h * h + h) + 2 * h * i + i + h + 4 * h
+    head = (shape.arity * h + 1) * h + shape.classes * (h + 1)
+    total: Count = sizes.layers * layer + (embedding + head)
+    return total
+
+
+def flops(sizes: Sizes[Count], tokens: int, shape: StudentShape = DEFAULT_SHAPE) -> Count:
+    """FLOPs (2 per multiply-add of a matrix product) of one encoder pass over ``tokens`` tokens, and of the head.
+
+    Embeddings are look-ups and cost none. The functions of a pair are encoded one by one: this counts one of them.
+    """
+    h, i = sizes.hidden, sizes.intermediate
+    head = 2 * (shape.arity * h * h + shape.classes * h)
+    total: Count = sizes.layers * (linear_flops(h, i, tokens) + attention_flops(h, tokens)) + head
+    return total
+
+
+def linear_flops(hidden: Count, intermediate: Count, tokens: int) -> Count:
+    """FLOPs of one block's six linear layers: query, key, value, output, up, down."""
+    return 2 * tokens * (4 * hidden * hidden + 2 * hidden * intermediate)
+
+
+def attention_flops(hidden: Count, tokens: int) -> Count:
+    """FLOPs of one block's attention scores and of the weighted sum of values, over all heads."""
+    return 4 * tokens * tokens * hidden
+
+
+GRAPH_BASE_BYTES = 6000
+"""Bytes of an inference graph without its blocks and weights."""
+
+GRAPH_BYTES_PER_LAYER = 9000
+"""Bytes each block adds to the graph, besides weights."""
+
+MANIFEST_AND_CARD_BYTES = 8000
+"""Bytes of an artifact's manifest and model card."""
+
+TokenizerBytes = Callable[[IntArray], IntArray]
+"""Vocabulary sizes -> bytes of the tokenizer file of each, where it was measured."""
+
+
+def estimated_tokenizer_bytes(vocabulary: Count) -> Count:
+    """Bytes of a byte-level BPE's ``tokenizer.json``, estimated: a header, and 33 a token (its entry and its merge)."""
+    return 33 * vocabulary + 1200
+
+
+def artifact_bytes(
+    sizes: Sizes[Count],
+    precision: str,
+    shape: StudentShape = DEFAULT_SHAPE,
+    tokenizer_bytes: TokenizerBytes | None = None,
+) -> Count:
+    """Bytes on disk of the whole artifact: weights at ``precision``, graph, tokenizer, manifest and card.
+
+    Args:
+        sizes: one architecture, or many.
+        precision: a name in :data:`lilliput.quantize.scheme.PRECISIONS`.
+        shape: classes, arity and positions of the student.
+        tokenizer_bytes: measured sizes of tokenizers by vocabulary; estimated by default.
+    """
+    stored = PRECISIONS[precision]
+    h, i, vocabulary = sizes.hidden, sizes.intermediate, sizes.vocabulary
+    norm = 8 * h
+    layer = (
+        4 * _linear_bytes(h, h, stored)
+        + _linear_bytes(i, h, stored)
+        + _linear_bytes(h, i, stored)
+        + 2 * norm
+        + GRAPH_BYTES_PER_LAYER
+    )
+    embedding = _matrix_bytes(vocabulary, h, stored) + _matrix_bytes(shape.positions, h, stored) + norm
+    head = _linear_bytes(h, shape.arity * h, stored) + _linear_bytes(shape.classes, h, stored)
+    tokenizer = _measured(vocabulary, tokenizer_bytes) if tokenizer_bytes else estimated_tokenizer_bytes(vocabulary)
+    total: Count = sizes.layers * layer + (embedding + head + tokenizer + GRAPH_BASE_BYTES + MANIFEST_AND_CARD_BYTES)
+    return total
+
+
+def _matrix_bytes(rows: Count | int, width: Count, precision: Precision) -> Count:
+    """Codes of ``rows * width`` weights, and the fp32 scale of each group of a row unless they are fp32 themselves."""
+    codes = (rows * width * precision.bits + 7) // 8
+    if precision.bits == 32:
+        return codes
+    groups = -(-width // precision.group) if precision.group else 1
+    return codes + 4 * rows * groups
+
+
+def _linear_bytes(rows: Count | int, width: Count, precision: Precision) -> Count:
+    """A linear layer ``[rows, width]`` with its fp32 bias."""
+    return _matrix_bytes(rows, width, precision) + 4 * rows
+
+
+def _measured(vocabulary: Count, tokenizer_bytes: TokenizerBytes) -> Count:
+    sizes = np.asarray(tokenizer_bytes(np.asarray(vocabulary, np.int64)), np.int64)
+    return int(sizes) if isinstance(vocabulary, int) else sizes

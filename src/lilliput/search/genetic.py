@@ -1,0 +1,133 @@
+"""The paper's genetic algorithm, kept to reproduce its search; :mod:`lilliput.search.exact` finds the true optimum.
+
+Source: "Compressing Pre-trained Models of Code into 3 MB" (ASE 2022), section 3.2, algorithm 1.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from lilliput.errors import BudgetError
+from lilliput.search.exact import exact
+from lilliput.search.objective import Problem, SearchResult
+from lilliput.search.space import Architecture, Architectures
+
+Genome = tuple[int, ...]
+"""For each of the five sizes, an index into its allowed values."""
+
+Ranked = tuple[float, float, Genome]
+"""``(excess, -objective, genome)``: the best sorts first."""
+
+
+@dataclass(frozen=True)
+class GeneticSettings:
+    """How a genetic search runs.
+
+    Attributes:
+        population: genomes kept from a generation to the next, and children made in one.
+        generations: generations of one run.
+        crossover: chance that two parents are crossed; otherwise both are mutated.
+        restarts: runs, of which the best counts.
+        source: where the values are from.
+    """
+
+    population: int = 50
+    generations: int = 100
+    crossover: float = 0.6
+    restarts: int = 10
+    source: str = "ASE 2022, section 3.2; the values are the released search's defaults"
+
+
+PAPER_SETTINGS = GeneticSettings()
+"""The paper's."""
+
+_ATTEMPTS = 100
+"""Mutations tried to make a genome new, before a double is accepted: a small space may have no new one left."""
+
+
+def genetic(problem: Problem, settings: GeneticSettings = PAPER_SETTINGS, seed: int = 0) -> SearchResult:
+    """The best architecture found; the same for the same ``seed``.
+
+    Architectures within the limits come before all others; those beyond are ordered by how little they exceed them.
+
+    Raises:
+        BudgetError: no architecture of the space meets the limits, or this search found none.
+    """
+    start = time.perf_counter()
+    rng = random.Random(seed)
+    runs = [_Genes(problem, precision) for precision in problem.precisions for _ in range(settings.restarts)]
+    (excess, _, best), genes = min(((_evolve(genes, settings, rng), genes) for genes in runs), key=lambda run: run[0])
+    if excess > 0:
+        exact(problem)  # Raises, with the reason, where nothing at all meets the limits.
+        raise BudgetError(
+            "the genetic search found nothing within the limits, though something exists.",
+            remedy="Use the exact method, or another seed.",
+        )
+    architecture = genes.architectures([best]).at(0)
+    return problem.result(architecture, genes.precision, time.perf_counter() - start, "genetic")
+
+
+def _evolve(genes: _Genes, settings: GeneticSettings, rng: random.Random) -> Ranked:
+    """One run: the best genome of its last generation."""
+    seen: set[Genome] = set()
+    population = genes.rank([genes.renewed(genes.drawn(rng), seen, rng) for _ in range(settings.population)])
+    for _ in range(settings.generations):
+        seen = {genome for _, _, genome in population}
+        children: list[Genome] = []
+        while len(children) < settings.population:
+            (_, _, mother), (_, _, father) = rng.sample(population, 2)
+            crossed = rng.random() < settings.crossover
+            pair = _cross(mother, father, rng) if crossed else (genes.mutated(mother, rng), genes.mutated(father, rng))
+            children += [genes.renewed(child, seen, rng) for child in pair]
+        population = sorted(population + genes.rank(children))[: settings.population]
+    return min(population)
+
+
+def _cross(mother: Genome, father: Genome, rng: random.Random) -> tuple[Genome, Genome]:
+    """Swap the parents' genes from a random place on."""
+    place = rng.randint(1, len(mother) - 1)
+    return mother[:place] + father[place:], father[:place] + mother[place:]
+
+
+class _Genes:
+    """The genes of a problem at one precision: what each may be, how they change, and how good a genome is."""
+
+    def __init__(self, problem: Problem, precision: str) -> None:
+        self.problem = problem
+        self.precision = precision
+        self.values = [np.array(getattr(problem.space, f.name), np.int64) for f in fields(Architecture)]
+
+    def architectures(self, genomes: list[Genome]) -> Architectures:
+        return Architectures(*(values[column] for values, column in zip(self.values, np.array(genomes).T, strict=True)))
+
+    def drawn(self, rng: random.Random) -> Genome:
+        return tuple(rng.randrange(values.size) for values in self.values)
+
+    def mutated(self, genome: Genome, rng: random.Random) -> Genome:
+        """Change every gene from a random place on, each to another of its values."""
+        place = rng.randrange(len(genome))
+        tail = (
+            (index + rng.randrange(1, values.size)) % values.size if values.size > 1 else index
+            for index, values in zip(genome[place:], self.values[place:], strict=True)
+        )
+        return genome[:place] + tuple(tail)
+
+    def renewed(self, genome: Genome, seen: set[Genome], rng: random.Random) -> Genome:
+        """``genome``, mutated until it is not among ``seen``, which it then joins."""
+        for _ in range(_ATTEMPTS):
+            if genome not in seen:
+                break
+            genome = self.mutated(genome, rng)
+        seen.add(genome)
+        return genome
+
+    def rank(self, genomes: list[Genome]) -> list[Ranked]:
+        """Score genomes; heads that do not divide the hidden size at an allowed width count as an excess of 1."""
+        sizes = self.architectures(genomes)
+        evaluation = self.problem.evaluate(sizes, self.precision)
+        excess = evaluation.excess + ~self.problem.space.allows_heads(sizes.hidden, sizes.heads)
+        return list(zip(excess.tolist(), (-evaluation.objective).tolist(), genomes, strict=True))

@@ -1,0 +1,37 @@
+"""The Pareto front: what nothing else beats on every count."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lilliput.search.space import IntArray
+
+
+def pareto_front(costs: ArrayLike, values: ArrayLike) -> IntArray:
+    """Indices, ascending, of the points that no other point dominates.
+
+    One point dominates another where it costs no more in anything, is worth no less in anything, and differs. Equal
+    points do not dominate each other: all of them stay.
+
+    Args:
+        costs: to be minimized, ``[points]`` or ``[points, kinds]``.
+        values: to be maximized, ``[points]`` or ``[points, kinds]``.
+
+    Raises:
+        ValueError: a cost or a value is not a number, or the two differ in points.
+    """
+    costs, values = (np.asarray(array, np.float64) for array in (costs, values))
+    points = np.concatenate([costs.reshape(len(costs), -1), -values.reshape(len(values), -1)], axis=1)
+    if np.isnan(points).any():
+        raise ValueError("costs and values must be numbers, not NaN")
+    # In lexicographic order no point is dominated by a later one: whatever is first among those left is on the front.
+    left = np.lexsort(points.T[::-1])
+    front = []
+    while left.size:
+        first = points[left[0]]
+        rest = points[left]
+        equal = (rest == first).all(axis=1)
+        front.append(left[equal])
+        left = left[~(rest >= first).all(axis=1)]
+    return np.sort(np.concatenate(front)) if front else np.zeros(0, np.int64)

@@ -1,0 +1,32 @@
+"""Classification by the user's own labels: one function, two classes or more.
+
+No class is the positive one, even of two: their order is only that of their names, so scores are macro averages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lilliput.data.dataset import Dataset
+from lilliput.data.tables import PLAIN_COLUMNS, Columns, read_tables, require_single
+from lilliput.tasks.base import Task
+
+
+def read_classes(
+    paths: Sequence[Path],
+    columns: Columns = PLAIN_COLUMNS,
+    label_names: tuple[str, ...] | None = None,
+    labelled: bool = True,
+) -> Dataset:
+    """Single functions from tables, with the classes that their labels name.
+
+    Raises:
+        UserError: ``columns`` names a second code column.
+        DataError, MissingExtra: as :func:`~lilliput.data.tables.read_tables` does.
+    """
+    require_single(columns)
+    return read_tables(paths, columns, label_names, labelled)
+
+
+CLASSIFICATION = Task(name="classification", arity=1, label_names=None, positive=None, read=read_classes)

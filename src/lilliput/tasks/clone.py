@@ -1,0 +1,8 @@
+"""Clone detection: do these two functions do the same?"""
+
+from __future__ import annotations
+
+from lilliput.data.clones import CLONE_LABELS, read_clones
+from lilliput.tasks.base import Task
+
+CLONE = Task(name="clone", arity=2, label_names=CLONE_LABELS, positive=1, read=read_clones)

@@ -1,0 +1,99 @@
+"""``search``: the architecture to train, under a budget in bytes and milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lilliput.errors import UserError
+from lilliput.progress import Progress
+from lilliput.search import (
+    OBJECTIVES,
+    PaperProblem,
+    Problem,
+    SearchProblem,
+    SearchResult,
+    StudentShape,
+    exact,
+    genetic,
+)
+from lilliput.search.cost import TokenizerBytes
+from lilliput.verbs.latency import latency_model
+
+METHODS = {"exact": lambda problem, seed: exact(problem), "genetic": lambda problem, seed: genetic(problem, seed=seed)}
+"""``--method`` -> search."""
+
+DEFAULT_LATENCY_MS = 3.0
+"""Bound on one thread's milliseconds at 400 tokens where none is given: about 1/250 of CodeBERT's."""
+
+
+def search(
+    size: int,
+    latency_ms: float | None = DEFAULT_LATENCY_MS,
+    *,
+    precisions: Sequence[str] = ("int8",),
+    method: str = "exact",
+    objective: str = "gflops",
+    paper: bool = False,
+    tokens: int = 400,
+    arity: int = 1,
+    classes: int = 2,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> SearchResult:
+    """The best architecture whose artifact takes at most ``size`` bytes and ``latency_ms`` milliseconds.
+
+    Args:
+        size: bytes of the whole artifact, tokenizer and manifest included (``paper``: of the fp32 weights, a target).
+        latency_ms: bound on one thread's time, batch 1, from the model calibrated on this machine; ``None``: no bound.
+        precisions: how weights may be stored.
+        method: ``exact`` scores every architecture; ``genetic`` is the paper's algorithm.
+        objective: what to maximize, a name in :data:`lilliput.search.OBJECTIVES`.
+        paper: the paper's space, fitness and fp32 bytes instead of all that.
+        tokens: input length that time and FLOPs are counted at.
+        arity: functions an example joins, 1 or 2.
+        classes: output logits.
+        seed: of the genetic algorithm.
+        progress: told how the calibration gets on.
+
+    Raises:
+        BudgetError: nothing fits; the message says how small or how fast the space can get.
+    """
+    if method not in METHODS:
+        raise UserError(f"no method '{method}'.", where="--method", remedy=f"Choose one of: {', '.join(METHODS)}.")
+    problem: Problem
+    if paper:
+        problem = PaperProblem(size / 1e6)
+    else:
+        shape = StudentShape(classes=classes, arity=arity)
+        problem = search_problem(size, latency_ms, precisions, objective, shape, tokens=tokens, progress=progress)
+    return METHODS[method](problem, seed)
+
+
+def search_problem(
+    size: int,
+    latency_ms: float | None,
+    precisions: Sequence[str],
+    objective: str,
+    shape: StudentShape,
+    *,
+    tokens: int = 400,
+    tokenizer_bytes: TokenizerBytes | None = None,
+    progress: Progress | None = None,
+) -> SearchProblem:
+    """Our problem with this machine's latency models, which are measured now if they never were."""
+    unmeasured = SearchProblem(
+        budget_bytes=size,
+        precisions=tuple(precisions),
+        objective=objective,
+        shape=shape,
+        tokens=tokens,
+        tokenizer_bytes=tokenizer_bytes,
+    )
+    if latency_ms is None:
+        return unmeasured
+    exact(unmeasured)  # a budget too small for any model is told before half a minute of measuring
+    models = {precision: latency_model(precision, progress=progress) for precision in precisions}
+    return SearchProblem(**{**vars(unmeasured), "max_ms": latency_ms, "latency": models})
+
+
+__all__ = ["DEFAULT_LATENCY_MS", "METHODS", "OBJECTIVES", "search", "search_problem"]

@@ -1,0 +1,125 @@
+"""Labels: one meaning in every format, given or collected classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lilliput.data.dataset import Dataset
+from lilliput.data.labels import MAX_CLASSES, LabelSet, label_text, require_two_classes
+from lilliput.data.lines import Place
+from lilliput.errors import DataError, UserError
+
+HERE = Place(Path("file.jsonl"), 7)
+BINARY = ("safe", "vulnerable")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1, "1"), (-1, "-1"), (2.0, "2"), (True, "true"), ("True", "true"), ("FALSE", "false"), (" bug ", "bug")],
+)
+def test_label_text(value: object, text: str) -> None:
+    assert label_text(value, HERE) == text
+
+
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_missing_label(value: object) -> None:
+    with pytest.raises(DataError, match=r"file.jsonl, line 7: has no label. Add the label"):
+        label_text(value, HERE)
+
+
+@pytest.mark.parametrize("value", [0.5, float("nan"), float("inf"), [1], {"a": 1}, b"x"])
+def test_label_of_a_wrong_type(value: object) -> None:
+    with pytest.raises(DataError, match="is no integer, string or boolean"):
+        label_text(value, HERE)
+
+
+@pytest.mark.parametrize("value", [1, "1", True, "true", 1.0, "vulnerable"])
+def test_given_classes_by_name_or_number(value: object) -> None:
+    assert LabelSet(BINARY).index(value, HERE) == 1
+
+
+def test_names_that_are_numbers_are_never_taken_as_indices() -> None:
+    classes = LabelSet(("1", "2", "3"))
+    assert [classes.index(value, HERE) for value in (1, 2, 3)] == [0, 1, 2]
+    with pytest.raises(DataError, match="the label '0' is none of the classes"):
+        classes.index(0, HERE)
+
+
+def test_names_that_are_truth_values_come_first() -> None:
+    classes = LabelSet(("true", "false"))
+    assert [classes.index(value, HERE) for value in (True, "False", 0)] == [0, 1, 0]
+
+
+def test_label_outside_the_classes() -> None:
+    with pytest.raises(DataError) as caught:
+        LabelSet(BINARY).index(2, HERE)
+    assert str(caught.value) == (
+        "file.jsonl, line 7: the label '2' is none of the classes: safe (0), vulnerable (1). Correct the label."
+    )
+
+
+@pytest.mark.parametrize("names", [(), ("only",), ("twice", "twice")])
+def test_given_classes_must_be_two_different_names(names: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match="two or more different names"):
+        LabelSet(names)
+
+
+def collected(values: list[object]) -> tuple[tuple[str, ...], list[int]]:
+    classes = LabelSet(None)
+    numbers = [classes.index(value, HERE) for value in values]
+    names, final = classes.ordered()
+    return names, [int(final[number]) for number in numbers]
+
+
+def test_collected_integers_are_in_numeric_order() -> None:
+    assert collected([10, 9, "-2", 10]) == (("-2", "9", "10"), [2, 1, 0, 2])
+
+
+def test_collected_names_are_sorted() -> None:
+    assert collected(["style", "bug", "10", "bug"]) == (("10", "bug", "style"), [2, 1, 0, 1])
+
+
+def test_nothing_collected() -> None:
+    assert collected([]) == ((), [])
+
+
+@given(st.lists(st.one_of(st.integers(), st.booleans(), st.text(max_size=8).filter(str.strip)), max_size=10))
+@settings(max_examples=50, deadline=None)
+def test_collected_labels_name_what_was_given_in_sorted_order(values: list[object]) -> None:
+    names, numbers = collected(values)
+    assert [names[number] for number in numbers] == [label_text(value, HERE) for value in values]
+    assert len(set(names)) == len(names)
+
+
+def test_too_many_classes_mean_the_wrong_column() -> None:
+    classes = LabelSet(None)
+    for i in range(MAX_CLASSES):
+        classes.index(f"name {i}", HERE)
+    with pytest.raises(DataError, match=r"class number 1001\. Check that --label-column"):
+        classes.index("one more", HERE)
+
+
+def dataset(labels: list[int]) -> Dataset:
+    n = len(labels)
+    members = np.arange(n, dtype=np.int64).reshape(n, 1)
+    texts = tuple(f"f{i}" for i in range(n))
+    return Dataset(texts, members, np.array(labels, dtype=np.int64), BINARY, ("train.jsonl",))
+
+
+def test_two_classes_are_enough() -> None:
+    require_two_classes(dataset([0, 1, -1]))
+
+
+def test_one_class_is_refused() -> None:
+    with pytest.raises(DataError, match=r"train.jsonl: .* of 3 here, all have the label 'vulnerable'"):
+        require_two_classes(dataset([1, 1, -1]))
+
+
+def test_no_label_is_refused() -> None:
+    with pytest.raises(DataError, match=r"of 2 here, none has a label\. Give data"):
+        require_two_classes(dataset([-1, -1]))
