@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from lilliput.files import write_json
-from lilliput.search import Architecture, PaperProblem, SearchResult, exact, genetic
+from lilliput.search import Architecture, PaperProblem, SearchResult, exact_search, genetic_search
 from lilliput.version import VERSION
 
 PUBLISHED = {
@@ -36,18 +36,19 @@ REPEATS = 5
 
 def cpu_name() -> str:
     info = Path("/proc/cpuinfo")
-    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
 
 
 def rows_of(megabytes: int, seeds: int) -> list[dict[str, Any]]:
     """All searches for one target, the optimum first."""
     problem = PaperProblem(megabytes)
-    runs = [exact(problem) for _ in range(REPEATS)]
+    runs = [exact_search(problem) for _ in range(REPEATS)]
     best = runs[0]
     found = [("exact", best, statistics.median(run.seconds for run in runs))]
     for seed in range(seeds):
-        result = genetic(problem, seed=seed)
+        result = genetic_search(problem, seed=seed)
         found.append((f"genetic, seed {seed}", result, result.seconds))
     rows = [row(megabytes, name, result, seconds, best.fitness) for name, result, seconds in found]
     published = problem.result(PUBLISHED[megabytes], "fp32", 0.0, "published")
@@ -102,8 +103,8 @@ def main() -> None:
     print(table(rows))
     for summary in summaries:
         print(
-            f"{summary['target_mb']} MB: {summary['genetic_runs']} genetic runs gave {summary['genetic_answers']} "
-            f"answers, {summary['genetic_found_optimum']} of them the optimum; "
+            f"{summary['target_mb']} MB: {summary['genetic_runs']} genetic runs, "
+            f"{summary['genetic_answers']} different answers, {summary['genetic_found_optimum']} runs at the optimum; "
             f"median gap {summary['genetic_median_gap']:.3f}, worst {summary['genetic_worst_gap']:.3f}"
         )
     write_json(

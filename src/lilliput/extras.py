@@ -13,6 +13,7 @@ EXTRA_OF = {
     "safetensors": "train",
     "onnx": "train",
     "sklearn": "evaluate",
+    "scipy": "evaluate",
     "onnxruntime": "evaluate",
     "pyarrow": "evaluate",
     "matplotlib": "report",

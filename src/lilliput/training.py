@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import hashlib
 import math
-import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,9 +18,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from lilliput import torchfiles
 from lilliput.batching import Batch, Batches
-from lilliput.errors import UserError
-from lilliput.files import atomic_file
+from lilliput.errors import CheckpointError, DataError, UserError
 from lilliput.progress import Progress
 
 History = dict[str, float]
@@ -123,16 +122,15 @@ class _Run:
         state = {name: getattr(self, name) for name in self.PLAIN}
         state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         state["random"] = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
-        with atomic_file(path) as temporary, temporary.open("wb") as stream:
-            torch.save(state, stream)
+        torchfiles.save(path, state)
 
     def restore(self, path: Path) -> str:
         """Go on from a checkpoint, or say why not and change nothing."""
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = torchfiles.load(path)
             plain, random = {name: state[name] for name in self.PLAIN}, state["random"]
-        except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
-            return f"it cannot be read ({type(error).__name__})"
+        except (CheckpointError, KeyError, TypeError):
+            return "it cannot be read"
         if plain["identity"] != self.identity:
             return "it belongs to a run with other settings"
         self.model.load_state_dict(state["model"])
@@ -166,7 +164,7 @@ def fit(
         validate: measures after each epoch; called in evaluation mode, without gradients.
         checkpoint: file that holds the run's state; one that is there and belongs to this run is gone on from, any
             other is ignored with a note. Half-written checkpoints that a killed run left beside it are removed.
-        fingerprint: names whatever else decides the result (data, base weights); with the plan and the model's shapes
+        fingerprint: names whatever else decides the result (data, base weights); with the plans and the model's shapes
             it tells whether a checkpoint belongs to this run.
         progress: shown while training.
         on_history: called after each epoch of this call with its line of history.
@@ -175,11 +173,14 @@ def fit(
         The history of all epochs, those before a resumption included.
 
     Raises:
+        DataError: there are no examples.
         UserError: the loss or its gradient became infinite or not a number; ``plan.keep_best`` is not validated; or
             the checkpoint cannot be written.
     """
+    if not len(batches.dataset):
+        raise DataError("there are no examples to train on.", remedy="Give at least one labelled example.")
     progress = progress or Progress()
-    run = _Run(model, _optimizer(model, plan), _identity(model, plan, fingerprint))
+    run = _Run(model, _optimizer(model, plan), _identity(model, batches, plan, fingerprint))
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(plan.seed)
         if checkpoint is not None:
@@ -216,7 +217,7 @@ def _train_epoch(
         with autocast(plan.bfloat16):
             loss = step_loss(run.model, batch)
         run.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         norm = nn.utils.clip_grad_norm_(weights, plan.clip or math.inf)
         if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
             raise UserError(
@@ -236,7 +237,7 @@ def _close_epoch(run: _Run, validate: Callable[[], Mapping[str, float]] | None, 
     """Validate, keep the weights if they are the best so far, and add a line to the history."""
     run.model.eval()
     with torch.no_grad():
-        measures = {} if validate is None else dict(validate())
+        measures = {} if validate is None else {name: float(value) for name, value in validate().items()}
     if plan.keep_best is not None:
         if plan.keep_best not in measures:
             raise UserError(
@@ -280,11 +281,13 @@ def _resume(run: _Run, checkpoint: Path, progress: Progress) -> None:
         progress.note(f"{checkpoint}: resumed at epoch {run.epoch + 1}, batch {run.batch + 1}.")
 
 
-def _identity(model: nn.Module, plan: TrainingPlan, fingerprint: str) -> str:
+def _identity(model: nn.Module, batches: Batches, plan: TrainingPlan, fingerprint: str) -> str:
     """A hash of what decides the run's result."""
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     decisive = dataclasses.replace(plan, checkpoint_seconds=0.0)
-    return hashlib.sha256(repr((decisive, fingerprint, shapes)).encode()).hexdigest()
+    return hashlib.sha256(
+        repr((decisive, batches.plan, len(batches.dataset), shapes, fingerprint)).encode()
+    ).hexdigest()
 
 
 def _optimizer(model: nn.Module, plan: TrainingPlan) -> torch.optim.Optimizer:

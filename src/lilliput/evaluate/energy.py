@@ -2,8 +2,9 @@
 
 Measured: the package domains of Linux powercap (Intel's and AMD's RAPL). They count the whole processor package, so
 whatever else runs meanwhile is in the figure; measure on a quiet machine. They tick about once a millisecond: measure
-seconds, not calls. They need read permission, which many distributions give to root alone, and most virtual machines
-do not have them.
+seconds, not calls. They wrap after about 260 kJ: a run of more than some four minutes might wrap them twice unseen,
+and is estimated. They need read permission, which many distributions give to root alone, and most virtual machines do
+not have them.
 
 Estimated: the CPU time of this process times a stated power per busy core. It knows nothing of this processor's real
 power, of memory, of idle power, or of frequencies; it serves for ratios between two runs on one machine.

@@ -7,8 +7,9 @@ Here stands what these three share: the evidence that is shown, and how a figure
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 PREFIXES = {-3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T"}
@@ -93,6 +94,17 @@ def baselines(evidence: Evidence) -> list[Baseline]:
 def distinct_baselines(evidences: Sequence[Evidence]) -> list[Baseline]:
     """Every evaluation's baselines, each once; one that scored differently for another model is listed again."""
     return list(dict.fromkeys(baseline for evidence in evidences for baseline in baselines(evidence)))
+
+
+def named_apart(evidences: Sequence[Evidence]) -> list[Evidence]:
+    """The same models, numbered where two share a name."""
+    seen: Counter[str] = Counter()
+    apart = []
+    for evidence in evidences:
+        seen[evidence.name] += 1
+        count = seen[evidence.name]
+        apart.append(replace(evidence, name=f"{evidence.name} ({count})") if count > 1 else evidence)
+    return apart
 
 
 def look_up(source: Any, *keys: str) -> Any:

@@ -6,8 +6,9 @@ measured under other conditions is not compared.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,9 @@ from lilliput.report import (
     clean,
     distinct_baselines,
     look_up,
+    named_apart,
     percent,
     plots,
-    plural,
     scaled,
     significant,
 )
@@ -37,7 +38,7 @@ HARDWARE = ("cpu", "processor", "cpu_model", "model", "gpu", "cores", "physical_
 
 METRICS = {"accuracy": "Accuracy", "f1": "F1", "mcc": "MCC"}
 
-MEASURED_BY = ("date", "command", "versions", "machine", "method", "latency_ms", "memory", "energy", "carbon")
+MEASURED_BY = ("date", "command", "versions", "machine", "method", "intervals", "latency_ms", "energy", "carbon")
 """Keys of an evaluation that say how it was measured; the figures of the main table are left out of them."""
 
 FIGURES = {"p50", "p95", "joules_per_example", "grams_co2e_per_example", "accuracy", "f1", "mcc"}
@@ -81,9 +82,11 @@ class Plot:
     caption: str
 
 
-def write(evidences: Sequence[Evidence], path: Path, title: str = "Models of code, compared", command: str = "") -> None:
+def write(
+    evidences: Sequence[Evidence], path: Path, title: str = "Models of code, compared", command: str = ""
+) -> None:
     """Write :func:`render`'s page to ``path``, whole or not at all."""
-    write_text(path, render(evidences, title, command))
+    write_text(Path(path), render(evidences, title, command))
 
 
 def render(evidences: Sequence[Evidence], title: str, command: str) -> str:
@@ -100,9 +103,10 @@ def render(evidences: Sequence[Evidence], title: str, command: str) -> str:
     """
     if not evidences:
         raise UserError("there is nothing to report.", remedy="Give at least one result of 'lilliput evaluate --json'.")
-    evidences = _named_apart(evidences)
+    evidences = named_apart(evidences)
     folder = resources.files("lilliput.report")
     environment = require("jinja2").Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["tied"] = _tied
     template = environment.from_string((folder / "page.html.jinja").read_text(encoding="utf-8"))
     page: str = template.render(
         title=clean(title),
@@ -111,7 +115,7 @@ def render(evidences: Sequence[Evidence], title: str, command: str) -> str:
         sentences=sentences(evidences),
         models=[_model_row(evidence) for evidence in evidences],
         baselines=[_baseline_row(baseline) for baseline in distinct_baselines(evidences)],
-        plots=list(_plots(evidences)),
+        plots=_plot_groups(evidences),
         facts=list(_fact_tables(evidences)),
     )
     return page
@@ -222,7 +226,10 @@ def _model_row(evidence: Evidence) -> Row:
         scores.append(_cell(value, _score(metric, value or 0), ends and _bracket(metric, ends)))
     size, memory = evidence.total_bytes, evidence.number("peak_memory_mb")
     p50, p95 = evidence.number("latency_ms", "p50"), evidence.number("latency_ms", "p95")
-    energy, carbon = evidence.number("energy", "joules_per_example"), evidence.number("carbon", "grams_co2e_per_example")
+    energy, carbon = (
+        evidence.number("energy", "joules_per_example"),
+        evidence.number("carbon", "grams_co2e_per_example"),
+    )
     slowest = "–" if p95 is None else significant(p95)
     costs = [
         _cell(size, scaled(size or 0, "B")),
@@ -241,16 +248,26 @@ def _baseline_row(baseline: Baseline) -> Row:
     return Row(baseline.title, f"fitted on {baseline.fitted_on}" if baseline.fitted_on else "", scores, [])
 
 
-def _plots(evidences: Sequence[Evidence]) -> Iterator[Plot]:
-    candidates = [
+def _plot_groups(evidences: Sequence[Evidence]) -> list[list[Plot]]:
+    """Rows of plots that belong side by side; plots with nothing to draw, and rows without plots, are left out."""
+    overview = [
         (plots.size_against_score(evidences, "size"), "Size against score. Bars: 95 % intervals."),
-        (plots.latency(evidences, "latency"), "Latency of one example: bar to the median, whisker to the 95th percentile."),
+        (
+            plots.latency(evidences, "latency"),
+            "Latency of one example: bar to the median, whisker to the 95th percentile.",
+        ),
     ]
+    matrices, curves = [], []
     for index, evidence in enumerate(evidences):
         name = clean(evidence.name)
-        candidates.append((plots.confusion(evidence, f"confusion-{index}"), f"{name}: true class against predicted."))
-        candidates.append((plots.training(evidence, f"training-{index}"), f"{name}: training."))
-    return (Plot(svg, caption) for svg, caption in candidates if svg is not None)
+        rates = [(rate, evidence.number(rate)) for rate in ("precision", "recall")]
+        tail = "".join(f", {rate} {percent(value)} %" for rate, value in rates if value is not None)
+        matrices.append(
+            (plots.confusion(evidence, f"confusion-{index}"), f"{name}: true class against predicted{tail}.")
+        )
+        curves.append((plots.training(evidence, f"training-{index}"), f"{name}: training."))
+    groups = [[Plot(svg, text) for svg, text in group if svg is not None] for group in (overview, matrices, curves)]
+    return [group for group in groups if group]
 
 
 def _fact_tables(evidences: Sequence[Evidence]) -> Iterator[FactTable]:
@@ -263,8 +280,7 @@ def _fact_tables(evidences: Sequence[Evidence]) -> Iterator[FactTable]:
         for facts in inspected
     ]
     methods = [
-        {key: value for key in MEASURED_BY if (value := _without_figures(evaluation.get(key))) not in (None, {})}
-        | _as_mapping(_without_figures(evaluation.get("intervals")), "intervals", keep=True)
+        {key: _without_figures(evaluation[key]) for key in MEASURED_BY if key in evaluation}
         for evaluation in evaluations
     ]
     sources = {
@@ -285,14 +301,14 @@ def _fact_table(title: str, names: list[str], values: Sequence[Any], numeric: bo
     missing = Cell(ABSENT if numeric else UNRECORDED, absent=True)
     rows = []
     for label in labels:
-        cells = [_fact_cell(column[label]) if label in column else missing for column in columns]
+        cells = [_fact_cell(column[label], numeric) if label in column else missing for column in columns]
         rows.append((label, cells[:1] if len(set(cells)) == 1 and not numeric else cells))
     return FactTable(title, names, rows, numeric)
 
 
-def _fact_cell(value: Any) -> Cell:
+def _fact_cell(value: Any, numeric: bool) -> Cell:
     number = as_number(value)
-    text = clean(value) if number is None else f"{number:,.10g}"
+    text = f"{number:,.10g}" if numeric and number is not None else clean(value)
     return Cell(text, code=len(text) >= 32 and all(c in "0123456789abcdef" for c in text))
 
 
@@ -311,22 +327,15 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path or "value", value
 
 
-def _as_mapping(value: Any, key: str, keep: bool = False) -> dict[str, Any]:
-    """A mapping as it is (under ``key`` where it is to ``keep`` it), any other value under ``key``."""
-    if isinstance(value, Mapping):
-        return {key: value} if keep and value else dict(value)
-    return {} if value is None else {key: value}
+def _as_mapping(value: Any, key: str) -> dict[str, Any]:
+    """A mapping as it is, any other value under ``key``."""
+    return dict(value) if isinstance(value, Mapping) else {key: value}
 
 
 def _without_figures(value: Any) -> Any:
     return {k: v for k, v in value.items() if k not in FIGURES} if isinstance(value, Mapping) else value
 
 
-def _named_apart(evidences: Sequence[Evidence]) -> list[Evidence]:
-    """The same models, numbered where two share a name."""
-    seen: dict[str, int] = {}
-    apart = []
-    for evidence in evidences:
-        seen[evidence.name] = count = seen.get(evidence.name, 0) + 1
-        apart.append(replace(evidence, name=f"{evidence.name} ({count})") if count > 1 else evidence)
-    return apart
+def _tied(text: str) -> str:
+    """``text`` with figures and their units kept on one line."""
+    return re.sub(r"(?<=\d) (?=%|[kMGT]?B\b|ms\b)|(?<=\bn) (?==)|(?<==) (?=\d)", "\u00a0", text)

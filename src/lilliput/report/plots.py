@@ -41,15 +41,15 @@ VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line"} | {c: f"--series-{i
 MARKERS, DASHES = "osD^vP", ("--", ":", "-.")
 METRICS = {"accuracy": "accuracy", "f1": "F1"}
 
-WIDTH = 5.6
+WIDTH = 5.0
 """Inches, at 72 units an inch: small enough that text is still read when a phone scales the plot down."""
 
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "lilliput",
     "text.parse_math": False,  # a model may be called '$\\alpha'
-    "font.size": 9.5,
-    "legend.fontsize": 9.5,
+    "font.size": 10,
+    "legend.fontsize": 10,
     "text.color": INK,
     "axes.labelcolor": MUTED,
     "axes.edgecolor": GRID,
@@ -69,7 +69,7 @@ STYLE: dict[str, Any] = {
     "figure.facecolor": "none",
 }
 
-LONGEST_NAME = 40
+LONGEST_NAME = 32
 MOST_POINTS = 400
 MOST_CLASSES, MOST_NUMBERED_CLASSES = 40, 10
 
@@ -86,24 +86,27 @@ def size_against_score(evidences: Sequence[Evidence], key: str) -> str | None:
         return None
     lines = [(b.title, value) for b in distinct_baselines(evidences) if (value := getattr(b, metric)) is not None]
     label = f"Size against {METRICS[metric]}."
+    drawn: list[Any] = []
     with _drawing():
         figure, (axes,) = _figure(height=2.6 + 0.2 * (len(points) + len(lines)))
         for index, evidence, size, score in points:
-            low, high = evidence.interval(metric) or (score, score)
+            ends = evidence.interval(metric)
+            reach = ends and [[100 * max(score - ends[0], 0)], [100 * max(ends[1] - score, 0)]]
             text = f"{_short(evidence.name)}: {scaled(size, 'B')}, {percent(score)} %"
-            reach = [[100 * max(score - low, 0)], [100 * max(high - score, 0)]]
-            look = {"fmt": MARKERS[index % len(MARKERS)], "color": SERIES[index % len(SERIES)]}
-            axes.errorbar(size, 100 * score, yerr=reach, label=text, ms=6.5, lw=1.4, capsize=3, **look)
+            look: dict[str, Any] = {"fmt": MARKERS[index % len(MARKERS)], "color": SERIES[index % len(SERIES)]}
+            drawn.append(axes.errorbar(size, 100 * score, yerr=reach, label=text, ms=6.5, lw=1.4, capsize=3, **look))
             label += f" {text}."
         for index, (title, value) in enumerate(lines):
-            text = f"{_short(title)}: {percent(value)} %"
-            axes.axhline(100 * value, label=text, color=MUTED, lw=1.1, ls=DASHES[index % len(DASHES)], zorder=1)
+            text = f"{_short(title, 44)}: {percent(value)} %"
+            dashes = DASHES[index % len(DASHES)]
+            drawn.append(axes.axhline(100 * value, label=text, color=MUTED, lw=1.2, ls=dashes, zorder=1))
             label += f" Baseline {text}."
         sizes = [size for *_, size, _ in points]
         _log_axis(axes, min(sizes) / 2, max(sizes) * 2, lambda value: scaled(value, "B", 1))
         axes.set(xlabel="bytes on disk, log scale", ylabel=f"{METRICS[metric]}, %")
         axes.margins(y=0.12)
-        figure.legend(loc="outside lower left", handlelength=2.2, borderpad=0)
+        axes.yaxis.set_major_locator(require("matplotlib.ticker").MaxNLocator(nbins=7, steps=(1, 2, 5, 10)))
+        figure.legend(handles=drawn, loc="outside lower left", handlelength=2.2, borderpad=0)
         return _svg(figure, label, key)
 
 
@@ -127,15 +130,16 @@ def latency(evidences: Sequence[Evidence], key: str) -> str | None:
             slowest = max(slowest, p50, p95 or 0)
             axes.barh(row, p50, height=0.34, color=SERIES[index % len(SERIES)])
             if p95 and p95 > p50:
-                axes.errorbar(p50, row, xerr=[[0], [p95 - p50]], color=MUTED, lw=1.2, capsize=3)
-            name = _short(evidence.name) if common or not evidence.settings else _short(evidence.name, 24)
+                axes.errorbar(p50, row, xerr=[[0.0], [p95 - p50]], color=MUTED, lw=1.2, capsize=3)
+            name = _short(evidence.name) if common or not evidence.settings else _short(evidence.name, 20)
             name += "" if common or not evidence.settings else f" ({evidence.settings})"
             value = f"{significant(p50)} ms" + ("" if p95 is None else f", p95 {significant(p95)} ms")
             for x, text, side in ((0.0, name, "left"), (1.0, value, "right")):
                 axes.text(x, row - 0.26, text, ha=side, va="bottom", transform=axes.get_yaxis_transform())
             label += f" {name}: {value}."
         fastest = min(p50 for *_, p50 in timed)
-        _log_axis(axes, 10.0 ** math.floor(math.log10(fastest * 0.7)), slowest * 1.15, lambda value: significant(value, 1))
+        start = 10.0 ** math.floor(math.log10(fastest * 0.7))  # a log axis has no zero for bars to stand on
+        _log_axis(axes, start, slowest * 1.15, lambda value: significant(value, 1))
         axes.set(xlabel="milliseconds, log scale" + (f"; {common}" if common else ""), yticks=[])
         axes.set_ylim(len(timed) - 0.6, -0.75)
         axes.grid(visible=False, axis="y")
@@ -154,26 +158,26 @@ def training(evidence: Evidence, key: str) -> str | None:
         figure, cells = _figure(height=0.3 + 1.75 * len(stages), rows=len(stages), columns=columns)
         for row, stage in enumerate(stages):
             loss, *rest = cells[columns * row : columns * (row + 1)]
-            averaged = "" if stage.averaged == 1 else f" (means of {stage.averaged} records)"
-            loss.plot(*zip(*stage.loss, strict=True), color=SERIES[0], lw=1.2)
-            loss.set_title(f"{_short(stage.name)}: loss{averaged}", loc="left", fontsize=9.5)
+            loss.plot(*zip(*stage.loss, strict=True), color=SERIES[0], lw=1.2, marker="" if stage.loss[1:] else "o")
+            loss.set_title(f"{_short(stage.name, 24)}: loss", loc="left", fontsize=10)
+            loss.set_xlabel("step" if stage.averaged == 1 else f"step; means of {stage.averaged} records")
             label += f" {stage.name}: loss from {significant(stage.loss[0][1])} to {significant(stage.loss[-1][1])}."
             for axes in rest:
-                axes.set_title("validation, %", loc="left", fontsize=9.5)
+                axes.set_title("validation, %", loc="left", fontsize=10)
+                axes.set_xlabel("step")
                 for index, (metric, curve) in enumerate(stage.scores.items()):
-                    look = {"color": SERIES[1 + index], "marker": MARKERS[index]}
+                    look: dict[str, Any] = {"color": SERIES[1 + index], "marker": MARKERS[index]}
                     axes.plot(*zip(*curve, strict=True), label=METRICS[metric], ms=3.5, lw=1.2, **look)
                     label += f" Validation {METRICS[metric]} ended at {curve[-1][1]:.1f} %."
                 axes.set_visible(bool(stage.scores))
-                if stage.scores:
-                    axes.legend(loc="lower right", fontsize=8.5)
-        for axes in cells[-columns:]:
-            axes.set_xlabel("step")
+        keys = {text: line for axes in cells for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+        if keys:
+            figure.legend(keys.values(), keys.keys(), loc="outside lower right", ncols=len(keys), borderpad=0)
         return _svg(figure, label, key)
 
 
 def confusion(evidence: Evidence, key: str) -> str | None:
-    """The confusion matrix: counts, shaded by their share of the row."""
+    """The confusion matrix: counts, shaded by their share of the row; of up to :data:`MOST_CLASSES` classes."""
     table, names = confusion_matrix(evidence)
     n = len(table)
     if not 0 < n <= MOST_CLASSES:
@@ -182,7 +186,7 @@ def confusion(evidence: Evidence, key: str) -> str | None:
     numbered = n <= MOST_NUMBERED_CLASSES
     with _drawing():
         rectangle = require("matplotlib.patches").Rectangle
-        figure, (axes,) = _figure(height=0.9 + min(max(0.55 * n, 1.1), 4.2), width=min(2.2 + 0.85 * n, WIDTH))
+        figure, (axes,) = _figure(height=0.9 + min(max(0.5 * n, 1.1), 4.0), width=min(2.0 + 0.85 * n, WIDTH))
         for i, row in enumerate(table):
             for j, count in enumerate(row):
                 share = count / (sum(row) or 1)
@@ -272,7 +276,8 @@ def _drawing() -> Iterator[None]:
 
 
 def _figure(height: float, width: float = WIDTH, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    figure: Figure = require("matplotlib.figure").Figure(figsize=(width, height), dpi=72, layout="constrained")
+    engine = require("matplotlib.layout_engine").ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.04)
+    figure: Figure = require("matplotlib.figure").Figure(figsize=(width, height), dpi=72, layout=engine)
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
@@ -300,7 +305,7 @@ def _svg(figure: Figure, label: str, key: str) -> str:
             element.attrib.pop("id", None)
     box = root.attrib["viewBox"]
     root.attrib.clear()
-    shape = {"viewBox": box, "style": f"max-width: {1.42 * float(box.split()[2]):.0f}px"}
+    shape = {"viewBox": box, "style": f"max-width: {1.4 * float(box.split()[2]):.0f}px"}
     root.attrib.update({"class": "plot", "role": "img", "aria-label": label, **shape})
     return ElementTree.tostring(root, encoding="unicode")
 

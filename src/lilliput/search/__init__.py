@@ -1,7 +1,7 @@
 """The architecture search: which sizes give the best student within a budget of bytes and milliseconds.
 
->>> from lilliput.search import SearchProblem, exact
->>> best = exact(SearchProblem(budget_bytes=3_000_000))
+>>> from lilliput.search import SearchProblem, exact_search
+>>> best = exact_search(SearchProblem(budget_bytes=3_000_000))
 """
 
 from lilliput.search.cost import (
@@ -13,8 +13,8 @@ from lilliput.search.cost import (
     paper_parameters,
     parameters,
 )
-from lilliput.search.exact import exact, exact_paper, top
-from lilliput.search.genetic import PAPER_SETTINGS, GeneticSettings, genetic
+from lilliput.search.exact import exact_paper, exact_search, top
+from lilliput.search.genetic import PAPER_SETTINGS, GeneticSettings, genetic_search
 from lilliput.search.latency import (
     CALIBRATION_DESIGN,
     VALIDATION_DESIGN,
@@ -25,7 +25,7 @@ from lilliput.search.latency import (
     calibrate,
     measure_all,
 )
-from lilliput.search.objective import OBJECTIVES, PaperProblem, SearchProblem, SearchResult
+from lilliput.search.objective import OBJECTIVES, PaperProblem, Problem, SearchProblem, SearchResult
 from lilliput.search.pareto import pareto_front
 from lilliput.search.space import DEFAULT_SPACE, PAPER_SPACE, Architecture, Architectures, SearchSpace
 
@@ -44,16 +44,17 @@ __all__ = [
     "LatencyModel",
     "Measurement",
     "PaperProblem",
+    "Problem",
     "SearchProblem",
     "SearchResult",
     "SearchSpace",
     "StudentShape",
     "artifact_bytes",
     "calibrate",
-    "exact",
     "exact_paper",
+    "exact_search",
     "flops",
-    "genetic",
+    "genetic_search",
     "measure_all",
     "paper_fitness",
     "paper_flops",

@@ -106,14 +106,14 @@ def attention_flops(hidden: Count, tokens: int) -> Count:
     return 4 * tokens * tokens * hidden
 
 
-GRAPH_BASE_BYTES = 6000
+GRAPH_BASE_BYTES = 2900
 """Bytes of an inference graph without its blocks and weights."""
 
-GRAPH_BYTES_PER_LAYER = 9000
+GRAPH_BYTES_PER_LAYER = 3400
 """Bytes each block adds to the graph, besides weights."""
 
-MANIFEST_AND_CARD_BYTES = 8000
-"""Bytes of an artifact's manifest and model card."""
+MANIFEST_AND_CARD_BYTES = 14000
+"""Bytes of an artifact's manifest, model card and evidence."""
 
 TokenizerBytes = Callable[[IntArray], IntArray]
 """Vocabulary sizes -> bytes of the tokenizer file of each, where it was measured."""
@@ -149,7 +149,8 @@ def artifact_bytes(
         + GRAPH_BYTES_PER_LAYER
     )
     embedding = _matrix_bytes(vocabulary, h, stored) + _matrix_bytes(shape.positions, h, stored) + norm
-    head = _linear_bytes(h, shape.arity * h, stored) + _linear_bytes(shape.classes, h, stored)
+    output = _linear_bytes(shape.classes, h, PRECISIONS["fp32"])
+    head = _linear_bytes(h, shape.arity * h, stored) + output
     tokenizer = _measured(vocabulary, tokenizer_bytes) if tokenizer_bytes else estimated_tokenizer_bytes(vocabulary)
     total: Count = sizes.layers * layer + (embedding + head + tokenizer + GRAPH_BASE_BYTES + MANIFEST_AND_CARD_BYTES)
     return total

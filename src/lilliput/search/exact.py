@@ -21,7 +21,7 @@ class _Candidate(NamedTuple):
     precision: str
 
 
-def exact(problem: Problem) -> SearchResult:
+def exact_search(problem: Problem) -> SearchResult:
     """The best architecture that meets the limits; of equals, the one of fewer layers, then of a smaller vocabulary.
 
     Raises:
@@ -32,7 +32,7 @@ def exact(problem: Problem) -> SearchResult:
 
 def exact_paper(megabytes: float) -> SearchResult:
     """The optimum of the paper's fitness over its whole space, for a target of ``megabytes``."""
-    return exact(PaperProblem(megabytes))
+    return exact_search(PaperProblem(megabytes))
 
 
 def top(problem: Problem, count: int, spread: float = 1.5) -> list[SearchResult]:

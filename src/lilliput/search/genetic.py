@@ -1,23 +1,27 @@
 """The paper's genetic algorithm, kept to reproduce its search; :mod:`lilliput.search.exact` finds the true optimum.
 
-Source: "Compressing Pre-trained Models of Code into 3 MB" (ASE 2022), section 3.2, algorithm 1.
+Source: "Compressing Pre-trained Models of Code into 3 MB" (ASE 2022), section 3.2, and the authors'
+released search, whose order of genes, operators and settings these are.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from lilliput.errors import BudgetError
-from lilliput.search.exact import exact
+from lilliput.search.exact import exact_search
 from lilliput.search.objective import Problem, SearchResult
-from lilliput.search.space import Architecture, Architectures
+from lilliput.search.space import Architectures
+
+GENES = ("heads", "hidden", "intermediate", "layers", "vocabulary")
+"""The sizes in the order of the released search: crossover and mutation act on all genes from a random place on."""
 
 Genome = tuple[int, ...]
-"""For each of the five sizes, an index into its allowed values."""
+"""For each of :data:`GENES`, an index into its allowed values."""
 
 Ranked = tuple[float, float, Genome]
 """``(excess, -objective, genome)``: the best sorts first."""
@@ -49,7 +53,7 @@ _ATTEMPTS = 100
 """Mutations tried to make a genome new, before a double is accepted: a small space may have no new one left."""
 
 
-def genetic(problem: Problem, settings: GeneticSettings = PAPER_SETTINGS, seed: int = 0) -> SearchResult:
+def genetic_search(problem: Problem, settings: GeneticSettings = PAPER_SETTINGS, seed: int = 0) -> SearchResult:
     """The best architecture found; the same for the same ``seed``.
 
     Architectures within the limits come before all others; those beyond are ordered by how little they exceed them.
@@ -62,7 +66,7 @@ def genetic(problem: Problem, settings: GeneticSettings = PAPER_SETTINGS, seed: 
     runs = [_Genes(problem, precision) for precision in problem.precisions for _ in range(settings.restarts)]
     (excess, _, best), genes = min(((_evolve(genes, settings, rng), genes) for genes in runs), key=lambda run: run[0])
     if excess > 0:
-        exact(problem)  # Raises, with the reason, where nothing at all meets the limits.
+        exact_search(problem)  # Raises, with the reason, where nothing at all meets the limits.
         raise BudgetError(
             "the genetic search found nothing within the limits, though something exists.",
             remedy="Use the exact method, or another seed.",
@@ -99,10 +103,13 @@ class _Genes:
     def __init__(self, problem: Problem, precision: str) -> None:
         self.problem = problem
         self.precision = precision
-        self.values = [np.array(getattr(problem.space, f.name), np.int64) for f in fields(Architecture)]
+        self.values = [np.array(getattr(problem.space, name), np.int64) for name in GENES]
 
     def architectures(self, genomes: list[Genome]) -> Architectures:
-        return Architectures(*(values[column] for values, column in zip(self.values, np.array(genomes).T, strict=True)))
+        columns = np.array(genomes).T
+        return Architectures(
+            **{name: values[column] for name, values, column in zip(GENES, self.values, columns, strict=True)}
+        )
 
     def drawn(self, rng: random.Random) -> Genome:
         return tuple(rng.randrange(values.size) for values in self.values)

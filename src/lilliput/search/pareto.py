@@ -21,8 +21,9 @@ def pareto_front(costs: ArrayLike, values: ArrayLike) -> IntArray:
     Raises:
         ValueError: a cost or a value is not a number, or the two differ in points.
     """
-    costs, values = (np.asarray(array, np.float64) for array in (costs, values))
-    points = np.concatenate([costs.reshape(len(costs), -1), -values.reshape(len(values), -1)], axis=1)
+    columns = (np.asarray(array, np.float64) for array in (costs, values))
+    to_lose, to_gain = (column if column.ndim == 2 else column[:, None] for column in columns)
+    points = np.concatenate([to_lose, -to_gain], axis=1)
     if np.isnan(points).any():
         raise ValueError("costs and values must be numbers, not NaN")
     # In lexicographic order no point is dominated by a later one: whatever is first among those left is on the front.

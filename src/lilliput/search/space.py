@@ -176,6 +176,7 @@ DEFAULT_SPACE = SearchSpace(
 )
 """What is sensible for students that run on CPUs.
 
-Widths are whole vector registers; heads are 32 to 64 wide, because attention over many narrow heads is what makes thin
-deep students slow; a tokenizer of more than 16,000 entries would by itself take half of a 3 MB artifact's bytes.
+Widths are whole vector registers. Heads are 32 to 64 wide: attention over many narrow heads is what makes thin deep
+students slow. Beyond 16,000 entries the tokenizer (0.5 MB) and its embedding (2 MB at int8 and a width of 128) leave
+a student of 3 MB nothing to think with.
 """

@@ -13,13 +13,16 @@ from lilliput.search import (
     SearchProblem,
     SearchResult,
     StudentShape,
-    exact,
-    genetic,
+    exact_search,
+    genetic_search,
 )
 from lilliput.search.cost import TokenizerBytes
 from lilliput.verbs.latency import latency_model
 
-METHODS = {"exact": lambda problem, seed: exact(problem), "genetic": lambda problem, seed: genetic(problem, seed=seed)}
+METHODS = {
+    "exact": lambda problem, seed: exact_search(problem),
+    "genetic": lambda problem, seed: genetic_search(problem, seed=seed),
+}
 """``--method`` -> search."""
 
 DEFAULT_LATENCY_MS = 3.0
@@ -91,7 +94,7 @@ def search_problem(
     )
     if latency_ms is None:
         return unmeasured
-    exact(unmeasured)  # a budget too small for any model is told before half a minute of measuring
+    exact_search(unmeasured)  # a budget too small for any model is told before half a minute of measuring
     models = {precision: latency_model(precision, progress=progress) for precision in precisions}
     return SearchProblem(**{**vars(unmeasured), "max_ms": latency_ms, "latency": models})
 

@@ -1,0 +1,118 @@
+"""Functions and methods taken from the Python standard library of the interpreter that runs.
+
+It is the one body of real code present wherever Python is, so the demo needs no network and ships no data. What is
+harvested depends on the Python version, and on nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lilliput.data.corpus.lexing import shape
+from lilliput.progress import Progress
+
+SKIPPED_FOLDERS = frozenset(
+    {"test", "tests", "idlelib", "lib2to3", "turtledemo", "site-packages", "dist-packages", "__pycache__"}
+)
+MIN_LINES, MAX_LINES = 4, 60
+MIN_STATEMENTS = 4
+
+
+@dataclass(frozen=True)
+class Harvested:
+    """One function as it stands in the standard library, dedented, without its decorators.
+
+    Attributes:
+        file: its module's path relative to the standard library's folder, with forward slashes.
+        name: its name, qualified by the classes around it.
+        text: its source.
+    """
+
+    file: str
+    name: str
+    text: str
+
+
+def library_files(folder: Path) -> list[Path]:
+    """The ``.py`` files under ``folder``, sorted, without tests, bundled applications and installed packages."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(set(folders) - SKIPPED_FOLDERS)
+        found += [Path(place, name) for name in names if name.endswith(".py")]
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def harvest(folder: Path | None = None, progress: Progress | None = None) -> list[Harvested]:
+    """The distinct functions of the standard library, in order of file and line.
+
+    A function is kept when it has 4-60 lines and at least 4 statements beside its docstring, and when no earlier one
+    has the same tokens up to renaming (docstrings and comments aside).
+
+    Args:
+        folder: where to look; the running interpreter's standard library by default.
+        progress: told of each file read.
+    """
+    root = Path(sysconfig.get_path("stdlib")) if folder is None else folder
+    files = library_files(root)
+    seen: set[tuple[str, ...]] = set()
+    kept: list[Harvested] = []
+    with (progress or Progress()).track("reading the standard library", len(files)) as advance:
+        for path in files:
+            for name, text, body in _functions(path):
+                key = shape(body)
+                if key not in seen:
+                    seen.add(key)
+                    kept.append(Harvested(path.relative_to(root).as_posix(), name, text))
+            advance()
+    return kept
+
+
+def _functions(path: Path) -> Iterator[tuple[str, str, str]]:
+    """``(qualified name, source, source without docstring)`` of each function of a file that is worth keeping.
+
+    A file that is not valid UTF-8 Python (the library holds some on purpose) has none. Functions inside functions are
+    part of their outer one.
+    """
+    try:
+        source = path.read_text("utf-8")
+        module = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
+    lines = source.split("\n")  # not splitlines: a form feed ends no line of Python
+    for name, node in _definitions(module.body, ""):
+        assert node.end_lineno is not None  # always set by ast.parse
+        if not MIN_LINES <= node.end_lineno - node.lineno + 1 <= MAX_LINES:
+            continue
+        documented = ast.get_docstring(node, clean=False) is not None
+        statements = sum(isinstance(inner, ast.stmt) for inner in ast.walk(node)) - 1 - documented
+        if statements < MIN_STATEMENTS:
+            continue
+        text = _dedented(lines[node.lineno - 1 : node.end_lineno], node.col_offset)
+        if text is None:
+            continue
+        after = node.body[0].end_lineno if documented else None
+        code = text if after is None else "\n".join(text.split("\n")[after - node.lineno + 1 :])
+        yield name, text, code
+
+
+def _definitions(
+    body: list[ast.stmt], prefix: str
+) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """The functions of a module's or a class's body, and of the classes in it, in order."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield prefix + node.name, node
+        elif isinstance(node, ast.ClassDef):
+            yield from _definitions(node.body, f"{prefix}{node.name}.")
+
+
+def _dedented(lines: list[str], column: int) -> str | None:
+    """``lines`` moved ``column`` to the left; ``None`` where a multi-line string reaches into that margin."""
+    if any(line[:column].strip() for line in lines):
+        return None
+    return "\n".join(line[column:] for line in lines) + "\n"

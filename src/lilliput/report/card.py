@@ -1,0 +1,172 @@
+"""The model card: what an artifact is, in Markdown, inside the artifact.
+
+It counts toward the artifact's bytes, so it is short. A figure that is not known leaves its line out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lilliput.report import clean, percent, scaled
+
+USES = {
+    "vulnerability": "It says how likely a function is to be vulnerable, so that a reviewer sees the likeliest first.",
+    "clone": "It finds pairs of functions that likely do the same, so that a reviewer can compare or merge them.",
+    "classification": "It sorts functions of code into the classes below.",
+}
+"""Task -> intended use, in one sentence."""
+
+GENERAL_USE = "It sorts code into the classes below."
+
+INPUTS = {"clone": '("first function", "second function")'}
+"""Task -> an example of its input as Python; the others take one function."""
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a card says. Anything optional that is ``None`` or empty stays out.
+
+    Attributes:
+        name: of the model; its heading.
+        task: ``vulnerability``, ``clone``, ``classification``.
+        labels: class names, by index.
+        architecture: the sizes in words, as ``str(Architecture)`` gives them.
+        precision: how weights are stored.
+        max_tokens: longest input in tokens; longer ones are cut.
+        bytes: by part, such as ``weights``, ``tokenizer`` and ``total``.
+        parameters: number of weights.
+        teacher: what it was distilled from.
+        data: name of a data file -> SHA-256 of its content.
+        seed: of the run that made it.
+        command: the command line that made it.
+        version: of lilliput.
+        accuracy: on validation data, as a fraction.
+        accuracy_interval: its 95 % interval.
+        majority: accuracy of the majority class on the same data.
+        f1, mcc: on the same data.
+        n: examples of validation data.
+    """
+
+    name: str
+    task: str
+    labels: tuple[str, ...] = ()
+    architecture: str | None = None
+    precision: str | None = None
+    max_tokens: int | None = None
+    bytes: Mapping[str, int] = field(default_factory=dict)
+    parameters: int | None = None
+    teacher: str | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    command: str | None = None
+    version: str | None = None
+    accuracy: float | None = None
+    accuracy_interval: tuple[float, float] | None = None
+    majority: float | None = None
+    f1: float | None = None
+    mcc: float | None = None
+    n: int | None = None
+
+
+def model_card(facts: CardFacts) -> str:
+    """The card as Markdown, some 2 KB."""
+    sections = {
+        "": _opening(facts),
+        "Use": _use(facts),
+        "Limits": _limits(facts),
+        "Accuracy": _accuracy(facts),
+        "Model": _model(facts),
+        "How it was made": _making(facts),
+        "License": [
+            "None is chosen here. Before you pass this model on, check the licenses of its teacher and of its training "
+            "data, and write the one you choose in this place."
+        ],
+    }
+    parts = ["\n".join([f"## {title}\n", *lines] if title else lines) for title, lines in sections.items() if lines]
+    return f"# {_text(facts.name)}\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _opening(facts: CardFacts) -> list[str]:
+    origin = "" if facts.teacher is None else f", distilled from {_text(facts.teacher)}"
+    size = f" of {scaled(facts.bytes['total'], 'B')}" if "total" in facts.bytes else ""
+    return [f"A small model of code{size} for the task *{_text(facts.task)}*{origin}. It runs on a CPU."]
+
+
+def _use(facts: CardFacts) -> list[str]:
+    example = INPUTS.get(facts.task, '"int f(int *p) { return *p; }"')
+    return [
+        USES.get(facts.task, GENERAL_USE),
+        *([f"Classes: {', '.join(map(_text, facts.labels))}."] if facts.labels else []),
+        "",
+        "```python",
+        "import lilliput",
+        "",
+        'model = lilliput.load("path/to/this/folder")',
+        f"model.predict([{example}])",
+        "```",
+    ]
+
+
+def _limits(facts: CardFacts) -> list[str]:
+    cut = f" It reads the first {facts.max_tokens} tokens of an input." if facts.max_tokens is not None else ""
+    return [
+        "Its answer is a signal for triage, not a verdict: it can be wrong both ways, and it replaces no review and no "
+        f"test.{cut} On code unlike its training data (another language, another project, another style) expect it to "
+        "be wrong more often. Its probabilities need not be calibrated."
+    ]
+
+
+def _accuracy(facts: CardFacts) -> list[str]:
+    if facts.accuracy is None:
+        return []
+    interval = "" if facts.accuracy_interval is None else " [{}, {}]".format(*map(percent, facts.accuracy_interval))
+    known = {
+        "accuracy": f"{percent(facts.accuracy)} %{interval}",
+        "F1": None if facts.f1 is None else f"{percent(facts.f1)} %",
+        "MCC": None if facts.mcc is None else f"{facts.mcc:.3f}",
+    }
+    columns = {name: text for name, text in known.items() if text is not None}
+    rows = [["", *columns], ["---"] * (1 + len(columns)), ["this model", *columns.values()]]
+    if facts.majority is not None:
+        rows.append(["majority class", f"{percent(facts.majority)} %", *[""] * (len(columns) - 1)])
+    size = "" if facts.n is None else f"; n = {facts.n:,}"
+    note = "; in brackets: 95 % interval" if interval else ""
+    return [*(f"| {' | '.join(row)} |" for row in rows), "", f"On validation data{size}{note}."]
+
+
+def _model(facts: CardFacts) -> list[str]:
+    sizes = ", ".join(f"{_text(part)} {count:,}" for part, count in facts.bytes.items())
+    lines = {
+        "Architecture": facts.architecture,
+        "Parameters": None if facts.parameters is None else f"{facts.parameters:,}",
+        "Precision of weights": facts.precision,
+        "Longest input": None if facts.max_tokens is None else f"{facts.max_tokens} tokens",
+        "Bytes": sizes or None,
+    }
+    return [f"- {name}: {_text(value)}" for name, value in lines.items() if value is not None]
+
+
+def _making(facts: CardFacts) -> list[str]:
+    lines = [
+        *([] if facts.teacher is None else [f"- Teacher: {_text(facts.teacher)}"]),
+        *(f"- Data: {_text(name)}, SHA-256 {_code(digest)}" for name, digest in facts.data.items()),
+        *([] if facts.seed is None else [f"- Seed: {facts.seed}"]),
+        *([] if not facts.command else [f"- Command: {_code(facts.command)}"]),
+    ]
+    made_by = "lilliput" if facts.version is None else f"lilliput {_text(facts.version)}"
+    return [f"Made by {made_by}.", "", *lines] if lines or facts.version is not None else []
+
+
+def _text(value: str) -> str:
+    """``value`` as Markdown text: on one line, with nothing in it read as markup."""
+    return re.sub(r"([\\`*_~$\[\]<>|#&])", r"\\\1", clean(value))
+
+
+def _code(value: str) -> str:
+    """``value`` as Markdown code, in a fence longer than any run of backticks it holds (CommonMark, section 6.1)."""
+    text = clean(value)
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"

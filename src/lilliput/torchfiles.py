@@ -1,0 +1,49 @@
+"""torch's own files: written whole or not at all, read without executing anything they hold."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lilliput.errors import CheckpointError
+from lilliput.files import atomic_file
+
+
+def save(path: Path, value: Any) -> None:
+    """Write ``value`` (tensors in dicts, lists and plain values) to ``path`` atomically.
+
+    Raises:
+        UserError: the operating system refuses; the message says why.
+    """
+    with atomic_file(path) as temporary, temporary.open("wb") as stream:
+        try:
+            torch.save(value, stream)
+        except RuntimeError as error:  # torch covers the operating system's refusal with its own complaint
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+
+
+def load(path: Path) -> Any:
+    """Read tensors and plain values, onto the CPU, by torch's weights-only reader.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or a pickle that wants to run code; nothing of it was run.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError("there is no such file.", where=path, remedy="Check the path.") from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            "is damaged, or holds more than tensors and plain values, which could run code; nothing of it was run.",
+            where=path,
+            remedy="Ask its author for safetensors, or for a plain state dict.",
+        ) from error
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"is not a file of torch's, or is damaged ({type(error).__name__}: {error}).",
+            where=path,
+            remedy="Get the file again.",
+        ) from error

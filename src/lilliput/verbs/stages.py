@@ -1,0 +1,73 @@
+"""Long work in stages that are done once: killed at any moment, the same command goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.files import atomic_file, write_json
+from lilliput.progress import Progress
+
+Weights = dict[str, NDArray[np.float32]]
+
+
+class Stages:
+    """Results of finished stages, kept in a hidden folder beside the target until the target is there.
+
+    Args:
+        target: what the work will write; the folder is ``.NAME.work`` beside it.
+        settings: everything that decides the result, as plain JSON values. Results kept under other settings are
+            thrown away.
+        progress: told when work goes on, or starts anew.
+    """
+
+    def __init__(self, target: Path, settings: Mapping[str, Any], progress: Progress) -> None:
+        self.folder = target.parent / f".{target.name}.work"
+        self.progress = progress
+        wanted = json.loads(json.dumps(settings))
+        if self.folder.exists() and _read(self.folder / "settings.json") != wanted:
+            progress.note(f"{self.folder}: holds work under other settings; starting anew.")
+            shutil.rmtree(self.folder)
+        elif self.folder.exists():
+            progress.note(f"{self.folder}: going on from there.")
+        if not self.folder.exists():
+            write_json(self.folder / "settings.json", wanted)
+
+    def file(self, name: str) -> Path:
+        """A path inside the folder."""
+        return self.folder / name
+
+    def once(self, name: str, compute: Callable[[], Any]) -> Any:
+        """The JSON value that ``compute`` returned, now or in an earlier run."""
+        path = self.file(f"{name}.json")
+        if not path.exists():
+            write_json(path, compute())
+        return _read(path)
+
+    def weights(self, name: str, compute: Callable[[], tuple[Weights, Any]]) -> tuple[Weights, Any]:
+        """The weights, with a JSON value, that ``compute`` returned, now or in an earlier run."""
+        path = self.file(f"{name}.npz")
+        if not path.exists():
+            weights, facts = compute()
+            write_json(self.file(f"{name}.json"), facts)
+            with atomic_file(path) as temporary, temporary.open("wb") as stream:
+                np.savez(stream, **weights)
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored), _read(self.file(f"{name}.json"))
+
+    def finish(self) -> None:
+        """The target is there: the folder is no longer needed."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

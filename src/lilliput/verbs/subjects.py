@@ -1,0 +1,125 @@
+"""What can be evaluated: an artifact, or a checkpoint. Both answer the same questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.artifact import is_artifact, open_artifact
+from lilliput.data.dataset import Dataset
+from lilliput.progress import Progress
+from lilliput.runtime.classifier import Classifier
+
+
+class Subject(Protocol):
+    """A classifier of code that can be measured."""
+
+    name: str
+    label_names: tuple[str, ...]
+    arity: int
+    threads: int
+
+    def logits(self, dataset: Dataset, progress: Progress) -> NDArray[np.float32]:
+        """Logits ``[examples, classes]`` in the order of the labels."""
+
+    def bytes(self) -> dict[str, int]:
+        """Bytes on disk by part, ``total`` first."""
+
+    def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """Token ids of functions, as the model takes them."""
+
+    def pass_over(self, ids: NDArray[np.int64]) -> object:
+        """One pass of the encoder over one function."""
+
+
+class ArtifactSubject:
+    """An artifact, in the engine."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self.threads = threads
+        self.classifier = Classifier(open_artifact(path), threads)
+        self.name = path.name
+        self.label_names = self.classifier.labels
+        self.arity = self.classifier.arity
+
+    def logits(self, dataset: Dataset, progress: Progress) -> NDArray[np.float32]:
+        """See :class:`Subject`."""
+        return self.classifier.logits(dataset)
+
+    def bytes(self) -> dict[str, int]:
+        """See :class:`Subject`."""
+        return self.classifier.artifact.bytes().as_dict()
+
+    def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """See :class:`Subject`."""
+        return self.classifier.tokenizer.encode(texts)
+
+    def pass_over(self, ids: NDArray[np.int64]) -> object:
+        """See :class:`Subject`."""
+        return self.classifier.runner.encode([ids])
+
+
+class CheckpointSubject:
+    """A checkpoint, in torch (float32)."""
+
+    def __init__(self, path: str | Path, task: str, tokenizer: Path | None, threads: int) -> None:
+        import torch
+
+        from lilliput.teachers import open_teacher
+
+        self.threads = threads
+        torch.set_num_threads(threads)
+        self.teacher = open_teacher(path, tokenizer=tokenizer, task=task)
+        self.name = self.teacher.name
+        self.label_names = tuple(self.teacher.label_names)
+        self.arity = self.teacher.arity
+
+    def logits(self, dataset: Dataset, progress: Progress) -> NDArray[np.float32]:
+        """See :class:`Subject`."""
+        return self.teacher.logits(dataset, progress)
+
+    def bytes(self) -> dict[str, int]:
+        """See :class:`Subject`."""
+        return self.teacher.bytes()
+
+    def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """See :class:`Subject`."""
+        return [np.asarray(item, np.int64) for item in self.teacher.encode(texts)]
+
+    def pass_over(self, ids: NDArray[np.int64]) -> object:
+        """See :class:`Subject`."""
+        import torch
+
+        with torch.no_grad():
+            tokens = torch.from_numpy(ids)[None]
+            return self.teacher.model.encode(tokens, torch.ones_like(tokens))
+
+
+def open_subject(path: str | Path, task: str, tokenizer: Path | None = None, threads: int = 1) -> Subject:
+    """An artifact's folder, or whatever :func:`lilliput.teachers.open_teacher` opens."""
+    if is_artifact(Path(path)):
+        return ArtifactSubject(Path(path), threads)
+    return CheckpointSubject(path, task, tokenizer, threads)
+
+
+def of_length(subject: Subject, texts: Sequence[str], tokens: int, count: int = 32) -> list[NDArray[np.int64]]:
+    """Inputs of exactly ``tokens`` tokens, cut from real ones (short ones are repeated up to the length)."""
+    inputs = []
+    for ids in subject.encode(texts[:count]):
+        body = np.resize(ids[1:-1] if len(ids) > 2 else ids, tokens - 2)
+        inputs.append(np.concatenate((ids[:1], body, ids[-1:])))
+    return inputs
+
+
+def example_runner(subject: Subject, dataset: Dataset) -> Callable[[int], object]:
+    """``run(row)``: tokenizes and encodes the functions of one example, as it is, alone."""
+
+    def run(row: int) -> object:
+        functions = [dataset.texts[member] for member in dataset.members[row]]
+        return [subject.pass_over(ids) for ids in subject.encode(functions)]
+
+    return run
