@@ -1,5 +1,27 @@
-"""Models of code, made small and proved."""
+"""Models of code, made small and proved.
 
-from lilliput.version import VERSION as __version__
+``lilliput.load(path)`` runs an artifact, with the core install; :mod:`lilliput.api` has the verbs of the command line.
+"""
 
-__all__ = ["__version__"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lilliput.errors import UserError
+from lilliput.version import VERSION
+
+if TYPE_CHECKING:
+    from lilliput.runtime.classifier import load
+
+__version__ = VERSION
+
+__all__ = ["UserError", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    # The engine takes a quarter of a second to import, so it waits until it is asked for.
+    if name == "load":
+        from lilliput.runtime.classifier import load
+
+        return load
+    raise AttributeError(f"module 'lilliput' has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """The artifact: one folder that holds a small model and everything needed to run and to trust it.
 
 Files: ``manifest.json`` (what it is, where it comes from, the SHA-256 of every other file), ``model.onnx`` (graph and
-weights), ``tokenizer.json``, ``README.md`` (the model card) and ``evidence.json`` (how it was chosen and how it scored).
+weights), ``tokenizer.json``, ``README.md`` (the model card) and ``evidence.json`` (how it was chosen and scored).
 Nothing in it is executed, and nothing is read before its hash is checked.
 """
 
@@ -21,7 +21,13 @@ from lilliput.version import VERSION
 SCHEMA = 1
 """Version of the manifest this code writes, and the latest it reads."""
 
-MANIFEST, GRAPH, TOKENIZER, CARD, EVIDENCE = "manifest.json", "model.onnx", "tokenizer.json", "README.md", "evidence.json"
+MANIFEST, GRAPH, TOKENIZER, CARD, EVIDENCE = (
+    "manifest.json",
+    "model.onnx",
+    "tokenizer.json",
+    "README.md",
+    "evidence.json",
+)
 
 REQUIRED = (GRAPH, TOKENIZER)
 """Files without which an artifact cannot run."""
@@ -139,7 +145,9 @@ def open_artifact(path: str | Path) -> Artifact:
     path = Path(path)
     again = "Get the artifact again from where it came, or make it anew with 'lilliput shrink'."
     if not is_artifact(path):
-        raise ArtifactError(f"is not an artifact: there is no {MANIFEST}.", where=path, remedy="Give an artifact's folder.")
+        raise ArtifactError(
+            f"is not an artifact: there is no {MANIFEST}.", where=path, remedy="Give an artifact's folder."
+        )
     try:
         values = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

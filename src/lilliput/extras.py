@@ -31,8 +31,8 @@ def require(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        extra = EXTRA_OF[module.split(".")[0]]
+        extra = EXTRA_OF[module.split(".", maxsplit=1)[0]]
         raise MissingExtra(
-            f"this needs the package '{module.split('.')[0]}', which is not installed ({error}).",
+            f"this needs the package '{module.split('.', maxsplit=1)[0]}', which is not installed ({error}).",
             remedy=f"Run: pip install 'lilliput[{extra}]'",
         ) from error

@@ -41,7 +41,7 @@ def explain_disk_errors(target: Path) -> Iterator[None]:
         raise UserError(
             f"cannot write: {reasons[error.errno]}",
             where=target,
-            remedy="Nothing was left half-written; free the space or choose another place, then run the same command again.",
+            remedy="Nothing was left half-written. Free the space or choose another place, then run the command again.",
         ) from error
 
 

@@ -38,10 +38,12 @@ class LogProgress(Progress):
         self.every = every
 
     def note(self, text: str) -> None:
+        """A line."""
         print(text, file=self.stream, flush=True)
 
     @contextmanager
     def track(self, what: str, total: int) -> Iterator[Callable[..., None]]:
+        """Lines with the time gone and the time left."""
         start = last = time.monotonic()
         done = 0
 
@@ -68,10 +70,12 @@ class TerminalProgress(Progress):
         self.console = Console(file=stream or sys.stderr)
 
     def note(self, text: str) -> None:
+        """A line above the bar."""
         self.console.print(text, highlight=False, markup=False)
 
     @contextmanager
     def track(self, what: str, total: int) -> Iterator[Callable[..., None]]:
+        """A bar with the time left."""
         from rich import progress as bars
 
         columns = (

@@ -82,9 +82,9 @@ def test_of_equals_the_fewest_heads_win():
     assert exact_search(SearchProblem(10_000_000, SMALL)).architecture == Architecture(4, 96, 2, 256, 1000)
 
 
-def test_the_default_budget_is_used_up_to_within_a_percent():
+def test_the_default_budget_is_used_up_but_for_a_step_of_the_space():
     result = exact_search(SearchProblem(3_000_000))
-    assert 0.99 * 3_000_000 < result.bytes <= 3_000_000
+    assert 0.95 * 3_000_000 < result.bytes <= 3_000_000
 
 
 def test_fewer_bits_buy_more_compute():

@@ -10,12 +10,16 @@ import typer
 Task = Annotated[str, typer.Option("--task", help="vulnerability, clone or classification.")]
 Data = Annotated[
     list[Path],
-    typer.Option("--data", help="File to score on: JSONL, CSV, Parquet or a clone pair list; gzip is fine. Repeatable."),
+    typer.Option(
+        "--data", help="File to score on: JSONL, CSV, Parquet or a clone pair list; gzip is fine. Repeatable."
+    ),
 ]
 Train = Annotated[list[Path], typer.Option("--train", help="Training file, of the same kinds. Repeatable.")]
 OptionalTrain = Annotated[
     list[Path] | None,
-    typer.Option("--train", help="Training file to fit the baselines on; without it they are cross-validated on --data."),
+    typer.Option(
+        "--train", help="Training file to fit the baselines on; without it they are cross-validated on --data."
+    ),
 ]
 Valid = Annotated[list[Path], typer.Option("--valid", help="Validation file. Repeatable.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write; it appears whole or not at all.")]

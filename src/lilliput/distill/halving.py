@@ -44,9 +44,7 @@ class Halving(Generic[C]):
     trials: tuple[Trial, ...]
 
 
-def successive_halving(
-    candidates: list[C], first_examples: int, train: Callable[[int, int, int], Trial]
-) -> Halving[C]:
+def successive_halving(candidates: list[C], first_examples: int, train: Callable[[int, int, int], Trial]) -> Halving[C]:
     """Find the best of ``candidates``.
 
     Args:

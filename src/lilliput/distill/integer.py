@@ -1,4 +1,4 @@
-"""From a trained student to its integer graph: calibrate, and fine-tune with rounding where calibration loses accuracy."""
+"""From a trained student to its integer graph: calibrate, and fine-tune with rounding where that loses accuracy."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from lilliput.encoder import EncoderConfig
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "gelu": functional.gelu}
 
 Hook = Callable[[str, Tensor], Tensor]
-"""Sees a named weight or activation and returns what takes its place: the seam for calibration and fake quantization."""
+"""Sees a named weight or activation and returns what takes its place: calibration and fake quantization go here."""
 
 
 def unchanged(name: str, value: Tensor) -> Tensor:
@@ -46,7 +47,7 @@ class Student(nn.Module):
 
     def weight(self, name: str) -> Tensor:
         """A parameter by its dotted name."""
-        return self.weights[name.replace(".", "/")]
+        return cast("Tensor", self.weights[name.replace(".", "/")])
 
     def export(self) -> dict[str, NDArray[np.float32]]:
         """Every weight as float32 numpy, by dotted name."""
@@ -60,7 +61,9 @@ class Student(nn.Module):
 
     def linear(self, value: Tensor, name: str) -> Tensor:
         """``value @ weight.T + bias``."""
-        return functional.linear(value, self.on_weight(name, self.weight(f"{name}.weight")), self.weight(f"{name}.bias"))
+        return functional.linear(
+            value, self.on_weight(name, self.weight(f"{name}.weight")), self.weight(f"{name}.bias")
+        )
 
     def norm(self, value: Tensor, name: str) -> Tensor:
         """Layer normalization."""
@@ -90,7 +93,8 @@ class Student(nn.Module):
         if self.config.pooling == "first":
             return value[:, 0]
         weight = mask[:, :, None].to(value.dtype)
-        return (value * weight).sum(1) / weight.sum(1)
+        pooled: Tensor = (value * weight).sum(1) / weight.sum(1)
+        return pooled
 
     def layer(self, name: str, value: Tensor, mask: Tensor) -> Tensor:
         """One post-norm transformer block."""
@@ -105,10 +109,11 @@ class Student(nn.Module):
 
     def heads(self, value: Tensor, name: str) -> Tensor:
         """Project and split: ``[functions, heads, tokens, hidden / heads]``."""
-        return self.linear(value, name).unflatten(-1, (self.config.architecture.heads, -1)).transpose(1, 2)
+        projected = self.linear(value, name)
+        return projected.view(*projected.shape[:2], self.config.architecture.heads, -1).transpose(1, 2)
 
     def classify(self, vectors: Tensor, members: Tensor) -> Tensor:
-        """Logits ``[examples, classes]`` of examples that join the rows ``members [examples, arity]`` of ``vectors``."""
+        """Logits ``[examples, classes]`` of examples that join rows ``members [examples, arity]`` of ``vectors``."""
         # An embedding, not indexing: the gradient of indexing is summed in random order when there are many threads.
         parts = list(functional.embedding(members, vectors).unbind(1))
         if self.config.arity == 2 and self.config.join == "difference":

@@ -22,13 +22,13 @@ class Intensity:
     Attributes:
         grams_per_kwh: grams of CO2-equivalent a kWh generated.
         region: country or area, in words.
-        year: that the average is over.
+        year: that the average is over; ``None`` where the figure is the user's own.
         source: who published it.
     """
 
     grams_per_kwh: float
     region: str
-    year: int
+    year: int | None
     source: str
 
 

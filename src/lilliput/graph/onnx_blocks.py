@@ -99,9 +99,7 @@ def linear(
     return build.op("Add", product, build.constant(bias, f"{name}.bias"))
 
 
-def embedding(
-    build: GraphBuilder, ids: str, name: str, table: NDArray[np.float32], precision: Precision
-) -> str:
+def embedding(build: GraphBuilder, ids: str, name: str, table: NDArray[np.float32], precision: Precision) -> str:
     """Rows ``ids`` of ``table [rows, width]``; only the rows looked up are converted to float."""
     if precision.bits == 32:
         return build.op("Gather", build.constant(table, name), ids)
@@ -123,5 +121,7 @@ def layer_norm(
 
 
 def _int4(build: GraphBuilder, codes: NDArray[np.int8], name: str) -> str:
-    build.constants[name] = helper.make_tensor(name, TensorProto.INT4, codes.shape, pack_int4(codes).tobytes(), raw=True)
+    build.constants[name] = helper.make_tensor(
+        name, TensorProto.INT4, codes.shape, pack_int4(codes).tobytes(), raw=True
+    )
     return name

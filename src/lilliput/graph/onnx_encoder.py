@@ -164,5 +164,7 @@ class _EncoderGraph:
         """Dense, tanh, output: the result is named ``logits``."""
         hidden = self.build.op("Tanh", self.linear(features, "head.dense"))
         weight, bias = self.weights["head.out.weight"], self.weights["head.out.bias"]
-        product = self.build.op("MatMul", hidden, self.build.constant(np.ascontiguousarray(weight.T), "head.out.weight"))
+        product = self.build.op(
+            "MatMul", hidden, self.build.constant(np.ascontiguousarray(weight.T), "head.out.weight")
+        )
         self.build.op("Add", product, self.build.constant(bias, "head.out.bias"), name="logits")

@@ -79,8 +79,9 @@ class FakeQuantizer:
         if self.precision.bits == 32 or name == "head.out":
             return value
         largest, group = self.precision.largest, self.precision.group or value.shape[1]
-        padded = torch.nn.functional.pad(value, (0, -value.shape[1] % group)).unflatten(1, (-1, group))
+        padded = torch.nn.functional.pad(value, (0, -value.shape[1] % group)).view(value.shape[0], -1, group)
         scale = padded.detach().abs().amax(-1, keepdim=True).clamp_min(1e-12) / largest
         rounded = (padded / scale).round().clamp(-largest, largest) * scale
         rounded = rounded.flatten(1)[:, : value.shape[1]]
-        return value + (rounded - value).detach()
+        straight_through: Tensor = value + (rounded - value).detach()
+        return straight_through

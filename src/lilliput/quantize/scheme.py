@@ -77,9 +77,7 @@ def quantize_rows(weight: NDArray[np.float32], precision: Precision) -> tuple[ND
     return np.ascontiguousarray(codes.reshape(rows, -1)[:, :width]), scales
 
 
-def dequantize_rows(
-    codes: NDArray[np.int8], scales: NDArray[np.float32], precision: Precision
-) -> NDArray[np.float32]:
+def dequantize_rows(codes: NDArray[np.int8], scales: NDArray[np.float32], precision: Precision) -> NDArray[np.float32]:
     """The values that :func:`quantize_rows` stands for."""
     group = precision.group or codes.shape[1]
     return codes.astype(np.float32) * np.repeat(scales, group, axis=1)[:, : codes.shape[1]]

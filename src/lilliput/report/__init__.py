@@ -59,9 +59,11 @@ class Evidence:
 
     @property
     def settings(self) -> str:
-        """Threads and tokens the latency was measured with, in words; empty where neither is known."""
+        """What the latency was measured with, and of what, in words; empty where nothing is known."""
         counts = [(self.number("latency_ms", key), key) for key in ("threads", "tokens")]
-        return ", ".join(plural(count, key.removesuffix("s")) for count, key in counts if count is not None)
+        words = [plural(count, key.removesuffix("s")) for count, key in counts if count is not None]
+        per = look_up(self.evaluation, "latency_ms", "per")
+        return ", ".join([*words, *([] if per is None else [f"per {clean(per)}"])])
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,17 @@ def baselines(evidence: Evidence) -> list[Baseline]:
 
 
 def distinct_baselines(evidences: Sequence[Evidence]) -> list[Baseline]:
-    """Every evaluation's baselines, each once; one that scored differently for another model is listed again."""
-    return list(dict.fromkeys(baseline for evidence in evidences for baseline in baselines(evidence)))
+    """Every evaluation's baselines, each once; where one scored differently, once a model and saying beside which."""
+    found = [(evidence.name, baseline) for evidence in evidences for baseline in baselines(evidence)]
+    titles = Counter(title for title, *_ in {(baseline.title, baseline) for _, baseline in found})
+    return list(
+        dict.fromkeys(
+            replace(baseline, title=f"{baseline.title}, on the data of {clean(name)}")
+            if titles[baseline.title] > 1
+            else baseline
+            for name, baseline in found
+        )
+    )
 
 
 def named_apart(evidences: Sequence[Evidence]) -> list[Evidence]:

@@ -80,8 +80,8 @@ def model_card(facts: CardFacts) -> str:
         "Model": _model(facts),
         "How it was made": _making(facts),
         "License": [
-            "None is chosen here. Before you pass this model on, check the licenses of its teacher and of its training "
-            "data, and write the one you choose in this place."
+            "Not chosen yet. Before you pass this model on, check the licenses of its teacher and its training data, "
+            "and write the one you choose here."
         ],
     }
     parts = ["\n".join([f"## {title}\n", *lines] if title else lines) for title, lines in sections.items() if lines]

@@ -33,7 +33,7 @@ from lilliput.report import (
 
 ABSENT, UNRECORDED = "not measured", "not recorded"
 
-HARDWARE = ("cpu", "processor", "cpu_model", "model", "gpu", "cores", "physical_cores", "logical_cores")
+HARDWARE = ("cpu", "cores")
 """Keys of ``machine`` that must agree before two latencies are compared."""
 
 METRICS = {"accuracy": "Accuracy", "f1": "F1", "mcc": "MCC"}
@@ -83,7 +83,7 @@ class Plot:
 
 
 def write(
-    evidences: Sequence[Evidence], path: Path, title: str = "Models of code, compared", command: str = ""
+    evidences: Sequence[Evidence], path: str | Path, title: str = "Models of code, compared", command: str = ""
 ) -> None:
     """Write :func:`render`'s page to ``path``, whole or not at all."""
     write_text(Path(path), render(evidences, title, command))
@@ -114,6 +114,7 @@ def render(evidences: Sequence[Evidence], title: str, command: str) -> str:
         style=(folder / "page.css").read_text(encoding="utf-8"),
         sentences=sentences(evidences),
         models=[_model_row(evidence) for evidence in evidences],
+        caution=_caution(evidences),
         baselines=[_baseline_row(baseline) for baseline in distinct_baselines(evidences)],
         plots=_plot_groups(evidences),
         facts=list(_fact_tables(evidences)),
@@ -153,7 +154,7 @@ def _accuracies(model: Evidence, reference: Evidence) -> str:
     tasks = [evidence.evaluation.get("task") for evidence in (model, reference)]
     if None not in tasks and tasks[0] != tasks[1]:
         return f"their tasks differ ({clean(tasks[0])}, {clean(tasks[1])}), so their accuracies are not compared"
-    ours, theirs = (_with_interval(evidence, "accuracy") for evidence in (model, reference))
+    ours, theirs = _accuracy(model), _accuracy(reference)
     if ours == theirs == ABSENT:
         return f"accuracy {ABSENT}"
     counts = [evidence.number("n") for evidence in (model, reference)]
@@ -170,17 +171,21 @@ def _alone(evidence: Evidence) -> str:
     best = max(known, default=None)
     against = "" if best is None else f" against {percent(best[0])} % of the best baseline ({best[1]})"
     size, time = evidence.total_bytes, evidence.number("latency_ms", "p50")
-    parts = [
-        *([] if size is None else [f"takes {scaled(size, 'B')}"]),
-        *([] if time is None else [f"answers in {significant(time)} ms"]),
-    ]
-    start = f"{clean(evidence.name)} {' and '.join(parts)}; " if parts else f"{clean(evidence.name)}: "
-    return f"{start}accuracy {_with_interval(evidence, 'accuracy')}{against}; n = {_count(evidence.number('n'))}."
+    settings = f" ({evidence.settings})" if evidence.settings else ""
+    costs = [text for text in (size and scaled(size, "B"), time and f"{significant(time)} ms{settings}") if text]
+    start = f"{clean(evidence.name)} takes {' and '.join(costs)}; " if costs else f"{clean(evidence.name)}: "
+    return f"{start}accuracy {_accuracy(evidence)}{against}; n = {_count(evidence.number('n'))}."
+
+
+def _caution(evidences: Sequence[Evidence]) -> str:
+    """Said beside scores that stand together without a record that they are of the same data."""
+    data = [(look_up(e.evaluation, "task"), look_up(e.evaluation, "data", "sha256")) for e in evidences]
+    alike = all(one == data[0] for one in data) and (data[0][1] is not None or len(data) == 1)
+    return "" if alike else "Not all of these models are on record as scored on the same data."
 
 
 def _conditions(evidence: Evidence) -> tuple[Any, ...]:
-    settings = (evidence.number("latency_ms", "threads"), evidence.number("latency_ms", "tokens"))
-    return (*settings, *(look_up(evidence.evaluation, "machine", key) for key in HARDWARE))
+    return (evidence.settings, *(look_up(evidence.evaluation, "machine", key) for key in HARDWARE))
 
 
 def _ratio(above: float | None, below: float | None) -> float | None:
@@ -203,12 +208,10 @@ def _score(metric: str, value: float) -> str:
     return f"{value:.3f}" if metric == "mcc" else percent(value)
 
 
-def _with_interval(evidence: Evidence, metric: str) -> str:
-    value, ends = evidence.number(metric), evidence.interval(metric)
-    if value is None:
-        return ABSENT
-    unit = "" if metric == "mcc" else " %"
-    return f"{_score(metric, value)}{unit}" + ("" if ends is None else f" {_bracket(metric, ends)}")
+def _accuracy(evidence: Evidence) -> str:
+    value, ends = evidence.number("accuracy"), evidence.interval("accuracy")
+    interval = "" if ends is None else f" {_bracket('accuracy', ends)}"
+    return ABSENT if value is None else f"{percent(value)} %{interval}"
 
 
 def _bracket(metric: str, ends: tuple[float, float]) -> str:
@@ -226,10 +229,8 @@ def _model_row(evidence: Evidence) -> Row:
         scores.append(_cell(value, _score(metric, value or 0), ends and _bracket(metric, ends)))
     size, memory = evidence.total_bytes, evidence.number("peak_memory_mb")
     p50, p95 = evidence.number("latency_ms", "p50"), evidence.number("latency_ms", "p95")
-    energy, carbon = (
-        evidence.number("energy", "joules_per_example"),
-        evidence.number("carbon", "grams_co2e_per_example"),
-    )
+    energy = evidence.number("energy", "joules_per_example")
+    carbon = evidence.number("carbon", "grams_co2e_per_example")
     slowest = "–" if p95 is None else significant(p95)
     costs = [
         _cell(size, scaled(size or 0, "B")),
@@ -251,20 +252,22 @@ def _baseline_row(baseline: Baseline) -> Row:
 def _plot_groups(evidences: Sequence[Evidence]) -> list[list[Plot]]:
     """Rows of plots that belong side by side; plots with nothing to draw, and rows without plots, are left out."""
     overview = [
-        (plots.size_against_score(evidences, "size"), "Size against score. Bars: 95 % intervals."),
         (
-            plots.latency(evidences, "latency"),
-            "Latency of one example: bar to the median, whisker to the 95th percentile.",
+            plots.size_against_score(evidences, "size"),
+            f"Size against score. Bars: 95 % intervals. {_caution(evidences)}",
         ),
+        (plots.latency(evidences, "latency"), "Latency: bar to the median, whisker to the 95th percentile."),
     ]
     matrices, curves = [], []
     for index, evidence in enumerate(evidences):
         name = clean(evidence.name)
         rates = [(rate, evidence.number(rate)) for rate in ("precision", "recall")]
         tail = "".join(f", {rate} {percent(value)} %" for rate, value in rates if value is not None)
-        matrices.append(
-            (plots.confusion(evidence, f"confusion-{index}"), f"{name}: true class against predicted{tail}.")
-        )
+        matrix = plots.confusion(evidence, f"confusion-{index}")
+        classes = len(plots.confusion_matrix(evidence)[0])
+        if matrix is None and classes:
+            matrix, tail = "", f"{tail}; {classes} classes are too many to draw"
+        matrices.append((matrix, f"{name}: true class against predicted{tail}."))
         curves.append((plots.training(evidence, f"training-{index}"), f"{name}: training."))
     groups = [[Plot(svg, text) for svg, text in group if svg is not None] for group in (overview, matrices, curves)]
     return [group for group in groups if group]
@@ -275,8 +278,8 @@ def _fact_tables(evidences: Sequence[Evidence]) -> Iterator[FactTable]:
     inspected = [evidence.inspect or {} for evidence in evidences]
     sizes = [look_up(e, "bytes") or look_up(i, "bytes") for e, i in zip(evaluations, inspected, strict=True)]
     about = [
-        {k: v for k, v in facts.items() if k not in {"provenance", "bytes", "architecture"}}
-        | _as_mapping(facts.get("architecture"), "architecture")
+        _as_mapping(facts.get("architecture"), "architecture")
+        | {key: value for key, value in facts.items() if key not in {"provenance", "bytes", "architecture"}}
         for facts in inspected
     ]
     methods = [
@@ -287,7 +290,7 @@ def _fact_tables(evidences: Sequence[Evidence]) -> Iterator[FactTable]:
         "Bytes by part": sizes,
         "How it was measured": methods,
         "Data": [evaluation.get("data") for evaluation in evaluations],
-        "Architecture": about,
+        "The model": about,
         "Provenance": [facts.get("provenance") for facts in inspected],
     }
     for title, values in sources.items():
@@ -308,7 +311,12 @@ def _fact_table(title: str, names: list[str], values: Sequence[Any], numeric: bo
 
 def _fact_cell(value: Any, numeric: bool) -> Cell:
     number = as_number(value)
-    text = f"{number:,.10g}" if numeric and number is not None else clean(value)
+    if number is not None and numeric:
+        text = f"{number:,.10g}"
+    elif number is not None and isinstance(value, float):
+        text = significant(number, 4)
+    else:
+        text = clean(value)
     return Cell(text, code=len(text) >= 32 and all(c in "0123456789abcdef" for c in text))
 
 
@@ -338,4 +346,4 @@ def _without_figures(value: Any) -> Any:
 
 def _tied(text: str) -> str:
     """``text`` with figures and their units kept on one line."""
-    return re.sub(r"(?<=\d) (?=%|[kMGT]?B\b|ms\b)|(?<=\bn) (?==)|(?<==) (?=\d)", "\u00a0", text)
+    return re.sub(r"(?<=\d,) (?=-?\d)|(?<=\d) (?=%|[kMGT]?B\b|ms\b)|(?<=\bn) (?==)|(?<==) (?=\d)", "\u00a0", text)

@@ -121,14 +121,16 @@ def latency(evidences: Sequence[Evidence], key: str) -> str | None:
         return None
     settings = {evidence.settings for _, evidence, _ in timed}
     common = settings.pop() if len(settings) == 1 else ""
-    label = "Latency of one example."
+    fastest = min(p50 for *_, p50 in timed)
+    start = 10.0 ** math.floor(math.log10(fastest * 0.7))  # a log axis has no zero for bars to stand on
+    label = "Latency."
     with _drawing():
         figure, (axes,) = _figure(height=0.75 + 0.5 * len(timed))
         slowest = 0.0
         for row, (index, evidence, p50) in enumerate(timed):
             p95 = evidence.number("latency_ms", "p95")
             slowest = max(slowest, p50, p95 or 0)
-            axes.barh(row, p50, height=0.34, color=SERIES[index % len(SERIES)])
+            axes.barh(row, p50 - start, left=start, height=0.34, color=SERIES[index % len(SERIES)])
             if p95 and p95 > p50:
                 axes.errorbar(p50, row, xerr=[[0.0], [p95 - p50]], color=MUTED, lw=1.2, capsize=3)
             name = _short(evidence.name) if common or not evidence.settings else _short(evidence.name, 20)
@@ -137,8 +139,6 @@ def latency(evidences: Sequence[Evidence], key: str) -> str | None:
             for x, text, side in ((0.0, name, "left"), (1.0, value, "right")):
                 axes.text(x, row - 0.26, text, ha=side, va="bottom", transform=axes.get_yaxis_transform())
             label += f" {name}: {value}."
-        fastest = min(p50 for *_, p50 in timed)
-        start = 10.0 ** math.floor(math.log10(fastest * 0.7))  # a log axis has no zero for bars to stand on
         _log_axis(axes, start, slowest * 1.15, lambda value: significant(value, 1))
         axes.set(xlabel="milliseconds, log scale" + (f"; {common}" if common else ""), yticks=[])
         axes.set_ylim(len(timed) - 0.6, -0.75)

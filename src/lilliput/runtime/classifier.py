@@ -66,7 +66,7 @@ class EncoderRunner:
         """The pair head: two blocks of vectors to logits."""
         return Engine(from_vectors(self._model, ["left", "right"]), self._threads, self._options)
 
-    def encode(self, ids: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+    def encode(self, ids: Sequence[NDArray[np.integer]]) -> list[NDArray[np.float32]]:
         """Each input through the encoder once, in batches of like length.
 
         Returns:
@@ -81,7 +81,7 @@ class EncoderRunner:
                 result[rows] = output
         return results
 
-    def logits(self, ids: Sequence[NDArray[np.int64]], members: NDArray[np.int64]) -> NDArray[np.float32]:
+    def logits(self, ids: Sequence[NDArray[np.integer]], members: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits ``[examples, classes]`` of examples that join the inputs ``members [examples, arity]``."""
         first, *_ = self.encode(ids)
         if self.config.arity == 1:

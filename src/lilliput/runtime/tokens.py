@@ -54,7 +54,7 @@ class CodeTokenizer:
 
 
 def length_buckets(lengths: Sequence[int], budget: int) -> Iterator[NDArray[np.int64]]:
-    """Indices in batches of like length: at most ``budget`` tokens a batch with padding, at most an eighth of it padding.
+    """Indices in batches of like length: at most ``budget`` tokens each with padding, at most an eighth of it padding.
 
     Every index comes once, the longest inputs first, so that memory is claimed early.
     """
@@ -63,17 +63,13 @@ def length_buckets(lengths: Sequence[int], budget: int) -> Iterator[NDArray[np.i
     while start < len(order):
         longest = lengths[order[start]]
         stop = start + 1
-        while (
-            stop < len(order)
-            and (stop + 1 - start) * longest <= budget
-            and lengths[order[stop]] * 8 >= longest * 7
-        ):
+        while stop < len(order) and (stop + 1 - start) * longest <= budget and lengths[order[stop]] * 8 >= longest * 7:
             stop += 1
         yield order[start:stop]
         start = stop
 
 
-def pad(ids: Sequence[NDArray[np.int64]], limit: int) -> NDArray[np.int64]:
+def pad(ids: Sequence[NDArray[np.integer]], limit: int) -> NDArray[np.int64]:
     """``[len(ids), width]``, padded at the right: the longest rounded up to :data:`STEP`, ``limit`` at most.
 
     The engine prepares itself for each new shape, in about 10 ms where a pass takes 1 to 3: few shapes are worth a few

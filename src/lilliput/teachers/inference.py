@@ -55,7 +55,7 @@ def classify_all(model: TeacherModel, encoded: Encoded, members: NDArray[np.int6
     there = Encoded(encoded.vectors.to(home), None if encoded.logits is None else encoded.logits.to(home))
     rows = torch.from_numpy(members)
     with torch.no_grad():
-        parts = [model.classify(there, part.to(home)).float().cpu() for part in rows.split(_PAIRS_AT_ONCE)]
+        parts = [model.classify(there, part.to(home)).float().cpu() for part in torch.split(rows, _PAIRS_AT_ONCE)]
     return torch.cat(parts).numpy()
 
 

@@ -98,8 +98,22 @@ class TeacherModel(nn.Module):
         return self.classify(self.encode(batch.ids, batch.mask), batch.members)
 
 
+class Head(nn.Module):
+    """RoBERTa's classification head: dropout, dense, tanh, dropout, out."""
+
+    def __init__(self, width: int, hidden: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, hidden)
+        self.out = nn.Linear(hidden, outputs)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, joined: Tensor) -> Tensor:
+        """``[E, width]`` to raw outputs ``[E, outputs]``."""
+        return cast("Tensor", self.out(self.dropout(torch.tanh(self.dense(self.dropout(joined))))))
+
+
 class EncoderClassifier(TeacherModel):
-    """An encoder, and a head on its pooled vectors: dropout, dense, tanh, dropout, out (RoBERTa's).
+    """An encoder, and a head on its pooled vectors.
 
     Args:
         encoder: a transformers encoder; ``encoder(input_ids=, attention_mask=).last_hidden_state`` is ``[F, T, h]``.
@@ -128,9 +142,7 @@ class EncoderClassifier(TeacherModel):
         self.arity = arity
         self.pooling, self.join = pooling, join
         self.convention = convention or OutputConvention("logits", tuple(range(outputs)))
-        self.dense = nn.Linear(hidden * arity, hidden)
-        self.out = nn.Linear(hidden, outputs)
-        self.dropout = nn.Dropout(dropout)
+        self.head = Head(hidden * arity, hidden, outputs, dropout)
 
     def encode(self, ids: Tensor, mask: Tensor, layers: bool = False) -> Encoded:
         """See :meth:`TeacherModel.encode`."""
@@ -143,8 +155,7 @@ class EncoderClassifier(TeacherModel):
         # An embedding, not indexing: the gradient of indexing is summed in random order when there are many threads.
         sides = functional.embedding(members, encoded.vectors).unbind(1)
         joined = sides[0] if self.arity == 1 else JOINS[self.join](*sides)
-        hidden = torch.tanh(self.dense(self.dropout(joined)))
-        return self.convention.apply(self.out(self.dropout(hidden)))
+        return self.convention.apply(self.head(joined))
 
 
 class SequenceClassifier(TeacherModel):

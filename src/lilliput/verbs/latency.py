@@ -91,4 +91,5 @@ def random_graph(config: EncoderConfig, precision: str, seed: int = 0) -> bytes:
     }
     stored = PRECISIONS[precision]
     integer = {name: ActivationRange(-4.0, 4.0) for name in activation_names(config)}
-    return encoder_graph(config, weights, stored, integer if stored.bits == 8 else None).SerializeToString()
+    graph: bytes = encoder_graph(config, weights, stored, integer if stored.bits == 8 else None).SerializeToString()
+    return graph

@@ -57,7 +57,7 @@ class Stages:
             weights, facts = compute()
             write_json(self.file(f"{name}.json"), facts)
             with atomic_file(path) as temporary, temporary.open("wb") as stream:
-                np.savez(stream, **weights)
+                np.savez(stream, allow_pickle=False, **weights)
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored), _read(self.file(f"{name}.json"))
 

@@ -84,7 +84,10 @@ class CheckpointSubject:
 
     def bytes(self) -> dict[str, int]:
         """See :class:`Subject`."""
-        return self.teacher.bytes()
+        parts = {"weights": 0, "tokenizer": 0, "manifest": 0}
+        for file in self.teacher.files:
+            parts[_part_of(file)] += file.stat().st_size
+        return {"total": sum(parts.values()), **parts}
 
     def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """See :class:`Subject`."""
@@ -97,6 +100,12 @@ class CheckpointSubject:
         with torch.no_grad():
             tokens = torch.from_numpy(ids)[None]
             return self.teacher.model.encode(tokens, torch.ones_like(tokens))
+
+
+def _part_of(file: Path) -> str:
+    if file.suffix in (".safetensors", ".bin"):
+        return "weights"
+    return "tokenizer" if any(word in file.name for word in ("token", "vocab", "merges", "bpe")) else "manifest"
 
 
 def open_subject(path: str | Path, task: str, tokenizer: Path | None = None, threads: int = 1) -> Subject:

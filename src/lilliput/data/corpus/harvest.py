@@ -100,9 +100,7 @@ def _functions(path: Path) -> Iterator[tuple[str, str, str]]:
         yield name, text, code
 
 
-def _definitions(
-    body: list[ast.stmt], prefix: str
-) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     """The functions of a module's or a class's body, and of the classes in it, in order."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -11,22 +11,33 @@ from typing import NamedTuple
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
-Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef | Comprehension
+SCOPES = (
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.Lambda,
+    ast.ClassDef,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+)
 """The nodes that open a scope of names."""
 
 YIELDS = (ast.Yield, ast.YieldFrom, ast.Await)
 
-WORDS = tuple(
-    "value item result data index count node key entry text line name total start size other first last left right "
-    "state buffer part output source target options found current previous limit offset width level mode flag "
-    "handler token record field group parent child path kind label step number rest head tail base extra info "
-    "match reply request amount block chunk cell row column table pair bound low high middle depth score unit "
-    "word letter piece content message status code reason context owner member element position length "
-    "values items results entries parts lines names keys nodes records fields groups tokens pieces".split()
-)
+_WORDS = """
+    value item result data index count node key entry text line name total start size other first last left right
+    state buffer part output source target options found current previous limit offset width level mode flag
+    handler token record field group parent child path kind label step number rest head tail base extra info
+    match reply request amount block chunk cell row column table pair bound low high middle depth score unit
+    word letter piece content message status code reason context owner member element position length
+    values items results entries parts lines names keys nodes records fields groups tokens pieces
+"""
+WORDS = tuple(_WORDS.split())
 """What renamed variables are called. Every rewrite draws from it, so that a name tells nothing about the function."""
 
-_RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins))
+BUILTINS = frozenset(dir(builtins))
+_RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | BUILTINS
 
 
 class Block(NamedTuple):
@@ -51,7 +62,7 @@ def own_blocks(function: Function) -> list[Block]:
             if isinstance(statements, list) and statements:
                 found.append(Block(statements, inside))
                 for statement in statements:
-                    if not isinstance(statement, Scope):
+                    if not isinstance(statement, SCOPES):
                         collect(statement, inside)
         for part in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
             collect(part, inside)
@@ -125,45 +136,160 @@ def edit_expressions(
     return changed
 
 
-def mentioned(node: ast.AST) -> Iterator[str]:
-    """Every identifier of ``node`` except attribute and keyword names: variables, parameters, definitions, imports."""
-    for inner in ast.walk(node):
-        match inner:
-            case ast.Name(id=name) | ast.arg(arg=name):
-                yield name
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                yield name
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.alias(name=name, asname=asname):
-                yield asname or name.split(".")[0]
-            case ast.Global(names=names) | ast.Nonlocal(names=names):
-                yield from names
-            case ast.MatchMapping(rest=str(name)):
-                yield name
+def _identifiers(node: ast.AST) -> tuple[str, ...]:
+    """The variables that ``node`` itself, not what is below it, reads or binds."""
+    match node:
+        case (
+            ast.Name(id=name)
+            | ast.arg(arg=name)
+            | ast.FunctionDef(name=name)
+            | ast.AsyncFunctionDef(name=name)
+            | ast.ClassDef(name=name)
+            | ast.ExceptHandler(name=str(name))
+            | ast.MatchAs(name=str(name))
+            | ast.MatchStar(name=str(name))
+            | ast.MatchMapping(rest=str(name))
+        ):
+            return (name,)
+        case ast.alias(name=name, asname=asname):
+            return (asname or name.split(".")[0],)
+        case ast.Global(names=names) | ast.Nonlocal(names=names):
+            return tuple(names)
+    return ()
 
 
-def bound(node: ast.AST) -> set[str]:
-    """The names that ``node`` binds anywhere: stored, deleted, imported, defined, or parameters."""
-    loads = {id(inner) for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load)}
-    return {name for inner in ast.walk(node) if id(inner) not in loads for name in _mentioned_here(inner)}
+def mentioned(node: ast.AST) -> list[str]:
+    """Every mention of a variable in ``node``, read or bound; attribute and keyword names are not variables."""
+    return [name for inner in ast.walk(node) for name in _identifiers(inner)]
 
 
-def _mentioned_here(node: ast.AST) -> Iterator[str]:
-    """What :func:`mentioned` says of ``node`` itself, not of its children."""
-    if isinstance(node, ast.Name):
-        yield node.id
-    elif not isinstance(node, ast.expr | ast.expr_context):
-        children = {name for child in ast.iter_child_nodes(node) for name in ()}
-        yield from children
+def bound(node: ast.AST) -> list[str]:
+    """Every mention of a variable in ``node`` that binds, deletes or declares it."""
+    return [
+        name
+        for inner in ast.walk(node)
+        if not (isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load))
+        for name in _identifiers(inner)
+    ]
 
 
-def captured(function: Function) -> set[str]:
-    """The names that appear inside the functions, lambdas, comprehensions and classes within ``function``."""
-    inner = [node for node in ast.walk(function) if isinstance(node, Scope) and node is not function]
-    return {name for scope in inner for name in mentioned(scope)}
+def shared(function: Function) -> set[str]:
+    """The names that more than the function's own statements may see.
+
+    Those mentioned in functions, lambdas, comprehensions and classes within it, and those declared ``global``.
+    """
+    names: set[str] = set()
+    for node in ast.walk(function):
+        if isinstance(node, SCOPES) and node is not function:
+            names.update(mentioned(node))
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            names.update(node.names)
+    return names
 
 
 def contains(node: ast.AST, kinds: type[ast.AST] | tuple[type[ast.AST], ...]) -> bool:
     """Whether ``node`` or anything below it is one of ``kinds``."""
     return any(isinstance(inner, kinds) for inner in ast.walk(node))
+
+
+def confined(function: Function, name: str, place: ast.AST) -> bool:
+    """Whether ``name`` is a plain local variable of ``function`` that is mentioned nowhere but in ``place``."""
+    return mentioned(function).count(name) == mentioned(place).count(name) and name not in shared(function)
+
+
+def fresh_names(function: Function, rng: Random) -> Iterator[str]:
+    """Endless distinct names of :data:`WORDS`, one or two words long, that ``function`` does not mention."""
+    taken = set(mentioned(function)) | _RESERVED
+    while True:
+        name = rng.choice(WORDS)
+        if rng.random() < 0.35:
+            name = f"{name}_{rng.choice(WORDS)}"
+        if name not in taken:
+            taken.add(name)
+            yield name
+
+
+def standard(function: Function, *names: str) -> bool:
+    """Whether the built-in ``names`` keep their meaning inside ``function``: it binds none of them itself."""
+    return not set(names) & set(bound(function))
+
+
+def load(name: str) -> ast.Name:
+    """The variable ``name``, read."""
+    return ast.Name(name, ast.Load())
+
+
+def assign(name: str, value: ast.expr) -> ast.Assign:
+    """The statement ``name = value``."""
+    return ast.Assign([ast.Name(name, ast.Store())], value)
+
+
+def call(name: str, *arguments: ast.expr) -> ast.Call:
+    """The expression ``name(*arguments)``."""
+    return ast.Call(load(name), list(arguments), [])
+
+
+def assigned_name(statement: ast.stmt) -> str | None:
+    """``x`` where ``statement`` is ``x = ...`` with that single target; ``None`` otherwise."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return name
+    return None
+
+
+def inert(node: ast.expr) -> bool:
+    """Whether evaluating ``node`` runs nobody's code: names, constants, and displays and identity tests of these.
+
+    The one exception it can still raise is that of a name that has no value.
+    """
+    match node:
+        case ast.Constant() | ast.Name() | ast.Dict(keys=[]):
+            return True
+        case ast.Tuple(elts=parts) | ast.List(elts=parts):
+            return all(inert(part) for part in parts)
+        case ast.Compare(left=left, ops=[ast.Is() | ast.IsNot()], comparators=[right]):
+            return inert(left) and inert(right)
+    return False
+
+
+def integer(node: ast.expr, known: set[str] | frozenset[str] = frozenset()) -> bool:
+    """Whether ``node`` is an ``int`` whatever the inputs are, given that the variables ``known`` are."""
+    match node:
+        case ast.Constant(value=int()):
+            return True
+        case ast.Name(id=name):
+            return name in known
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
+            return integer(operand, known)
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.FloorDiv() | ast.Mod(), right=right):
+            return integer(left, known) and integer(right, known)
+        case ast.Call(func=ast.Name(id="len" | "ord"), args=[argument], keywords=[]):
+            return not isinstance(argument, ast.Starred)
+    return False
+
+
+def integer_locals(function: Function) -> set[str]:
+    """The variables of ``function`` that hold an ``int`` whenever they hold anything.
+
+    Starts from those bound by nothing but ``x = e``, ``x += e`` and ``for x in range(...)`` and drops, until none is
+    left to drop, each one with an ``e`` that is not :func:`integer` given the others: by induction over the running
+    program, whatever remains was an ``int`` at each assignment.
+    """
+    if not standard(function, "len", "ord", "range"):
+        return set()
+    values: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                values.setdefault(name, []).append(value)
+            case ast.AugAssign(target=ast.Name(id=name), op=operator, value=value):
+                values.setdefault(name, []).append(ast.BinOp(load(name), operator, value))
+            case ast.For(target=ast.Name(id=name), iter=ast.Call(func=ast.Name(id="range"))):
+                values.setdefault(name, []).append(ast.Constant(0))
+    bindings = bound(function)
+    known = {name for name, found in values.items() if bindings.count(name) == len(found)} - shared(function)
+    while True:
+        wrong = {name for name in known if not all(integer(value, known) for value in values[name])}
+        if not wrong:
+            return known
+        known -= wrong

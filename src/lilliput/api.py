@@ -1,0 +1,30 @@
+"""The verbs of the command line as functions: ``from lilliput import api``, then ``api.shrink(...)``.
+
+Each is imported when it is first used, because most need an extra that others do without. They are not attributes of
+:mod:`lilliput` itself: some would have the name of the room they work in.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lilliput.runtime.classifier import load
+    from lilliput.verbs.demo import demo
+    from lilliput.verbs.evaluate import evaluate
+    from lilliput.verbs.finetune import finetune
+    from lilliput.verbs.inspect import inspect
+    from lilliput.verbs.predict import predict
+    from lilliput.verbs.report import report
+    from lilliput.verbs.search import search
+    from lilliput.verbs.shrink import shrink
+
+__all__ = ["demo", "evaluate", "finetune", "inspect", "load", "predict", "report", "search", "shrink"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'lilliput.api' has no attribute {name!r}")
+    home = "lilliput.runtime.classifier" if name == "load" else f"lilliput.verbs.{name}"
+    return getattr(import_module(home), name)

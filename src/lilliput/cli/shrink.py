@@ -1,0 +1,98 @@
+"""``lilliput shrink``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lilliput import progress
+from lilliput.cli import options
+from lilliput.cli.output import print_facts, print_json
+from lilliput.data.tables import Columns
+from lilliput.units import parse_bytes, parse_milliseconds
+
+
+def shrink(
+    teacher: Annotated[str, typer.Argument(help="Fine-tuned model: a folder, a released model.bin, or a hub id.")],
+    task: options.Task,
+    train: options.Train,
+    valid: options.Valid,
+    out: options.Out,
+    size: Annotated[str, typer.Option("--size", help="Budget for the whole artifact.")] = "3MB",
+    latency: Annotated[
+        str, typer.Option("--latency", help="Bound on one thread's time for one input, or 'none'.")
+    ] = "3ms",
+    unlabelled: Annotated[
+        list[Path] | None, typer.Option("--unlabelled", help="More examples, for the teacher to label. Repeatable.")
+    ] = None,
+    precision: Annotated[str, typer.Option("--precision", help="Of the weights: int8, int4 or fp32.")] = "int8",
+    objective: Annotated[
+        str, typer.Option("--objective", help="What ranks architectures: gflops, parameters.")
+    ] = "gflops",
+    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures tried by distillation.")] = 4,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data in the last distillation.")] = 10,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Its peak.")] = 5e-4,
+    temperature: Annotated[float, typer.Option("--temperature", help="Softens the teacher's probabilities.")] = 2.0,
+    soft: Annotated[float, typer.Option("--soft", help="Weight of the teacher's probabilities.")] = 1.0,
+    hard: Annotated[float, typer.Option("--hard", help="Weight of the labels.")] = 0.5,
+    hidden: Annotated[float, typer.Option("--hidden", help="Weight of the teacher's vectors.")] = 0.5,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=512, help="Longest input.")] = 400,
+    tokenizer: options.Tokenizer = None,
+    code_column: options.CodeColumn = None,
+    second_column: options.SecondColumn = None,
+    label_column: options.LabelColumn = None,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+) -> None:
+    """Make a model of about 3 MB that does what TEACHER does.
+
+    Trains a small tokenizer, searches an architecture under the budget, lets short distillations choose, distils,
+    quantizes, and writes the artifact. Killed at any moment, the same command goes on where it stopped.
+    """
+    from lilliput.extras import require
+
+    require("torch")
+    from lilliput.distill.losses import DistillationMix
+    from lilliput.verbs.shrink import shrink as run
+    from lilliput.verbs.shrink_stages import ShrinkSettings
+
+    result = run(
+        teacher,
+        task,
+        train,
+        valid,
+        out,
+        size=parse_bytes(size),
+        latency_ms=None if latency == "none" else parse_milliseconds(latency),
+        unlabelled=unlabelled or (),
+        columns=Columns(code_column, second_column, label_column),
+        tokenizer=tokenizer,
+        settings=ShrinkSettings(
+            precision=precision,
+            objective=objective,
+            candidates=candidates,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            max_tokens=max_tokens,
+            mix=DistillationMix(temperature, soft, hard, hidden),
+            seed=seed,
+        ),
+        command=shlex.join(["lilliput", *sys.argv[1:]]),
+        progress=progress.for_stream(),
+    )
+    if json:
+        print_json(result.as_dict())
+        return
+    print_facts(
+        {
+            "artifact": f"{result.path} ({result.bytes.total:,} bytes)",
+            "architecture": f"{result.architecture}, {result.precision}",
+            "accuracy (validation)": f"{result.valid_accuracy:.2%}; {result.float_accuracy:.2%} before quantization",
+            "teacher (validation)": f"{result.teacher_accuracy:.2%}",
+            "quantization": result.quantization,
+        }
+    )

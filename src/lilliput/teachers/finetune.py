@@ -1,0 +1,246 @@
+"""Fine-tuning: an encoder and labelled data become a teacher."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lilliput.batching import Batch, Batches, BatchPlan, TokenIds
+from lilliput.data.dataset import Dataset
+from lilliput.errors import DataError, UserError
+from lilliput.evaluate.classification import ClassificationScores, score
+from lilliput.files import atomic_folder
+from lilliput.progress import Progress
+from lilliput.tasks import Task
+from lilliput.teachers.folder import TeacherManifest, save_teacher
+from lilliput.teachers.huggingface import BaseEncoder, open_base, tokenizing, usable_tokens
+from lilliput.teachers.inference import dataset_logits
+from lilliput.teachers.model import JOINS, POOLINGS, EncoderClassifier
+from lilliput.teachers.outputs import content_hash
+from lilliput.teachers.scratch import build_scratch, is_scratch
+from lilliput.training import History, TrainingPlan, device, fit
+from lilliput.version import VERSION
+
+
+@dataclass(frozen=True)
+class FinetuneSettings:
+    """How a teacher is made.
+
+    Attributes:
+        epochs: passes over the data.
+        learning_rate: the peak. 2e-5 suits pretrained encoders, 5e-4 those from scratch.
+        batch: examples a step.
+        max_tokens: longest input, special tokens included; ``None``: 400, or what the encoder has positions for.
+        pooling: how token vectors become a function's, a name in :data:`~lilliput.teachers.model.POOLINGS`.
+        join: how a pair's vectors become the head's input, a name in :data:`~lilliput.teachers.model.JOINS`.
+        dropout: probability, in the head.
+        weight_decay: AdamW's.
+        warmup_fraction: of all steps.
+        seed: of the head's weights, the order of the data and dropout.
+    """
+
+    epochs: int = 3
+    learning_rate: float = 2e-5
+    batch: int = 16
+    max_tokens: int | None = None
+    pooling: str = "first"
+    join: str = "concat"
+    dropout: float = 0.1
+    weight_decay: float = 0.01
+    warmup_fraction: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field, known in (("pooling", POOLINGS), ("join", JOINS)):
+            if getattr(self, field) not in known:
+                raise UserError(
+                    f"there is none called '{getattr(self, field)}'.",
+                    where=field,
+                    remedy=f"Choose: {', '.join(known)}.",
+                )
+        if self.batch < 1:
+            raise UserError(f"must be at least 1; it is {self.batch}.", where="batch")
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """What was made.
+
+    Attributes:
+        path: the teacher's folder.
+        history: a line an epoch: ``loss``, ``valid_accuracy``, ``valid_f1``.
+        scores: of the weights kept, on the validation data, which also chose them; ``None`` without such data.
+    """
+
+    path: Path
+    history: list[History]
+    scores: ClassificationScores | None
+
+
+def finetune(
+    base: str | Path,
+    task: Task,
+    train: Dataset,
+    valid: Dataset | None,
+    out: Path,
+    *,
+    settings: FinetuneSettings | None = None,
+    progress: Progress | None = None,
+) -> FinetuneResult:
+    """Make a teacher of an encoder.
+
+    Killed at any moment, the same call goes on where it was: a hidden folder beside ``out`` holds its state.
+
+    Args:
+        base: folder or hub id of an encoder, or a :mod:`~lilliput.teachers.scratch` specification.
+        task: what the data are of.
+        train: examples; unlabelled ones are left out.
+        valid: likewise; the epoch that does best on it is kept. ``None``: the last one is.
+        out: the teacher's folder; what was there is replaced once the new one is whole.
+        settings: how.
+        progress: shown while working.
+
+    Raises:
+        CheckpointError: the base cannot be opened.
+        DataError: no labelled examples, or data that are not of the task.
+        UserError: settings that do not suit the base, or training that broke down.
+    """
+    settings, progress = settings or FinetuneSettings(), progress or Progress()
+    train = _labelled(train, task, train.label_names)
+    valid = None if valid is None else _labelled(valid, task, train.label_names)
+    encoder = _open(base, train, settings, progress)
+    max_tokens = usable_tokens(settings.max_tokens, encoder.encoder)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        model = EncoderClassifier(
+            encoder.encoder,
+            len(train.label_names),
+            arity=task.arity,
+            pooling=settings.pooling,
+            join=settings.join,
+            dropout=settings.dropout,
+        ).to(device())
+
+    def tokens_of(data: Dataset) -> TokenIds:
+        progress.note(f"tokenizing {len(data.texts):,} functions")
+        return TokenIds(tokenizing(encoder.tokenizer, max_tokens)(data.texts), encoder.pad_id, max_tokens)
+
+    valid_tokens = None if valid is None else tokens_of(valid)
+
+    def scores() -> ClassificationScores | None:
+        if valid is None or valid_tokens is None:
+            return None
+        predictions = dataset_logits(model, valid, valid_tokens).argmax(axis=1)
+        return score(valid.labels, predictions, len(valid.label_names), task.positive)
+
+    def validate() -> dict[str, float]:
+        found = scores()
+        return {} if found is None else {"valid_accuracy": found.accuracy, "valid_f1": found.f1}
+
+    provenance = _provenance(encoder, task, train, valid, settings)
+    work = out.parent / f".{out.name}.work"
+    history = fit(
+        model,
+        Batches(train, tokens_of(train), BatchPlan(examples=settings.batch, seed=settings.seed)),
+        cross_entropy,
+        TrainingPlan(
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            warmup_fraction=settings.warmup_fraction,
+            weight_decay=settings.weight_decay,
+            seed=settings.seed,
+            keep_best=None if valid is None else "valid_accuracy",
+        ),
+        validate=validate,
+        checkpoint=work / "training.pt",
+        fingerprint=json.dumps(provenance, sort_keys=True),
+        progress=progress,
+    )
+    kept = scores()
+    manifest = TeacherManifest(
+        task=task.name,
+        label_names=train.label_names,
+        arity=task.arity,
+        pooling=settings.pooling,
+        join=settings.join,
+        max_tokens=max_tokens,
+        output=model.convention,
+        provenance=provenance,
+        metrics={"history": history, **({} if kept is None else {"valid": _as_dict(kept)})},
+    )
+    with atomic_folder(out) as folder:
+        save_teacher(folder, model, encoder.tokenizer, manifest)
+    shutil.rmtree(work)
+    return FinetuneResult(out, history, kept)
+
+
+def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean cross-entropy of a labelled batch."""
+    return functional.cross_entropy(model(batch).float(), batch.labels)
+
+
+def _open(base: str | Path, train: Dataset, settings: FinetuneSettings, progress: Progress) -> BaseEncoder:
+    if not is_scratch(base):
+        return open_base(base)
+    progress.note(f"training a tokenizer on {len(train.texts):,} functions")
+    return build_scratch(str(base), train.texts, settings.seed, settings.max_tokens)
+
+
+def _labelled(data: Dataset, task: Task, label_names: tuple[str, ...]) -> Dataset:
+    """The labelled examples of a dataset that fits the task."""
+    where = ", ".join(data.sources) or None
+    if data.arity != task.arity:
+        raise DataError(
+            f"its examples join {data.arity} function(s), those of the task '{task.name}' join {task.arity}.",
+            where=where,
+            remedy="Choose data of this task.",
+        )
+    if data.label_names != label_names:
+        raise DataError(
+            f"its classes are {', '.join(data.label_names)}; those of the training data are {', '.join(label_names)}.",
+            where=where,
+            remedy="Use data with the same classes.",
+        )
+    known = np.flatnonzero(data.labels >= 0)
+    if not len(known):
+        raise DataError("it has no labelled example.", where=where, remedy="Give data with labels.")
+    return data if len(known) == len(data) else data.subset(known)
+
+
+def _provenance(
+    base: BaseEncoder, task: Task, train: Dataset, valid: Dataset | None, settings: FinetuneSettings
+) -> dict[str, Any]:
+    """What decides the result, and what made it."""
+    data = {"train": train} | ({} if valid is None else {"valid": valid})
+    return {
+        "base": {"name": base.name, "sha256": base.fingerprint},
+        "task": task.name,
+        "data": {
+            name: {
+                "files": list(part.sources),
+                "examples": len(part),
+                "sha256": part.sha256,
+                "content_sha256": content_hash(part),
+            }
+            for name, part in data.items()
+        },
+        "settings": asdict(settings),
+        "versions": {"lilliput": VERSION, "python": platform.python_version()}
+        | {name: version(name) for name in ("torch", "transformers", "tokenizers")},
+    }
+
+
+def _as_dict(scores: ClassificationScores) -> dict[str, Any]:
+    """Plain JSON values."""
+    plain = {name: getattr(scores, name) for name in ("n", "accuracy", "f1", "mcc")}
+    return {**plain, "intervals": {name: list(pair) for name, pair in scores.intervals.items()}}

@@ -1,0 +1,81 @@
+"""Where a checkpoint is: a folder or file here, or a model of the Hugging Face hub, which becomes a folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lilliput.errors import CheckpointError
+
+CONFIG = "config.json"
+SAFETENSORS = ("model*.safetensors", "model.safetensors.index.json")
+PICKLES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
+"""Any of these holds a tokenizer's vocabulary."""
+
+_SIDE_FILES = ("merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+_OURS = ("lilliput-teacher.json", "head.safetensors")
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+
+
+def locate(checkpoint: str | Path) -> Path:
+    """The folder or file that ``checkpoint`` names; a hub id is downloaded first, or found in the hub's cache.
+
+    Raises:
+        CheckpointError: there is no such path, and no such model on the hub, or no way to reach it.
+    """
+    path = Path(checkpoint).expanduser()
+    if path.exists():
+        return path
+    if isinstance(checkpoint, Path) or not _HUB_ID.fullmatch(checkpoint):
+        raise CheckpointError("there is no such file or folder.", where=path, remedy="Check the path.")
+    folder = _download(checkpoint, (CONFIG, *SAFETENSORS, *TOKENIZER_FILES, *_SIDE_FILES, *_OURS))
+    if not weight_files(folder):
+        folder = _download(checkpoint, PICKLES)
+    return folder
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The weights of a folder: safetensors, or pickles where there are none."""
+    for patterns in (SAFETENSORS, PICKLES):
+        found = sorted(path for pattern in patterns for path in folder.glob(pattern))
+        if found:
+            return found
+    return []
+
+
+def checkpoint_files(folder: Path) -> tuple[Path, ...]:
+    """The files of a folder that opening it as a model reads; others that lie there (logs, optimizers) are none."""
+    names = (CONFIG, *TOKENIZER_FILES, *_SIDE_FILES, *_OURS)
+    return (*weight_files(folder), *(folder / name for name in names if (folder / name).is_file()))
+
+
+def _download(model: str, patterns: tuple[str, ...]) -> Path:
+    """The folder with a hub model's files, those that match ``patterns`` among them."""
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=list(patterns)))
+    except errors.GatedRepoError as error:
+        raise CheckpointError(
+            "its owner asks you to accept conditions first.", where=model, remedy="Accept them on the hub, then log in."
+        ) from error
+    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+        raise CheckpointError(
+            "there is no such path here and no such model on the Hugging Face hub.",
+            where=model,
+            remedy="Check the name.",
+        ) from error
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError, OSError) as error:
+        raise CheckpointError(
+            "there is no such path here, and the Hugging Face hub cannot be reached (no network?).",
+            where=model,
+            remedy="Download the model where there is a network, and give the path of its folder.",
+        ) from error

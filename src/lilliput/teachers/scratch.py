@@ -1,0 +1,129 @@
+"""A teacher's encoder from nothing: ``scratch:layers=4,hidden=384,heads=6,intermediate=1536,vocabulary=4000``.
+
+For tasks without a pretrained encoder at hand, and for tests. A RoBERTa with random weights, and a byte-level BPE
+tokenizer trained on the task's functions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+
+from lilliput.errors import UserError
+from lilliput.search.space import Architecture
+from lilliput.teachers.huggingface import BaseEncoder
+
+SCHEME = "scratch"
+DEFAULT = Architecture(layers=4, hidden=384, heads=6, intermediate=1536, vocabulary=4000)
+"""What a specification that leaves sizes out gets."""
+
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+"""Special tokens; their ids are their places here (RoBERTa's)."""
+
+_SMALLEST_VOCABULARY = len(SPECIAL) + 256  # every byte is a token
+_POSITIONS = 512
+
+
+def is_scratch(base: str | Path) -> bool:
+    """Whether ``base`` asks for an encoder from nothing."""
+    return str(base).split(":", maxsplit=1)[0] == SCHEME
+
+
+def parse_scratch(base: str) -> Architecture:
+    """Read ``scratch:NAME=NUMBER,...``; sizes left out are those of :data:`DEFAULT`.
+
+    Raises:
+        UserError: an unknown name, a value that is no positive integer, or sizes that do not go together.
+    """
+
+    def refuse(problem: str) -> UserError:
+        example = ",".join(f"{name}={value}" for name, value in DEFAULT.as_dict().items())
+        return UserError(problem, where=base, remedy=f"Write it like {SCHEME}:{example}")
+
+    sizes = DEFAULT.as_dict()
+    for item in filter(None, base.removeprefix(SCHEME).removeprefix(":").split(",")):
+        name, _, value = (part.strip() for part in item.partition("="))
+        if name not in sizes:
+            raise refuse(f"'{name}' is not a size; these are: {', '.join(sizes)}.")
+        if not value.isdecimal() or int(value) == 0:
+            raise refuse(f"{name} must be a positive whole number; it is '{value}'.")
+        sizes[name] = int(value)
+    if sizes["hidden"] % sizes["heads"]:
+        raise refuse(f"hidden ({sizes['hidden']}) must be a multiple of heads ({sizes['heads']}).")
+    if sizes["vocabulary"] < _SMALLEST_VOCABULARY:
+        raise refuse(f"vocabulary must be at least {_SMALLEST_VOCABULARY}: special tokens and every byte.")
+    return Architecture(**sizes)
+
+
+def build_scratch(base: str, texts: Sequence[str], seed: int, max_tokens: int | None = None) -> BaseEncoder:
+    """The encoder that ``base`` describes, with random weights, and a tokenizer trained on ``texts``.
+
+    Args:
+        base: see :func:`parse_scratch`.
+        texts: functions; where they offer fewer pairs to merge, the vocabulary is smaller than asked.
+        seed: of the weights.
+        max_tokens: the longest input, where it is longer than 512.
+
+    Raises:
+        UserError: as :func:`parse_scratch` does.
+    """
+    size = parse_scratch(base)
+    tokenizer = train_tokenizer(texts, size.vocabulary)
+    config = RobertaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=size.hidden,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        intermediate_size=size.intermediate,
+        max_position_embeddings=max(_POSITIONS, max_tokens or 0) + SPECIAL.index("<pad>") + 1,
+        type_vocab_size=1,
+        layer_norm_eps=1e-5,
+        bos_token_id=SPECIAL.index("<s>"),
+        pad_token_id=SPECIAL.index("<pad>"),
+        eos_token_id=SPECIAL.index("</s>"),
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        encoder = RobertaModel(config, add_pooling_layer=False)
+    identity = f"{size}|{seed}|{config.max_position_embeddings}|{tokenizer.to_str()}"
+    return BaseEncoder(base, encoder, wrapped(tokenizer), hashlib.sha256(identity.encode()).hexdigest())
+
+
+def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
+    """Byte-level BPE over ``texts`` with white space collapsed; the same texts give the same tokenizer."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    start, end = "<s>", "</s>"
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A {end}",
+        special_tokens=[(start, SPECIAL.index(start)), (end, SPECIAL.index(end))],
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def wrapped(tokenizer: Tokenizer) -> Any:
+    """The transformers tokenizer around ``tokenizer``, which saves itself as a folder's files."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        cls_token="<s>",
+        sep_token="</s>",
+    )

@@ -1,0 +1,52 @@
+"""``inspect``: what an artifact is, where it comes from, and where its bytes go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lilliput.artifact import Artifact, open_artifact
+from lilliput.search.cost import StudentShape, flops, parameters
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """An artifact's facts; :meth:`as_dict` gives them as plain JSON values."""
+
+    artifact: Artifact
+
+    def as_dict(self) -> dict[str, Any]:
+        """Task, labels, architecture, bytes by part, provenance, hashes."""
+        manifest = self.artifact.manifest
+        config = manifest.config
+        shape = StudentShape(config.classes, config.arity, config.positions)
+        return {
+            "path": str(self.artifact.path),
+            "task": manifest.task,
+            "labels": list(manifest.labels),
+            "architecture": config.architecture.as_dict(),
+            "options": {name: value for name, value in config.as_dict().items() if name != "architecture"},
+            "precision": manifest.precision,
+            "max_tokens": manifest.max_tokens,
+            "parameters": parameters(config.architecture, shape),
+            "gflops": 1e-9 * flops(config.architecture, manifest.max_tokens, shape),
+            "bytes": self.artifact.bytes().as_dict(),
+            "provenance": dict(manifest.provenance),
+            "sha256": dict(self.artifact.hashes),
+            "evidence": _summary(self.artifact.evidence()),
+        }
+
+
+def inspect(path: str | Path) -> Inspection:
+    """Open and verify an artifact.
+
+    Raises:
+        ArtifactError: it is damaged, altered, or of a later schema.
+    """
+    return Inspection(open_artifact(path))
+
+
+def _summary(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: evidence[name] for name in ("valid", "quantization") if name in evidence}

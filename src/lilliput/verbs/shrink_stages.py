@@ -1,0 +1,333 @@
+"""The stages of a shrink, from the tokenizer to the integer graph; each is kept on disk when done."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from lilliput.batching import BatchPlan, TokenIds
+from lilliput.data.dataset import Dataset
+from lilliput.distill.halving import Trial, successive_halving
+from lilliput.distill.integer import IntegerModel, calibrated, make_floating_point, make_quantization_aware
+from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
+from lilliput.distill.losses import DistillationMix
+from lilliput.distill.student import Student
+from lilliput.distill.tokenizer import tokenizer_bytes, train_tokenizer, truncate_tokenizer
+from lilliput.encoder import PAD_ID, EncoderConfig
+from lilliput.graph.onnx_encoder import encoder_graph
+from lilliput.progress import Progress
+from lilliput.quantize.scheme import PRECISIONS
+from lilliput.runtime.classifier import EncoderRunner
+from lilliput.runtime.tokens import CodeTokenizer
+from lilliput.search import Architecture, SearchResult, StudentShape, top
+from lilliput.tasks import Task
+from lilliput.teachers import Teacher
+from lilliput.teachers.outputs import TeacherOutputs, teacher_outputs
+from lilliput.training import History, TrainingPlan
+from lilliput.verbs.search import search_problem
+from lilliput.verbs.stages import Stages
+
+TOLERANCE = 0.005
+"""Largest loss of validation accuracy from quantization that calibration alone may cost: half a point."""
+
+
+@dataclass(frozen=True)
+class ShrinkSettings:
+    """How a student is made. The defaults are those measured in ``benchmarks/``.
+
+    Attributes:
+        precision: how weights are stored.
+        objective: what ranks architectures, a name in :data:`lilliput.search.OBJECTIVES`.
+        candidates: architectures that short distillations choose between.
+        trial_share: of the final training's examples, what each candidate gets in the first round.
+        epochs: passes over the data in the final distillation.
+        learning_rate: its peak.
+        batch: examples a step.
+        max_tokens: longest input, special tokens included.
+        dropout: probability.
+        mix: weights of the losses.
+        aware_epochs: passes of quantization-aware fine-tuning, where it is needed.
+        aware_learning_rate: its peak.
+        largest_vocabulary: of the tokenizers considered.
+        seed: of everything random.
+    """
+
+    precision: str = "int8"
+    objective: str = "gflops"
+    candidates: int = 4
+    trial_share: float = 0.08
+    epochs: int = 10
+    learning_rate: float = 5e-4
+    batch: int = 32
+    max_tokens: int = 400
+    dropout: float = 0.1
+    mix: DistillationMix = field(default_factory=DistillationMix)
+    aware_epochs: int = 1
+    aware_learning_rate: float = 5e-5
+    largest_vocabulary: int = 8000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ShrinkOutcome:
+    """What the stages found: all that the artifact is made of.
+
+    Attributes:
+        config: of the student.
+        tokenizer: the content of ``tokenizer.json``.
+        shortlist: the architectures that were tried.
+        trials: their short distillations.
+        history: of the last distillation.
+        float_accuracy: on validation data, before quantization.
+        integer: the quantized model.
+        valid_logits: the quantized model's, on validation data.
+        teacher_logits: the teacher's, on validation data.
+    """
+
+    config: EncoderConfig
+    tokenizer: bytes
+    shortlist: tuple[SearchResult, ...]
+    trials: tuple[Trial, ...]
+    history: list[History]
+    float_accuracy: float
+    integer: IntegerModel
+    valid_logits: NDArray[np.float32]
+    teacher_logits: NDArray[np.float32]
+
+
+class ShrinkStages:
+    """The stages of one shrink, in order; each is kept when done."""
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        task: Task,
+        train: Dataset,
+        valid: Dataset,
+        size: int,
+        latency_ms: float | None,
+        settings: ShrinkSettings,
+        stages: Stages,
+        progress: Progress,
+    ) -> None:
+        self.teacher, self.task, self.train, self.valid = teacher, task, train, valid
+        self.size, self.latency_ms = size, latency_ms
+        self.settings, self.stages, self.progress = settings, stages, progress
+        self._tokens: dict[tuple[int, str], TokenIds] = {}
+
+    def run(self) -> ShrinkOutcome:
+        """All stages, in order."""
+        shortlist = self.shortlist()
+        chosen, trials = self.choose(shortlist)
+        student, history = self.distilled(chosen)
+        floating = encoder_graph(student.config, student.export(), PRECISIONS["fp32"]).SerializeToString()
+        float_accuracy = self.accuracy_of(floating, student.config)
+        integer = self.quantized(student, floating, float_accuracy)
+        return ShrinkOutcome(
+            config=student.config,
+            tokenizer=tokenizer_bytes(truncate_tokenizer(self.tokenizer, student.config.architecture.vocabulary)),
+            shortlist=tuple(shortlist),
+            trials=trials,
+            history=history,
+            float_accuracy=float_accuracy,
+            integer=integer,
+            valid_logits=self.valid_logits(integer.graph, student.config),
+            teacher_logits=self.on_valid.logits,
+        )
+
+    def data(self) -> dict[str, Dataset]:
+        """The data, by what it is for."""
+        return {"train": self.train, "valid": self.valid}
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the largest vocabulary, whose prefixes are all smaller ones."""
+        path = self.stages.file("tokenizer.json")
+        if not path.exists():
+            self.progress.note(f"training a tokenizer on {len(self.train.texts):,} functions")
+            train_tokenizer(self.train.texts, self.settings.largest_vocabulary).save(f"{path}.part")
+            Path(f"{path}.part").replace(path)
+        return Tokenizer.from_file(str(path))
+
+    @cached_property
+    def on_train(self) -> TeacherOutputs:
+        """What the teacher says of the training data; kept on disk."""
+        return self.taught(self.train, "training")
+
+    @cached_property
+    def on_valid(self) -> TeacherOutputs:
+        """What the teacher says of the validation data."""
+        return self.taught(self.valid, "validation")
+
+    def shortlist(self) -> list[SearchResult]:
+        """Architectures worth a trial, by arithmetic."""
+        measured: dict[int, int] = {}
+
+        def bytes_of(vocabularies: NDArray[np.int64]) -> NDArray[np.int64]:
+            for vocabulary in np.unique(vocabularies).tolist():
+                if vocabulary not in measured:
+                    measured[vocabulary] = len(tokenizer_bytes(truncate_tokenizer(self.tokenizer, vocabulary)))
+            sizes: NDArray[np.int64] = np.vectorize(measured.__getitem__, otypes=[np.int64])(vocabularies)
+            return sizes
+
+        shape = StudentShape(len(self.train.label_names), self.task.arity)
+
+        def compute() -> list[dict[str, Any]]:
+            problem = search_problem(
+                self.size,
+                self.latency_ms,
+                [self.settings.precision],
+                self.settings.objective,
+                shape,
+                tokens=self.settings.max_tokens,
+                tokenizer_bytes=bytes_of,
+                progress=self.progress,
+            )
+            return [item.as_dict() for item in top(problem, self.settings.candidates)]
+
+        return [_search_result(item) for item in self.stages.once("shortlist", compute)]
+
+    def taught(self, dataset: Dataset, name: str) -> TeacherOutputs:
+        """What the teacher says of a dataset; kept on disk."""
+        self.progress.note(f"teacher's outputs on {len(dataset):,} {name} examples")
+        return teacher_outputs(self.teacher, dataset, self.stages.file("teacher"), self.progress)
+
+    def tokens(self, dataset: Dataset, vocabulary: int) -> TokenIds:
+        """The student's token ids of a dataset, with its tokenizer cut to ``vocabulary``."""
+        key = (vocabulary, dataset.sha256)
+        if key not in self._tokens:
+            tokenizer = CodeTokenizer(truncate_tokenizer(self.tokenizer, vocabulary), self.settings.max_tokens)
+            self._tokens[key] = TokenIds(tokenizer.encode(dataset.texts), PAD_ID, self.settings.max_tokens)
+        return self._tokens[key]
+
+    def config(self, architecture: Architecture) -> EncoderConfig:
+        """The student's configuration."""
+        return EncoderConfig(architecture, classes=len(self.train.label_names), arity=self.task.arity)
+
+    def lesson(self, vocabulary: int, rows: NDArray[np.int64] | None = None) -> Lesson:
+        """All training examples, or ``rows`` of them, with the teacher's outputs."""
+        tokens = self.tokens(self.train, vocabulary)
+        if rows is None:
+            return Lesson(self.train, tokens, self.on_train.logits, self.on_train.vectors)
+        part = dataclasses.replace(self.train, members=self.train.members[rows], labels=self.train.labels[rows])
+        return Lesson(part, tokens, self.on_train.logits[rows], self.on_train.vectors)
+
+    def choose(self, shortlist: list[SearchResult]) -> tuple[SearchResult, tuple[Trial, ...]]:
+        """The candidate that learns best, by successive halving."""
+        first = math.ceil(self.settings.trial_share * self.settings.epochs * len(self.train))
+
+        def train(place: int, rung: int, examples: int) -> Trial:
+            architecture = shortlist[place].architecture
+            self.progress.note(f"trial of {architecture} on {examples:,} examples (round {rung + 1})")
+            name = f"trial-{rung}-{place}"
+            return Trial(**self.stages.once(name, lambda: self.trial(architecture, place, rung, examples, name)))
+
+        outcome = successive_halving(shortlist, first, train)
+        self.progress.note(f"chosen: {outcome.winner.architecture}")
+        return outcome.winner, outcome.trials
+
+    def trial(self, architecture: Architecture, place: int, rung: int, examples: int, name: str) -> dict[str, Any]:
+        """A short distillation of one candidate, on examples drawn with the seed."""
+        settings, n = self.settings, len(self.train)
+        epochs = math.ceil(examples / n)
+        rows = np.random.default_rng([settings.seed, rung]).permutation(n)[: math.ceil(examples / epochs)]
+        student = Student(self.config(architecture), settings.dropout, settings.seed)
+        self.fit(student, self.lesson(architecture.vocabulary, np.sort(rows)), epochs, settings.learning_rate, name)
+        found = self.validated(student)
+        return Trial(place, rung, len(rows) * epochs, found["valid_loss"], found["valid_accuracy"]).as_dict()
+
+    def distilled(self, chosen: SearchResult) -> tuple[Student, list[dict[str, float]]]:
+        """The student, fully trained."""
+        settings = self.settings
+        student = Student(self.config(chosen.architecture), settings.dropout, settings.seed)
+
+        def compute() -> tuple[dict[str, NDArray[np.float32]], Any]:
+            self.progress.note(f"distilling for {settings.epochs} epochs of {len(self.train):,} examples")
+            lesson = self.lesson(chosen.architecture.vocabulary)
+            history = self.fit(student, lesson, settings.epochs, settings.learning_rate, "student", keep_best=True)
+            return student.export(), history
+
+        weights, history = self.stages.weights("student", compute)
+        student.load(weights)
+        return student, history
+
+    def quantized(self, student: Student, floating: bytes, float_accuracy: float) -> IntegerModel:
+        """The graph to ship: calibrated, and fine-tuned with rounding if calibration lost more than the tolerance."""
+        settings, precision = self.settings, PRECISIONS[self.settings.precision]
+        if precision.bits == 32:
+            return IntegerModel(floating, {}, float_accuracy, 0.0, "none")
+        tokens = self.tokens(self.train, student.config.architecture.vocabulary)
+
+        def accuracy_of(graph: bytes) -> float:
+            return self.accuracy_of(graph, student.config)
+
+        first = calibrated(student, tokens, precision, accuracy_of, settings.seed)
+        self.progress.note(f"calibrated: {first.accuracy:.2%} of validation, {float_accuracy:.2%} before")
+        if first.accuracy >= float_accuracy - TOLERANCE:
+            return first
+
+        def compute() -> tuple[dict[str, NDArray[np.float32]], Any]:
+            make_quantization_aware(student, precision, first.ranges)
+            lesson = self.lesson(student.config.architecture.vocabulary)
+            history = self.fit(student, lesson, settings.aware_epochs, settings.aware_learning_rate, "aware", True)
+            make_floating_point(student)
+            return student.export(), history
+
+        weights, _ = self.stages.weights("aware", compute)
+        student.load(weights)
+        second = calibrated(student, tokens, precision, accuracy_of, settings.seed, "quantization-aware")
+        self.progress.note(f"quantization-aware: {second.accuracy:.2%} of validation")
+        return max(first, second, key=lambda model: model.accuracy)
+
+    def fit(
+        self, student: Student, lesson: Lesson, epochs: int, learning_rate: float, name: str, keep_best: bool = False
+    ) -> list[dict[str, float]]:
+        """Distil into ``student``, with a checkpoint of that name."""
+        settings = self.settings
+        plan = TrainingPlan(
+            epochs=epochs,
+            learning_rate=learning_rate,
+            seed=settings.seed,
+            keep_best="valid_accuracy" if keep_best else None,
+        )
+        checkpoint = self.stages.file(f"{name}.pt")
+        history = distill(
+            student,
+            lesson,
+            settings.mix,
+            plan,
+            BatchPlan(examples=settings.batch, seed=settings.seed),
+            validate=(lambda: self.validated(student)) if keep_best else None,
+            checkpoint=checkpoint,
+            fingerprint=f"{name}|{student.config}|{self.train.sha256}",
+            progress=self.progress,
+        )
+        checkpoint.unlink(missing_ok=True)
+        return history
+
+    def validated(self, student: Student) -> dict[str, float]:
+        """Accuracy and loss on the validation data, in torch."""
+        tokens = self.tokens(self.valid, student.config.architecture.vocabulary)
+        return measures(predict_logits(student, self.valid, tokens), self.valid.labels)
+
+    def valid_logits(self, graph: bytes, config: EncoderConfig) -> NDArray[np.float32]:
+        """Logits on the validation data of an ONNX file, in the engine."""
+        tokens = self.tokens(self.valid, config.architecture.vocabulary)
+        return EncoderRunner(graph, config).logits(tokens.ids, self.valid.members)
+
+    def accuracy_of(self, graph: bytes, config: EncoderConfig) -> float:
+        """Accuracy on the validation data of an ONNX file, in the engine."""
+        return float((self.valid_logits(graph, config).argmax(axis=1) == self.valid.labels).mean())
+
+
+def _search_result(values: Mapping[str, Any]) -> SearchResult:
+    return SearchResult(**{**values, "architecture": Architecture(**values["architecture"])})

@@ -1,0 +1,94 @@
+"""The model card: complete, short, and without anything that was not given."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from lilliput.report.card import CardFacts, model_card
+
+FULL = CardFacts(
+    name="vulnerability-3MB",
+    task="vulnerability",
+    labels=("safe", "vulnerable"),
+    architecture="2 layers x 256, 4 heads, intermediate 512, vocabulary 4000",
+    precision="int8",
+    max_tokens=400,
+    bytes={"weights": 2_700_000, "tokenizer": 239_000, "manifest": 2_312, "total": 2_941_312},
+    parameters=2_690_000,
+    teacher="a fine-tuned encoder",
+    data={"train.jsonl": "ab" * 32, "valid.jsonl": "cd" * 32},
+    seed=0,
+    command="lilliput shrink teacher --data train.jsonl",
+    version="0.1.0",
+    accuracy=0.634,
+    accuracy_interval=(0.616, 0.652),
+    majority=0.541,
+    f1=0.566,
+    mcc=0.2551,
+    n=2732,
+)
+
+
+def test_a_full_card_says_everything_in_little_space() -> None:
+    card = model_card(FULL)
+    for text in (
+        "# vulnerability-3MB\n",
+        "2.94 MB",
+        "distilled from a fine-tuned encoder",
+        "a signal for triage, not a verdict",
+        "| this model | 63.4 % [61.6, 65.2] | 56.6 % | 0.255 |",
+        "| majority class | 54.1 % |  |  |",
+        "n = 2,732; in brackets: 95 % interval",
+        "- Architecture: 2 layers x 256, 4 heads",
+        "- Parameters: 2,690,000",
+        "- Precision of weights: int8",
+        "reads the first 400 tokens",
+        "weights 2,700,000, tokenizer 239,000, manifest 2,312, total 2,941,312",
+        f"SHA-256 `{'cd' * 32}`",
+        "- Seed: 0",
+        "- Command: `lilliput shrink teacher --data train.jsonl`",
+        "## License",
+    ):
+        assert text in card
+    assert len(card.encode()) <= 2500
+
+
+def test_what_is_not_known_stays_out() -> None:
+    card = model_card(CardFacts(name="x", task="classification"))
+    assert not re.search(r"None|accuracy|distilled|majority|Seed|Command|Teacher|MB|\d", card)
+    assert "signal for triage" in card
+    assert "lilliput.load" in card
+
+
+def test_columns_follow_the_figures_that_are_known() -> None:
+    card = model_card(CardFacts(name="x", task="clone", accuracy=0.95, mcc=0.9, majority=0.5))
+    assert (
+        "|  | accuracy | MCC |\n| --- | --- | --- |\n| this model | 95.0 % | 0.900 |\n| majority class | 50.0 % |  |"
+        in card
+    )
+    assert "interval" not in card
+
+
+@pytest.mark.parametrize(
+    ("task", "kind"), [("vulnerability", ast.Constant), ("clone", ast.Tuple), ("other", ast.Constant)]
+)
+def test_the_example_is_python_of_the_tasks_input(task: str, kind: type[ast.expr]) -> None:
+    found = re.search(r"```python\n(.*?)```", model_card(CardFacts(name="x", task=task)), re.DOTALL)
+    assert found is not None
+    call = ast.parse(found[1]).body[-1]
+    assert isinstance(call, ast.Expr) and isinstance(call.value, ast.Call)
+    examples = call.value.args[0]
+    assert isinstance(examples, ast.List) and isinstance(examples.elts[0], kind)
+
+
+def test_hostile_values_stay_text() -> None:
+    hostile = "a`b``\n## <img src=x> [l](y) | *z*"
+    card = model_card(CardFacts(name=hostile, task=hostile, labels=(hostile,), teacher=hostile, command=hostile))
+    command = card.split("- Command: ")[1].split("\n")[0]
+    assert command == "```a`b`` ## <img src=x> [l](y) | *z*```"
+    rest = card.replace(command, "")
+    assert not re.search(r"(?<!\\)(<img|\[l\]|\| \*z|`b)", rest)
+    assert [line for line in rest.splitlines() if line.startswith("## <")] == []
