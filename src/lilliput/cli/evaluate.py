@@ -64,9 +64,10 @@ def show(result: dict[str, Any]) -> None:
     rows = [[result["name"], *(with_interval(result[m], intervals[m], m != "mcc") for m in ("accuracy", "f1", "mcc"))]]
     for name, scores in result["baselines"]["details"].items():
         cells = [with_interval(scores[m], None, m != "mcc") for m in ("accuracy", "f1", "mcc")]
-        rows.append([f"baseline {name} ({scores['fitted_on']})", *cells])
+        rows.append([f"{name.replace('_', ' ')} *", *cells])
     print_table([f"n = {result['n']:,}", "accuracy", "F1", "MCC"], rows)
-    typer.echo("")
+    fitted = {scores["fitted_on"] for scores in result["baselines"]["details"].values()}
+    typer.echo(f"* baselines, fitted on: {'; '.join(sorted(fitted))}\n")
     parts = ", ".join(f"{name} {size:,}" for name, size in result["bytes"].items() if name != "total")
     memory = result["peak_memory_mb"]
     print_facts(

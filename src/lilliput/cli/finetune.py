@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import Annotated
 
 import typer
@@ -65,7 +63,6 @@ def finetune(
         label_names=None if labels is None else tuple(part.strip() for part in labels.split(",")),
         columns=Columns(code_column, second_column, label_column),
         seed=seed,
-        command=shlex.join(["lilliput", *sys.argv[1:]]),
         progress=progress.for_stream(),
     )
     if json:

@@ -38,10 +38,11 @@ class FinetuneSettings:
 
     Attributes:
         epochs: passes over the data.
-        learning_rate: the peak. 2e-5 suits pretrained encoders, 5e-4 those from scratch.
+        learning_rate: the peak; ``None``: what suits the base (2e-5 where pretrained, 5e-4 from scratch).
         batch: examples a step.
         max_tokens: longest input, special tokens included; ``None``: 400, or what the encoder has positions for.
-        pooling: how token vectors become a function's, a name in :data:`~lilliput.teachers.model.POOLINGS`.
+        pooling: how token vectors become a function's, a name in :data:`~lilliput.teachers.model.POOLINGS`; ``None``:
+            what suits the base.
         join: how a pair's vectors become the head's input, a name in :data:`~lilliput.teachers.model.JOINS`.
         dropout: probability, in the head.
         weight_decay: AdamW's.
@@ -50,11 +51,11 @@ class FinetuneSettings:
     """
 
     epochs: int = 3
-    learning_rate: float = 2e-5
-    batch: int = 16
+    learning_rate: float | None = None
+    batch: int = 32
     max_tokens: int | None = None
-    pooling: str = "first"
-    join: str = "concat"
+    pooling: str | None = None
+    join: str = "difference"
     dropout: float = 0.1
     weight_decay: float = 0.01
     warmup_fraction: float = 0.1
@@ -62,7 +63,7 @@ class FinetuneSettings:
 
     def __post_init__(self) -> None:
         for field, known in (("pooling", POOLINGS), ("join", JOINS)):
-            if getattr(self, field) not in known:
+            if getattr(self, field) not in (None, *known):
                 raise UserError(
                     f"there is none called '{getattr(self, field)}'.",
                     where=field,
@@ -120,13 +121,14 @@ def finetune(
     valid = None if valid is None else _labelled(valid, task, train.label_names)
     encoder = _open(base, train, settings, progress)
     max_tokens = usable_tokens(settings.max_tokens, encoder.encoder)
+    pooling = settings.pooling or encoder.pooling
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         model = EncoderClassifier(
             encoder.encoder,
             len(train.label_names),
             arity=task.arity,
-            pooling=settings.pooling,
+            pooling=pooling,
             join=settings.join,
             dropout=settings.dropout,
         ).to(device())
@@ -155,7 +157,7 @@ def finetune(
         cross_entropy,
         TrainingPlan(
             epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
+            learning_rate=settings.learning_rate or encoder.learning_rate,
             warmup_fraction=settings.warmup_fraction,
             weight_decay=settings.weight_decay,
             seed=settings.seed,
@@ -171,7 +173,7 @@ def finetune(
         task=task.name,
         label_names=train.label_names,
         arity=task.arity,
-        pooling=settings.pooling,
+        pooling=pooling,
         join=settings.join,
         max_tokens=max_tokens,
         output=model.convention,

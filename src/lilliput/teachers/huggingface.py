@@ -47,12 +47,16 @@ class BaseEncoder:
         encoder: ``encoder(input_ids=, attention_mask=).last_hidden_state`` is ``[F, T, h]``.
         tokenizer: a transformers tokenizer.
         fingerprint: sha256 over its files, or whatever else made it.
+        learning_rate: a peak that suits it.
+        pooling: a name in :data:`~lilliput.teachers.model.POOLINGS` that suits it.
     """
 
     name: str
     encoder: nn.Module
     tokenizer: Any
     fingerprint: str
+    learning_rate: float = 2e-5
+    pooling: str = "first"
 
     @property
     def pad_id(self) -> int:
@@ -70,7 +74,13 @@ def open_base(checkpoint: str | Path) -> BaseEncoder:
     encoder = load_encoder(folder)
     tokenizer = load_tokenizer(folder, None)
     check_vocabulary(encoder, tokenizer, folder)
-    return BaseEncoder(str(checkpoint), encoder, tokenizer, fingerprint_of(checkpoint_files(folder)))
+    return BaseEncoder(
+        name=str(checkpoint),
+        encoder=encoder,
+        tokenizer=tokenizer,
+        fingerprint=fingerprint_of(checkpoint_files(folder)),
+        pooling="mean" if cast("Any", encoder.config).model_type in ENCODER_HALVES else "first",  # T5 has no <s>
+    )
 
 
 def load_encoder(folder: Path) -> nn.Module:
@@ -182,13 +192,13 @@ def open_checkpoint(folder: Path, *, tokenizer: Path | None, task: Task | None) 
         raise CheckpointError(
             f"classifies single functions, and the task '{task.name}' joins {task.arity}.",
             where=folder,
-            remedy="Fine-tune its encoder for the task: lilliput teacher.",
+            remedy="Fine-tune its encoder for the task: lilliput finetune.",
         )
     config = _config(folder)
     label_names, convention = _labels(config, None if task is None else task.label_names, folder)
     model, missing = _load(transformers.AutoModelForSequenceClassification, folder, config)
     if missing:
-        raise _incomplete(folder, missing, "If it is a pretrained encoder, fine-tune it first: lilliput teacher.")
+        raise _incomplete(folder, missing, "If it is a pretrained encoder, fine-tune it first: lilliput finetune.")
     found = load_tokenizer(folder, tokenizer)
     check_vocabulary(model, found, folder)
     max_tokens = usable_tokens(None, model)

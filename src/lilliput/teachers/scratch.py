@@ -92,7 +92,14 @@ def build_scratch(base: str, texts: Sequence[str], seed: int, max_tokens: int | 
         torch.manual_seed(seed)
         encoder = RobertaModel(config, add_pooling_layer=False)
     identity = f"{size}|{seed}|{config.max_position_embeddings}|{tokenizer.to_str()}"
-    return BaseEncoder(base, encoder, wrapped(tokenizer), hashlib.sha256(identity.encode()).hexdigest())
+    return BaseEncoder(
+        name=base,
+        encoder=encoder,
+        tokenizer=wrapped(tokenizer),
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+        learning_rate=5e-4,
+        pooling="mean",
+    )
 
 
 def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:

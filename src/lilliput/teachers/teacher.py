@@ -62,13 +62,13 @@ class Teacher:
         """Token ids of a dataset's functions."""
         return TokenIds(self.encode(dataset.texts), self.pad_id, self.max_tokens)
 
-    def logits(self, dataset: Dataset, progress: Progress | None = None, exact: bool = False) -> NDArray[np.float32]:
+    def logits(self, dataset: Dataset, progress: Progress | None = None, exact: bool = True) -> NDArray[np.float32]:
         """Logits ``[n, classes]`` of a dataset's examples, columns in the order of ``label_names``.
 
         Args:
             dataset: of the teacher's arity.
             progress: shown while working.
-            exact: compute in float32, not in bfloat16 where that is fast.
+            exact: compute in float32; else in bfloat16 where that is fast.
 
         Raises:
             DataError: there are no examples, or they are of another arity.

@@ -33,7 +33,7 @@ class Evaluation:
     task: str
     label_names: tuple[str, ...]
     scores: ClassificationScores
-    baselines: Sequence[baselines.BaselineScores]
+    baselines: Mapping[str, baselines.BaselineScores]
     bytes: Mapping[str, int]
     latency: resources.Latency
     natural: resources.Latency
@@ -51,7 +51,6 @@ class Evaluation:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values. Fractions, not percent; milliseconds; joules; grams."""
         scores, joules = self.scores, self.energy.joules / self.energy_examples
-        named = {item.name: item for item in self.baselines}
         return {
             "name": self.name,
             "task": self.task,
@@ -62,8 +61,8 @@ class Evaluation:
             "recall": scores.recall,
             "mcc": scores.mcc,
             "intervals": {name: list(pair) for name, pair in scores.intervals.items()},
-            "baselines": {name: item.scores.accuracy for name, item in named.items()}
-            | {"details": {name: _baseline(item) for name, item in named.items()}},
+            "baselines": {name: item.scores.accuracy for name, item in self.baselines.items()}
+            | {"details": {name: _baseline(item) for name, item in self.baselines.items()}},
             "bytes": dict(self.bytes),
             "latency_ms": {
                 "p50": self.latency.p50,
@@ -146,12 +145,12 @@ def measure(
     predictions = subject.logits(dataset, progress).argmax(axis=1)
     classes = len(subject.label_names)
     progress.note("fitting baselines")
-    rivals = [
-        baselines.majority(None if train is None else train.labels, dataset.labels, classes, task.positive),
-        baselines.token_logistic(train, dataset, task.positive),
-    ]
+    rivals = {
+        "majority": baselines.majority(None if train is None else train.labels, dataset.labels, classes, task.positive),
+        "token_logistic": baselines.token_logistic(train, dataset, task.positive),
+    }
     if task.arity == 2:
-        rivals.append(baselines.token_overlap(train, dataset))
+        rivals["token_overlap"] = baselines.token_overlap(train, dataset)
     progress.note("timing")
     inputs = of_length(subject, dataset.texts, tokens)
     run = example_runner(subject, dataset)

@@ -5,11 +5,21 @@ from __future__ import annotations
 import ast
 from copy import deepcopy
 from random import Random
+from typing import TypeGuard
 
 from lilliput.data.corpus.trees import (
     Function,
+    assign,
+    assigned_name,
+    call,
     edit_expressions,
+    edit_neighbors,
     edit_statements,
+    fresh_names,
+    inert,
+    load,
+    own_blocks,
+    standard,
 )
 
 _OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -141,9 +151,7 @@ def if_to_conditional(function: Function, rng: Random, rate: float) -> bool:
                 test=test, body=[ast.Return(value=ast.expr() as body)], orelse=[ast.Return(value=ast.expr() as orelse)]
             ):
                 return [ast.Return(ast.IfExp(test, body, orelse))]
-            case ast.If(
-                test=test, body=[ast.Assign(value=body) as first], orelse=[ast.Assign(value=orelse) as second]
-            ):
+            case ast.If(test=test, body=[ast.Assign(value=body) as first], orelse=[ast.Assign(value=orelse) as second]):
                 name = assigned_name(first)
                 if name is not None and name == assigned_name(second):
                     return [assign(name, ast.IfExp(test, body, orelse))]
@@ -219,13 +227,12 @@ def flip_comparison(function: Function, rng: Random, rate: float) -> bool:
 
     At most one operand may be more than names and constants, since of two that can fail the first one's error counts.
     """
-    if not standard(function, "len"):
-        return False
 
     def change(node: ast.expr) -> ast.expr | None:
         match node:
             case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in _MIRRORED:
-                if _still(left) and _still(right) and (inert(left) or inert(right)):
+                still = _still(left) and _still(right) and (inert(left) or inert(right))
+                if still and standard(function, "len"):
                     return ast.Compare(right, [_MIRRORED[type(operator)]()], [left])
         return None
 
@@ -237,7 +244,9 @@ def split_chain(function: Function, rng: Random, rate: float) -> bool:
 
     def change(node: ast.expr) -> ast.expr | None:
         match node:
-            case ast.Compare(left=left, ops=[first, second], comparators=[ast.Name() | ast.Constant() as middle, right]):
+            case ast.Compare(
+                left=left, ops=[first, second], comparators=[ast.Name() | ast.Constant() as middle, right]
+            ):
                 halves: list[ast.expr] = [
                     ast.Compare(left, [first], [middle]),
                     ast.Compare(deepcopy(middle), [second], [right]),
@@ -250,8 +259,6 @@ def split_chain(function: Function, rng: Random, rate: float) -> bool:
 
 def split_isinstance(function: Function, rng: Random, rate: float) -> bool:
     """``isinstance(x, (A, B))`` -> ``isinstance(x, A) or isinstance(x, B)``, for a name ``x`` and named classes."""
-    if not standard(function, "isinstance"):
-        return False
 
     def change(node: ast.expr) -> ast.expr | None:
         match node:
@@ -259,7 +266,7 @@ def split_isinstance(function: Function, rng: Random, rate: float) -> bool:
                 func=ast.Name(id="isinstance"),
                 args=[ast.Name(id=name), ast.Tuple(elts=[_, _, *_] as classes)],
                 keywords=[],
-            ) if all(isinstance(kind, ast.Name) for kind in classes):
+            ) if all(isinstance(kind, ast.Name) for kind in classes) and standard(function, "isinstance"):
                 return ast.BoolOp(ast.Or(), [call("isinstance", load(name), kind) for kind in classes])
         return None
 

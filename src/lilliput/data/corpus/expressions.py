@@ -5,21 +5,19 @@ from __future__ import annotations
 import ast
 from random import Random
 
-from lilliput.data.corpus.trees import Function, call, edit_expressions, inert, integer, integer_locals, load, standard
+from lilliput.data.corpus.trees import Function, call, edit_expressions, inert, integer, integer_locals, standard
 
 
 def call_for_display(function: Function, rng: Random, rate: float) -> bool:
     """``[]`` -> ``list()``, ``{}`` -> ``dict()``, ``()`` -> ``tuple()``."""
-    if not standard(function, "list", "dict", "tuple"):
-        return False
 
     def change(node: ast.expr) -> ast.expr | None:
         match node:
-            case ast.List(elts=[], ctx=ast.Load()):
+            case ast.List(elts=[], ctx=ast.Load()) if standard(function, "list"):
                 return call("list")
-            case ast.Dict(keys=[]):
+            case ast.Dict(keys=[]) if standard(function, "dict"):
                 return call("dict")
-            case ast.Tuple(elts=[], ctx=ast.Load()):
+            case ast.Tuple(elts=[], ctx=ast.Load()) if standard(function, "tuple"):
                 return call("tuple")
         return None
 
@@ -28,17 +26,17 @@ def call_for_display(function: Function, rng: Random, rate: float) -> bool:
 
 def display_for_call(function: Function, rng: Random, rate: float) -> bool:
     """The way back, and ``dict(a=x)`` -> ``{'a': x}``."""
-    if not standard(function, "list", "dict", "tuple"):
-        return False
 
     def change(node: ast.expr) -> ast.expr | None:
         match node:
-            case ast.Call(func=ast.Name(id="list"), args=[], keywords=[]):
+            case ast.Call(func=ast.Name(id="list"), args=[], keywords=[]) if standard(function, "list"):
                 return ast.List([], ast.Load())
-            case ast.Call(func=ast.Name(id="tuple"), args=[], keywords=[]):
+            case ast.Call(func=ast.Name(id="tuple"), args=[], keywords=[]) if standard(function, "tuple"):
                 return ast.Tuple([], ast.Load())
             case ast.Call(func=ast.Name(id="dict"), args=[], keywords=pairs):
-                return ast.Dict([pair.arg and ast.Constant(pair.arg) for pair in pairs], [p.value for p in pairs])
+                if not all(pair.arg for pair in pairs) or not standard(function, "dict"):
+                    return None
+                return ast.Dict([ast.Constant(pair.arg) for pair in pairs], [pair.value for pair in pairs])
         return None
 
     return edit_expressions(function, rng, rate, change)
@@ -66,7 +64,7 @@ def format_for_fstring(function: Function, rng: Random, rate: float) -> bool:
 
 
 def fstring_for_format(function: Function, rng: Random, rate: float) -> bool:
-    """The way back, of templates whose fields are bare ``{}``: ``'{}: {}'.format(x, y)`` -> ``f"{x}: {y}"``."""
+    """The way back, of templates with bare ``{}`` and of names: ``'{}: {}'.format(x, y)`` -> ``f"{x}: {y}"``."""
 
     def change(node: ast.expr) -> ast.expr | None:
         match node:
@@ -74,7 +72,7 @@ def fstring_for_format(function: Function, rng: Random, rate: float) -> bool:
                 func=ast.Attribute(value=ast.Constant(value=str(template)), attr="format"),
                 args=[_, *_] as arguments,
                 keywords=[],
-            ) if all(map(inert, arguments)):
+            ) if all(isinstance(argument, ast.Name) for argument in arguments):
                 texts = template.split("{}")
                 if len(texts) != len(arguments) + 1 or any(mark in text for text in texts for mark in "{}"):
                     return None
@@ -90,15 +88,14 @@ def fstring_for_format(function: Function, rng: Random, rate: float) -> bool:
 
 def commute_integers(function: Function, rng: Random, rate: float) -> bool:
     """``len(x) + 1`` -> ``1 + len(x)``, and products, of what is an ``int`` whatever the inputs."""
-    if not standard(function, "len", "ord"):
-        return False
-    numbers = integer_locals(function)
 
     def change(node: ast.expr) -> ast.expr | None:
         match node:
             case ast.BinOp(left=left, op=ast.Add() | ast.Mult() as operator, right=right):
-                still = inert(left) or inert(right)  # of two that can fail, the first one's error counts
-                if still and integer(left, numbers) and integer(right, numbers):
+                if not inert(left) and not inert(right):  # of two that can fail, the first one's error counts
+                    return None
+                numbers = integer_locals(function)
+                if standard(function, "len", "ord") and integer(left, numbers) and integer(right, numbers):
                     return ast.BinOp(right, operator, left)
         return None
 

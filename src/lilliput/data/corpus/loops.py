@@ -25,6 +25,7 @@ from lilliput.data.corpus.trees import (
     mentioned,
     shared,
     standard,
+    walk,
 )
 
 
@@ -45,13 +46,13 @@ def for_to_iterator(function: Function, rng: Random, rate: float) -> bool:
 
     ``break`` and ``continue`` in the body mean the same in both, and an exception of the body is not caught.
     """
-    if not standard(function, "iter", "next", "StopIteration"):
-        return False
     names = fresh_names(function, rng)
 
     def change(statement: ast.stmt) -> list[ast.stmt] | None:
         match statement:
             case ast.For(target=target, iter=iterable, body=body, orelse=[]):
+                if not standard(function, "iter", "next", "StopIteration"):
+                    return None
                 iterator = next(names)
                 plain = isinstance(target, ast.Name)
                 item = target.id if isinstance(target, ast.Name) else next(names)
@@ -72,10 +73,7 @@ def range_to_while(function: Function, rng: Random, rate: float) -> bool:
     Only where ``n`` (and the start, where there is one) is an ``int`` whatever the inputs, ``i`` is a local variable
     that nothing outside the loop mentions and nothing inside it changes, and no ``continue`` can skip the step.
     """
-    if not standard(function, "range", "len", "ord"):
-        return False
     names = fresh_names(function, rng)
-    numbers = integer_locals(function)
 
     def change(statement: ast.stmt) -> list[ast.stmt] | None:
         match statement:
@@ -84,8 +82,11 @@ def range_to_while(function: Function, rng: Random, rate: float) -> bool:
                 iter=ast.Call(func=ast.Name(id="range"), args=[*arguments], keywords=[]),
                 body=body,
                 orelse=[],
-            ) if len(arguments) in (1, 2) and all(integer(argument, numbers) for argument in arguments):
+            ) if len(arguments) in (1, 2) and standard(function, "range", "len", "ord"):
+                numbers = integer_locals(function)
                 movable = confined(function, index, statement) and bound(statement).count(index) == 1
+                if not all(integer(argument, numbers) for argument in arguments):
+                    return None
                 if not movable or contains(statement, ast.Continue):
                     return None
                 start = arguments[0] if len(arguments) == 2 else ast.Constant(0)
@@ -107,8 +108,6 @@ def enumerate_to_counter(function: Function, rng: Random, rate: float) -> bool:
 
     Only where ``i`` is a local variable that nothing outside the loop mentions and nothing inside it changes.
     """
-    if not standard(function, "enumerate"):
-        return False
 
     def change(statement: ast.stmt) -> list[ast.stmt] | None:
         match statement:
@@ -118,7 +117,8 @@ def enumerate_to_counter(function: Function, rng: Random, rate: float) -> bool:
                 body=body,
                 orelse=[],
             ) if not isinstance(first, ast.Starred) and all(map(integer, start)):
-                if not confined(function, index, statement) or bound(statement).count(index) != 1:
+                movable = confined(function, index, statement) and bound(statement).count(index) == 1
+                if not movable or not standard(function, "enumerate"):
                     return None
                 before = ast.BinOp(start[0], ast.Sub(), ast.Constant(1)) if start else ast.Constant(-1)
                 step = ast.AugAssign(ast.Name(index, ast.Store()), ast.Add(), ast.Constant(1))
@@ -158,13 +158,11 @@ def test_on_top(function: Function, rng: Random, rate: float) -> bool:
 
 def while_to_for(function: Function, rng: Random, rate: float) -> bool:
     """``while a: ...`` -> ``for _ in iter(int, 1)``, which never ends, with ``if not a: break`` in it."""
-    if not standard(function, "iter", "int"):
-        return False
     names = fresh_names(function, rng)
 
     def change(statement: ast.stmt) -> list[ast.stmt] | None:
         match statement:
-            case ast.While(test=test, body=body, orelse=[]):
+            case ast.While(test=test, body=body, orelse=[]) if standard(function, "iter", "int"):
                 endless = call("iter", load("int"), ast.Constant(1))
                 inside = body if _true(test) else [_break_if(negated(test)), *body]
                 return [ast.For(ast.Name(next(names), ast.Store()), endless, inside, [])]
@@ -207,7 +205,7 @@ def _written_out(display: ast.ListComp, names: Iterator[str]) -> tuple[str, list
         return None
     renamed = {name: next(names) for name in sorted(set(bound(first.target)))}
     for part in (first.target, *parts):
-        for node in ast.walk(part):
+        for node in walk(part):
             if isinstance(node, ast.Name):
                 node.id = renamed.get(node.id, node.id)
     result = next(names)

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from random import Random
 
-from lilliput.data.corpus.trees import Comprehension, Function, fresh_names, mentioned
+from lilliput.data.corpus.trees import NAME_FIELDS, Comprehension, Function, fresh_names, mentioned, walk
 
 _VERBS = """
     get set make build find read write parse check update handle process create load store collect compute convert
@@ -15,7 +15,6 @@ _VERBS = """
 VERBS = tuple(_VERBS.split())
 """First words of the names that functions are given; the rest comes from the pool of variable names."""
 
-_NAME_FIELD = {ast.Name: "id", ast.arg: "arg", ast.ExceptHandler: "name", ast.MatchAs: "name", ast.MatchStar: "name"}
 _KEPT = frozenset({"self", "cls", "mcs", "_"})
 
 
@@ -38,7 +37,7 @@ class Variable:
     def rename(self, name: str) -> None:
         """Call it ``name`` in all its nodes."""
         for node in self.nodes:
-            setattr(node, _NAME_FIELD[type(node)], name)
+            setattr(node, NAME_FIELDS[type(node)], name)
 
 
 @dataclass
@@ -161,8 +160,7 @@ def variables(function: Function) -> list[Variable]:
     follows.
     """
     beyond = any(
-        isinstance(node, ast.ClassDef | ast.Nonlocal) or getattr(node, "type_params", None)
-        for node in ast.walk(function)
+        isinstance(node, ast.ClassDef | ast.Nonlocal) or getattr(node, "type_params", None) for node in walk(function)
     )
     if beyond:
         return []

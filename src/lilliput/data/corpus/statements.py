@@ -1,4 +1,4 @@
-"""Rewrites of plain statements: temporary variables in and out, assignments split, joined, swapped, returns, docstring."""
+"""Rewrites of plain statements: temporary variables, assignments split, joined and swapped, returns, docstring."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from lilliput.data.corpus.trees import (
     load,
     mentioned,
     shared,
+    walk,
 )
 
 # Where the expression that a statement evaluates first begins, and how to go on from an expression to the part of it
@@ -136,8 +137,6 @@ def swap_assignments(function: Function, rng: Random, rate: float) -> bool:
     One of ``e`` and ``f`` is inert and reads nothing but local variables that only the function's own statements see;
     the other may be any expression, since outside ``try`` and ``with`` an exception of it ends the function.
     """
-    others = shared(function)
-    local = set(bound(function)) - others
 
     def change(first: ast.stmt, second: ast.stmt) -> list[ast.stmt] | None:
         match first, second:
@@ -145,6 +144,8 @@ def swap_assignments(function: Function, rng: Random, rate: float) -> bool:
                 ast.Assign(targets=[ast.Name(id=one)], value=before),
                 ast.Assign(targets=[ast.Name(id=two)], value=after),
             ):
+                others = shared(function)
+                local = set(bound(function)) - others
                 still = any(inert(value) and local.issuperset(mentioned(value)) for value in (before, after))
                 apart = one != two and one not in mentioned(after) and two not in mentioned(before)
                 if still and apart and not {one, two} & others:
@@ -201,11 +202,10 @@ def split_chained_assignment(function: Function, rng: Random, rate: float) -> bo
 
 def expand_augmented(function: Function, rng: Random, rate: float) -> bool:
     """``n += e`` -> ``n = n + e``, of variables that hold an ``int`` whatever the inputs (a list would be aliased)."""
-    numbers = integer_locals(function)
 
     def change(statement: ast.stmt) -> list[ast.stmt] | None:
         match statement:
-            case ast.AugAssign(target=ast.Name(id=name), op=operator, value=value) if name in numbers:
+            case ast.AugAssign(target=ast.Name(id=name), op=operator, value=value) if name in integer_locals(function):
                 return [assign(name, ast.BinOp(load(name), operator, value))]
         return None
 
@@ -214,14 +214,13 @@ def expand_augmented(function: Function, rng: Random, rate: float) -> bool:
 
 def contract_augmented(function: Function, rng: Random, rate: float) -> bool:
     """The way back: ``n = n + e`` -> ``n += e``."""
-    numbers = integer_locals(function)
 
     def change(statement: ast.stmt) -> list[ast.stmt] | None:
         match statement:
             case ast.Assign(
                 targets=[ast.Name(id=name) as target],
                 value=ast.BinOp(left=ast.Name(id=left), op=operator, right=value),
-            ) if name == left and name in numbers:
+            ) if name == left and name in integer_locals(function):
                 return [ast.AugAssign(target, operator, value)]
         return None
 
@@ -229,7 +228,7 @@ def contract_augmented(function: Function, rng: Random, rate: float) -> bool:
 
 
 def spell_return(function: Function, rng: Random, rate: float) -> bool:
-    """``return`` <-> ``return None`` (which an asynchronous generator may not say), and with or without it at the end."""
+    """``return`` <-> ``return None`` (not in an ``async def``, which may be a generator); one at the end, or none."""
     body = function.body
     changed = False
     if rng.random() < rate:
@@ -257,7 +256,7 @@ def spell_return(function: Function, rng: Random, rate: float) -> bool:
 def change_docstring(function: Function, rng: Random, rate: float) -> bool:
     """Drop the docstring, or keep its first line; drop those of functions and classes inside."""
     changed = False
-    for node in ast.walk(function):
+    for node in walk(function):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
         text = ast.get_docstring(node)

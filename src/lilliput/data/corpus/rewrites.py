@@ -1,0 +1,137 @@
+"""Semantics-preserving rewrites of one Python function: the table of them, and a random selection applied in a row.
+
+A rewritten function returns, raises and does what the original does, in the same order, under these assumptions:
+
+- built-in names mean what they mean (a function that binds one itself is left alone where it matters);
+- comparison operators of a class agree with each other: ``a < b`` is ``b > a``, and ``a != b`` is ``not a == b``;
+- nobody looks at what is not behavior: the function's own name, parameter names, docstring and line numbers, its local
+  variables through a debugger, the text of a ``NameError``, and how long a temporary object lives.
+
+Functions that look at their own variables or frames (``locals()``, ``eval``, ``sys._getframe``) are refused.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from lilliput.data.corpus import conditions, expressions, loops, naming, statements
+from lilliput.data.corpus.layout import render
+from lilliput.data.corpus.trees import Function, mentioned, walk
+
+_INTROSPECTION = frozenset({"locals", "vars", "eval", "exec", "dir", "globals", "_getframe", "currentframe", "stack"})
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """One kind of change to a function's syntax tree.
+
+    Attributes:
+        name: what it is called in tests and reports.
+        apply: ``apply(function, rng, rate)`` changes a share ``rate`` of the places that it fits, in place, and says
+            whether it changed anything.
+        chance: how often :func:`rewrite` tries it, at full strength.
+    """
+
+    apply: Callable[[Function, Random, float], bool]
+    chance: float
+
+    @property
+    def name(self) -> str:
+        """The name of its function."""
+        return self.apply.__name__
+
+
+STRUCTURE = (
+    Rewrite(conditions.invert_if, 0.6),
+    Rewrite(conditions.invert_conditional, 0.5),
+    Rewrite(conditions.nest_after_guard, 0.3),
+    Rewrite(conditions.unnest_after_guard, 0.3),
+    Rewrite(conditions.split_and, 0.4),
+    Rewrite(conditions.merge_nested_if, 0.4),
+    Rewrite(conditions.conditional_to_if, 0.4),
+    Rewrite(conditions.if_to_conditional, 0.4),
+    Rewrite(conditions.join_guard_return, 0.3),
+    Rewrite(conditions.name_condition, 0.2),
+    Rewrite(conditions.de_morgan, 0.4),
+    Rewrite(conditions.flip_comparison, 0.6),
+    Rewrite(conditions.split_chain, 0.5),
+    Rewrite(conditions.split_isinstance, 0.5),
+    Rewrite(conditions.membership_display, 0.4),
+    Rewrite(loops.for_to_iterator, 0.25),
+    Rewrite(loops.range_to_while, 0.5),
+    Rewrite(loops.enumerate_to_counter, 0.5),
+    Rewrite(loops.test_inside, 0.3),
+    Rewrite(loops.test_on_top, 0.5),
+    Rewrite(loops.while_to_for, 0.1),
+    Rewrite(loops.comprehension_to_loop, 0.4),
+    Rewrite(loops.loop_to_comprehension, 0.5),
+    Rewrite(statements.introduce_temporary, 0.4),
+    Rewrite(statements.inline_temporary, 0.4),
+    Rewrite(statements.swap_assignments, 0.6),
+    Rewrite(statements.split_tuple_assignment, 0.5),
+    Rewrite(statements.join_assignments, 0.2),
+    Rewrite(statements.split_chained_assignment, 0.5),
+    Rewrite(statements.expand_augmented, 0.5),
+    Rewrite(statements.contract_augmented, 0.5),
+    Rewrite(statements.spell_return, 0.4),
+    Rewrite(expressions.call_for_display, 0.3),
+    Rewrite(expressions.display_for_call, 0.3),
+    Rewrite(expressions.format_for_fstring, 0.4),
+    Rewrite(expressions.fstring_for_format, 0.4),
+    Rewrite(expressions.commute_integers, 0.4),
+)
+"""Changes to what the function is made of, tried in random order."""
+
+NAMES = (
+    Rewrite(statements.change_docstring, 1.0),
+    Rewrite(naming.rename_locals, 0.9),
+    Rewrite(naming.rename_parameters, 0.9),
+    Rewrite(naming.rename_function, 0.9),
+)
+"""Changes to what things are called; they come last, so that they rename temporary variables too."""
+
+REWRITES = STRUCTURE + NAMES
+
+
+def opened(source: str) -> Function | None:
+    """The one function that ``source`` is, or ``None`` where it is something else or is refused.
+
+    Raises:
+        SyntaxError: ``source`` is not Python.
+    """
+    match ast.parse(source).body:
+        case [ast.FunctionDef() | ast.AsyncFunctionDef() as function]:
+            seen = {node.attr for node in walk(function) if isinstance(node, ast.Attribute)}
+            return None if _INTROSPECTION & (seen | set(mentioned(function))) else function
+    return None
+
+
+def rewrite(source: str, rng: Random, strength: float = 1.0) -> str | None:
+    """Another function with the behavior of ``source``.
+
+    Args:
+        source: one function definition, not indented.
+        rng: decides everything; the same state gives the same answer.
+        strength: from 0 (a new layout only, without comments) to 1: scales each rewrite's chance and the share of
+            places where it is applied.
+
+    Returns:
+        Source that parses and differs from ``source`` in more than layout (in layout, at strength 0), or ``None`` where
+        ``source`` is not one function, looks at its own frame, or offers nothing to change.
+
+    Raises:
+        SyntaxError: ``source`` is not Python.
+    """
+    function = opened(source)
+    if function is None:
+        return None
+    structure = list(STRUCTURE)
+    rng.shuffle(structure)
+    for change in (*structure, *NAMES):
+        if rng.random() < change.chance * strength:
+            change.apply(function, rng, rng.uniform(0.5, 1.0) * strength)
+    result = render(function, rng, strength)
+    return None if result == source else result

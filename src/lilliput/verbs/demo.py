@@ -1,0 +1,163 @@
+"""``demo``: the whole job on a corpus made from Python's own standard library; no network, no other data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lilliput.data.corpus import clone_corpus, write_clone_corpus
+from lilliput.errors import UserError
+from lilliput.evaluate import carbon
+from lilliput.files import write_json
+from lilliput.progress import Progress
+from lilliput.report import Evidence
+from lilliput.report.page import write as write_page
+from lilliput.tasks import task_named
+from lilliput.teachers import open_teacher
+from lilliput.teachers.finetune import FinetuneSettings
+from lilliput.teachers.finetune import finetune as train_teacher
+from lilliput.verbs.evaluate import Evaluation, measure
+from lilliput.verbs.report import evidence_of
+from lilliput.verbs.shrink import shrink_model
+from lilliput.verbs.shrink_stages import ShrinkSettings
+from lilliput.verbs.subjects import open_subject
+
+TEACHER = "scratch:layers=4,hidden=256,heads=4,intermediate=1024,vocabulary=8000"
+"""Small enough to be trained on the spot, large enough to have something to teach."""
+
+MARK = "lilliput-demo.json"
+"""Tells a folder that a demo may write into."""
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """Sizes of the demo; the defaults take less than six minutes on two cores.
+
+    Attributes:
+        train, valid, test: pairs of functions.
+        teacher: what is fine-tuned.
+        teacher_epochs: passes over the training pairs.
+        student_epochs: likewise.
+        candidates: architectures tried.
+        size: bytes of the artifact.
+        latency_ms: bound on one thread's time at ``max_tokens`` tokens.
+        max_tokens: longest input.
+        seed: of everything random.
+    """
+
+    train: int = 6000
+    valid: int = 600
+    test: int = 1200
+    teacher: str = TEACHER
+    teacher_epochs: int = 4
+    student_epochs: int = 5
+    candidates: int = 2
+    size: int = 3_000_000
+    latency_ms: float | None = 3.0
+    max_tokens: int = 400
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made.
+
+    Attributes:
+        out: the folder that holds it all.
+        teacher: the teacher, measured on held-out functions.
+        student: the artifact, likewise.
+        seconds: that it took.
+    """
+
+    out: Path
+    teacher: Evaluation
+    student: Evaluation
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        evaluations = {"teacher": self.teacher.as_dict(), "student": self.student.as_dict()}
+        return {"out": str(self.out), "seconds": round(self.seconds, 1), **evaluations}
+
+
+def demo(
+    out: Path, settings: DemoSettings | None = None, command: str = "", progress: Progress | None = None
+) -> DemoResult:
+    """Build a clone-detection corpus, fine-tune a teacher, shrink it, and measure both on held-out functions.
+
+    Args:
+        out: folder for the data, the teacher, the artifact ``student`` and ``report.html``.
+        settings: sizes.
+        command: recorded in the results.
+        progress: shown while working. Killed at any moment, the same call goes on where it was.
+
+    Raises:
+        UserError: ``out`` is a folder with other things in it, or cannot be written.
+    """
+    settings, progress, start = settings or DemoSettings(), progress or Progress(), time.monotonic()
+    out = Path(out)
+    if out.exists() and not (out / MARK).exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError("is there already, and no demo made it.", where=out, remedy="Choose another --out.")
+    write_json(out / MARK, {"made by": "lilliput demo"})
+    task = task_named("clone")
+    progress.note("1/5 pairs of functions from Python's standard library")
+    corpus = clone_corpus(settings.seed, settings.train, settings.valid, settings.test, progress)
+    write_clone_corpus(corpus, out / "data")
+    progress.note(f"2/5 fine-tuning a teacher on {len(corpus.train):,} pairs")
+    train_teacher(
+        settings.teacher,
+        task,
+        corpus.train,
+        corpus.valid,
+        out / "teacher",
+        settings=FinetuneSettings(
+            epochs=settings.teacher_epochs,
+            learning_rate=5e-4,
+            batch=32,
+            max_tokens=settings.max_tokens,
+            pooling="mean",
+            join="difference",
+            seed=settings.seed,
+        ),
+        progress=progress,
+    )
+    progress.note("3/5 shrinking it")
+    shrink_model(
+        open_teacher(out / "teacher", task="clone"),
+        task,
+        corpus.train,
+        corpus.valid,
+        out / "student",
+        size=settings.size,
+        latency_ms=settings.latency_ms,
+        settings=ShrinkSettings(
+            candidates=settings.candidates,
+            epochs=settings.student_epochs,
+            learning_rate=1e-3,
+            max_tokens=settings.max_tokens,
+            seed=settings.seed,
+        ),
+        command=command,
+        progress=progress,
+    )
+    progress.note(f"4/5 measuring both on {len(corpus.test):,} held-out pairs")
+    evaluations = []
+    for name in ("teacher", "student"):
+        subject = open_subject(out / name, "clone", threads=1)
+        found = measure(
+            subject, task, corpus.test, corpus.train, settings.max_tokens, carbon.DEFAULT, command, progress
+        )
+        write_json(out / f"{name}.evaluation.json", found.as_dict())
+        evaluations.append(found)
+    progress.note("5/5 writing the report")
+    teacher, student = evaluations
+    write_page(_evidence(out, evaluations), out / "report.html", "Clone detection, from teacher to student", command)
+    return DemoResult(out, teacher, student, time.monotonic() - start)
+
+
+def _evidence(out: Path, evaluations: Sequence[Evaluation]) -> list[Evidence]:
+    teacher, student = (evaluation.as_dict() for evaluation in evaluations)
+    return [evidence_of(out / "student", student), Evidence("teacher", teacher)]

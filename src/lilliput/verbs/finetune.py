@@ -1,0 +1,120 @@
+"""``finetune``: an encoder of code becomes the teacher of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lilliput.data.dataset import Dataset
+from lilliput.data.labels import require_two_classes
+from lilliput.data.tables import Columns
+from lilliput.progress import Progress
+from lilliput.tasks import task_named
+from lilliput.teachers.finetune import FinetuneResult, FinetuneSettings
+from lilliput.teachers.finetune import finetune as train_teacher
+from lilliput.teachers.scratch import is_scratch
+
+
+@dataclass(frozen=True)
+class BaseDefaults:
+    """What suits a kind of base, where the caller does not say.
+
+    Attributes:
+        learning_rate: the peak.
+        pooling: how token vectors become a function's.
+    """
+
+    learning_rate: float
+    pooling: str
+
+
+PRETRAINED, FROM_SCRATCH = BaseDefaults(2e-5, "first"), BaseDefaults(5e-4, "mean")
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """A teacher that was made, and how well it does on the validation data that chose its epoch."""
+
+    result: FinetuneResult
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        scores = self.result.scores
+        valid = None
+        if scores is not None:
+            valid = {name: getattr(scores, name) for name in ("n", "accuracy", "f1", "mcc")}
+            valid["intervals"] = {name: list(pair) for name, pair in scores.intervals.items()}
+        return {"path": str(self.result.path), "valid": valid, "history": self.result.history}
+
+    def facts(self) -> dict[str, object]:
+        """Names and values, for people."""
+        scores = self.result.scores
+        if scores is None:
+            return {"teacher": self.result.path}
+        low, high = scores.intervals["accuracy"]
+        return {
+            "teacher": self.result.path,
+            "accuracy (validation)": f"{scores.accuracy:.1%} [{low:.1%}, {high:.1%}], n = {scores.n:,}",
+            "F1, MCC": f"{scores.f1:.1%}, {scores.mcc:.3f}",
+            "epochs": len(self.result.history),
+        }
+
+
+def finetune(
+    base: str | Path,
+    task: str,
+    train: Sequence[Path],
+    valid: Sequence[Path],
+    out: Path,
+    *,
+    epochs: int = 3,
+    learning_rate: float | None = None,
+    batch: int = 32,
+    max_tokens: int | None = 400,
+    pooling: str | None = None,
+    join: str = "difference",
+    label_names: tuple[str, ...] | None = None,
+    columns: Columns | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Finetuned:
+    """Fine-tune an encoder of code for a task.
+
+    Args:
+        base: folder or hub id of an encoder, or ``scratch:`` with sizes.
+        task: name of the task.
+        train: labelled files.
+        valid: likewise; the epoch that does best on them is kept.
+        out: the teacher's folder.
+        epochs: passes over the data.
+        learning_rate: the peak; ``None``: 2e-5 for pretrained bases, 5e-4 for ``scratch:``.
+        batch: examples a step.
+        max_tokens: longest input, special tokens included.
+        pooling: ``first`` or ``mean``; ``None``: ``first`` for pretrained bases, ``mean`` for ``scratch:``.
+        join: how a pair's vectors meet in the head: ``difference`` or ``concat``.
+        label_names: the classes in order, where the data should not name them.
+        columns: names of the columns of tables.
+        seed: of everything random.
+        progress: shown while training.
+
+    Raises:
+        UserError: bad input. Killed at any moment, the same call goes on where it was.
+    """
+    kind, columns = task_named(task), columns or Columns()
+    names = label_names or kind.label_names
+    data = kind.read(train, columns, names, True)
+    require_two_classes(data)
+    checked: Dataset = kind.read(valid, columns, data.label_names, True)
+    default = FROM_SCRATCH if is_scratch(base) else PRETRAINED
+    settings = FinetuneSettings(
+        epochs=epochs,
+        learning_rate=learning_rate or default.learning_rate,
+        batch=batch,
+        max_tokens=max_tokens,
+        pooling=pooling or default.pooling,
+        join=join,
+        seed=seed,
+    )
+    return Finetuned(train_teacher(base, kind, data, checked, Path(out), settings=settings, progress=progress))
