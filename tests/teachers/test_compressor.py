@@ -1,4 +1,4 @@
-"""The Compressor paper's checkpoints: layouts made here with one layer, and the released ones where they are at hand."""
+"""The Compressor paper's checkpoints: layouts made here with one layer, and the released ones where at hand."""
 
 from __future__ import annotations
 
@@ -73,7 +73,12 @@ def made(prefix: str, head: str, width: int, outputs: int = 2) -> Weights:
     model = RobertaModel(config_of(VOCABULARY, 96, 1, 32))
     weights = {prefix + name: value for name, value in model.state_dict().items()}
     weights[f"{prefix}embeddings.position_ids"] = torch.arange(514)[None]
-    shapes = {"dense.weight": (96, width), "dense.bias": (96,), "out_proj.weight": (outputs, 96), "out_proj.bias": (outputs,)}
+    shapes = {
+        "dense.weight": (96, width),
+        "dense.bias": (96,),
+        "out_proj.weight": (outputs, 96),
+        "out_proj.bias": (outputs,),
+    }
     return weights | {head + name: torch.randn(shape) * 0.2 for name, shape in shapes.items()}
 
 
@@ -97,7 +102,11 @@ def test_vulnerability_layout(checkpoint):
     for place in (path, path.parent):
         teacher = open_teacher(place, task="vulnerability")
         expected = reference(
-            weights, "encoder.roberta.", "encoder.classifier.", path.parents[1] / "vulnerability-bpe-1000.json", singles(9)
+            weights,
+            "encoder.roberta.",
+            "encoder.classifier.",
+            path.parents[1] / "vulnerability-bpe-1000.json",
+            singles(9),
         )
         np.testing.assert_allclose(teacher.logits(singles(9)), expected[:, ::-1], rtol=0, atol=1e-5)
     assert teacher.label_names == ("safe", "vulnerable")
@@ -140,7 +149,7 @@ def test_the_tokenizer_is_looked_for_beside_the_file_first(checkpoint):
     assert open_teacher(path, tokenizer=above).files[1] == above
     above.unlink()
     beside.unlink()
-    with pytest.raises(CheckpointError, match="its tokenizer is not at .* Name it with --tokenizer"):
+    with pytest.raises(CheckpointError, match=r"its tokenizer is not at .* Name it with --tokenizer"):
         open_teacher(path)
 
 
@@ -176,7 +185,11 @@ def lacking(weights: Weights, part: str) -> Weights:
         (made("encoder.", "classifier.", 96), None, "do not make a whole model .*size mismatch"),
         (lacking(made("encoder.", "classifier.", 192), "0.attention.self.query"), None, "Missing key"),
         (lacking(made("encoder.", "classifier.", 192), "encoder.encoder."), None, "do not make a whole model"),
-        ({"encoder.embeddings.word_embeddings.weight": 3, "classifier.dense.weight": 4}, None, "do not make a whole model"),
+        (
+            {"encoder.embeddings.word_embeddings.weight": 3, "classifier.dense.weight": 4},
+            None,
+            "do not make a whole model",
+        ),
     ],
 )
 def test_other_files_are_refused(checkpoint, weights, task, text):
@@ -188,7 +201,10 @@ def test_other_files_are_refused(checkpoint, weights, task, text):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (train_tokenizer([f"word{i} other{i * 7}" for i in range(300)], 900).to_str(), "does not belong to the checkpoint"),
+        (
+            train_tokenizer([f"word{i} other{i * 7}" for i in range(300)], 900).to_str(),
+            "does not belong to the checkpoint",
+        ),
         ('{"version": "1.0"}', "is not a tokenizer"),
     ],
 )
@@ -209,10 +225,11 @@ def test_a_tokenizer_that_does_not_fit_is_refused(checkpoint, tmp_path, content,
 )
 def test_released_checkpoints_answer_as_in_transformers(task, data, prefix, head, columns):
     everything = task_named(task).read([SHARED / data], Columns(), None, True)
-    few = np.flatnonzero((everything.members < 200).all(1))[:200]
-    subset = everything.subset(few)
+    lengths = np.array([len(text) for text in everything.texts])
+    order = np.argsort(lengths[everything.members].max(axis=1), kind="stable")
+    subset = everything.subset(np.concatenate((order[:190], order[-10:])))  # short for speed, and some that are cut
     teacher = open_teacher(SEEDS / f"codebert-{task}", task=task)
-    weights = torch.load(SEEDS / f"codebert-{task}" / "model.bin", weights_only=True)
+    weights = torch.load(SEEDS / f"codebert-{task}" / "model.bin", map_location="cpu", weights_only=True)
     expected = reference(weights, prefix, head, SEEDS / f"{task}-bpe-1000.json", subset)[:, columns]
     got = teacher.logits(subset)
     assert len(got) == 200

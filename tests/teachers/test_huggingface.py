@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tiny_teachers import ENCODERS, SHAPE, SPECIAL, functions, singles
 from huggingface_hub import constants
+from tiny_teachers import ENCODERS, SHAPE, SPECIAL, functions, singles
 
 from lilliput.errors import CheckpointError, UserError
 from lilliput.teachers import open_teacher
@@ -62,7 +62,7 @@ def test_an_input_as_long_as_the_limit_passes_and_one_longer_does_not(base_folde
     with torch.no_grad():
         base.encoder(input_ids=ids, attention_mask=torch.ones_like(ids))
     if LIMITS[kind] is not None:
-        with pytest.raises(UserError, match="max_tokens: 65 tokens cannot be given to this model. Choose from 3 to 64"):
+        with pytest.raises(UserError, match=r"max_tokens: 65 tokens .* this model\. Choose from 3 to 64"):
             usable_tokens(65, base.encoder)
 
 
@@ -146,7 +146,7 @@ def test_damaged_folders_are_refused(base_folder, tmp_path, damage, text):
 def test_hub_models_without_a_network(monkeypatch, tmp_path, opens):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(CheckpointError, match="nobody/nothing: there is no such path here, and .* cannot be reached"):
+    with pytest.raises(CheckpointError, match=r"nobody/nothing: there is no such path here, and .* cannot be reached"):
         opens("nobody/nothing")
     for path in ("./missing", "a/b/c", tmp_path / "missing"):
         with pytest.raises(CheckpointError, match="there is no such file or folder"):

@@ -107,7 +107,7 @@ def test_another_teacher_or_other_data_are_kept_apart(teacher, tmp_path):
     variants = [
         (teacher, data, False),
         (dataclasses.replace(teacher, fingerprint="other"), data, False),
-        (dataclasses.replace(teacher, max_tokens=50), data, False),
+        (dataclasses.replace(teacher, max_tokens=61), data, False),
         (teacher, data.subset(np.arange(29)), False),
         (teacher, dataclasses.replace(data, texts=functions(20, seed=1)), False),
         (teacher, data, True),

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from tiny_teachers import functions
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_teachers import functions
 
 from lilliput.errors import UserError
 from lilliput.search.space import Architecture

@@ -40,7 +40,9 @@ def one_by_one(model: EncoderClassifier, data: Dataset, tokens: TokenIds) -> tor
 
 
 @pytest.mark.parametrize("kind", ENCODERS)
-@pytest.mark.parametrize(("pooling", "join", "arity"), [("first", "concat", 1), ("first", "concat", 2), ("mean", "difference", 2)])
+@pytest.mark.parametrize(
+    ("pooling", "join", "arity"), [("first", "concat", 1), ("first", "concat", 2), ("mean", "difference", 2)]
+)
 def test_logits_are_those_of_each_example_alone(kind, pooling, join, arity):
     torch.manual_seed(0)
     model = EncoderClassifier(ENCODERS[kind](100), 2, arity=arity, pooling=pooling, join=join).eval()
@@ -83,7 +85,9 @@ def test_a_sequence_classifier_keeps_its_own_head(outputs):
     tokens = random_tokens(data)
     model = SequenceClassifier(wrapped, convention)
     with torch.no_grad():
-        encoded = model.encode(torch.from_numpy(tokens.ids[0])[None], torch.ones(1, len(tokens.ids[0]), dtype=torch.long))
+        encoded = model.encode(
+            torch.from_numpy(tokens.ids[0])[None], torch.ones(1, len(tokens.ids[0]), dtype=torch.long)
+        )
         states = wrapped.roberta(torch.from_numpy(tokens.ids[0])[None]).last_hidden_state
         raw = torch.cat([wrapped(torch.from_numpy(ids)[None]).logits for ids in tokens.ids])
     torch.testing.assert_close(encoded.vectors, states.mean(1), rtol=0, atol=1e-5)

@@ -92,8 +92,8 @@ class Student(nn.Module):
             value = self.layer(f"layers.{index}", value, mask[:, None, None, :])
         if self.config.pooling == "first":
             return value[:, 0]
-        weight = mask[:, :, None].to(value.dtype)
-        pooled: Tensor = (value * weight).sum(1) / weight.sum(1)
+        weight = mask[:, :, None].float()  # bfloat16 cannot count to a few hundred
+        pooled: Tensor = (value.float() * weight).sum(1) / weight.sum(1)
         return pooled
 
     def layer(self, name: str, value: Tensor, mask: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +31,7 @@ class GraphBuilder:
 
     def constant(self, value: NDArray[Any], name: str = "") -> str:
         """A constant; unnamed ones of equal value are stored once."""
-        key = name or f"c{value.dtype.str[1:]}{value.shape}{hash(value.tobytes()) & 0xFFFFFFFF:x}"
+        key = name or f"c{value.dtype.str[1:]}{value.shape}{zlib.crc32(value.tobytes()):x}"
         if key not in self.constants:
             self.constants[key] = numpy_helper.from_array(value, key)
         return key

@@ -144,8 +144,9 @@ def _model(weights: Mapping[str, Tensor], layout: Layout, path: Path) -> Encoder
         model.encoder.load_state_dict(encoder)
         model.head.load_state_dict(head)
     except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        reason = " ".join(str(error).split())
         raise CheckpointError(
-            f"its weights do not make a whole model ({type(error).__name__}: {error}).",
+            f"its weights do not make a whole model ({type(error).__name__}: {reason}).",
             where=path,
             remedy="Get the file again.",
         ) from error

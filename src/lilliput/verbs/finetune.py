@@ -14,23 +14,6 @@ from lilliput.progress import Progress
 from lilliput.tasks import task_named
 from lilliput.teachers.finetune import FinetuneResult, FinetuneSettings
 from lilliput.teachers.finetune import finetune as train_teacher
-from lilliput.teachers.scratch import is_scratch
-
-
-@dataclass(frozen=True)
-class BaseDefaults:
-    """What suits a kind of base, where the caller does not say.
-
-    Attributes:
-        learning_rate: the peak.
-        pooling: how token vectors become a function's.
-    """
-
-    learning_rate: float
-    pooling: str
-
-
-PRETRAINED, FROM_SCRATCH = BaseDefaults(2e-5, "first"), BaseDefaults(5e-4, "mean")
 
 
 @dataclass(frozen=True)
@@ -89,10 +72,10 @@ def finetune(
         valid: likewise; the epoch that does best on them is kept.
         out: the teacher's folder.
         epochs: passes over the data.
-        learning_rate: the peak; ``None``: 2e-5 for pretrained bases, 5e-4 for ``scratch:``.
+        learning_rate: the peak; ``None``: what suits the base.
         batch: examples a step.
         max_tokens: longest input, special tokens included.
-        pooling: ``first`` or ``mean``; ``None``: ``first`` for pretrained bases, ``mean`` for ``scratch:``.
+        pooling: ``first`` or ``mean``; ``None``: what suits the base.
         join: how a pair's vectors meet in the head: ``difference`` or ``concat``.
         label_names: the classes in order, where the data should not name them.
         columns: names of the columns of tables.
@@ -107,13 +90,12 @@ def finetune(
     data = kind.read(train, columns, names, True)
     require_two_classes(data)
     checked: Dataset = kind.read(valid, columns, data.label_names, True)
-    default = FROM_SCRATCH if is_scratch(base) else PRETRAINED
     settings = FinetuneSettings(
         epochs=epochs,
-        learning_rate=learning_rate or default.learning_rate,
+        learning_rate=learning_rate,
         batch=batch,
         max_tokens=max_tokens,
-        pooling=pooling or default.pooling,
+        pooling=pooling,
         join=join,
         seed=seed,
     )

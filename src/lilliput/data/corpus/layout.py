@@ -8,7 +8,7 @@ from random import Random
 
 from lilliput.data.corpus.lexing import scan
 from lilliput.data.corpus.naming import VERBS
-from lilliput.data.corpus.trees import WORDS, Function
+from lilliput.data.corpus.trees import WORDS, Function, walk
 
 _INDENTS = ("    ", "    ", "    ", "  ", "   ", "        ", "\t")
 _SIMPLE_STRING = re.compile(r"'[^'\"\\{}]*'")
@@ -37,8 +37,9 @@ def render(function: Function, rng: Random, strength: float) -> str:
     comments = rng.choice((0.0, 0.1, 0.3)) * strength
     blanks = rng.choice((0.0, 0.05, 0.2)) * strength
     width = rng.choice((60, 79, 100)) if rng.random() < strength else 10_000
+    whole = _nests_strings(function)
     lines: list[str] = []
-    for line in ast.unparse(ast.fix_missing_locations(function)).splitlines():
+    for line in ast.unparse(ast.fix_missing_locations(function)).split("\n"):
         code = line.lstrip(" ")
         margin = indent * ((len(line) - len(code)) // 4)
         if lines and rng.random() < blanks:
@@ -48,11 +49,21 @@ def render(function: Function, rng: Random, strength: float) -> str:
         if parenthesized and code.startswith(_TESTS):
             keyword, test = code.split(" ", 1)
             code = f"{keyword} ({test[:-1]}):"
-        wrapped = _wrap(_pieces(code, double, tight), margin, width)
+        wrapped = margin + code if whole else _wrap(_pieces(code, double, tight), margin, width)
         if rng.random() < comments / 2:
             wrapped += f"  # {_comment(rng)}"
         lines.append(wrapped)
     return "\n".join(lines) + "\n"
+
+
+def _nests_strings(function: Function) -> bool:
+    """Whether an f-string has a string inside its braces: from Python 3.12 on, the quotes may be the same."""
+    fields = [node.value for node in walk(function) if isinstance(node, ast.FormattedValue)]
+    inside = [node for field in fields for node in walk(field)]
+    return any(
+        isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
+        for node in inside
+    )
 
 
 def _comment(rng: Random) -> str:
@@ -84,8 +95,9 @@ def _wrap(pieces: list[str], margin: str, width: int) -> str:
     depth = 0
     for position, piece in enumerate(pieces):
         depth += (piece in "([{") - (piece in ")]}")
-        rest = len("".join(pieces[position + 1 : position + 8]))
         lines[-1] += piece
-        if piece == "," and depth and len(lines[-1]) + rest > width:
+        coming = sum(map(len, pieces[position + 1 : position + 8]))
+        if piece == "," and depth and len(lines[-1]) + coming > width:
             lines.append(margin + "        ")
-    return "\n".join(line.rstrip() for line in lines)
+    first, *others = lines
+    return "\n".join([first, *(margin + "        " + line.strip() for line in others)])

@@ -19,6 +19,7 @@ from random import Random
 
 from lilliput.data.corpus import conditions, expressions, loops, naming, statements
 from lilliput.data.corpus.layout import render
+from lilliput.data.corpus.statements import change_docstring
 from lilliput.data.corpus.trees import Function, mentioned, walk
 
 _INTROSPECTION = frozenset({"locals", "vars", "eval", "exec", "dir", "globals", "_getframe", "currentframe", "stack"})
@@ -29,7 +30,6 @@ class Rewrite:
     """One kind of change to a function's syntax tree.
 
     Attributes:
-        name: what it is called in tests and reports.
         apply: ``apply(function, rng, rate)`` changes a share ``rate`` of the places that it fits, in place, and says
             whether it changed anything.
         chance: how often :func:`rewrite` tries it, at full strength.
@@ -86,14 +86,13 @@ STRUCTURE = (
 """Changes to what the function is made of, tried in random order."""
 
 NAMES = (
-    Rewrite(statements.change_docstring, 1.0),
     Rewrite(naming.rename_locals, 0.9),
     Rewrite(naming.rename_parameters, 0.9),
     Rewrite(naming.rename_function, 0.9),
 )
 """Changes to what things are called; they come last, so that they rename temporary variables too."""
 
-REWRITES = STRUCTURE + NAMES
+REWRITES = (*STRUCTURE, *NAMES)
 
 
 def opened(source: str) -> Function | None:
@@ -115,12 +114,11 @@ def rewrite(source: str, rng: Random, strength: float = 1.0) -> str | None:
     Args:
         source: one function definition, not indented.
         rng: decides everything; the same state gives the same answer.
-        strength: from 0 (a new layout only, without comments) to 1: scales each rewrite's chance and the share of
-            places where it is applied.
+        strength: above 0, up to 1: scales each rewrite's chance and the share of the places where it is applied.
 
     Returns:
-        Source that parses and differs from ``source`` in more than layout (in layout, at strength 0), or ``None`` where
-        ``source`` is not one function, looks at its own frame, or offers nothing to change.
+        Source that parses and differs from ``source`` in more than layout and docstring, or ``None`` where ``source``
+        is not one function, looks at its own frame, or offers nothing to change.
 
     Raises:
         SyntaxError: ``source`` is not Python.
@@ -128,10 +126,10 @@ def rewrite(source: str, rng: Random, strength: float = 1.0) -> str | None:
     function = opened(source)
     if function is None:
         return None
-    structure = list(STRUCTURE)
-    rng.shuffle(structure)
-    for change in (*structure, *NAMES):
-        if rng.random() < change.chance * strength:
-            change.apply(function, rng, rng.uniform(0.5, 1.0) * strength)
-    result = render(function, rng, strength)
-    return None if result == source else result
+    structure = rng.sample(STRUCTURE, len(STRUCTURE))
+    drawn = [change for change in (*structure, *NAMES) if rng.random() < change.chance * strength]
+    applied = [change.apply(function, rng, rng.uniform(0.5, 1.0) * strength) for change in drawn]
+    if not any(applied) and not any(change.apply(function, rng, 1.0) for change in (*structure, *NAMES)):
+        return None
+    change_docstring(function, rng, strength)
+    return render(function, rng, strength)

@@ -1,0 +1,173 @@
+"""Bad input, each through the command line: a clear error that names the place, exit code 2, nothing half-written."""
+
+import gzip
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import c_function, write_functions
+
+
+def lilliput(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, "-m", "lilliput", *map(str, arguments)], input=stdin, capture_output=True, env=environment
+    )
+    return subprocess.CompletedProcess(run.args, run.returncode, run.stdout.decode(), run.stderr.decode())
+
+
+def refused(run: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert run.returncode == 2, run.stderr
+    assert "Traceback" not in run.stderr
+    last = run.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ") or "Error" in run.stderr
+    for word in words:
+        assert word in run.stderr, run.stderr
+
+
+GOOD = {"func": "int f(int a) { return a; }", "target": 0}
+
+
+def jsonl(*rows: object) -> bytes:
+    return b"".join(row if isinstance(row, bytes) else json.dumps(row).encode() + b"\n" for row in rows)
+
+
+DAMAGED = {
+    "empty": (b"", "is empty"),
+    "not-json": (jsonl(GOOD, b"{func: 1}\n"), "line 2"),
+    "missing-column": (jsonl({"code": "int f() { return 1; }", "target": 1}), "func"),
+    "unknown-label": (jsonl({**GOOD, "target": 7}), "line 1"),
+    "one-class": (jsonl(GOOD, {**GOOD, "func": "int g() { return 2; }"}), "class"),
+    "binary": (b"\x00\xff\xfe\x01" * 50, "error"),
+    "nul": (jsonl({**GOOD, "func": "int f() { \x00 }"}), "NUL"),
+    "ten-megabytes": (jsonl({**GOOD, "func": "x = 1;" * 1_700_000}), "1,000,000"),
+    "truncated-gzip": (gzip.compress(jsonl(*[GOOD] * 500))[:60], "error"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_training_data(name, tmp_path, workshop):
+    content, word = DAMAGED[name]
+    (tmp_path / "bad.jsonl").write_bytes(content)
+    run = lilliput(
+        *("finetune", "scratch:layers=1,hidden=16,heads=1,intermediate=16,vocabulary=300", "--task", "vulnerability"),
+        *("--train", tmp_path / "bad.jsonl", "--valid", workshop / "valid.jsonl", "--out", tmp_path / "out"),
+    )
+    refused(run, "bad.jsonl", word)
+    assert not [path.name for path in tmp_path.iterdir() if path.name != "bad.jsonl"]
+
+
+def test_a_missing_file_and_an_unknown_task(tmp_path, small):
+    refused(lilliput("evaluate", small, "--task", "vulnerability", "--data", tmp_path / "no.jsonl"), "no.jsonl")
+    refused(lilliput("evaluate", small, "--task", "spelling", "--data", tmp_path / "no.jsonl"), "vulnerability, clone")
+
+
+def test_pairs_that_name_unknown_functions(tmp_path):
+    (tmp_path / "data.jsonl").write_text(json.dumps({"idx": "1", "func": c_function(__import__("random"), True)}) + "\n")
+    (tmp_path / "pairs.txt").write_text("1\t1\t1\n1\t99\t0\n")
+    run = lilliput(
+        *("finetune", "scratch:layers=1", "--task", "clone", "--train", tmp_path / "pairs.txt"),
+        *("--valid", tmp_path / "pairs.txt", "--out", tmp_path / "out"),
+    )
+    refused(run, "pairs.txt, line 2", "99")
+
+
+def test_a_budget_too_small_for_any_model():
+    refused(lilliput("search", "--size", "20kB", "--latency", "none"), "smallest possible", "bytes")
+
+
+@pytest.mark.parametrize("size", ["3 apples", "-1MB", "0", ""])
+def test_a_size_that_is_none(size):
+    refused(lilliput("search", "--size", size), "--size")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda d: (d / "model.onnx").write_bytes((d / "model.onnx").read_bytes()[:-1]), ["model.onnx", "bytes"]),
+        (lambda d: (d / "tokenizer.json").write_bytes(b"{}"), ["tokenizer.json"]),
+        (
+            lambda d: (d / "manifest.json").write_text((d / "manifest.json").read_text().replace('schema": 1', 'schema": 9')),
+            ["schema 9", "pip install -U"],
+        ),
+    ],
+)
+def test_a_damaged_artifact(damage, words, small, tmp_path, workshop):
+    copy = shutil.copytree(small, tmp_path / "copy")
+    damage(copy)
+    (tmp_path / "a.c").write_text("int f() { return 1; }")
+    refused(lilliput("predict", copy, tmp_path / "a.c"), *words)
+    refused(lilliput("inspect", copy), *words)
+
+
+@pytest.mark.parametrize(
+    ("content", "word"), [(b"", "empty"), (b"\x00\x01\x02", "NUL"), (b"\xff\xfe\xfa", "UTF-8"), (b"x" * 10_000_000, "1,000,000")]
+)
+def test_a_source_file_that_is_none(content, word, small, tmp_path):
+    (tmp_path / "a.c").write_bytes(content)
+    refused(lilliput("predict", small, tmp_path / "a.c"), "a.c", word)
+
+
+class Trap:
+    """Unpickling this would create a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_a_checkpoint_with_a_malicious_pickle_is_not_executed(tmp_path, workshop):
+    sprung = tmp_path / "sprung"
+    for name, write in (("torch.bin", lambda p: torch.save({"a": Trap(sprung)}, p)), ("raw.bin", None)):
+        path = tmp_path / name
+        if write is None:
+            path.write_bytes(pickle.dumps(Trap(sprung)))
+        else:
+            write(path)
+        run = lilliput("evaluate", path, "--task", "vulnerability", "--data", workshop / "valid.jsonl")
+        refused(run, name)
+        assert not sprung.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a full disk needs root")
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, workshop):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this machine does not let us mount a small disk")
+    try:
+        run = lilliput(
+            *("shrink", workshop / "teacher", "--task", "vulnerability", "--train", workshop / "train.jsonl"),
+            *("--valid", workshop / "valid.jsonl", "--size", "150kB", "--latency", "none", "--out", disk / "small"),
+            *("--max-tokens", "64", "--epochs", "1"),
+        )
+        refused(run, "disk is full")
+        assert not (disk / "small").exists()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_results_are_not_written_over_other_things(tmp_path, workshop):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    run = lilliput("demo", "--out", tmp_path / "mine")
+    refused(run, "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+def test_standard_input_is_read(small):
+    run = lilliput("predict", small, "-", "--json", stdin=b"int f(char *p) { strcpy(p, src); return 0; }")
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["predictions"][0]["label"] in ("safe", "vulnerable")
+
+

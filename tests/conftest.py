@@ -1,0 +1,86 @@
+"""What several rooms' tests share: made-up functions with a learnable label, and a tiny teacher trained on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+SCRATCH = "scratch:layers=1,hidden=32,heads=2,intermediate=64,vocabulary=400"
+
+
+def shared_folder() -> Path:
+    """Where real data sets and checkpoints lie on machines that have them."""
+    named = os.environ.get("LILLIPUT_SHARED")
+    return Path(named) if named else Path(__file__).parents[2] / "shared"
+
+
+def c_function(generator: random.Random, vulnerable: bool) -> str:
+    """A made-up C function; vulnerable ones copy without a length."""
+    name = generator.choice(["buf", "ptr", "dst", "name"])
+    copy = f"strcpy({name}, src);" if vulnerable else f"strncpy({name}, src, len);"
+    return (
+        f"static int func_{generator.randrange(99)}(char *{name}, int len)\n"
+        f"{{\n    int i = {generator.randrange(9)};\n    {copy}\n    return i + {generator.randrange(99)};\n}}\n"
+    )
+
+
+def write_functions(path: Path, count: int, seed: int) -> Path:
+    """A Devign-like JSONL file."""
+    generator = random.Random(seed)
+    with path.open("w") as stream:
+        for row in range(count):
+            example = {"func": c_function(generator, row % 2 == 1), "target": row % 2}
+            stream.write(json.dumps(example) + "\n")
+    return path
+
+
+def write_pairs(folder: Path, count: int, seed: int) -> Path:
+    """A CodeXGLUE-like pair list with its function table: clones agree on being vulnerable."""
+    generator = random.Random(seed)
+    kinds = [row % 2 == 1 for row in range(40)]
+    with (folder / "data.jsonl").open("w") as stream:
+        for row, kind in enumerate(kinds):
+            stream.write(json.dumps({"idx": str(row), "func": c_function(generator, kind)}) + "\n")
+    path = folder / f"pairs{seed}.txt"
+    with path.open("w") as stream:
+        for row in range(count):
+            one, other = generator.sample(range(len(kinds)), 2)
+            if (kinds[one] == kinds[other]) != (row % 2 == 1):
+                other = next(k for k in range(len(kinds)) if k != one and (kinds[one] == kinds[k]) == (row % 2 == 1))
+            stream.write(f"{one}\t{other}\t{row % 2}\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory):
+    """A folder with ``train.jsonl``, ``valid.jsonl``, and a teacher ``teacher`` fine-tuned on them."""
+    from lilliput.verbs.finetune import finetune
+
+    folder = tmp_path_factory.mktemp("workshop")
+    train, valid = write_functions(folder / "train.jsonl", 120, 0), write_functions(folder / "valid.jsonl", 60, 1)
+    finetune(SCRATCH, "vulnerability", [train], [valid], folder / "teacher", epochs=2, max_tokens=64)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small(workshop):
+    """An artifact made in the workshop."""
+    from lilliput.verbs.shrink import shrink
+    from lilliput.verbs.shrink_stages import ShrinkSettings
+
+    settings = ShrinkSettings(candidates=2, epochs=6, max_tokens=64, learning_rate=3e-3, largest_vocabulary=1000)
+    files = {"train": [workshop / "train.jsonl"], "valid": [workshop / "valid.jsonl"]}
+    shrink(
+        workshop / "teacher",
+        "vulnerability",
+        **files,
+        out=workshop / "small",
+        size=150_000,
+        latency_ms=None,
+        settings=settings,
+    )
+    return workshop / "small"

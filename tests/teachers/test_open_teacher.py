@@ -1,0 +1,53 @@
+"""What opens what, and what is said of the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from lilliput.errors import CheckpointError, UserError
+from lilliput.teachers import KINDS, Teacher, open_teacher
+from lilliput.teachers.teacher import Teacher as SameTeacher
+
+
+@pytest.mark.parametrize(
+    ("files", "module"),
+    [
+        (("lilliput-teacher.json", "config.json"), "folder"),
+        (("config.json", "model.safetensors"), "huggingface"),
+        (("model.bin",), "compressor"),
+    ],
+)
+def test_folders_are_told_apart_by_their_files(tmp_path, files, module):
+    for name in files:
+        (tmp_path / name).write_bytes(b"")
+    assert next(kind for kind in KINDS if kind.matches(tmp_path)).module == module
+
+
+def test_a_bin_file_is_the_compressor_papers(tmp_path):
+    path = tmp_path / "weights.bin"
+    path.write_bytes(b"no weights")
+    assert next(kind for kind in KINDS if kind.matches(path)).module == "compressor"
+    with pytest.raises(CheckpointError, match=r"weights\.bin"):
+        open_teacher(path)
+
+
+def test_anything_else_is_refused_with_what_there_is(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    for path in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(CheckpointError, match="is none of these: a teacher made by lilliput; a Hugging Face"):
+            open_teacher(path)
+
+
+def test_unknown_tasks_are_named(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="no task is called 'poetry'"):
+        open_teacher(tmp_path, task="poetry")
+
+
+def test_the_room_is_entered_without_torch():
+    assert Teacher is SameTeacher
+    code = "import sys, lilliput.teachers; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,113 @@
+"""Shrink, whole: the budget is kept, the student learns, and a killed run ends as an undisturbed one."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import lilliput
+from lilliput.artifact import open_artifact
+from lilliput.errors import BudgetError
+from lilliput.runtime.tokens import pad
+from lilliput.tasks import task_named
+from lilliput.data.tables import Columns
+from lilliput.verbs.finetune import finetune
+from lilliput.verbs.shrink import shrink
+from lilliput.verbs.shrink_stages import ShrinkSettings
+from tests.conftest import SCRATCH, c_function, write_pairs
+
+SETTINGS = ["--candidates", "2", "--epochs", "2", "--max-tokens", "64", "--learning-rate", "3e-3", "--latency", "none"]
+
+
+def test_the_artifact_keeps_its_budget_and_its_promises(small):
+    artifact = open_artifact(small)
+    assert artifact.bytes().total == sum(file.stat().st_size for file in small.iterdir()) <= 150_000
+    evidence = artifact.evidence()
+    assert evidence["valid"]["accuracy"] >= 0.95
+    after, before = (evidence["quantization"][f"accuracy_{when}"] for when in ("after", "before"))
+    assert after >= before - 0.005 or evidence["quantization"]["method"] == "quantization-aware"
+    assert artifact.manifest.provenance["data"]["train"]["examples"] == 120
+    graph = onnx.load(small / "model.onnx")
+    assert {node.op_type for node in graph.graph.node} >= {"QuantizeLinear", "DequantizeLinear"}
+
+
+def test_onnx_runtime_gives_the_same_labels_from_the_same_file(small, workshop):
+    model = lilliput.load(small, threads=1)
+    data = task_named("vulnerability").read([workshop / "valid.jsonl"], Columns(), None, True)
+    ours = model.logits(data).argmax(1)
+    session = onnxruntime.InferenceSession(small / "model.onnx")
+    ids = model.tokenizer.encode(data.texts)
+    theirs = np.concatenate([session.run(["logits"], {"input_ids": pad([item], 512)})[0] for item in ids]).argmax(1)
+    assert (ours == theirs[data.members[:, 0]]).all()
+
+
+def test_a_budget_too_small_says_the_smallest_possible(workshop, tmp_path):
+    files = {"train": [workshop / "train.jsonl"], "valid": [workshop / "valid.jsonl"]}
+    with pytest.raises(BudgetError, match=r"the smallest possible artifact takes [\d,]+ bytes"):
+        shrink(workshop / "teacher", "vulnerability", **files, out=tmp_path / "x", size=10_000, latency_ms=None)
+    assert not (tmp_path / "x").exists()
+
+
+def test_pairs_unlabelled_data_and_quantization_aware_training(tmp_path, monkeypatch):
+    from lilliput.verbs import shrink_stages
+
+    train, valid = write_pairs(tmp_path, 80, 1), write_pairs(tmp_path, 40, 2)
+    finetune(SCRATCH, "clone", [train], [valid], tmp_path / "teacher", epochs=2, max_tokens=64)
+    monkeypatch.setattr(shrink_stages, "TOLERANCE", -1.0)  # no calibration is good enough
+    result = shrink(
+        tmp_path / "teacher",
+        "clone",
+        [train],
+        [valid],
+        tmp_path / "small",
+        size=150_000,
+        latency_ms=None,
+        unlabelled=[write_pairs(tmp_path, 30, 3)],
+        settings=ShrinkSettings(candidates=1, epochs=2, max_tokens=64, largest_vocabulary=1000),
+    )
+    assert result.quantization in ("calibration", "quantization-aware")
+    assert not (tmp_path / ".small.work").exists()
+    model = lilliput.load(result.path)
+    import random
+
+    function = c_function(random.Random(0), True)
+    forth, back = model.predict([(function, "int f() { return 1; }"), ("int f() { return 1; }", function)])
+    assert forth.probability == pytest.approx(back.probability, abs=1e-4)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """What must be equal: the model and the tokenizer, and the numbers of the evidence but for the clock's."""
+    found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.onnx", "tokenizer.json")}
+    evidence = json.loads((folder / "evidence.json").read_text())
+    history = [{k: v for k, v in line.items() if k != "seconds"} for line in evidence["history"]]
+    return {**found, "evidence": json.dumps([history, evidence["valid"], evidence["search"]["trials"]])}
+
+
+def command(workshop: Path, out: Path) -> list[str]:
+    files = ["--train", str(workshop / "train.jsonl"), "--valid", str(workshop / "valid.jsonl")]
+    verb = [sys.executable, "-m", "lilliput", "shrink", str(workshop / "teacher"), "--task", "vulnerability"]
+    return [*verb, *files, "--size", "150kB", "--out", str(out), *SETTINGS]
+
+
+def test_killed_again_and_again_it_ends_as_an_undisturbed_run(workshop, tmp_path):
+    subprocess.run(command(workshop, tmp_path / "whole"), check=True, capture_output=True)
+    milestones = [".broken.work/shortlist.json", ".broken.work/trial-0-0.json", ".broken.work/student.npz"]
+    for milestone in milestones:
+        running = subprocess.Popen(command(workshop, tmp_path / "broken"), stderr=subprocess.DEVNULL)
+        while not (tmp_path / milestone).exists() and running.poll() is None:
+            time.sleep(0.01)
+        running.send_signal(signal.SIGKILL)
+        assert running.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+        assert not (tmp_path / "broken").exists()
+    again = subprocess.run(command(workshop, tmp_path / "broken"), check=True, capture_output=True, text=True)
+    assert "going on from there" in again.stderr
+    assert digests(tmp_path / "broken") == digests(tmp_path / "whole")
+    assert not list(tmp_path.glob(".broken*"))
