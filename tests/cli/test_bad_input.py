@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pickle
+import random
 import shutil
 import subprocess
 import sys
@@ -12,13 +13,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import c_function, write_functions
+from tests.conftest import c_function
 
 
 def lilliput(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     run = subprocess.run(
-        [sys.executable, "-m", "lilliput", *map(str, arguments)], input=stdin, capture_output=True, env=environment
+        [sys.executable, "-m", "lilliput", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        env=environment,
+        check=False,
     )
     return subprocess.CompletedProcess(run.args, run.returncode, run.stdout.decode(), run.stderr.decode())
 
@@ -70,7 +75,7 @@ def test_a_missing_file_and_an_unknown_task(tmp_path, small):
 
 
 def test_pairs_that_name_unknown_functions(tmp_path):
-    (tmp_path / "data.jsonl").write_text(json.dumps({"idx": "1", "func": c_function(__import__("random"), True)}) + "\n")
+    (tmp_path / "data.jsonl").write_text(json.dumps({"idx": "1", "func": c_function(random.Random(0), True)}) + "\n")
     (tmp_path / "pairs.txt").write_text("1\t1\t1\n1\t99\t0\n")
     run = lilliput(
         *("finetune", "scratch:layers=1", "--task", "clone", "--train", tmp_path / "pairs.txt"),
@@ -88,13 +93,17 @@ def test_a_size_that_is_none(size):
     refused(lilliput("search", "--size", size), "--size")
 
 
+def rewrite(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text().replace(old, new))
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
         (lambda d: (d / "model.onnx").write_bytes((d / "model.onnx").read_bytes()[:-1]), ["model.onnx", "bytes"]),
         (lambda d: (d / "tokenizer.json").write_bytes(b"{}"), ["tokenizer.json"]),
         (
-            lambda d: (d / "manifest.json").write_text((d / "manifest.json").read_text().replace('schema": 1', 'schema": 9')),
+            lambda d: rewrite(d / "manifest.json", '"schema": 1', '"schema": 9'),
             ["schema 9", "pip install -U"],
         ),
     ],
@@ -108,7 +117,8 @@ def test_a_damaged_artifact(damage, words, small, tmp_path, workshop):
 
 
 @pytest.mark.parametrize(
-    ("content", "word"), [(b"", "empty"), (b"\x00\x01\x02", "NUL"), (b"\xff\xfe\xfa", "UTF-8"), (b"x" * 10_000_000, "1,000,000")]
+    ("content", "word"),
+    [(b"", "empty"), (b"\x00\x01\x02", "NUL"), (b"\xff\xfe\xfa", "UTF-8"), (b"x" * 10_000_000, "1,000,000")],
 )
 def test_a_source_file_that_is_none(content, word, small, tmp_path):
     (tmp_path / "a.c").write_bytes(content)
@@ -142,7 +152,9 @@ def test_a_checkpoint_with_a_malicious_pickle_is_not_executed(tmp_path, workshop
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, workshop):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("this machine does not let us mount a small disk")
     try:
@@ -169,5 +181,3 @@ def test_standard_input_is_read(small):
     run = lilliput("predict", small, "-", "--json", stdin=b"int f(char *p) { strcpy(p, src); return 0; }")
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["predictions"][0]["label"] in ("safe", "vulnerable")
-
-

@@ -43,7 +43,9 @@ def test_token_vectors_equal_roberta():
             state[f"embeddings.LayerNorm.{kind}"].copy_(student.weight(f"embeddings.norm.{kind}"))
             for layer in range(2):
                 for ours, theirs in ROBERTA.items():
-                    state[f"encoder.layer.{layer}.{theirs}.{kind}"].copy_(student.weight(f"layers.{layer}.{ours}.{kind}"))
+                    state[f"encoder.layer.{layer}.{theirs}.{kind}"].copy_(
+                        student.weight(f"layers.{layer}.{ours}.{kind}")
+                    )
     ids = torch.from_numpy(np.random.default_rng(0).integers(4, 100, (3, 30)))
     ids[1, 20:] = 1
     mask = ids != 1

@@ -34,10 +34,10 @@ def torch_logits(student, ids, members):
 
 
 VARIANTS = [
-    dict(arity=1, pooling="mean", activation="relu"),
-    dict(arity=1, pooling="first", activation="gelu", classes=5),
-    dict(arity=2, pooling="mean", join="difference"),
-    dict(arity=2, pooling="first", join="concat", activation="gelu"),
+    {"arity": 1, "pooling": "mean", "activation": "relu"},
+    {"arity": 1, "pooling": "first", "activation": "gelu", "classes": 5},
+    {"arity": 2, "pooling": "mean", "join": "difference"},
+    {"arity": 2, "pooling": "first", "join": "concat", "activation": "gelu"},
 ]
 
 

@@ -14,7 +14,8 @@ FORBIDDEN = ("torch", "transformers", "onnx", "sklearn", "matplotlib", "jinja2")
 
 def run_fresh(code: str, *arguments: object) -> dict[str, object]:
     """Run ``code`` in a fresh interpreter; it prints one JSON object."""
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=True)
+    argv = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
@@ -31,7 +32,10 @@ def test_predicting_imports_nothing_of_the_extras(small):
 
 
 def test_import_is_fast():
-    code = "import json, time\nstart = time.perf_counter()\nimport lilliput\nprint(json.dumps(time.perf_counter() - start))"
+    code = (
+        "import json, time\nstart = time.perf_counter()\n"
+        "import lilliput\nprint(json.dumps(time.perf_counter() - start))"
+    )
     assert min(run_fresh(code) for _ in range(3)) < 0.3
 
 

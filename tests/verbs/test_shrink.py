@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -15,10 +16,11 @@ import pytest
 
 import lilliput
 from lilliput.artifact import open_artifact
+from lilliput.data.tables import Columns
 from lilliput.errors import BudgetError
 from lilliput.runtime.tokens import pad
 from lilliput.tasks import task_named
-from lilliput.data.tables import Columns
+from lilliput.verbs import shrink_stages
 from lilliput.verbs.finetune import finetune
 from lilliput.verbs.shrink import shrink
 from lilliput.verbs.shrink_stages import ShrinkSettings
@@ -57,8 +59,6 @@ def test_a_budget_too_small_says_the_smallest_possible(workshop, tmp_path):
 
 
 def test_pairs_unlabelled_data_and_quantization_aware_training(tmp_path, monkeypatch):
-    from lilliput.verbs import shrink_stages
-
     train, valid = write_pairs(tmp_path, 80, 1), write_pairs(tmp_path, 40, 2)
     finetune(SCRATCH, "clone", [train], [valid], tmp_path / "teacher", epochs=2, max_tokens=64)
     monkeypatch.setattr(shrink_stages, "TOLERANCE", -1.0)  # no calibration is good enough
@@ -76,8 +76,6 @@ def test_pairs_unlabelled_data_and_quantization_aware_training(tmp_path, monkeyp
     assert result.quantization in ("calibration", "quantization-aware")
     assert not (tmp_path / ".small.work").exists()
     model = lilliput.load(result.path)
-    import random
-
     function = c_function(random.Random(0), True)
     forth, back = model.predict([(function, "int f() { return 1; }"), ("int f() { return 1; }", function)])
     assert forth.probability == pytest.approx(back.probability, abs=1e-4)
@@ -85,7 +83,8 @@ def test_pairs_unlabelled_data_and_quantization_aware_training(tmp_path, monkeyp
 
 def digests(folder: Path) -> dict[str, str]:
     """What must be equal: the model and the tokenizer, and the numbers of the evidence but for the clock's."""
-    found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.onnx", "tokenizer.json")}
+    files = ("model.onnx", "tokenizer.json")
+    found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
     evidence = json.loads((folder / "evidence.json").read_text())
     history = [{k: v for k, v in line.items() if k != "seconds"} for line in evidence["history"]]
     return {**found, "evidence": json.dumps([history, evidence["valid"], evidence["search"]["trials"]])}

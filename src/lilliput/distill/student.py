@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -134,4 +135,4 @@ def _initial(name: str, shape: tuple[int, ...], generator: torch.Generator) -> T
         return torch.zeros(shape)
     if name.startswith("embeddings"):
         return torch.randn(shape, generator=generator) * 0.05
-    return torch.randn(shape, generator=generator) * (2.0 / (shape[0] + shape[1])) ** 0.5
+    return torch.randn(shape, generator=generator) * math.sqrt(2.0 / (shape[0] + shape[1]))

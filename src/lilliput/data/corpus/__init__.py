@@ -1,8 +1,8 @@
 """A clone-detection corpus made from Python's own standard library: no network, no data set shipped.
 
 Functions are harvested (:mod:`~lilliput.data.corpus.harvest`), rewritten without changing what they do
-(:mod:`~lilliput.data.corpus.rewrites`), and paired with rewrites of themselves and of functions that look much like them
-(:mod:`~lilliput.data.corpus.pairs`). What comes out depends on the Python version and on the seed.
+(:mod:`~lilliput.data.corpus.rewrites`), and paired with rewrites of themselves and of functions that look much like
+them (:mod:`~lilliput.data.corpus.pairs`). What comes out depends on the Python version and on the seed.
 """
 
 from __future__ import annotations

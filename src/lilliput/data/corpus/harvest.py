@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lilliput.data.corpus.lexing import shape
+from lilliput.data.corpus.trees import walk
 from lilliput.progress import Progress
 
 SKIPPED_FOLDERS = frozenset(
@@ -89,7 +90,7 @@ def _functions(path: Path) -> Iterator[tuple[str, str, str]]:
         if not MIN_LINES <= node.end_lineno - node.lineno + 1 <= MAX_LINES:
             continue
         documented = ast.get_docstring(node, clean=False) is not None
-        statements = sum(isinstance(inner, ast.stmt) for inner in ast.walk(node)) - 1 - documented
+        statements = sum(isinstance(inner, ast.stmt) for inner in walk(node)) - 1 - documented
         if statements < MIN_STATEMENTS:
             continue
         text = _dedented(lines[node.lineno - 1 : node.end_lineno], node.col_offset)

@@ -1,8 +1,8 @@
 """Pairs of functions out of the harvest: clones made by rewriting, and look-alikes that do something else.
 
-A clone pair is ``(f, f')`` or ``(f', f'')``, where a prime is a rewrite. For each there is a pair of the other class with
-the same left half, and on the right a rewrite of one of ``f``'s nearest neighbors: so neither style nor length nor the
-presence of a function tells the label, and common vocabulary tells little.
+A clone pair is ``(f, f')`` or ``(f', f'')``, where a prime is a rewrite. For each there is a pair of the other class
+with the same left half, and on the right a rewrite of one of ``f``'s nearest neighbors: so neither style nor length nor
+the presence of a function tells the label, and common vocabulary tells little.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from lilliput.errors import UserError
 
 DIFFERENT, CLONE = range(2)
 """Indices into :data:`~lilliput.data.clones.CLONE_LABELS`."""
-NEIGHBORS = 8
+NEIGHBORS = 2
 """How many of its nearest neighbors a function's look-alike is drawn from."""
 TOO_CLOSE = 0.7
 """Functions whose bags of tokens overlap this much may well be clones, and are no look-alikes."""
-BOTH_REWRITTEN = 1 / 3
+BOTH_REWRITTEN = 1 / 4
 """Share of the clone pairs with a rewrite on both sides."""
-STRENGTH = (0.4, 1.0)
+STRENGTH = (0.7, 1.0)
 """A rewrite's strength is drawn from this range."""
 PASSES = 4
 """Clone pairs made of one function, at most."""
@@ -119,7 +119,7 @@ class _LookAlikes:
         self.rng = rng
         self.bags = {index: Counter(tokens(text)) for index, text in texts.items()}
         self.indices = list(texts)
-        rows = nearest(list(self.bags.values()), NEIGHBORS).tolist()
+        rows = nearest(list(map(list, self.bags.values())), NEIGHBORS).tolist()
         self.neighbors = {
             index: [self.indices[place] for place in row] for index, row in zip(self.indices, rows, strict=True)
         }
@@ -130,16 +130,12 @@ class _LookAlikes:
         near = self.rng.sample(self.neighbors[index], len(self.neighbors[index]))
         near.sort(key=lambda other: self.given[other])
         anyone = (self.rng.choice(self.indices) for _ in range(100))
-        chosen = next(
-            (
-                other
-                for other in (*near, *anyone)
-                if other != index and overlap(self.bags[index], self.bags[other]) < TOO_CLOSE
-            ),
-            near[-1],
-        )
+        chosen: int = next((other for other in (*near, *anyone) if self._apart(index, other)), near[-1])
         self.given[chosen] += 1
         return chosen
+
+    def _apart(self, index: int, other: int) -> bool:
+        return other != index and overlap(self.bags[index], self.bags[other]) < TOO_CLOSE
 
 
 def _dataset(examples: list[tuple[str, str, int]], files: Sequence[str], rng: Random) -> Dataset:

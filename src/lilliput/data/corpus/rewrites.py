@@ -86,9 +86,9 @@ STRUCTURE = (
 """Changes to what the function is made of, tried in random order."""
 
 NAMES = (
-    Rewrite(naming.rename_locals, 0.9),
-    Rewrite(naming.rename_parameters, 0.9),
-    Rewrite(naming.rename_function, 0.9),
+    Rewrite(naming.rename_locals, 1.0),
+    Rewrite(naming.rename_parameters, 1.0),
+    Rewrite(naming.rename_function, 1.0),
 )
 """Changes to what things are called; they come last, so that they rename temporary variables too."""
 
