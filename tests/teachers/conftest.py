@@ -9,7 +9,8 @@ import pytest
 import torch
 from tiny_teachers import ENCODERS, functions
 
-from lilliput.teachers.scratch import train_tokenizer, wrapped
+from lilliput.bpe import train_tokenizer
+from lilliput.teachers.scratch import wrapped
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,12 @@ from tiny_teachers import functions, pairs, singles
 from tokenizers import Tokenizer
 from transformers import RobertaConfig, RobertaModel
 
+from lilliput.bpe import train_tokenizer
 from lilliput.data.dataset import Dataset
 from lilliput.data.tables import Columns
 from lilliput.errors import CheckpointError
 from lilliput.tasks import task_named
 from lilliput.teachers import open_teacher
-from lilliput.teachers.scratch import train_tokenizer
 
 SHARED = Path(os.environ.get("LILLIPUT_SHARED", Path(__file__).parents[3] / "shared"))
 SEEDS = SHARED / "seeds" / "compressor"

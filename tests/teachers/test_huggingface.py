@@ -15,10 +15,11 @@ import transformers
 from huggingface_hub import constants
 from tiny_teachers import ENCODERS, SHAPE, SPECIAL, functions, singles
 
+from lilliput.bpe import train_tokenizer
 from lilliput.errors import CheckpointError, UserError
 from lilliput.teachers import open_teacher
 from lilliput.teachers.huggingface import load_tokenizer, open_base, position_limit, tokenizing, usable_tokens
-from lilliput.teachers.scratch import train_tokenizer, wrapped
+from lilliput.teachers.scratch import wrapped
 
 LIMITS = {"roberta": 64, "mpnet": 64, "bert": 64, "modernbert": 64, "t5": None}
 

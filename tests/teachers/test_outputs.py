@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from tiny_teachers import ENCODERS, functions, pairs, singles
 
 from lilliput.batching import TokenIds
+from lilliput.bpe import train_tokenizer
 from lilliput.errors import DataError
 from lilliput.teachers import Teacher, inference
 from lilliput.teachers.huggingface import tokenizing
 from lilliput.teachers.model import EncoderClassifier
 from lilliput.teachers.outputs import content_hash, teacher_outputs
-from lilliput.teachers.scratch import train_tokenizer, wrapped
+from lilliput.teachers.scratch import wrapped
 
 
 class Counting(EncoderClassifier):

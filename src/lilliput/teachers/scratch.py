@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
+from lilliput.bpe import SMALLEST_VOCABULARY, SPECIAL, train_tokenizer
 from lilliput.errors import UserError
 from lilliput.search.space import Architecture
 from lilliput.teachers.huggingface import BaseEncoder
@@ -23,10 +24,6 @@ SCHEME = "scratch"
 DEFAULT = Architecture(layers=4, hidden=384, heads=6, intermediate=1536, vocabulary=4000)
 """What a specification that leaves sizes out gets."""
 
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
-"""Special tokens; their ids are their places here (RoBERTa's)."""
-
-_SMALLEST_VOCABULARY = len(SPECIAL) + 256  # every byte is a token
 _POSITIONS = 512
 
 
@@ -56,8 +53,8 @@ def parse_scratch(base: str) -> Architecture:
         sizes[name] = int(value)
     if sizes["hidden"] % sizes["heads"]:
         raise refuse(f"hidden ({sizes['hidden']}) must be a multiple of heads ({sizes['heads']}).")
-    if sizes["vocabulary"] < _SMALLEST_VOCABULARY:
-        raise refuse(f"vocabulary must be at least {_SMALLEST_VOCABULARY}: special tokens and every byte.")
+    if sizes["vocabulary"] < SMALLEST_VOCABULARY:
+        raise refuse(f"vocabulary must be at least {SMALLEST_VOCABULARY}: special tokens and every byte.")
     return Architecture(**sizes)
 
 
@@ -101,27 +98,6 @@ def build_scratch(base: str, texts: Sequence[str], seed: int, max_tokens: int | 
         learning_rate=5e-4,
         pooling="mean",
     )
-
-
-def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
-    """Byte-level BPE over ``texts`` with white space collapsed; the same texts give the same tokenizer."""
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()])
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    start, end = "<s>", "</s>"
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start} $A {end}",
-        special_tokens=[(start, SPECIAL.index(start)), (end, SPECIAL.index(end))],
-    )
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=list(SPECIAL),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
 
 
 def wrapped(tokenizer: Tokenizer) -> Any:

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from lilliput.batching import BatchPlan, TokenIds
+from lilliput.bpe import tokenizer_bytes, train_tokenizer, truncate_tokenizer
 from lilliput.data.dataset import Dataset
 from lilliput.distill.halving import Trial, successive_halving
 from lilliput.distill.integer import IntegerModel, calibrated, make_floating_point, make_quantization_aware
 from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
 from lilliput.distill.losses import DistillationMix
 from lilliput.distill.student import Student
-from lilliput.distill.tokenizer import tokenizer_bytes, train_tokenizer, truncate_tokenizer
 from lilliput.encoder import PAD_ID, EncoderConfig
 from lilliput.graph.onnx_encoder import encoder_graph
 from lilliput.progress import Progress

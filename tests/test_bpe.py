@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from lilliput.distill.tokenizer import (
+from lilliput.bpe import (
     SMALLEST_VOCABULARY,
     tokenizer_bytes,
     train_tokenizer,

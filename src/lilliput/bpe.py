@@ -1,4 +1,4 @@
-"""The student's own tokenizer: byte-level BPE over code, trained on the task's functions.
+"""Tokenizers of our own, for students and for teachers from scratch: byte-level BPE, trained on the task's functions.
 
 White space separates tokens and is dropped; identifiers, numbers and runs of punctuation are kept apart, so that
 ``);`` or ``->`` can become one token. Merges are learned once for the largest vocabulary; a smaller one is its prefix.
@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
-from tokenizers import decoders as token_decoders
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 """Special tokens; their ids are their places here (RoBERTa's)."""
@@ -37,7 +36,11 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    tokenizer.decoder = token_decoders.ByteLevel()
+    tokenizer.decoder = decoders.ByteLevel()
+    start, end = SPECIAL[0], SPECIAL[2]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A {end}", special_tokens=[(start, 0), (end, 2)]
+    )
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=list(SPECIAL),
