@@ -41,7 +41,12 @@ def test_membership_follows_values_and_head_widths():
 def test_every_hidden_size_of_the_default_space_has_heads():
     mesh = DEFAULT_SPACE.mesh(1)
     assert set(mesh.hidden.ravel().tolist()) == set(DEFAULT_SPACE.hidden)
-    assert set((mesh.hidden // mesh.heads).ravel().tolist()) == {32, 48, 64}
+    assert set((mesh.hidden // mesh.heads).ravel().tolist()) == set(DEFAULT_SPACE.head_widths)
+
+
+def test_the_feed_forward_width_is_bounded():
+    assert Architecture(1, 64, 1, 256, 1000) in DEFAULT_SPACE
+    assert Architecture(1, 64, 1, 320, 1000) not in DEFAULT_SPACE
 
 
 def test_arrays_of_architectures_keep_their_order():

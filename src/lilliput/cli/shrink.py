@@ -33,7 +33,7 @@ def shrink(
     objective: Annotated[
         str, typer.Option("--objective", help="What ranks architectures: gflops, parameters.")
     ] = "gflops",
-    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures tried by distillation.")] = 4,
+    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures tried by distillation.")] = 5,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data in the last distillation.")] = 10,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="Its peak.")] = 5e-4,
     temperature: Annotated[float, typer.Option("--temperature", help="Softens the teacher's probabilities.")] = 2.0,

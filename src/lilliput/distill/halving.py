@@ -58,6 +58,6 @@ def successive_halving(candidates: list[C], first_examples: int, train: Callable
         round_trials = [train(place, rung, examples) for place in alive]
         trials += round_trials
         ranked = sorted(round_trials, key=lambda trial: (trial.loss, trial.candidate))
-        alive = [trial.candidate for trial in ranked[: (len(alive) + 1) // 2]]
+        alive = [trial.candidate for trial in ranked[: len(alive) // 2]]
         rung, examples = rung + 1, examples * 2
     return Halving(candidates[alive[0]], tuple(trials))

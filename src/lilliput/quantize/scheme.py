@@ -31,7 +31,7 @@ class Precision:
         return int(2 ** (self.bits - 1) - 1)
 
 
-PRECISIONS = {p.name: p for p in (Precision("fp32", 32), Precision("int8", 8), Precision("int4", 4, group=64))}
+PRECISIONS = {p.name: p for p in (Precision("fp32", 32), Precision("int8", 8), Precision("int4", 4, group=32))}
 """Precision name -> precision."""
 
 
@@ -72,7 +72,7 @@ def quantize_rows(weight: NDArray[np.float32], precision: Precision) -> tuple[ND
     padded[:, :width] = weight
     blocks = padded.reshape(rows, groups, group)
     largest = np.abs(blocks).max(axis=2)
-    scales = np.where(largest > 0, largest / precision.largest, 1.0).astype(np.float32)
+    scales = np.maximum(largest / precision.largest, np.finfo(np.float32).tiny)
     codes = np.clip(np.rint(blocks / scales[:, :, None]), -precision.largest, precision.largest).astype(np.int8)
     return np.ascontiguousarray(codes.reshape(rows, -1)[:, :width]), scales
 

@@ -35,7 +35,7 @@ def exact_paper(megabytes: float) -> SearchResult:
     return exact_search(PaperProblem(megabytes))
 
 
-def top(problem: Problem, count: int, spread: float = 1.5) -> list[SearchResult]:
+def top(problem: Problem, count: int, spread: float = 2.0) -> list[SearchResult]:
     """Up to ``count`` good architectures that differ in kind, best first, for real distillation to choose between.
 
     The neighbours of the optimum are all alike, so candidates are the best of each family (a number of layers with a

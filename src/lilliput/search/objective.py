@@ -72,7 +72,7 @@ class Evaluation:
 
     Attributes:
         objective: to be maximized.
-        excess: how far limits are exceeded, relative to each limit; 0 where all are met.
+        excess: how far limits (the space's too) are exceeded, relative to each limit; 0 where all are met.
     """
 
     objective: FloatArray
@@ -154,6 +154,7 @@ class SearchProblem:
     def evaluate(self, sizes: Architectures, precision: str) -> Evaluation:
         """The chosen objective, and the excess over the limits in bytes and milliseconds."""
         excess = np.maximum(self.bytes(sizes, precision) / max(self.budget_bytes, 1) - 1, 0)
+        excess = excess + self.space.excess(sizes)
         if self.max_ms is not None:
             excess = excess + np.maximum(self.latency[precision].predict(sizes, self.tokens) / self.max_ms - 1, 0)
         return Evaluation(OBJECTIVES[self.objective](sizes, self, precision), excess)

@@ -63,8 +63,8 @@ class ShrinkSettings:
 
     precision: str = "int8"
     objective: str = "gflops"
-    candidates: int = 4
-    trial_share: float = 0.08
+    candidates: int = 5
+    trial_share: float = 0.06
     epochs: int = 10
     learning_rate: float = 5e-4
     batch: int = 32

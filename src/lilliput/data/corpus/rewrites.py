@@ -5,7 +5,7 @@ A rewritten function returns, raises and does what the original does, in the sam
 - built-in names mean what they mean (a function that binds one itself is left alone where it matters);
 - comparison operators of a class agree with each other: ``a < b`` is ``b > a``, and ``a != b`` is ``not a == b``;
 - nobody looks at what is not behavior: the function's own name, parameter names, docstring and line numbers, its local
-  variables through a debugger, the text of a ``NameError``, and how long a temporary object lives.
+  variables through a debugger, the text of a ``NameError`` or ``TypeError``, and how long a temporary object lives.
 
 Functions that look at their own variables or frames (``locals()``, ``eval``, ``sys._getframe``) are refused.
 """
@@ -20,9 +20,10 @@ from random import Random
 from lilliput.data.corpus import conditions, expressions, loops, naming, statements
 from lilliput.data.corpus.layout import render
 from lilliput.data.corpus.statements import change_docstring
-from lilliput.data.corpus.trees import Function, mentioned, walk
+from lilliput.data.corpus.trees import Function, bound, mentioned, walk
 
-_INTROSPECTION = frozenset({"locals", "vars", "eval", "exec", "dir", "globals", "_getframe", "currentframe", "stack"})
+_SEES_VARIABLES = frozenset({"locals", "vars", "eval", "exec", "dir"})
+_SEES_FRAMES = frozenset({"_getframe", "currentframe"})
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,10 @@ def opened(source: str) -> Function | None:
     """
     match ast.parse(source).body:
         case [ast.FunctionDef() | ast.AsyncFunctionDef() as function]:
-            seen = {node.attr for node in walk(function) if isinstance(node, ast.Attribute)}
-            return None if _INTROSPECTION & (seen | set(mentioned(function))) else function
+            outside = set(mentioned(function)) - set(bound(function))
+            attributes = {node.attr for node in walk(function) if isinstance(node, ast.Attribute)}
+            looks = outside & _SEES_VARIABLES or (outside | attributes) & _SEES_FRAMES
+            return None if looks else function
     return None
 
 

@@ -39,7 +39,7 @@ NAME_FIELDS: dict[type[ast.AST], str] = {
 _NO_CHILDREN = frozenset({str, int, bool, type(None), ast.Load, ast.Store, ast.Del})
 """Types of most fields that lead to no further node: a look-up here is what makes :func:`walk` fast."""
 
-_NOT_EDITED = frozenset({"format_spec", "annotation", "returns", "ctx"})
+_NOT_EDITED = frozenset({"format_spec", "annotation", "returns", "ctx", "decorator_list", "defaults", "kw_defaults"})
 
 YIELDS = (ast.Yield, ast.YieldFrom, ast.Await)
 
@@ -131,7 +131,8 @@ def edit_expressions(
 ) -> bool:
     """Put ``change(expression)`` in the place of a share ``rate`` of the expressions for which it is not ``None``.
 
-    Patterns of ``match``, annotations and format specifications are syntax of their own and stay as they are.
+    Patterns of ``match``, annotations and format specifications are syntax of their own and stay as they are; so do
+    decorators and defaults, which run in a scope that is not here to be seen.
     """
     changed = False
     waiting: list[ast.AST] = [function]
