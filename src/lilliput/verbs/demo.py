@@ -25,7 +25,7 @@ from lilliput.verbs.shrink import shrink_model
 from lilliput.verbs.shrink_stages import ShrinkSettings
 from lilliput.verbs.subjects import open_subject
 
-TEACHER = "scratch:layers=4,hidden=256,heads=4,intermediate=1024,vocabulary=8000"
+TEACHER = "scratch:layers=3,hidden=256,heads=4,intermediate=1024,vocabulary=8000"
 """Small enough to be trained on the spot, large enough to have something to teach."""
 
 MARK = "lilliput-demo.json"
@@ -52,12 +52,12 @@ class DemoSettings:
     valid: int = 600
     test: int = 1200
     teacher: str = TEACHER
-    teacher_epochs: int = 4
-    student_epochs: int = 5
+    teacher_epochs: int = 3
+    student_epochs: int = 3
     candidates: int = 2
-    size: int = 3_000_000
-    latency_ms: float | None = 3.0
-    max_tokens: int = 400
+    size: int = 1_000_000
+    latency_ms: float | None = 2.0
+    max_tokens: int = 256
     seed: int = 0
 
 
@@ -137,6 +137,7 @@ def demo(
             candidates=settings.candidates,
             epochs=settings.student_epochs,
             learning_rate=1e-3,
+            dropout=0.0,
             max_tokens=settings.max_tokens,
             seed=settings.seed,
         ),

@@ -54,13 +54,13 @@ def clone_corpus(
         progress: shown while working.
 
     Raises:
-        UserError: a size is below 2, the standard library's sources are not there, or they are too few for the sizes.
+        UserError: a size is below 4, the standard library's sources are not there, or they are too few for the sizes.
     """
     progress = progress or Progress()
     sizes = {"train": train, "valid": valid, "test": test}
     for name, size in sizes.items():
-        if size < 2:
-            raise UserError(f"{name}={size} is no size for a set of pairs.", remedy="Ask for 2 at least.")
+        if size < 4:
+            raise UserError(f"{name}={size} is no size for a set of pairs.", remedy="Ask for 4 at least.")
     functions = harvest(progress=progress)
     if not functions:
         raise UserError(

@@ -51,8 +51,8 @@ def library_files(folder: Path) -> list[Path]:
 def harvest(folder: Path | None = None, progress: Progress | None = None) -> list[Harvested]:
     """The distinct functions of the standard library, in order of file and line.
 
-    A function is kept when it has 4-60 lines and at least 4 statements beside its docstring, and when no earlier one
-    has the same tokens up to renaming (docstrings and comments aside).
+    A function is kept when it has 4-60 lines and at least 4 statements beside its docstring, and when no earlier one's
+    body has the same tokens up to renaming (docstrings, comments and the values of literals aside).
 
     Args:
         folder: where to look; the running interpreter's standard library by default.
@@ -74,7 +74,7 @@ def harvest(folder: Path | None = None, progress: Progress | None = None) -> lis
 
 
 def _functions(path: Path) -> Iterator[tuple[str, str, str]]:
-    """``(qualified name, source, source without docstring)`` of each function of a file that is worth keeping.
+    """``(qualified name, source, body without docstring)`` of each function of a file that is worth keeping.
 
     A file that is not valid UTF-8 Python (the library holds some on purpose) has none. Functions inside functions are
     part of their outer one.
@@ -96,9 +96,7 @@ def _functions(path: Path) -> Iterator[tuple[str, str, str]]:
         text = _dedented(lines[node.lineno - 1 : node.end_lineno], node.col_offset)
         if text is None:
             continue
-        after = node.body[0].end_lineno if documented else None
-        code = text if after is None else "\n".join(text.split("\n")[after - node.lineno + 1 :])
-        yield name, text, code
+        yield name, text, "\n".join(text.split("\n")[node.body[documented].lineno - node.lineno :])
 
 
 def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:

@@ -24,11 +24,13 @@ from lilliput.errors import UserError
 
 DIFFERENT, CLONE = range(2)
 """Indices into :data:`~lilliput.data.clones.CLONE_LABELS`."""
-NEIGHBORS = 2
-"""How many of its nearest neighbors a function's look-alike is drawn from."""
+NEIGHBORS = 8
+"""How many of its nearest neighbors may be a function's look-alike."""
+MOST_GIVEN = 3
+"""How often a function is the look-alike of another while there is another choice."""
 TOO_CLOSE = 0.7
 """Functions whose bags of tokens overlap this much may well be clones, and are no look-alikes."""
-BOTH_REWRITTEN = 1 / 4
+BOTH_REWRITTEN = 0.15
 """Share of the clone pairs with a rewrite on both sides."""
 STRENGTH = (0.7, 1.0)
 """A rewrite's strength is drawn from this range."""
@@ -91,15 +93,16 @@ def make_pairs(
     variants = _Variants(functions, rng)
     wanted = (count + 1) // 2
     clones: list[tuple[int, str, str]] = []
-    for _ in range(PASSES):
-        for index in rng.sample(range(len(functions)), len(functions)):
-            right = variants.new(index) if len(clones) < wanted else None
-            if right is not None:
-                left = variants.new(index) if rng.random() < BOTH_REWRITTEN else None
-                clones.append((index, left or functions[index].text, right))
-                advance()
+    for index in (index for _ in range(PASSES) for index in rng.sample(range(len(functions)), len(functions))):
+        if len(clones) == wanted:
+            break
+        right = variants.new(index)
+        if right is not None:
+            left = variants.new(index) if rng.random() < BOTH_REWRITTEN else None
+            clones.append((index, left or functions[index].text, right))
+            advance()
     used = sorted({index for index, _, _ in clones})
-    if len(clones) < wanted or len(used) < 3:
+    if len(clones) < wanted or len(used) < 2:
         raise UserError(
             f"{count:,} pairs were asked for, and {len(functions):,} functions give {2 * len(clones):,} at most.",
             remedy="Ask for fewer pairs.",
@@ -113,29 +116,31 @@ def make_pairs(
 
 
 class _LookAlikes:
-    """Functions much like a given one that are not it, each given out about as often as the others."""
+    """Functions much like a given one that are not it; none is given out so often that it gives the label away."""
 
     def __init__(self, texts: dict[int, str], rng: Random) -> None:
         self.rng = rng
         self.bags = {index: Counter(tokens(text)) for index, text in texts.items()}
         self.indices = list(texts)
         rows = nearest(list(map(list, self.bags.values())), NEIGHBORS).tolist()
-        self.neighbors = {
+        self.neighbors: dict[int, list[int]] = {
             index: [self.indices[place] for place in row] for index, row in zip(self.indices, rows, strict=True)
         }
         self.given: Counter[int] = Counter()
 
     def of(self, index: int) -> int:
-        """The least given of the neighbors of function ``index`` that are not too close; any other where all are."""
-        near = self.rng.sample(self.neighbors[index], len(self.neighbors[index]))
-        near.sort(key=lambda other: self.given[other])
-        anyone = (self.rng.choice(self.indices) for _ in range(100))
-        chosen: int = next((other for other in (*near, *anyone) if self._apart(index, other)), near[-1])
+        """The nearest neighbor of function ``index`` that is not too close and was not given too often.
+
+        Where all neighbors were given too often the nearest, and where all are too close, any other function.
+        """
+        near = [other for other in self.neighbors[index] if self._apart(index, other)]
+        seldom = [other for other in near if self.given[other] < MOST_GIVEN]
+        chosen = (seldom or near or [self.rng.choice([other for other in self.indices if other != index])])[0]
         self.given[chosen] += 1
         return chosen
 
     def _apart(self, index: int, other: int) -> bool:
-        return other != index and overlap(self.bags[index], self.bags[other]) < TOO_CLOSE
+        return overlap(self.bags[index], self.bags[other]) < TOO_CLOSE
 
 
 def _dataset(examples: list[tuple[str, str, int]], files: Sequence[str], rng: Random) -> Dataset:

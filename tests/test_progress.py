@@ -1,0 +1,42 @@
+"""Progress in a log: time left, and no more lines than asked for."""
+
+import io
+
+from lilliput.progress import LogProgress, Progress, TerminalProgress, for_stream
+
+
+def test_a_log_says_how_much_is_left():
+    stream = io.StringIO()
+    with LogProgress(stream, every=0).track("training", 4) as advance:
+        advance(2, "loss 0.5")
+        advance(2)
+    lines = stream.getvalue().splitlines()
+    assert "training: 2/4" in lines[0]
+    assert "left  loss 0.5" in lines[0]
+    assert "done in" in lines[-1]
+
+
+def test_lines_are_rationed():
+    stream = io.StringIO()
+    with LogProgress(stream, every=60).track("training", 100) as advance:
+        for _ in range(100):
+            advance()
+    assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_the_default_is_silent(capsys):
+    with Progress().track("x", 1) as advance:
+        advance()
+    Progress().note("hello")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_gets_a_bar_and_a_file_gets_lines():
+    assert isinstance(for_stream(io.StringIO()), LogProgress)
+    stream = io.StringIO()
+    progress = TerminalProgress(stream)
+    progress.note("[odd] text")
+    with progress.track("training", 2) as advance:
+        advance(2, "done")
+    assert "[odd] text" in stream.getvalue()
+    assert "2/2" in stream.getvalue()
