@@ -128,11 +128,14 @@ class Student(nn.Module):
         return self.classify(vectors, members), vectors
 
 
+_QUIET = ("embeddings.position.weight", ".attention.output.weight", ".down.weight")
+"""Weights that start a tenth as large: a new student is near a bag of embeddings, which learns at once."""
+
+
 def _initial(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     if name.endswith("norm.weight"):
         return torch.ones(shape)
     if name.endswith("bias"):
         return torch.zeros(shape)
-    if name.startswith("embeddings"):
-        return torch.randn(shape, generator=generator) * 0.05
-    return torch.randn(shape, generator=generator) * math.sqrt(2.0 / (shape[0] + shape[1]))
+    spread = 0.05 if name.startswith("embeddings") else math.sqrt(2.0 / (shape[0] + shape[1]))
+    return torch.randn(shape, generator=generator) * (spread * (0.1 if name.endswith(_QUIET) else 1.0))

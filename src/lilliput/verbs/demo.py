@@ -25,7 +25,7 @@ from lilliput.verbs.shrink import shrink_model
 from lilliput.verbs.shrink_stages import ShrinkSettings
 from lilliput.verbs.subjects import open_subject
 
-TEACHER = "scratch:layers=3,hidden=256,heads=4,intermediate=1024,vocabulary=8000"
+TEACHER = "scratch:layers=2,hidden=256,heads=4,intermediate=1024,vocabulary=8000"
 """Small enough to be trained on the spot, large enough to have something to teach."""
 
 MARK = "lilliput-demo.json"
@@ -48,16 +48,16 @@ class DemoSettings:
         seed: of everything random.
     """
 
-    train: int = 6000
+    train: int = 5000
     valid: int = 600
     test: int = 1200
     teacher: str = TEACHER
-    teacher_epochs: int = 3
-    student_epochs: int = 3
+    teacher_epochs: int = 2
+    student_epochs: int = 2
     candidates: int = 2
     size: int = 1_000_000
     latency_ms: float | None = 2.0
-    max_tokens: int = 256
+    max_tokens: int = 192
     seed: int = 0
 
 
@@ -136,7 +136,7 @@ def demo(
         settings=ShrinkSettings(
             candidates=settings.candidates,
             epochs=settings.student_epochs,
-            learning_rate=1e-3,
+            learning_rate=2e-3,
             dropout=0.0,
             max_tokens=settings.max_tokens,
             seed=settings.seed,
