@@ -48,7 +48,7 @@ class DemoSettings:
         seed: of everything random.
     """
 
-    train: int = 5000
+    train: int = 4500
     valid: int = 600
     test: int = 1200
     teacher: str = TEACHER

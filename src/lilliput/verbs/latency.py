@@ -25,7 +25,7 @@ from lilliput.search.space import Architecture
 CACHE_VARIABLE = "LILLIPUT_CACHE"
 """Environment variable that names the cache folder; by default ``~/.cache/lilliput``."""
 
-WARMUP, SECONDS, CALLS = 3, 0.25, 40
+WARMUP, SECONDS, CALLS = 3, 0.12, 25
 """Calls before the clock counts; then as many as fit these seconds, at most this many: their median counts."""
 
 

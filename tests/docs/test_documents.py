@@ -1,0 +1,89 @@
+"""What the README and docs/ tell people to type works: every command and every Python block is run."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lilliput.verbs.demo import DemoSettings, demo
+
+ROOT = Path(__file__).parents[2]
+TINY = DemoSettings(
+    train=48,
+    valid=24,
+    test=40,
+    teacher="scratch:layers=1,hidden=32,heads=2,intermediate=64,vocabulary=400",
+    teacher_epochs=1,
+    student_epochs=1,
+    candidates=2,
+    size=200_000,
+    latency_ms=None,
+    max_tokens=64,
+)
+
+
+def blocks(document: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+
+
+def commands(document: str) -> list[str]:
+    lines = [line for block in blocks(document, "console") for line in block.splitlines()]
+    return [line.removeprefix("$ ") for line in lines if line.startswith("$ lilliput ")]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory, small):
+    """A folder in which a tiny demo has run, as the README's commands expect it."""
+    folder = tmp_path_factory.mktemp("desk")
+    result = demo(folder / "out" / "demo", TINY, command="lilliput demo")
+    assert result.student.bytes["total"] <= TINY.size
+    for file in (folder / "out/demo/data").iterdir():
+        shutil.copy(file, folder)
+    (folder / "ONE.py").write_text("def f(a):\n    return a + 1\n")
+    (folder / "OTHER.py").write_text("def g(x):\n    y = 1 + x\n    return y\n")
+    return folder
+
+
+def run(argv: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LILLIPUT_CACHE": str(folder / "cache")}
+    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_the_demo_makes_what_it_says(desk):
+    made = {path.name for path in (desk / "out/demo").iterdir()}
+    assert made >= {"data", "teacher", "student", "report.html", "teacher.evaluation.json", "student.evaluation.json"}
+    page = (desk / "out/demo/report.html").read_text()
+    assert "<svg" in page
+    assert "student" in page
+
+
+def test_the_readme_has_commands():
+    assert len(commands("README.md")) >= 6
+
+
+@pytest.mark.parametrize("command", commands("README.md"))
+def test_commands_of_the_readme(command, desk):
+    program, *arguments = shlex.split(command)
+    assert program == "lilliput"
+    run([sys.executable, "-m", "lilliput", *arguments], desk)
+
+
+@pytest.mark.parametrize("index", range(len(blocks("README.md", "python"))))
+def test_python_of_the_readme(index, desk):
+    assert run([sys.executable, "-c", blocks("README.md", "python")[index]], desk).stdout
+
+
+def test_python_of_the_artifact_page(small):
+    for block in blocks("docs/artifact.md", "python"):
+        assert "[[" in run([sys.executable, "-c", block], small.parent).stdout
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
