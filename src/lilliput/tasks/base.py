@@ -19,11 +19,28 @@ class Task:
         arity: functions an example joins, 1 or 2.
         label_names: the classes by index, or ``None`` where the data names them.
         positive: the class that precision, recall and F1 speak of (``None``: macro average over all).
-        read: ``read(paths, columns, label_names, labelled) -> Dataset``.
+        reader: ``(paths, columns, label_names, labelled) -> Dataset``; call :meth:`read`.
     """
 
     name: str
     arity: int
     label_names: tuple[str, ...] | None
     positive: int | None
-    read: Callable[[Sequence[Path], Columns, tuple[str, ...] | None, bool], Dataset]
+    reader: Callable[[Sequence[Path], Columns, tuple[str, ...] | None, bool], Dataset]
+
+    def read(
+        self,
+        paths: Sequence[str | Path],
+        columns: Columns | None = None,
+        label_names: tuple[str, ...] | None = None,
+        labelled: bool = True,
+    ) -> Dataset:
+        """The examples in ``paths``.
+
+        Args:
+            paths: files of the kinds the task reads.
+            columns: names of the columns of tables; by default the task's own.
+            label_names: the classes in order, where the data should not name them.
+            labelled: whether labels are read; else every label is ``-1``.
+        """
+        return self.reader([Path(path) for path in paths], columns or Columns(), label_names, labelled)

@@ -29,4 +29,4 @@ def read_classes(
     return read_tables(paths, columns, label_names, labelled)
 
 
-CLASSIFICATION = Task(name="classification", arity=1, label_names=None, positive=None, read=read_classes)
+CLASSIFICATION = Task(name="classification", arity=1, label_names=None, positive=None, reader=read_classes)

@@ -84,7 +84,7 @@ class DemoResult:
 
 
 def demo(
-    out: Path, settings: DemoSettings | None = None, command: str = "", progress: Progress | None = None
+    out: str | Path, settings: DemoSettings | None = None, command: str = "", progress: Progress | None = None
 ) -> DemoResult:
     """Build a clone-detection corpus, fine-tune a teacher, shrink it, and measure both on held-out functions.
 

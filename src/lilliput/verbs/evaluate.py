@@ -89,9 +89,9 @@ class Evaluation:
 def evaluate(
     path: str | Path,
     task: str,
-    data: Sequence[Path],
+    data: Sequence[str | Path],
     *,
-    train: Sequence[Path] = (),
+    train: Sequence[str | Path] = (),
     tokenizer: Path | None = None,
     columns: Columns | None = None,
     threads: int = 1,

@@ -48,9 +48,9 @@ class Finetuned:
 def finetune(
     base: str | Path,
     task: str,
-    train: Sequence[Path],
-    valid: Sequence[Path],
-    out: Path,
+    train: Sequence[str | Path],
+    valid: Sequence[str | Path],
+    out: str | Path,
     *,
     epochs: int = 3,
     learning_rate: float | None = None,

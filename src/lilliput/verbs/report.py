@@ -17,7 +17,9 @@ EVALUATION = "evaluation.json"
 """Where an artifact's or a teacher's folder may keep what ``evaluate --json`` printed."""
 
 
-def report(subjects: Sequence[Path], out: Path, title: str = "Models of code, compared", command: str = "") -> None:
+def report(
+    subjects: Sequence[str | Path], out: str | Path, title: str = "Models of code, compared", command: str = ""
+) -> None:
     """Write the page.
 
     Args:
