@@ -253,6 +253,7 @@ def _card_facts(
         architecture=str(config.architecture),
         precision=work.settings.precision,
         max_tokens=work.settings.max_tokens,
+        bytes={"weights and graph": len(outcome.integer.graph), "tokenizer": len(outcome.tokenizer)},
         parameters=parameters(config.architecture, StudentShape(config.classes, config.arity, config.positions)),
         teacher=work.teacher.name,
         data={f"{part} ({', '.join(data.sources)})": data.sha256 for part, data in work.data().items()},
