@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from lilliput.evaluate.resources import cpu_name
 from lilliput.files import write_json
 from lilliput.search import Architecture, PaperProblem, SearchResult, exact_search, genetic_search
 from lilliput.version import VERSION
@@ -32,13 +33,6 @@ PUBLISHED = {
 
 REPEATS = 5
 """Times the exhaustive search is run; the median time counts."""
-
-
-def cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def rows_of(megabytes: int, seeds: int) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ METHODS = {
 """``--method`` -> search."""
 
 DEFAULT_LATENCY_MS = 3.0
-"""Bound on one thread's milliseconds at 400 tokens where none is given: about 1/250 of CodeBERT's."""
+"""Bound on one thread's milliseconds at 400 tokens where none is given: some 1/200 of CodeBERT's."""
 
 
 def search(
