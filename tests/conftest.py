@@ -62,7 +62,8 @@ def workshop(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("workshop")
     train, valid = write_functions(folder / "train.jsonl", 120, 0), write_functions(folder / "valid.jsonl", 60, 1)
-    finetune(SCRATCH, "vulnerability", [train], [valid], folder / "teacher", epochs=2, max_tokens=64)
+    how = {"epochs": 4, "learning_rate": 5e-3, "max_tokens": 64}
+    finetune(SCRATCH, "vulnerability", [train], [valid], folder / "teacher", **how)
     return folder
 
 
@@ -70,7 +71,7 @@ def workshop(tmp_path_factory):
 def small(workshop):
     """An artifact made in the workshop."""
     from lilliput.verbs.shrink import shrink
-    from lilliput.verbs.shrink_stages import ShrinkSettings
+    from lilliput.verbs.shrink_settings import ShrinkSettings
 
     settings = ShrinkSettings(candidates=2, epochs=6, max_tokens=64, learning_rate=3e-3, largest_vocabulary=1000)
     files = {"train": [workshop / "train.jsonl"], "valid": [workshop / "valid.jsonl"]}

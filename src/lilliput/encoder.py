@@ -21,7 +21,9 @@ class EncoderConfig:
         classes: number of output logits.
         arity: functions an example joins (1, or 2 for pairs).
         positions: rows of the position table that inputs may use; the longest input in tokens.
-        pooling: how token vectors become one: ``first`` (the ``<s>`` token) or ``mean`` (over real tokens).
+        pooling: how token vectors become one: ``first`` (the ``<s>`` token), ``mean`` (over real tokens), or ``wide``:
+            the mean, plus the bag of the tokens' own embeddings (their sum over the root of their number), which
+            past all layers tells which tokens are there (after Wide & Deep, Cheng et al. 2016).
         join: how two vectors become the head's input: ``concat`` (the Compressor paper's) or ``difference``
             (``[|u - v|, u * v]``, which does not depend on the order of the pair).
         activation: between the feed-forward layers: ``relu`` (fastest as integers) or ``gelu`` (RoBERTa's).

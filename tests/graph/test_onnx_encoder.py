@@ -36,7 +36,7 @@ def torch_logits(student, ids, members):
 VARIANTS = [
     {"arity": 1, "pooling": "mean", "activation": "relu"},
     {"arity": 1, "pooling": "first", "activation": "gelu", "classes": 5},
-    {"arity": 2, "pooling": "mean", "join": "difference"},
+    {"arity": 2, "pooling": "wide", "join": "difference"},
     {"arity": 2, "pooling": "first", "join": "concat", "activation": "gelu"},
 ]
 

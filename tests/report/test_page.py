@@ -53,7 +53,7 @@ LARGE = {
     "bytes": {"total": 120_600_000},
     "latency_ms": {"p50": 91.4, "p95": 99.0, "threads": 1, "tokens": 400},
 }
-HISTORY = tuple({"stage": "student", "step": i, "loss": 1 / (i + 1), "valid_accuracy": 0.6} for i in range(5))
+HISTORY = tuple({"stage": "student", "epoch": i, "loss": 1 / (i + 1), "valid_accuracy": 0.6} for i in range(5))
 INSPECT = {
     "precision": "int8",
     "architecture": {"layers": 2, "hidden": 256},
@@ -244,7 +244,7 @@ json_values = st.recursive(
     st.text(max_size=12),
     st.dictionaries(st.sampled_from(sorted(SMALL)), json_values),
     st.lists(
-        st.fixed_dictionaries({"stage": st.text(max_size=5), "step": json_values, "loss": json_values}), max_size=3
+        st.fixed_dictionaries({"stage": st.text(max_size=5), "epoch": json_values, "loss": json_values}), max_size=3
     ),
     st.none() | st.dictionaries(st.sampled_from(["architecture", "provenance", "bytes", "x"]), json_values),
 )
@@ -263,7 +263,9 @@ def test_hostile_strings_stay_text() -> None:
         return HOSTILE if isinstance(value, str) else value
 
     inspect = {HOSTILE: HOSTILE, "provenance": {HOSTILE: [HOSTILE]}, "architecture": HOSTILE}
-    evidence = Evidence(HOSTILE, poisoned(copy.deepcopy(SMALL)), ({"stage": HOSTILE, "step": 1, "loss": 1.0},), inspect)
+    evidence = Evidence(
+        HOSTILE, poisoned(copy.deepcopy(SMALL)), ({"stage": HOSTILE, "epoch": 1, "loss": 1.0},), inspect
+    )
     html = page.render([evidence, large()], HOSTILE, HOSTILE)
     outline = check_whole_alone_and_safe(html)
     assert any(text.startswith("<script>alert('x')</script>") for text in outline.text)

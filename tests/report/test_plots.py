@@ -100,12 +100,12 @@ def test_latency_under_differing_settings_names_each() -> None:
 def test_training_has_a_curve_a_stage_and_averages_long_ones() -> None:
     rng = np.random.default_rng(0)
     losses = rng.random(900)
-    history = [{"stage": "student", "step": i, "loss": float(loss)} for i, loss in enumerate(losses)]
-    history += [{"stage": "quantization-aware", "step": i, "loss": 0.5, "valid_accuracy": 0.61} for i in range(3)]
-    history += [{"stage": "student", "step": None, "loss": 1.0}, {"loss": "x"}, {}]
+    history = [{"stage": "student", "epoch": i, "loss": float(loss)} for i, loss in enumerate(losses)]
+    history += [{"stage": "quantization-aware", "epoch": i, "loss": 0.5, "valid_accuracy": 0.61} for i in range(3)]
+    history += [{"stage": "student", "epoch": None, "loss": 1.0}, {"loss": "x"}, {}]
     root = parsed(plots.training(Evidence("a", history=history), "k"))
     found = texts(root)
-    assert {"student: loss", "quantization-aware: loss", "step; means of 3 records", "accuracy"} <= set(found)
+    assert {"student: loss", "quantization-aware: loss", "epoch; means of 3 records", "accuracy"} <= set(found)
     means = losses.reshape(-1, 3).mean(axis=1)
     assert f"loss from {means[0]:.3f} to {means[-1]:.3f}" in root.attrib["aria-label"]
     assert "Validation accuracy ended at 61.0 %" in root.attrib["aria-label"]
@@ -159,7 +159,7 @@ def hostile_plots() -> list[str | None]:
             "label_names": [HOSTILE, HOSTILE],
             "baselines": {HOSTILE: 0.4},
         },
-        history=[{"stage": HOSTILE, "step": 1, "loss": 0.5}],
+        history=[{"stage": HOSTILE, "epoch": 1, "loss": 0.5}],
     )
     one = [evidence]
     return [

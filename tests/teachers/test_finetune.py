@@ -145,7 +145,7 @@ def test_data_that_do_not_fit_are_refused(tmp_path, train, valid, text):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"pooling": "max"}, "pooling: there is none called 'max'. Choose: first, mean"),
+        ({"pooling": "max"}, "pooling: there is none called 'max'. Choose: first, mean, wide"),
         ({"join": "sum"}, "join: there is none called 'sum'. Choose: concat, difference"),
         ({"batch": 0}, "batch: must be at least 1"),
     ],

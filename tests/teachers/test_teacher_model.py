@@ -29,7 +29,9 @@ def one_by_one(model: EncoderClassifier, data: Dataset, tokens: TokenIds) -> tor
         for function in members:
             ids = torch.from_numpy(tokens.ids[function])[None]
             states = model.encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[0]
-            vectors.append({"first": states[0], "mean": states.mean(0)}[model.pooling])
+            bag = model.encoder.get_input_embeddings()(ids)[0].sum(0) / len(states) ** 0.5
+            pooled = {"first": states[0], "mean": states.mean(0), "wide": states.mean(0) + bag}
+            vectors.append(pooled[model.pooling])
         joined = vectors[0]
         if len(vectors) == 2:
             one, other = vectors
@@ -41,7 +43,7 @@ def one_by_one(model: EncoderClassifier, data: Dataset, tokens: TokenIds) -> tor
 
 @pytest.mark.parametrize("kind", ENCODERS)
 @pytest.mark.parametrize(
-    ("pooling", "join", "arity"), [("first", "concat", 1), ("first", "concat", 2), ("mean", "difference", 2)]
+    ("pooling", "join", "arity"), [("first", "concat", 1), ("first", "concat", 2), ("wide", "difference", 2)]
 )
 def test_logits_are_those_of_each_example_alone(kind, pooling, join, arity):
     torch.manual_seed(0)

@@ -20,10 +20,9 @@ from lilliput.data.tables import Columns
 from lilliput.errors import BudgetError
 from lilliput.runtime.tokens import pad
 from lilliput.tasks import task_named
-from lilliput.verbs import shrink_stages
 from lilliput.verbs.finetune import finetune
 from lilliput.verbs.shrink import shrink
-from lilliput.verbs.shrink_stages import ShrinkSettings
+from lilliput.verbs.shrink_settings import ShrinkSettings
 from tests.conftest import SCRATCH, c_function, write_pairs
 
 SETTINGS = ["--candidates", "2", "--epochs", "2", "--max-tokens", "64", "--learning-rate", "3e-3", "--latency", "none"]
@@ -58,10 +57,9 @@ def test_a_budget_too_small_says_the_smallest_possible(workshop, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-def test_pairs_unlabelled_data_and_quantization_aware_training(tmp_path, monkeypatch):
+def test_pairs_unlabelled_data_and_quantization_aware_training(tmp_path):
     train, valid = write_pairs(tmp_path, 80, 1), write_pairs(tmp_path, 40, 2)
     finetune(SCRATCH, "clone", [train], [valid], tmp_path / "teacher", epochs=2, max_tokens=64)
-    monkeypatch.setattr(shrink_stages, "TOLERANCE", -1.0)  # no calibration is good enough
     result = shrink(
         tmp_path / "teacher",
         "clone",
@@ -71,9 +69,11 @@ def test_pairs_unlabelled_data_and_quantization_aware_training(tmp_path, monkeyp
         size=150_000,
         latency_ms=None,
         unlabelled=[write_pairs(tmp_path, 30, 3)],
-        settings=ShrinkSettings(candidates=1, epochs=2, max_tokens=64, largest_vocabulary=1000),
+        settings=ShrinkSettings(candidates=1, epochs=2, max_tokens=64, largest_vocabulary=1000, quantization="aware"),
     )
-    assert result.quantization in ("calibration", "quantization-aware")
+    assert result.quantization == "quantization-aware"
+    stages = [line["stage"] for line in open_artifact(result.path).evidence()["history"]]
+    assert stages == ["distillation", "distillation", "quantization-aware"]
     assert not (tmp_path / ".small.work").exists()
     model = lilliput.load(result.path)
     function = c_function(random.Random(0), True)
@@ -93,16 +93,16 @@ def digests(folder: Path) -> dict[str, str]:
 def command(workshop: Path, out: Path) -> list[str]:
     files = ["--train", str(workshop / "train.jsonl"), "--valid", str(workshop / "valid.jsonl")]
     verb = [sys.executable, "-m", "lilliput", "shrink", str(workshop / "teacher"), "--task", "vulnerability"]
-    return [*verb, *files, "--size", "150kB", "--out", str(out), *SETTINGS]
+    return [*verb, *files, "--size", "150kB", "--out", str(out), "--quantization", "aware", *SETTINGS]
 
 
 def test_killed_again_and_again_it_ends_as_an_undisturbed_run(workshop, tmp_path):
     subprocess.run(command(workshop, tmp_path / "whole"), check=True, capture_output=True)
-    milestones = [".broken.work/shortlist.json", ".broken.work/trial-0-0.json", ".broken.work/student.npz"]
+    milestones = ["shortlist.json", "trial-0-0.json", "student.pt", "student.npz", "aware.pt", "aware.npz"]
     for milestone in milestones:
         running = subprocess.Popen(command(workshop, tmp_path / "broken"), stderr=subprocess.DEVNULL)
-        while not (tmp_path / milestone).exists() and running.poll() is None:
-            time.sleep(0.01)
+        while not (tmp_path / ".broken.work" / milestone).exists() and running.poll() is None:
+            time.sleep(0.002)
         running.send_signal(signal.SIGKILL)
         assert running.wait() == -signal.SIGKILL, "the run ended before it could be killed"
         assert not (tmp_path / "broken").exists()

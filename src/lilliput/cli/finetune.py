@@ -30,7 +30,9 @@ def finetune(
     ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Examples a step.")] = 32,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, help="Longest input.")] = 400,
-    pooling: Annotated[str | None, typer.Option("--pooling", help="first or mean; default by kind of BASE.")] = None,
+    pooling: Annotated[
+        str | None, typer.Option("--pooling", help="first, mean or wide; default by kind of BASE.")
+    ] = None,
     join: Annotated[str, typer.Option("--join", help="Of pairs: difference or concat.")] = "difference",
     labels: options.Labels = None,
     code_column: options.CodeColumn = None,

@@ -40,6 +40,9 @@ def shrink(
     soft: Annotated[float, typer.Option("--soft", help="Weight of the teacher's probabilities.")] = 1.0,
     hard: Annotated[float, typer.Option("--hard", help="Weight of the labels.")] = 0.5,
     hidden: Annotated[float, typer.Option("--hidden", help="Weight of the teacher's vectors.")] = 0.5,
+    quantization: Annotated[
+        str, typer.Option("--quantization", help="auto, calibration or aware (fine-tuned with rounding).")
+    ] = "auto",
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=512, help="Longest input.")] = 400,
     tokenizer: options.Tokenizer = None,
     code_column: options.CodeColumn = None,
@@ -58,7 +61,7 @@ def shrink(
     require("torch")
     from lilliput.distill.losses import DistillationMix
     from lilliput.verbs.shrink import shrink as run
-    from lilliput.verbs.shrink_stages import ShrinkSettings
+    from lilliput.verbs.shrink_settings import ShrinkSettings
 
     result = run(
         teacher,
@@ -77,6 +80,7 @@ def shrink(
             candidates=candidates,
             epochs=epochs,
             learning_rate=learning_rate,
+            quantization=quantization,
             max_tokens=max_tokens,
             mix=DistillationMix(temperature, soft, hard, hidden),
             seed=seed,

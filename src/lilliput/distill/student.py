@@ -94,7 +94,10 @@ class Student(nn.Module):
         if self.config.pooling == "first":
             return value[:, 0]
         weight = mask[:, :, None].float()  # bfloat16 cannot count to a few hundred
-        pooled: Tensor = (value.float() * weight).sum(1) / weight.sum(1)
+        count = weight.sum(1)
+        pooled: Tensor = (value.float() * weight).sum(1) / count
+        if self.config.pooling == "wide":
+            pooled = pooled + (tokens * weight).sum(1) / count.sqrt()
         return pooled
 
     def layer(self, name: str, value: Tensor, mask: Tensor) -> Tensor:

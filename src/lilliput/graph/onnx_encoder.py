@@ -66,12 +66,12 @@ class _EncoderGraph:
 
     def build_model(self) -> onnx.ModelProto:
         build, config = self.build, self.config
-        value, mask = self.embed("input_ids")
+        tokens, value, mask = self.embed("input_ids")
         bias = build.op("Where", mask, build.scalar(0.0), build.scalar(MASKED))
         bias = build.op("Unsqueeze", bias, build.ints(1, 2))
         for index in range(config.architecture.layers):
             value = self.layer(index, value, bias)
-        self.pool(value, mask)
+        self.pool(value, tokens, mask)
         inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["functions", "tokens"])]
         rows = "functions"
         if config.arity == 2:
@@ -95,8 +95,8 @@ class _EncoderGraph:
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         return layer_norm(self.build, value, name, weight, bias, self.config.norm_epsilon)
 
-    def embed(self, ids: str) -> tuple[str, str]:
-        """Token plus position vectors ``[functions, tokens, hidden]``, normalized; and the mask of real tokens."""
+    def embed(self, ids: str) -> tuple[str, str, str]:
+        """Token vectors ``[functions, tokens, hidden]``; the same plus positions, normalized; the real tokens' mask."""
         build = self.build
         tokens = embedding(build, ids, "embeddings.token", self.weights["embeddings.token.weight"], self.precision)
         length = build.op("Gather", build.op("Shape", ids), build.constant(np.array(1, np.int64)))
@@ -106,7 +106,7 @@ class _EncoderGraph:
         places = embedding(build, steps, "embeddings.position", table, self.precision)
         value = self.norm(build.op("Add", tokens, places), "embeddings.norm")
         padding = build.op("Equal", ids, build.constant(np.array(PAD_ID, np.int64)))
-        return value, build.op("Not", padding)
+        return tokens, value, build.op("Not", padding)
 
     def layer(self, index: int, value: str, bias: str) -> str:
         """One post-norm transformer block."""
@@ -135,16 +135,23 @@ class _EncoderGraph:
         context = build.op("Transpose", build.op("MatMul", scores, values), perm=[0, 2, 1, 3])
         return build.op("Reshape", context, build.ints(0, 0, size.hidden))
 
-    def pool(self, value: str, mask: str) -> None:
+    def pool(self, value: str, tokens: str, mask: str) -> None:
         """Token vectors to one vector a function, named ``vectors``."""
         build = self.build
         if self.config.pooling == "first":
             build.op("Gather", value, build.constant(np.array(0, np.int64)), axis=1, name="vectors")
             return
         weight = build.op("Unsqueeze", build.op("Cast", mask, to=TensorProto.FLOAT), build.ints(2))
-        total = build.op("ReduceSum", build.op("Mul", value, weight), build.ints(1), keepdims=0)
         count = build.op("ReduceSum", weight, build.ints(1), keepdims=0)
-        build.op("Div", total, count, name="vectors")
+
+        def total(of: str) -> str:
+            return build.op("ReduceSum", build.op("Mul", of, weight), build.ints(1), keepdims=0)
+
+        if self.config.pooling == "mean":
+            build.op("Div", total(value), count, name="vectors")
+            return
+        mean = build.op("Div", total(value), count)
+        build.op("Add", mean, build.op("Div", total(tokens), build.op("Sqrt", count)), name="vectors")
 
     def joined(self, vectors: str, pairs: str) -> str:
         """The head's input for pairs ``[examples, 2 * hidden]``."""

@@ -30,7 +30,7 @@ class Evidence:
     Attributes:
         name: what the page calls the model.
         evaluation: the JSON object of ``lilliput evaluate --json``; scores are fractions, intervals 95 % ones.
-        history: records of training, ``{"stage", "step", "loss"}`` and perhaps ``valid_accuracy`` and ``valid_f1``.
+        history: records of training, ``{"stage", "epoch", "loss"}`` and perhaps ``valid_accuracy`` and ``valid_f1``.
         inspect: ``{"architecture", "provenance", "bytes"}`` and further facts about the model.
     """
 

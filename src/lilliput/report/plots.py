@@ -148,7 +148,7 @@ def latency(evidences: Sequence[Evidence], key: str) -> str | None:
 
 
 def training(evidence: Evidence, key: str) -> str | None:
-    """Loss over steps, one row a stage, beside the scores on validation data where they were taken."""
+    """Loss over epochs, one row a stage, beside the scores on validation data where they were taken."""
     stages = _stages(evidence)
     if not stages:
         return None
@@ -160,11 +160,11 @@ def training(evidence: Evidence, key: str) -> str | None:
             loss, *rest = cells[columns * row : columns * (row + 1)]
             loss.plot(*zip(*stage.loss, strict=True), color=SERIES[0], lw=1.2, marker="" if stage.loss[1:] else "o")
             loss.set_title(f"{_short(stage.name, 24)}: loss", loc="left", fontsize=10)
-            loss.set_xlabel("step" if stage.averaged == 1 else f"step; means of {stage.averaged} records")
+            loss.set_xlabel("epoch" if stage.averaged == 1 else f"epoch; means of {stage.averaged} records")
             label += f" {stage.name}: loss from {significant(stage.loss[0][1])} to {significant(stage.loss[-1][1])}."
             for axes in rest:
                 axes.set_title("validation, %", loc="left", fontsize=10)
-                axes.set_xlabel("step")
+                axes.set_xlabel("epoch")
                 for index, (metric, curve) in enumerate(stage.scores.items()):
                     look: dict[str, Any] = {"color": SERIES[1 + index], "marker": MARKERS[index]}
                     axes.plot(*zip(*curve, strict=True), label=METRICS[metric], ms=3.5, lw=1.2, **look)
@@ -220,7 +220,7 @@ def confusion_matrix(evidence: Evidence) -> tuple[list[list[float]], list[str]]:
 
 @dataclass(frozen=True)
 class _Stage:
-    """One stage's curves, as (step, value); loss averaged over ``averaged`` records a point."""
+    """One stage's curves, as (epoch, value); loss averaged over ``averaged`` records a point."""
 
     name: str
     loss: list[tuple[float, float]]
@@ -234,8 +234,8 @@ def _stages(evidence: Evidence) -> list[_Stage]:
         by_stage.setdefault(clean(look_up(record, "stage") or "training"), []).append(record)
 
     def curve(records: list[Any], name: str, scale: float = 1.0) -> list[tuple[float, float]]:
-        pairs = [(as_number(look_up(record, "step")), as_number(look_up(record, name))) for record in records]
-        return [(step, scale * value) for step, value in pairs if step is not None and value is not None]
+        pairs = [(as_number(look_up(record, "epoch")), as_number(look_up(record, name))) for record in records]
+        return [(epoch, scale * value) for epoch, value in pairs if epoch is not None and value is not None]
 
     stages = []
     for name, records in by_stage.items():

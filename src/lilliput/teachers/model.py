@@ -19,8 +19,23 @@ def _mean(states: Tensor, mask: Tensor) -> Tensor:
     return (states.float() * weight).sum(1) / weight.sum(1)
 
 
-POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"first": lambda states, mask: states[:, 0], "mean": _mean}
-"""Name -> how token vectors ``[F, T, h]``, under a mask ``[F, T]``, become one vector a function."""
+def _bag(tokens: Tensor, mask: Tensor) -> Tensor:
+    weight = mask[:, :, None].float()
+    return (tokens.float() * weight).sum(1) / weight.sum(1).sqrt()
+
+
+Pooling = Callable[[Tensor, Callable[[], Tensor], Tensor], Tensor]
+
+POOLINGS: dict[str, Pooling] = {
+    "first": lambda states, tokens, mask: states[:, 0],
+    "mean": lambda states, tokens, mask: _mean(states, mask),
+    "wide": lambda states, tokens, mask: _mean(states, mask) + _bag(tokens(), mask),
+}
+"""Name -> how a function's token vectors become its own: ``(states [F, T, h], token embeddings, mask [F, T])``.
+
+``wide`` adds to the mean the bag of the tokens' own embeddings, their sum over the root of their number, which past all
+layers tells which tokens are there (after Wide & Deep, Cheng et al. 2016).
+"""
 
 JOINS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "concat": lambda one, other: torch.cat((one, other), -1),
@@ -147,7 +162,8 @@ class EncoderClassifier(TeacherModel):
     def encode(self, ids: Tensor, mask: Tensor, layers: bool = False) -> Encoded:
         """See :meth:`TeacherModel.encode`."""
         result = self.encoder(input_ids=ids, attention_mask=mask, output_hidden_states=layers)
-        vectors = POOLINGS[self.pooling](result.last_hidden_state, mask)
+        embedding = cast("Any", self.encoder).get_input_embeddings()
+        vectors = POOLINGS[self.pooling](result.last_hidden_state, lambda: embedding(ids), mask)
         return Encoded(vectors, layers=tuple(result.hidden_states) if layers else ())
 
     def classify(self, encoded: Encoded, members: Tensor) -> Tensor:

@@ -26,6 +26,9 @@ DEFAULT = Architecture(layers=4, hidden=384, heads=6, intermediate=1536, vocabul
 
 _POSITIONS = 512
 
+_QUIET = ("position_embeddings.weight", "output.dense.weight")
+"""Weights that start a tenth as large: a new encoder is near a bag of embeddings, which learns at once."""
+
 
 def is_scratch(base: str | Path) -> bool:
     """Whether ``base`` asks for an encoder from nothing."""
@@ -78,6 +81,7 @@ def build_scratch(base: str, texts: Sequence[str], seed: int, max_tokens: int | 
         num_hidden_layers=size.layers,
         num_attention_heads=size.heads,
         intermediate_size=size.intermediate,
+        initializer_range=size.hidden**-0.5,  # RoBERTa's 0.02 suits a width of 768, and leaves narrow ones asleep
         attention_probs_dropout_prob=0.0,  # with it, a CPU leaves its fused kernel: a step takes 2x as long
         max_position_embeddings=max(_POSITIONS, max_tokens or 0) + SPECIAL.index("<pad>") + 1,
         type_vocab_size=1,
@@ -89,8 +93,10 @@ def build_scratch(base: str, texts: Sequence[str], seed: int, max_tokens: int | 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         encoder = RobertaModel(config, add_pooling_layer=False)
-        with torch.no_grad():  # as loud as the tokens' at first, positions would drown what is alike in two functions
-            encoder.embeddings.position_embeddings.weight.mul_(0.1)
+        with torch.no_grad():
+            for name, weight in encoder.named_parameters():
+                if name.endswith(_QUIET):
+                    weight.mul_(0.1)
     identity = f"{size}|{seed}|{config.max_position_embeddings}|{tokenizer.to_str()}"
     return BaseEncoder(
         name=base,

@@ -75,7 +75,7 @@ def finetune(
         learning_rate: the peak; ``None``: what suits the base.
         batch: examples a step.
         max_tokens: longest input, special tokens included.
-        pooling: ``first`` or ``mean``; ``None``: what suits the base.
+        pooling: ``first``, ``mean`` or ``wide``; ``None``: what suits the base.
         join: how a pair's vectors meet in the head: ``difference`` or ``concat``.
         label_names: the classes in order, where the data should not name them.
         columns: names of the columns of tables.

@@ -43,12 +43,8 @@ def evidence_of(subject: Path, evaluation: dict[str, Any] | None = None) -> Evid
     artifact = open_artifact(subject)
     beside = subject.parent / f"{subject.name}.{EVALUATION}"
     found = evaluation if evaluation is not None else _read_evaluation(beside) if beside.exists() else {}
-    history = [
-        {"stage": "student", "step": int(line["epoch"]), **{k: v for k, v in line.items() if k != "epoch"}}
-        for line in artifact.evidence().get("history", [])
-    ]
     facts = {name: value for name, value in inspect(subject).as_dict().items() if name not in ("path", "evidence")}
-    return Evidence(subject.name, found, history, facts)
+    return Evidence(subject.name, found, artifact.evidence().get("history", []), facts)
 
 
 def _read_evaluation(path: Path) -> dict[str, Any]:

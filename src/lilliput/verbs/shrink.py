@@ -26,7 +26,8 @@ from lilliput.tasks import Task, task_named
 from lilliput.teachers import Teacher, open_teacher
 from lilliput.units import show_bytes
 from lilliput.verbs.search import DEFAULT_LATENCY_MS
-from lilliput.verbs.shrink_stages import ShrinkOutcome, ShrinkSettings, ShrinkStages
+from lilliput.verbs.shrink_settings import ShrinkSettings
+from lilliput.verbs.shrink_stages import ShrinkOutcome, ShrinkStages
 from lilliput.verbs.stages import Stages
 from lilliput.version import VERSION
 
@@ -236,7 +237,7 @@ def _evidence(work: ShrinkStages, outcome: ShrinkOutcome, scores: Classification
             "shortlist": [item.as_dict() for item in outcome.shortlist],
             "trials": [trial.as_dict() for trial in outcome.trials],
         },
-        "history": outcome.history,
+        "history": [{"stage": stage, **line} for stage, lines in outcome.history.items() for line in lines],
         "settings": dataclasses.asdict(work.settings),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from lilliput.data.dataset import Dataset
 from lilliput.distill.halving import Trial, successive_halving
 from lilliput.distill.integer import IntegerModel, calibrated, make_floating_point, make_quantization_aware
 from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
-from lilliput.distill.losses import DistillationMix
 from lilliput.distill.student import Student
 from lilliput.encoder import PAD_ID, EncoderConfig
 from lilliput.graph.onnx_encoder import encoder_graph
@@ -34,47 +33,11 @@ from lilliput.teachers import Teacher
 from lilliput.teachers.outputs import TeacherOutputs, teacher_outputs
 from lilliput.training import History, TrainingPlan
 from lilliput.verbs.search import search_problem
+from lilliput.verbs.shrink_settings import POOLING, ShrinkSettings
 from lilliput.verbs.stages import Stages
 
 TOLERANCE = 0.005
 """Largest loss of validation accuracy from quantization that calibration alone may cost: half a point."""
-
-
-@dataclass(frozen=True)
-class ShrinkSettings:
-    """How a student is made. The defaults come from a few probes, not from a study: none is committed yet.
-
-    Attributes:
-        precision: how weights are stored.
-        objective: what ranks architectures, a name in :data:`lilliput.search.OBJECTIVES`.
-        candidates: architectures that short distillations choose between.
-        trial_share: of the final training's examples, what each candidate gets in the first round.
-        epochs: passes over the data in the final distillation.
-        learning_rate: its peak.
-        batch: examples a step.
-        max_tokens: longest input, special tokens included.
-        dropout: probability.
-        mix: weights of the losses.
-        aware_epochs: passes of quantization-aware fine-tuning, where it is needed.
-        aware_learning_rate: its peak.
-        largest_vocabulary: of the tokenizers considered.
-        seed: of everything random.
-    """
-
-    precision: str = "int8"
-    objective: str = "gflops"
-    candidates: int = 5
-    trial_share: float = 0.06
-    epochs: int = 10
-    learning_rate: float = 5e-4
-    batch: int = 32
-    max_tokens: int = 400
-    dropout: float = 0.1
-    mix: DistillationMix = field(default_factory=DistillationMix)
-    aware_epochs: int = 1
-    aware_learning_rate: float = 5e-5
-    largest_vocabulary: int = 8000
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,7 +49,7 @@ class ShrinkOutcome:
         tokenizer: the content of ``tokenizer.json``.
         shortlist: the architectures that were tried.
         trials: their short distillations.
-        history: of the last distillation.
+        history: of each stage of training, by its name: ``distillation``, ``quantization-aware`` if there was one.
         float_accuracy: on validation data, before quantization.
         integer: the quantized model.
         valid_logits: the quantized model's, on validation data.
@@ -97,7 +60,7 @@ class ShrinkOutcome:
     tokenizer: bytes
     shortlist: tuple[SearchResult, ...]
     trials: tuple[Trial, ...]
-    history: list[History]
+    history: dict[str, list[History]]
     float_accuracy: float
     integer: IntegerModel
     valid_logits: NDArray[np.float32]
@@ -128,16 +91,16 @@ class ShrinkStages:
         """All stages, in order."""
         shortlist = self.shortlist()
         chosen, trials = self.choose(shortlist)
-        student, history = self.distilled(chosen)
+        student, distillation = self.distilled(chosen)
         floating = encoder_graph(student.config, student.export(), PRECISIONS["fp32"]).SerializeToString()
         float_accuracy = self.accuracy_of(floating, student.config)
-        integer = self.quantized(student, floating, float_accuracy)
+        integer, awareness = self.quantized(student, floating, float_accuracy)
         return ShrinkOutcome(
             config=student.config,
             tokenizer=tokenizer_bytes(truncate_tokenizer(self.tokenizer, student.config.architecture.vocabulary)),
             shortlist=tuple(shortlist),
             trials=trials,
-            history=history,
+            history={"distillation": distillation} | ({"quantization-aware": awareness} if awareness else {}),
             float_accuracy=float_accuracy,
             integer=integer,
             valid_logits=self.valid_logits(integer.graph, student.config),
@@ -211,7 +174,8 @@ class ShrinkStages:
 
     def config(self, architecture: Architecture) -> EncoderConfig:
         """The student's configuration."""
-        return EncoderConfig(architecture, classes=len(self.train.label_names), arity=self.task.arity)
+        pooling = self.settings.pooling or POOLING[self.task.arity]
+        return EncoderConfig(architecture, len(self.train.label_names), self.task.arity, pooling=pooling)
 
     def lesson(self, vocabulary: int, rows: NDArray[np.int64] | None = None) -> Lesson:
         """All training examples, or ``rows`` of them, with the teacher's outputs."""
@@ -260,11 +224,14 @@ class ShrinkStages:
         student.load(weights)
         return student, history
 
-    def quantized(self, student: Student, floating: bytes, float_accuracy: float) -> IntegerModel:
-        """The graph to ship: calibrated, and fine-tuned with rounding if calibration lost more than the tolerance."""
+    def quantized(self, student: Student, floating: bytes, float_accuracy: float) -> tuple[IntegerModel, list[History]]:
+        """The graph to ship: calibrated, and fine-tuned with rounding if calibration lost more than the tolerance.
+
+        With it the history of that fine-tuning, empty where there was none.
+        """
         settings, precision = self.settings, PRECISIONS[self.settings.precision]
         if precision.bits == 32:
-            return IntegerModel(floating, {}, float_accuracy, 0.0, "none")
+            return IntegerModel(floating, {}, float_accuracy, 0.0, "none"), []
         tokens = self.tokens(self.train, student.config.architecture.vocabulary)
 
         def accuracy_of(graph: bytes) -> float:
@@ -272,8 +239,9 @@ class ShrinkStages:
 
         first = calibrated(student, tokens, precision, accuracy_of, settings.seed)
         self.progress.note(f"calibrated: {first.accuracy:.2%} of validation, {float_accuracy:.2%} before")
-        if first.accuracy >= float_accuracy - TOLERANCE:
-            return first
+        enough = {"auto": first.accuracy >= float_accuracy - TOLERANCE, "calibration": True, "aware": False}
+        if enough[settings.quantization]:
+            return first, []
 
         def compute() -> tuple[dict[str, NDArray[np.float32]], Any]:
             make_quantization_aware(student, precision, first.ranges)
@@ -282,11 +250,12 @@ class ShrinkStages:
             make_floating_point(student)
             return student.export(), history
 
-        weights, _ = self.stages.weights("aware", compute)
+        weights, history = self.stages.weights("aware", compute)
         student.load(weights)
         second = calibrated(student, tokens, precision, accuracy_of, settings.seed, "quantization-aware")
         self.progress.note(f"quantization-aware: {second.accuracy:.2%} of validation")
-        return max(first, second, key=lambda model: model.accuracy)
+        allowed = [second] if settings.quantization == "aware" else [first, second]
+        return max(allowed, key=lambda model: model.accuracy), history
 
     def fit(
         self, student: Student, lesson: Lesson, epochs: int, learning_rate: float, name: str, keep_best: bool = False
