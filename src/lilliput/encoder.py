@@ -11,6 +11,9 @@ from lilliput.search.space import Architecture
 PAD_ID = 1
 """Token id of padding, RoBERTa's."""
 
+MASKED = -65504.0
+"""Added to the attention scores of padding: the lowest float16, so that it survives every precision."""
+
 
 @dataclass(frozen=True)
 class EncoderConfig:

@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from lilliput.encoder import PAD_ID, EncoderConfig
+from lilliput.encoder import MASKED, PAD_ID, EncoderConfig
 from lilliput.graph.onnx_blocks import GraphBuilder, embedding, layer_norm, linear, quantize_activation
 from lilliput.quantize.scheme import ActivationRange, Precision
 
@@ -28,9 +28,6 @@ Ranges = Mapping[str, ActivationRange]
 
 ACTIVATIONS = {"relu": "Relu", "gelu": "Gelu"}
 """Option -> ONNX operator."""
-
-MASKED = -65504.0
-"""Added to the attention scores of padding: the lowest float16, so that it survives every precision."""
 
 
 def encoder_graph(
