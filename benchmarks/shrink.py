@@ -1,6 +1,6 @@
 """From nothing to 3 MB on real data: Devign (vulnerability prediction) and BigCloneBench (clone detection).
 
-Run: python benchmarks/shrink.py vulnerability --shared FOLDER --work FOLDER [--output results/shrink-vulnerability.json]
+Run: python benchmarks/shrink.py vulnerability --shared FOLDER --work FOLDER [--output FILE]
      python benchmarks/shrink.py clone --shared FOLDER --work FOLDER
 
 FOLDER of --shared holds ``data/devign``, ``data/bigclonebench`` and ``seeds/compressor`` (the paper's released
