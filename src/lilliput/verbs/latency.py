@@ -35,10 +35,13 @@ def cache_folder() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "lilliput"
 
 
-def latency_model(precision: str = "int8", threads: int = 1, progress: Progress | None = None) -> LatencyModel:
+def latency_model(
+    precision: str = "int8", threads: int = 1, progress: Progress | None = None, cache: Path | None = None
+) -> LatencyModel:
     """The model for this machine, engine version, precision and number of threads; measured now if it never was.
 
-    Measuring takes about half a minute and needs the extra ``train``.
+    It is kept in ``cache``, by default :func:`cache_folder`. Measuring takes about half a minute and needs the extra
+    ``train``.
     """
     conditions = Conditions(
         cpu=cpu_name(),
@@ -48,7 +51,7 @@ def latency_model(precision: str = "int8", threads: int = 1, progress: Progress 
         versions={"openvino": version("openvino")},
     )
     key = hashlib.sha256(f"{conditions.cpu}|{conditions.versions}".encode()).hexdigest()[:12]
-    path = cache_folder() / f"latency-{precision}-{threads}-{key}.json"
+    path = (cache or cache_folder()) / f"latency-{precision}-{threads}-{key}.json"
     if path.exists():
         try:
             return LatencyModel.load(path)
