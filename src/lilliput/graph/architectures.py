@@ -1,0 +1,69 @@
+"""The decoders that can be built: ``model_type`` of a ``config.json`` -> the file that knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Protocol, cast
+
+import numpy as np
+from openvino import opset13 as ops
+
+from lilliput.errors import CheckpointError
+from lilliput.graph import codegen, gpt2, gpt_bigcode, gpt_neox, llama, qwen2, qwen3, starcoder2, xglm
+from lilliput.graph.blocks import Value
+from lilliput.graph.decoder import DecoderConfig, Weights
+from lilliput.graph.pieces import Array, Piece, Pieces
+from lilliput.teachers.tensors import Tensors
+
+
+class Architecture(Protocol):
+    """What each file offers."""
+
+    MODEL_TYPES: tuple[str, ...]
+
+    def config(self, values: Mapping[str, Any]) -> DecoderConfig:
+        """What the fields of a ``config.json`` say."""
+
+    def pieces(self, config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
+        """Where each weight is."""
+
+
+_FILES = (codegen, gpt2, gpt_bigcode, gpt_neox, llama, qwen2, qwen3, starcoder2, xglm)
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    kind: cast("Architecture", file) for file in _FILES for kind in file.MODEL_TYPES
+}
+
+
+def architecture_of(values: Mapping[str, Any]) -> Architecture:
+    """The architecture that a ``config.json`` names.
+
+    Raises:
+        CheckpointError: it is not known; the message lists those that are.
+    """
+    kind = str(values.get("model_type"))
+    if kind not in ARCHITECTURES:
+        raise CheckpointError(
+            f"names the architecture '{kind}'; known are {', '.join(sorted(ARCHITECTURES))}.",
+            where="config.json",
+            remedy="Choose a checkpoint of one of these.",
+        )
+    return ARCHITECTURES[kind]
+
+
+def read_piece(piece: Piece, tensors: Tensors) -> Array:
+    """A weight out of a checkpoint; a name's first part (``model.``) may be left out there."""
+    if not piece.source:
+        return piece.change(np.zeros(0, np.float32))
+    short = piece.source.partition(".")[2]
+    return piece.change(tensors.read(short if piece.source not in tensors and short in tensors else piece.source))
+
+
+def float_weights(pieces: Pieces, tensors: Tensors) -> Weights:
+    """Every weight as a float32 constant."""
+
+    def constant(piece: Piece) -> Value:
+        return ops.constant(read_piece(piece, tensors))
+
+    return {name: partial(constant, piece) for name, piece in pieces.items()}

@@ -1,0 +1,176 @@
+"""A generator's decoder as one stateful OpenVINO graph, from a config that holds all that architectures differ in.
+
+Inputs and outputs of the graph, for B sequences, T new tokens of each, S tokens with those before:
+
+- ``input_ids`` int64 ``[B, T]``; ``position_ids`` int64 ``[B, T]``;
+- ``attention_mask`` int64 ``[B, S]``: 0 at padding, which stands at the left;
+- ``beam_idx`` int32 ``[B]``: which sequence of the step before each one goes on from;
+- ``logits`` float32 ``[B, T, vocabulary]``, or ``[B, 1, vocabulary]`` of the last token alone.
+
+Keys and values of earlier tokens are the graph's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import openvino as ov
+from openvino import opset13 as ops
+
+from lilliput.graph import blocks
+from lilliput.graph.blocks import Value
+from lilliput.graph.rotary import Rotary
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """What a decoder is, besides its weights.
+
+    Attributes:
+        vocabulary: rows of the embedding.
+        hidden: width of the residual stream.
+        layers: number of blocks.
+        heads: of queries.
+        kv_heads: of keys and values; fewer than ``heads`` where several queries share them.
+        head_width: of each.
+        positions: the longest sequence it was trained for.
+        norm: ``rms`` or ``layer``.
+        norm_epsilon: added to the variance.
+        activation: a name in :data:`~lilliput.graph.blocks.ACTIVATIONS`.
+        gated: whether the feed-forward layer multiplies by a second, activated projection.
+        parallel: whether attention and feed-forward read the same input and are added together.
+        shared_norm: of parallel blocks: whether both read the same norm's output.
+        query_key_norm: whether each head's queries and keys are normalized.
+        rotary: how positions turn queries and keys; ``None``: positions have a table, added to the embedding.
+        position_offset: added to positions before the table is asked.
+        embedding_scale: multiplies the embedding.
+        window: how far back attention reaches; ``None``: to the start.
+        tied: whether the output layer's weights are the embedding's.
+    """
+
+    vocabulary: int
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    positions: int
+    norm: str = "rms"
+    norm_epsilon: float = 1e-6
+    activation: str = "silu"
+    gated: bool = True
+    parallel: bool = False
+    shared_norm: bool = False
+    query_key_norm: bool = False
+    rotary: Rotary | None = None
+    position_offset: int = 0
+    embedding_scale: float = 1.0
+    window: int | None = None
+    tied: bool = False
+
+
+Weights = Mapping[str, Callable[[], Value]]
+"""Name -> what makes the graph's value of it, float32; absent biases are left out."""
+
+
+def decoder_graph(config: DecoderConfig, weights: Weights, last_only: bool = False) -> ov.Model:
+    """The graph of ``config``.
+
+    Args:
+        config: sizes and options.
+        weights: by the names that architecture files give (``layers.0.query.weight``, ...).
+        last_only: compute the last token's logits alone, as generation needs.
+    """
+    return _Decoder(config, weights).model(last_only)
+
+
+class _Decoder:
+    def __init__(self, config: DecoderConfig, weights: Weights) -> None:
+        self.config, self.weights = config, weights
+        self.ids = ops.parameter([-1, -1], ov.Type.i64, name="input_ids")
+        self.mask = ops.parameter([-1, -1], ov.Type.i64, name="attention_mask")
+        self.positions = ops.parameter([-1, -1], ov.Type.i64, name="position_ids")
+        self.beams = ops.parameter([-1], ov.Type.i32, name="beam_idx")
+        self.sinks: list[Value] = []
+
+    def model(self, last_only: bool) -> ov.Model:
+        config = self.config
+        value = self.embed()
+        allowed = blocks.causal_mask(self.ids, self.mask, config.window)
+        turn = None if config.rotary is None else blocks.rotary_tables(config.rotary, self.positions)
+        for index in range(config.layers):
+            value = self.block(f"layers.{index}", value, allowed, turn)
+        if last_only:
+            value = ops.gather(value, ops.constant([-1]), ops.constant(1))
+        value = self.norm(value, "final_norm")
+        head = "embedding" if config.tied else "head"
+        logits = ops.matmul(value, self.weights[f"{head}.weight"](), False, True)
+        if "head.bias" in self.weights:
+            logits = ops.add(logits, self.weights["head.bias"]())
+        result = ops.result(logits, name="logits")
+        result.output(0).get_tensor().set_names({"logits"})
+        inputs = [self.ids, self.mask, self.positions, self.beams]
+        for parameter in inputs:
+            parameter.output(0).get_tensor().set_names({parameter.get_friendly_name()})
+        return ov.Model([result], self.sinks, inputs, "decoder")
+
+    def embed(self) -> Value:
+        config = self.config
+        value = blocks.embedding(self.ids, self.weights["embedding.weight"]())
+        if config.embedding_scale != 1.0:
+            value = blocks.scaled(value, config.embedding_scale)
+        if "positions.weight" in self.weights:
+            places = ops.add(self.positions, ops.constant(config.position_offset, ov.Type.i64))
+            value = ops.add(value, blocks.embedding(places, self.weights["positions.weight"]()))
+        return value
+
+    def block(self, name: str, value: Value, allowed: Value, turn: blocks.Tables | None) -> Value:
+        config = self.config
+        attended = self.norm(value, f"{name}.attention_norm")
+        mixed = self.attention(name, attended, allowed, turn)
+        if config.parallel:
+            source = attended if config.shared_norm else self.norm(value, f"{name}.mlp_norm")
+            return ops.add(ops.add(value, mixed), self.mlp(name, source))
+        value = ops.add(value, mixed)
+        return ops.add(value, self.mlp(name, self.norm(value, f"{name}.mlp_norm")))
+
+    def attention(self, name: str, value: Value, allowed: Value, turn: blocks.Tables | None) -> Value:
+        config = self.config
+        query = blocks.split_heads(self.linear(value, f"{name}.query"), config.heads, config.head_width)
+        key = blocks.split_heads(self.linear(value, f"{name}.key"), config.kv_heads, config.head_width)
+        values = blocks.split_heads(self.linear(value, f"{name}.value"), config.kv_heads, config.head_width)
+        if config.query_key_norm:
+            query, key = self.norm(query, f"{name}.query_norm"), self.norm(key, f"{name}.key_norm")
+        if turn is not None:
+            query, key = blocks.rotated(query, turn, config.head_width), blocks.rotated(key, turn, config.head_width)
+        key = self.remembered(key, f"{name}.key_cache")
+        values = self.remembered(values, f"{name}.value_cache")
+        if config.kv_heads != config.heads:
+            key, values = (blocks.repeated(v, config.heads, config.kv_heads, config.head_width) for v in (key, values))
+        mixed = ops.scaled_dot_product_attention(query, key, values, allowed)
+        return self.linear(blocks.joined_heads(mixed, config.heads * config.head_width), f"{name}.output")
+
+    def remembered(self, value: Value, name: str) -> Value:
+        """``value`` behind what the state holds of earlier tokens."""
+        config = self.config
+        whole, sink = blocks.cached(value, name, self.ids, self.beams, config.kv_heads, config.head_width)
+        self.sinks.append(sink)
+        return whole
+
+    def mlp(self, name: str, value: Value) -> Value:
+        activate = blocks.ACTIVATIONS[self.config.activation]
+        inner = self.linear(value, f"{name}.up")
+        gate = activate(self.linear(value, f"{name}.gate")) if self.config.gated else None
+        inner = activate(inner) if gate is None else ops.multiply(gate, inner)
+        return self.linear(inner, f"{name}.down")
+
+    def norm(self, value: Value, name: str) -> Value:
+        bias = self.weights.get(f"{name}.bias")
+        scale = self.weights[f"{name}.weight"]()
+        return blocks.NORMS[self.config.norm](value, scale, None if bias is None else bias(), self.config.norm_epsilon)
+
+    def linear(self, value: Value, name: str) -> Value:
+        product = ops.matmul(value, self.weights[f"{name}.weight"](), False, True)
+        bias = self.weights.get(f"{name}.bias")
+        return product if bias is None else ops.add(product, bias())

@@ -1,0 +1,126 @@
+"""Where a decoder's weights are in a checkpoint: a table from our names to its, with what is to be done to each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.errors import CheckpointError
+
+Array = NDArray[np.float32]
+Change = Callable[[Array], Array]
+
+
+def _unchanged(array: Array) -> Array:
+    return array
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One weight.
+
+    Attributes:
+        source: the tensor of the checkpoint it is taken from; empty where it is computed from nothing.
+        change: from that tensor to what the graph takes: linear layers as ``[out, in]``.
+    """
+
+    source: str
+    change: Change = _unchanged
+
+    def then(self, change: Change) -> Piece:
+        """The same, changed further."""
+        before = self.change
+        return Piece(self.source, lambda array: change(before(array)))
+
+
+Pieces = dict[str, Piece]
+
+
+def linear(ours: str, theirs: str, bias: bool = True, change: Change = _unchanged) -> Pieces:
+    """A linear layer, or a norm, as they are; ``change`` acts on both its weight and its bias."""
+    table = {f"{ours}.weight": Piece(f"{theirs}.weight", change)}
+    return table | ({f"{ours}.bias": Piece(f"{theirs}.bias", change)} if bias else {})
+
+
+def fused(ours: Iterable[str], theirs: str, sizes: Iterable[int], bias: bool = True, turned: bool = False) -> Pieces:
+    """Several linear layers stored as one, below each other; ``turned``: as ``[in, out]``, as GPT-2 stores them."""
+    table: Pieces = {}
+    first = 0
+    for name, size in zip(ours, sizes, strict=True):
+        rows = _rows(first, first + size)
+        table[f"{name}.weight"] = Piece(f"{theirs}.weight", transposed if turned else _unchanged).then(rows)
+        if bias:
+            table[f"{name}.bias"] = Piece(f"{theirs}.bias", rows)
+        first += size
+    return table
+
+
+def per_head(ours: Iterable[str], theirs: str, heads: int, bias: bool = True) -> Pieces:
+    """Several linear layers stored as one, in turn for each head: head 0 of each, head 1 of each, ..."""
+    names = list(ours)
+
+    def part(place: int) -> Change:
+        def change(array: Array) -> Array:
+            split = array.reshape(heads, len(names), -1, *array.shape[1:])
+            return np.ascontiguousarray(split[:, place].reshape(-1, *array.shape[1:]))
+
+        return change
+
+    table: Pieces = {}
+    for place, name in enumerate(names):
+        table |= linear(name, theirs, bias, part(place))
+    return table
+
+
+def per_layer(layers: int, ours: str, theirs: str, make: Callable[[str, str], Pieces]) -> Pieces:
+    """The tables that ``make(our prefix, their prefix)`` gives for each layer; ``{}`` in a prefix is its number."""
+    table: Pieces = {}
+    for index in range(layers):
+        table |= make(ours.format(index), theirs.format(index))
+    return table
+
+
+def transposed(array: Array) -> Array:
+    """``[in, out]`` to ``[out, in]``."""
+    return np.ascontiguousarray(array.T)
+
+
+def half_split(heads: int, width: int) -> Change:
+    """Rows of a query or key layer, whose turned pairs are neighbours, so that the pairs are the halves instead.
+
+    Args:
+        heads: how many.
+        width: dimensions of each that are turned.
+    """
+
+    def change(array: Array) -> Array:
+        split = array.reshape(heads, -1, *array.shape[1:])
+        order = [*range(0, width, 2), *range(1, width, 2), *range(width, split.shape[1])]
+        return np.ascontiguousarray(split[:, order].reshape(array.shape))
+
+    return change
+
+
+def _rows(first: int, last: int) -> Change:
+    return lambda array: np.ascontiguousarray(array[first:last])
+
+
+def required(values: Mapping[str, Any], *names: str) -> list[Any]:
+    """Fields of a ``config.json``; the first of the ``a|b`` spellings that is there.
+
+    Raises:
+        CheckpointError: one is missing.
+    """
+    found = []
+    for name in names:
+        known = [values[spelling] for spelling in name.split("|") if values.get(spelling) is not None]
+        if not known:
+            raise CheckpointError(
+                f"has no field '{name}'.", where="config.json", remedy="Get the checkpoint's own config.json."
+            )
+        found.append(known[0])
+    return found

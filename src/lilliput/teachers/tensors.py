@@ -1,0 +1,179 @@
+"""The tensors of a checkpoint, read one at a time, in whole or by rows: safetensors folders, sharded too.
+
+Nothing is mapped into memory: what was read is gone when its array is, so a model of any size goes through little.
+The format is that of https://github.com/huggingface/safetensors ("Format"): eight bytes of length, a JSON header, data.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.errors import CheckpointError
+
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+
+LARGEST_HEADER = 100_000_000
+"""Bytes; the reference implementation's limit."""
+
+
+def _from_bfloat16(raw: NDArray[np.uint16]) -> NDArray[np.float32]:
+    return (raw.astype(np.uint32) << 16).view(np.float32)
+
+
+_STORED: Mapping[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
+    "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
+}
+"""Name in the header -> how the values are stored."""
+
+
+class Tensors(Protocol):
+    """Named arrays of a checkpoint."""
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a tensor of that name."""
+
+    def __iter__(self) -> Iterator[str]:
+        """All names."""
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor."""
+
+    def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
+        """A tensor as float32, or consecutive ``rows`` (along the first axis) of it.
+
+        Raises:
+            CheckpointError: there is none of that name, or its file is damaged.
+        """
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a tensor's bytes are."""
+
+    file: Path
+    offset: int
+    stored: str
+    shape: tuple[int, ...]
+
+
+class SafetensorsFolder:
+    """The tensors of a folder: one ``model.safetensors``, or shards that an index names.
+
+    Raises:
+        CheckpointError: no such file, a shard is missing or of the wrong size, or a header is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.places: dict[str, _Place] = {}
+        for file in _files(folder):
+            self.places.update(_header(file))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """See :class:`Tensors`."""
+        return self._place(name).shape
+
+    def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
+        """See :class:`Tensors`."""
+        place = self._place(name)
+        first, last, _ = (rows or slice(None)).indices(place.shape[0] if place.shape else 1)
+        width = math.prod(place.shape[1:])
+        stored = _STORED[place.stored]
+        with place.file.open("rb") as stream:
+            raw = np.fromfile(
+                stream, stored, (last - first) * width, offset=place.offset + first * width * stored.itemsize
+            )
+        if raw.size != (last - first) * width:
+            raise CheckpointError(
+                f"ends inside tensor '{name}'.", where=place.file, remedy="Get the file again: it is incomplete."
+            )
+        values = _from_bfloat16(raw) if place.stored == "BF16" else raw.astype(np.float32, copy=False)
+        return values.reshape((last - first, *place.shape[1:]) if place.shape else ())
+
+    def _place(self, name: str) -> _Place:
+        if name not in self.places:
+            near = ", ".join(sorted(self.places)[:5])
+            raise CheckpointError(
+                f"the checkpoint has no tensor '{name}'; it has {near}, ...",
+                remedy="Is it a checkpoint of the architecture that its config.json names?",
+            )
+        return self.places[name]
+
+
+def _files(folder: Path) -> list[Path]:
+    """The safetensors files of a folder, each checked to be there."""
+    index = folder / INDEX
+    if not index.is_file():
+        if not (folder / SINGLE).is_file():
+            raise CheckpointError(
+                f"holds neither {SINGLE} nor {INDEX}.",
+                where=folder,
+                remedy="Give the folder of a Hugging Face checkpoint with safetensors weights.",
+            )
+        return [folder / SINGLE]
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"is no index of shards ({type(error).__name__}: {error}).", where=index, remedy="Get the file again."
+        ) from error
+    for name in names:
+        if not isinstance(name, str) or Path(name).name != name:
+            raise CheckpointError(
+                f"names the unsafe file '{name}'.", where=index, remedy="Do not trust this checkpoint."
+            )
+        if not (folder / name).is_file():
+            raise CheckpointError("is missing.", where=folder / name, remedy=f"Get it: {INDEX} lists it.")
+    return [folder / name for name in names]
+
+
+def _header(file: Path) -> dict[str, _Place]:
+    """Name -> place of every tensor in ``file``, whose size must be what the header says."""
+    size, remedy = file.stat().st_size, "Get the file again: it is damaged or incomplete."
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if not 2 <= length <= min(size - 8, LARGEST_HEADER):
+                raise ValueError(f"a header of {length:,} bytes in a file of {size:,}")
+            header = json.loads(stream.read(length))
+        header.pop("__metadata__", None)
+        places, end = {}, 0
+        for name, entry in header.items():
+            start, stop = map(int, entry["data_offsets"])
+            shape = tuple(map(int, entry["shape"]))
+            if entry["dtype"] not in _STORED:
+                raise ValueError(f"tensor '{name}' is stored as {entry['dtype']}, which cannot be read")
+            if (
+                min((start, *shape), default=0) < 0
+                or stop - start != math.prod(shape) * _STORED[entry["dtype"]].itemsize
+            ):
+                raise ValueError(f"tensor '{name}' has {stop - start:,} bytes, which is not what its shape needs")
+            places[name] = _Place(file, 8 + length + start, entry["dtype"], shape)
+            end = max(end, stop)
+        if 8 + length + end != size:
+            raise ValueError(f"it has {size:,} bytes where its header tells of {8 + length + end:,}")
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise CheckpointError(f"is no sound safetensors file: {error}.", where=file, remedy=remedy) from error
+    return places
