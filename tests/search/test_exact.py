@@ -7,7 +7,7 @@ from lilliput.errors import BudgetError
 from lilliput.search.cost import artifact_bytes, flops, paper_fitness
 from lilliput.search.exact import exact_paper, exact_search, top
 from lilliput.search.latency import FEATURES, Conditions, LatencyModel
-from lilliput.search.objective import PaperProblem, SearchProblem
+from lilliput.search.objective import PaperProblem, SearchProblem, SearchResult
 from lilliput.search.space import PAPER_SPACE, Architecture, SearchSpace
 
 CONDITIONS = Conditions("a processor", 1, "int8", "2025-01-01", {})
@@ -61,7 +61,7 @@ def test_the_paper_search_agrees_with_a_loop(megabytes):
 )
 def test_limits_are_kept_and_nothing_within_them_is_better(budget, limit, precisions):
     models = dict.fromkeys(precisions, MODEL)
-    problem = SearchProblem(budget, SMALL, precisions, max_ms=limit, latency=models)
+    problem = SearchProblem(budget, SMALL, precisions, "gflops", max_ms=limit, latency=models)
     feasible = [
         flops(one, 400) / 1e9
         for one in points_of(SMALL)
@@ -79,7 +79,8 @@ def test_limits_are_kept_and_nothing_within_them_is_better(budget, limit, precis
 
 
 def test_of_equals_the_fewest_heads_win():
-    assert exact_search(SearchProblem(10_000_000, SMALL)).architecture == Architecture(4, 96, 2, 256, 1000)
+    found = exact_search(SearchProblem(10_000_000, SMALL, objective="gflops"))
+    assert found.architecture == Architecture(4, 96, 2, 256, 1000)
 
 
 def test_the_default_budget_is_used_up_but_for_a_step_of_the_space():
@@ -88,9 +89,12 @@ def test_the_default_budget_is_used_up_but_for_a_step_of_the_space():
 
 
 def test_fewer_bits_buy_more_compute():
-    gflops = [exact_search(SearchProblem(3_000_000, precisions=(name,))).gflops for name in ("fp32", "int8", "int4")]
+    def best(*precisions: str) -> SearchResult:
+        return exact_search(SearchProblem(3_000_000, precisions=precisions, objective="gflops"))
+
+    gflops = [best(name).gflops for name in ("fp32", "int8", "int4")]
     assert gflops == sorted(gflops)
-    both = exact_search(SearchProblem(3_000_000, precisions=("int8", "int4")))
+    both = best("int8", "int4")
     assert (both.precision, both.gflops) == ("int4", gflops[-1])
 
 
@@ -136,7 +140,7 @@ def test_shortlists_differ_in_layers_or_vocabulary():
 
 
 def test_a_shortlist_member_is_the_best_of_its_family():
-    problem = SearchProblem(600_000, SMALL)
+    problem = SearchProblem(600_000, SMALL, objective="gflops")
     for result in top(problem, 5):
         family = [
             flops(one, 400) / 1e9

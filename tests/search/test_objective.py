@@ -14,7 +14,7 @@ ONE = Architecture(2, 64, 2, 128, 1000)
 
 
 def test_results_serialize_to_the_contract():
-    result = SearchProblem(3_000_000, latency={"int8": MODEL}).result(ONE, "int8", 0.5, "exact")
+    result = SearchProblem(3_000_000, objective="gflops", latency={"int8": MODEL}).result(ONE, "int8", 0.5, "exact")
     document = json.loads(json.dumps(result.as_dict()))
     assert list(document) == [
         "architecture",

@@ -22,8 +22,8 @@ def search(
     ] = "int8",
     method: Annotated[str, typer.Option("--method", help="exact (every architecture) or genetic.")] = "exact",
     objective: Annotated[
-        str, typer.Option("--objective", help="What to maximize: gflops, parameters, fitness.")
-    ] = "gflops",
+        str, typer.Option("--objective", help="What to maximize: parameters, gflops, fitness.")
+    ] = "parameters",
     paper: Annotated[bool, typer.Option("--paper", help="The paper's space, fitness and fp32 bytes.")] = False,
     tokens: Annotated[int, typer.Option("--tokens", help="Input length that time is counted at.")] = 400,
     pairs: Annotated[bool, typer.Option("--pairs", help="A model of pairs of functions.")] = False,

@@ -31,8 +31,8 @@ def shrink(
     ] = None,
     precision: Annotated[str, typer.Option("--precision", help="Of the weights: int8, int4 or fp32.")] = "int8",
     objective: Annotated[
-        str, typer.Option("--objective", help="What ranks architectures: gflops, parameters.")
-    ] = "gflops",
+        str, typer.Option("--objective", help="What ranks architectures: parameters, gflops.")
+    ] = "parameters",
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures tried by distillation.")] = 5,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data in the last distillation.")] = 10,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="Its peak.")] = 5e-4,

@@ -25,12 +25,13 @@ from lilliput.search.latency import (
     calibrate,
     measure_all,
 )
-from lilliput.search.objective import OBJECTIVES, PaperProblem, Problem, SearchProblem, SearchResult
+from lilliput.search.objective import DEFAULT_OBJECTIVE, OBJECTIVES, PaperProblem, Problem, SearchProblem, SearchResult
 from lilliput.search.pareto import pareto_front
 from lilliput.search.space import DEFAULT_SPACE, PAPER_SPACE, Architecture, Architectures, SearchSpace
 
 __all__ = [
     "CALIBRATION_DESIGN",
+    "DEFAULT_OBJECTIVE",
     "DEFAULT_SPACE",
     "OBJECTIVES",
     "PAPER_SETTINGS",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lilliput.errors import UserError
 from lilliput.progress import Progress
 from lilliput.search import (
+    DEFAULT_OBJECTIVE,
     OBJECTIVES,
     PaperProblem,
     Problem,
@@ -35,7 +36,7 @@ def search(
     *,
     precisions: Sequence[str] = ("int8",),
     method: str = "exact",
-    objective: str = "gflops",
+    objective: str = DEFAULT_OBJECTIVE,
     paper: bool = False,
     tokens: int = 400,
     arity: int = 1,

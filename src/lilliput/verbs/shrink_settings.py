@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from lilliput.distill.losses import DistillationMix
 from lilliput.errors import UserError
+from lilliput.search import DEFAULT_OBJECTIVE
 
 POOLING = {1: "mean", 2: "wide"}
 """Functions an example joins -> how a student pools their tokens: what did best in ``benchmarks/student.py``."""
@@ -39,7 +40,7 @@ class ShrinkSettings:
     """
 
     precision: str = "int8"
-    objective: str = "gflops"
+    objective: str = DEFAULT_OBJECTIVE
     candidates: int = 5
     trial_share: float = 0.06
     epochs: int = 10
