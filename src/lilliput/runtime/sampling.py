@@ -1,0 +1,102 @@
+"""From logits to the next token: what may be drawn, and the drawing.
+
+The order is that of transformers' ``generate``: repetition penalty, temperature, top-k, top-p.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.errors import UserError
+
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen.
+
+    Attributes:
+        temperature: divides the logits; 0 takes the most likely token (greedy).
+        top_k: draw among this many of the most likely; 0: among all.
+        top_p: draw among the fewest most likely that have this much probability together ("The Curious Case of Neural
+            Text Degeneration", Holtzman et al. 2020, section 3.1); 1: among all.
+        repetition_penalty: positive logits of tokens already there are divided by it, negative ones multiplied
+            ("CTRL", Keskar et al. 2019, section 4.1); 1: none.
+        seed: of the drawing.
+
+    Raises:
+        UserError: a value that means nothing.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        sound = {
+            "temperature": (0 <= self.temperature < float("inf"), "must be 0 or more"),
+            "top_k": (self.top_k >= 0, "must be 0 or more"),
+            "top_p": (0 < self.top_p <= 1, "must be above 0 and at most 1"),
+            "repetition_penalty": (0 < self.repetition_penalty < float("inf"), "must be above 0"),
+        }
+        for name, (fine, complaint) in sound.items():
+            if not fine:
+                raise UserError(f"{complaint}; it is {getattr(self, name)!r}.", where=name)
+
+
+def next_tokens(
+    logits: Logits, seen: NDArray[np.bool_], sampling: Sampling, randoms: list[np.random.Generator]
+) -> NDArray[np.int64]:
+    """The next token of each of B sequences.
+
+    Args:
+        logits: ``[B, vocabulary]``.
+        seen: ``[B, vocabulary]``, true for tokens that the sequence has, its prompt included.
+        sampling: how.
+        randoms: one generator a sequence, so that no sequence's draws depend on what runs beside it.
+    """
+    scores = penalized(logits, seen, sampling.repetition_penalty)
+    if sampling.temperature == 0:
+        return np.asarray(scores.argmax(axis=1), np.int64)
+    chances = probabilities(scores, sampling)
+    draws = np.array([random.random() for random in randoms])
+    # The first token at which the chances add up to more than the draw; rounding may leave the sum just below 1.
+    reached = chances.cumsum(axis=1) > (draws * chances.sum(axis=1))[:, None]
+    return np.asarray(reached.argmax(axis=1), np.int64)
+
+
+def penalized(logits: Logits, seen: NDArray[np.bool_], penalty: float) -> Logits:
+    """``logits`` with the repetition penalty."""
+    if penalty == 1:
+        return logits
+    return np.where(seen, np.where(logits > 0, logits / penalty, logits * penalty), logits).astype(np.float32)
+
+
+def probabilities(logits: Logits, sampling: Sampling) -> NDArray[np.float64]:
+    """What each token is drawn with, ``[B, vocabulary]``; ``sampling.temperature`` is not 0."""
+    scores = logits.astype(np.float64) / sampling.temperature
+    if 0 < sampling.top_k < scores.shape[1]:
+        least = np.partition(scores, -sampling.top_k, axis=1)[:, -sampling.top_k, None]
+        scores = np.where(scores < least, -np.inf, scores)
+    chances: NDArray[np.float64] = np.exp(scores - scores.max(axis=1, keepdims=True))
+    chances /= chances.sum(axis=1, keepdims=True)
+    if sampling.top_p < 1:
+        chances = _nucleus(chances, sampling.top_p)
+    return chances
+
+
+def _nucleus(chances: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """``chances`` without the tail: a token stays while those above it have less than ``share`` together."""
+    order = np.argsort(-chances, axis=1, kind="stable")
+    sorted_chances = np.take_along_axis(chances, order, axis=1)
+    above = sorted_chances.cumsum(axis=1) - sorted_chances
+    kept = np.where(above < share, sorted_chances, 0.0)
+    result = np.zeros_like(chances)
+    np.put_along_axis(result, order, kept, axis=1)
+    return np.asarray(result / result.sum(axis=1, keepdims=True), np.float64)

@@ -1,0 +1,99 @@
+"""Sampling against transformers' logits processors, and by counting draws."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import (
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from lilliput.errors import UserError
+from lilliput.runtime.sampling import Sampling, next_tokens, penalized, probabilities
+
+
+def reference(logits, seen_ids, sampling):
+    """Probabilities as transformers computes them."""
+    steps = LogitsProcessorList()
+    if sampling.repetition_penalty != 1:
+        steps.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))
+    steps.append(TemperatureLogitsWarper(sampling.temperature))
+    if sampling.top_k:
+        steps.append(TopKLogitsWarper(sampling.top_k))
+    if sampling.top_p < 1:
+        steps.append(TopPLogitsWarper(sampling.top_p))
+    return torch.softmax(steps(seen_ids, torch.from_numpy(logits).double()), -1).numpy()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.integers(0, 2**31),
+    st.builds(
+        Sampling,
+        temperature=st.floats(0.1, 3),
+        top_k=st.integers(0, 60),
+        top_p=st.floats(0.05, 1),
+        repetition_penalty=st.floats(0.5, 2),
+    ),
+)
+def test_probabilities_are_those_of_transformers(seed, sampling):
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 3, (3, 50)).astype(np.float32)
+    ids = torch.from_numpy(random.integers(0, 50, (3, 8)))
+    seen = np.zeros((3, 50), bool)
+    np.put_along_axis(seen, ids.numpy(), True, axis=1)
+    found = probabilities(penalized(logits, seen, sampling.repetition_penalty), sampling)
+    np.testing.assert_allclose(found, reference(logits, ids, sampling), rtol=0, atol=1e-6)
+
+
+def test_draws_follow_the_probabilities():
+    sampling = Sampling(temperature=0.8, top_k=4, seed=1)
+    logits = np.random.default_rng(0).normal(0, 1, (1, 9)).astype(np.float32)
+    count = 20_000
+    draws = next_tokens(
+        np.repeat(logits, count, 0),
+        np.zeros((count, 9), bool),
+        sampling,
+        [np.random.default_rng([1, i]) for i in range(count)],
+    )
+    shares = np.bincount(draws, minlength=9) / count
+    np.testing.assert_allclose(shares, probabilities(logits, sampling)[0], atol=4 * (0.25 / count) ** 0.5)
+
+
+def test_greedy_takes_the_most_likely_and_draws_nothing():
+    logits = np.array([[0.0, 3.0, 1.0], [2.0, -1.0, 0.0]], np.float32)
+    seen = np.zeros((2, 3), bool)
+    assert next_tokens(logits, seen, Sampling(), []).tolist() == [1, 0]
+    seen[0, 1] = True
+    assert next_tokens(logits, seen, Sampling(repetition_penalty=4.0), []).tolist() == [2, 0]
+
+
+def test_a_sequences_draws_do_not_depend_on_its_neighbours():
+    random = np.random.default_rng(3)
+    logits = random.normal(0, 1, (4, 30)).astype(np.float32)
+    seen, sampling = np.zeros((4, 30), bool), Sampling(temperature=1.0)
+    together = next_tokens(logits, seen, sampling, [np.random.default_rng([7, i]) for i in range(4)])
+    alone = [next_tokens(logits[i : i + 1], seen[:1], sampling, [np.random.default_rng([7, i])])[0] for i in range(4)]
+    assert together.tolist() == alone
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"temperature": -1},
+        {"temperature": float("nan")},
+        {"top_k": -1},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"repetition_penalty": 0},
+        {"repetition_penalty": float("inf")},
+    ],
+)
+def test_values_that_mean_nothing(bad):
+    with pytest.raises(UserError, match=next(iter(bad))):
+        Sampling(**bad)

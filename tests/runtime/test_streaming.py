@@ -1,0 +1,70 @@
+"""Streamed pieces add up to the whole text, hold whole characters, and stop where they should."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from lilliput.runtime.streaming import TextStream
+
+
+def byte_level() -> Tokenizer:
+    """GPT-2's kind."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(["def f(a):\n    return a + 1  # no more\n", "naïve £ 漢字 🙂"] * 3, trainer)
+    return tokenizer
+
+
+TOKENIZER = byte_level()
+
+
+def streamed(text, stops=()):
+    stream = TextStream(TOKENIZER, stops)
+    pieces = [stream.push(token) for token in TOKENIZER.encode(text, add_special_tokens=False).ids]
+    return [*pieces, stream.finish()], stream
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=st.one_of(st.sampled_from("abc \n\té£漢字🙂👩‍🚀\u0301"), st.characters()), max_size=40))
+def test_pieces_add_up_and_hold_whole_characters(text):
+    text = text.encode("utf-8", "ignore").decode()
+    whole = TOKENIZER.decode(TOKENIZER.encode(text, add_special_tokens=False).ids)
+    pieces, stream = streamed(text)
+    assert "".join(pieces) == stream.text == whole
+    if "\N{REPLACEMENT CHARACTER}" not in whole:
+        assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("ab\n", max_size=30), st.lists(st.text("ab\n", min_size=1, max_size=4), min_size=1, max_size=3))
+def test_the_text_ends_before_the_first_stop_string(text, stops):
+    places = [(place + len(stop), place) for stop in stops if (place := text.find(stop)) >= 0]
+    pieces, stream = streamed(text, stops)
+    assert "".join(pieces) == stream.text == (text[: min(places)[1]] if places else text)
+    assert stream.stopped == bool(places)
+
+
+def test_text_comes_as_soon_as_it_is_certain():
+    stream = TextStream(TOKENIZER, ["\ndef"])
+    pieces = [stream.push(token) for token in TOKENIZER.encode("return a\nx", add_special_tokens=False).ids]
+    assert "".join(pieces) == "return a\nx"
+    assert pieces[0]
+
+
+@pytest.mark.parametrize("garbage", [[0xF0], [0xF0, 0x9F], [0xFF, 0xFE, 0x41], [0xE6, 0x41, 0x41, 0x41, 0x41, 0x41]])
+def test_bytes_that_are_no_character_end_up_as_replacements(garbage):
+    ids = [TOKENIZER.token_to_id(_letter(byte)) for byte in garbage]
+    stream = TextStream(TOKENIZER)
+    assert "".join([*(stream.push(i) for i in ids), stream.finish()]) == TOKENIZER.decode(ids)
+
+
+def _letter(byte):
+    """The letter that byte-level BPE writes a byte as (GPT-2's table)."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    if byte in plain:
+        return chr(byte)
+    return chr(256 + [b for b in range(256) if b not in plain].index(byte))
