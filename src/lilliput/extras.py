@@ -16,6 +16,7 @@ EXTRA_OF = {
     "scipy": "evaluate",
     "onnxruntime": "evaluate",
     "pyarrow": "evaluate",
+    "gguf": "quantize",
     "matplotlib": "report",
     "jinja2": "report",
 }

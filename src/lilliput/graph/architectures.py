@@ -12,7 +12,8 @@ from openvino import opset13 as ops
 from lilliput.errors import CheckpointError
 from lilliput.graph import codegen, gpt2, gpt_bigcode, gpt_neox, llama, qwen2, qwen3, starcoder2, xglm
 from lilliput.graph.blocks import Value
-from lilliput.graph.decoder import DecoderConfig, Weights
+from lilliput.graph.decoder import DecoderConfig
+from lilliput.graph.layers import Weights
 from lilliput.graph.pieces import Array, Piece, Pieces
 from lilliput.teachers.tensors import Tensors
 

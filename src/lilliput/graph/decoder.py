@@ -12,7 +12,6 @@ Keys and values of earlier tokens are the graph's state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import openvino as ov
@@ -20,6 +19,7 @@ from openvino import opset13 as ops
 
 from lilliput.graph import blocks
 from lilliput.graph.blocks import Value
+from lilliput.graph.layers import Layers, Weights, finished, graph_input
 from lilliput.graph.rotary import Rotary
 
 
@@ -70,10 +70,6 @@ class DecoderConfig:
     tied: bool = False
 
 
-Weights = Mapping[str, Callable[[], Value]]
-"""Name -> what makes the graph's value of it, float32; absent biases are left out."""
-
-
 def decoder_graph(config: DecoderConfig, weights: Weights, last_only: bool = False) -> ov.Model:
     """The graph of ``config``.
 
@@ -85,13 +81,14 @@ def decoder_graph(config: DecoderConfig, weights: Weights, last_only: bool = Fal
     return _Decoder(config, weights).model(last_only)
 
 
-class _Decoder:
+class _Decoder(Layers):
     def __init__(self, config: DecoderConfig, weights: Weights) -> None:
-        self.config, self.weights = config, weights
-        self.ids = ops.parameter([-1, -1], ov.Type.i64, name="input_ids")
-        self.mask = ops.parameter([-1, -1], ov.Type.i64, name="attention_mask")
-        self.positions = ops.parameter([-1, -1], ov.Type.i64, name="position_ids")
-        self.beams = ops.parameter([-1], ov.Type.i32, name="beam_idx")
+        super().__init__(config, weights)
+        self.config = config
+        self.ids, self.mask, self.positions = (
+            graph_input(name, [-1, -1]) for name in ("input_ids", "attention_mask", "position_ids")
+        )
+        self.beams = graph_input("beam_idx", [-1], ov.Type.i32)
         self.sinks: list[Value] = []
 
     def model(self, last_only: bool) -> ov.Model:
@@ -103,17 +100,8 @@ class _Decoder:
             value = self.block(f"layers.{index}", value, allowed, turn)
         if last_only:
             value = ops.gather(value, ops.constant([-1]), ops.constant(1))
-        value = self.norm(value, "final_norm")
-        head = "embedding" if config.tied else "head"
-        logits = ops.matmul(value, self.weights[f"{head}.weight"](), False, True)
-        if "head.bias" in self.weights:
-            logits = ops.add(logits, self.weights["head.bias"]())
-        result = ops.result(logits, name="logits")
-        result.output(0).get_tensor().set_names({"logits"})
-        inputs = [self.ids, self.mask, self.positions, self.beams]
-        for parameter in inputs:
-            parameter.output(0).get_tensor().set_names({parameter.get_friendly_name()})
-        return ov.Model([result], self.sinks, inputs, "decoder")
+        logits = self.logits(self.norm(value, "final_norm"))
+        return finished("decoder", logits, "logits", [self.ids, self.mask, self.positions, self.beams], self.sinks)
 
     def embed(self) -> Value:
         config = self.config
@@ -157,20 +145,3 @@ class _Decoder:
         whole, sink = blocks.cached(value, name, self.ids, self.beams, config.kv_heads, config.head_width)
         self.sinks.append(sink)
         return whole
-
-    def mlp(self, name: str, value: Value) -> Value:
-        activate = blocks.ACTIVATIONS[self.config.activation]
-        inner = self.linear(value, f"{name}.up")
-        gate = activate(self.linear(value, f"{name}.gate")) if self.config.gated else None
-        inner = activate(inner) if gate is None else ops.multiply(gate, inner)
-        return self.linear(inner, f"{name}.down")
-
-    def norm(self, value: Value, name: str) -> Value:
-        bias = self.weights.get(f"{name}.bias")
-        scale = self.weights[f"{name}.weight"]()
-        return blocks.NORMS[self.config.norm](value, scale, None if bias is None else bias(), self.config.norm_epsilon)
-
-    def linear(self, value: Value, name: str) -> Value:
-        product = ops.matmul(value, self.weights[f"{name}.weight"](), False, True)
-        bias = self.weights.get(f"{name}.bias")
-        return product if bias is None else ops.add(product, bias())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,3 +124,29 @@ def required(values: Mapping[str, Any], *names: str) -> list[Any]:
             )
         found.append(known[0])
     return found
+
+
+OPTIONAL = ("encoder.embedding.weight", "decoder.embedding.weight", "head.weight", "head.bias")
+"""Weights that a checkpoint may lack: the shared embedding is in their place, or nothing."""
+
+COPIES = ("decoder.embed_tokens.weight", "encoder.embed_tokens.weight", "lm_head.weight")
+"""Names under which the shared embedding may be stored instead: which of equal tensors is kept, each writer decides."""
+
+
+def stored(pieces: Pieces, tensors: Container[str]) -> Pieces:
+    """A table, fitted to what a checkpoint has of tensors that may be one.
+
+    A ``config.json`` does not tell: transformers 5 writes ``tie_word_embeddings`` of every T5 as true.
+    """
+
+    def there(source: str) -> bool:
+        return source in tensors or source.partition(".")[2] in tensors
+
+    table = {name: piece for name, piece in pieces.items() if name not in OPTIONAL or there(piece.source)}
+    shared = table["embedding.weight"]
+    if not there(shared.source):
+        prefix = shared.source.removesuffix("shared.weight")
+        names = (name for copy in COPIES for name in (f"{prefix}{copy}", copy))
+        source = next((name for name in names if there(name)), shared.source)
+        table["embedding.weight"] = Piece(source, shared.change)
+    return table

@@ -25,7 +25,7 @@ from lilliput.verbs.shrink import shrink_model
 from lilliput.verbs.shrink_settings import ShrinkSettings
 from lilliput.verbs.subjects import open_subject
 
-TEACHER = "scratch:layers=2,hidden=256,heads=4,intermediate=1024,vocabulary=8000"
+TEACHER = "scratch:layers=2,hidden=384,heads=6,intermediate=1536,vocabulary=16000"
 """Small enough to be trained on the spot, large enough to have something to teach."""
 
 MARK = "lilliput-demo.json"
@@ -48,15 +48,15 @@ class DemoSettings:
         seed: of everything random.
     """
 
-    train: int = 4500
+    train: int = 6000
     valid: int = 600
     test: int = 1200
     teacher: str = TEACHER
     teacher_epochs: int = 2
     student_epochs: int = 2
     candidates: int = 2
-    size: int = 1_000_000
-    latency_ms: float | None = 2.0
+    size: int = 3_000_000
+    latency_ms: float | None = 1.0
     max_tokens: int = 192
     seed: int = 0
 
@@ -118,6 +118,7 @@ def demo(
             learning_rate=5e-4,
             batch=32,
             max_tokens=settings.max_tokens,
+            pooling="wide",
             join="difference",
             seed=settings.seed,
         ),

@@ -1,0 +1,85 @@
+"""The layers that every generator's graph has, by the names of their weights; and a graph's inputs and its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import openvino as ov
+from openvino import opset13 as ops
+
+from lilliput.graph import blocks
+from lilliput.graph.blocks import Value
+
+Weights = Mapping[str, Callable[[], Value]]
+"""Name -> what makes the graph's value of it, float32; what an architecture has not is left out."""
+
+
+class LayerFacts(Protocol):
+    """What layers need to know of an architecture."""
+
+    @property
+    def norm(self) -> str:
+        """``rms`` or ``layer``."""
+
+    @property
+    def norm_epsilon(self) -> float:
+        """Added to the variance."""
+
+    @property
+    def activation(self) -> str:
+        """A name in :data:`~lilliput.graph.blocks.ACTIVATIONS`."""
+
+    @property
+    def gated(self) -> bool:
+        """Whether the feed-forward layer multiplies by a second, activated projection."""
+
+
+class Layers:
+    """Layers of ``facts``, with ``weights``."""
+
+    def __init__(self, facts: LayerFacts, weights: Weights) -> None:
+        self.facts, self.weights = facts, weights
+
+    def linear(self, value: Value, name: str) -> Value:
+        """``value @ weight.T``, and the bias if there is one."""
+        product = ops.matmul(value, self.weights[f"{name}.weight"](), False, True)
+        bias = self.weights.get(f"{name}.bias")
+        return product if bias is None else ops.add(product, bias())
+
+    def norm(self, value: Value, name: str) -> Value:
+        """The norm of that name; ``value`` itself where there is none."""
+        if f"{name}.weight" not in self.weights:
+            return value
+        bias = self.weights.get(f"{name}.bias")
+        scale = self.weights[f"{name}.weight"]()
+        return blocks.NORMS[self.facts.norm](value, scale, None if bias is None else bias(), self.facts.norm_epsilon)
+
+    def mlp(self, name: str, value: Value) -> Value:
+        """The feed-forward layer."""
+        activate = blocks.ACTIVATIONS[self.facts.activation]
+        inner = self.linear(value, f"{name}.up")
+        if not self.facts.gated:
+            return self.linear(activate(inner), f"{name}.down")
+        gate = activate(self.linear(value, f"{name}.gate"))
+        return self.linear(ops.multiply(gate, inner), f"{name}.down")
+
+    def logits(self, value: Value) -> Value:
+        """The output layer, whose weights may be the embedding's."""
+        own = "head.weight" in self.weights
+        product = ops.matmul(value, self.weights["head.weight" if own else "embedding.weight"](), False, True)
+        return ops.add(product, self.weights["head.bias"]()) if "head.bias" in self.weights else product
+
+
+def graph_input(name: str, shape: Sequence[int], kind: ov.Type = ov.Type.i64) -> Value:
+    """An input of a graph; -1 in its shape is any size."""
+    parameter = ops.parameter(list(shape), kind, name=name)
+    parameter.output(0).get_tensor().set_names({name})
+    return parameter
+
+
+def finished(name: str, value: Value, output: str, inputs: list[Value], sinks: list[Value]) -> ov.Model:
+    """The graph that gives ``value`` as ``output``; ``sinks`` are the new values of its state."""
+    result = ops.result(value, name=output)
+    result.output(0).get_tensor().set_names({output})
+    return ov.Model([result], sinks, inputs, name)

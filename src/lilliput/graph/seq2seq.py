@@ -1,0 +1,233 @@
+"""An encoder-decoder as two OpenVINO graphs, from a config that holds all that architectures differ in.
+
+For B sequences, S tokens of each source, T new tokens of each target, P tokens of a target with those before:
+
+The encoder takes
+
+- ``input_ids`` int64 ``[B, S]``; ``attention_mask`` int64 ``[B, S]``: 0 at padding, which stands at the right;
+
+and gives ``cross`` float32 ``[2 * layers, B, heads, S, head_width]``: what the decoder's attention to the source needs,
+keys (``2 * i``) and values (``2 * i + 1``) of its layer ``i``, computed once for a source.
+
+The decoder takes
+
+- ``input_ids`` int64 ``[B, T]``; ``position_ids`` int64 ``[B, T]``, which only learned positions look at;
+- ``attention_mask`` int64 ``[B, P]``: 0 at padding, which stands at the left;
+- ``beam_idx`` int32 ``[B]``: which sequence of the step before each one goes on from;
+- ``cross`` and ``encoder_attention_mask`` int64 ``[B, S]``, whose rows the caller has in the order of the sequences;
+
+and gives ``logits`` float32 ``[B, T, vocabulary]``, or ``[B, 1, vocabulary]`` of the last token alone. Keys and values
+of a target's earlier tokens are its state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+
+from lilliput.graph import blocks
+from lilliput.graph.blocks import Value
+from lilliput.graph.layers import Layers, Weights, finished, graph_input
+from lilliput.graph.relative import Relative, relative_bias
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Size of the encoder, or of the decoder.
+
+    Attributes:
+        layers: number of blocks.
+        heads: of each attention.
+        head_width: of each head.
+        score_scale: multiplies the products of queries and keys.
+    """
+
+    layers: int
+    heads: int
+    head_width: int
+    score_scale: float
+
+
+@dataclass(frozen=True)
+class Seq2SeqConfig:
+    """What an encoder-decoder is, besides its weights.
+
+    Attributes:
+        vocabulary: rows of the embedding.
+        hidden: width of the residual stream.
+        encoder, decoder: their sizes.
+        positions: the longest sequence there are positions for; ``None``: any.
+        norm: ``rms`` or ``layer``.
+        norm_epsilon: added to the variance.
+        post_norm: whether norms follow the sum with the residual stream, or precede each part of a block.
+        activation: a name in :data:`~lilliput.graph.blocks.ACTIVATIONS`.
+        gated: whether the feed-forward layer multiplies by a second, activated projection.
+        relative: how distances are added to scores; ``None``: positions have a table, added to the embedding.
+        position_offset: added to positions before the table is asked.
+        embedding_scale: multiplies the embedding.
+        output_scale: multiplies what the output layer reads.
+        tied: whether the output layer's weights, and both embeddings, are one.
+    """
+
+    vocabulary: int
+    hidden: int
+    encoder: Stack
+    decoder: Stack
+    positions: int | None
+    norm: str
+    norm_epsilon: float
+    post_norm: bool
+    activation: str
+    gated: bool = False
+    relative: Relative | None = None
+    position_offset: int = 0
+    embedding_scale: float = 1.0
+    output_scale: float = 1.0
+    tied: bool = True
+
+
+def encoder_graph(config: Seq2SeqConfig, weights: Weights) -> ov.Model:
+    """The graph that gives ``cross`` of a source."""
+    return _Encoder(config, weights).model()
+
+
+def decoder_graph(config: Seq2SeqConfig, weights: Weights, last_only: bool = False) -> ov.Model:
+    """The stateful graph that gives logits.
+
+    Args:
+        config: what it is.
+        weights: see :data:`~lilliput.graph.layers.Weights`.
+        last_only: compute the last token's logits alone, as generation needs.
+    """
+    return _Decoder(config, weights).model(last_only)
+
+
+def _padding_mask(mask: Value) -> Value:
+    """What is added to scores, ``[B, 1, 1, S]``: 0 where ``mask [B, S]`` is not."""
+    real = ops.unsqueeze(ops.not_equal(mask, ops.constant(0, ov.Type.i64)), ops.constant([1, 2]))
+    return ops.select(real, ops.constant(np.float32(0)), ops.constant(np.float32(blocks.MASKED)))
+
+
+class _Part(Layers):
+    """What encoder and decoder have in common; ``name`` is the first part of its weights' names."""
+
+    def __init__(self, config: Seq2SeqConfig, weights: Weights, name: str, stack: Stack) -> None:
+        super().__init__(config, weights)
+        self.config, self.name, self.stack = config, name, stack
+        self.ids, self.mask = graph_input("input_ids", [-1, -1]), graph_input("attention_mask", [-1, -1])
+
+    def embed(self, positions: Value) -> Value:
+        """The stream's beginning, ``[B, T, hidden]``."""
+        config = self.config
+        own = f"{self.name}.embedding.weight"
+        value = blocks.embedding(self.ids, self.weights[own if own in self.weights else "embedding.weight"]())
+        if config.embedding_scale != 1.0:
+            value = blocks.scaled(value, config.embedding_scale)
+        if config.relative is None:
+            places = ops.add(positions, ops.constant(config.position_offset, ov.Type.i64))
+            value = ops.add(value, blocks.embedding(places, self.weights[f"{self.name}.positions.weight"]()))
+        return self.norm(value, f"{self.name}.embedding_norm")
+
+    def biased(self, allowed: Value, both_ways: bool) -> Value:
+        """``allowed``, and what distances add to it: every layer's."""
+        if self.config.relative is None:
+            return allowed
+        weight = self.weights[f"{self.name}.relative.weight"]()
+        bias = relative_bias(self.ids, self.mask, weight, self.config.relative, both_ways)
+        return ops.maximum(ops.add(bias, allowed), ops.constant(np.float32(blocks.MASKED)))  # no infinity in float16
+
+    def around(self, value: Value, norm: str, part: Callable[[Value], Value]) -> Value:
+        """``value`` and what ``part`` makes of it, with the norm where it belongs."""
+        if self.config.post_norm:
+            return self.norm(ops.add(value, part(value)), norm)
+        return ops.add(value, part(self.norm(value, norm)))
+
+    def heads(self, value: Value, name: str, stack: Stack) -> Value:
+        """A linear layer's output as ``[B, heads, T, head_width]``."""
+        return blocks.split_heads(self.linear(value, name), stack.heads, stack.head_width)
+
+    def attend(self, query: Value, key: Value, value: Value, allowed: Value, output: str) -> Value:
+        """Attention, and the layer after it."""
+        if self.stack.score_scale != 1.0:
+            query = blocks.scaled(query, self.stack.score_scale)
+        # A scale of its own would multiply the keys: where they are no state, all of the source's at every step.
+        mixed = ops.scaled_dot_product_attention(query, key, value, allowed, ops.constant(np.float32(1)))
+        return self.linear(blocks.joined_heads(mixed, self.stack.heads * self.stack.head_width), output)
+
+
+class _Encoder(_Part):
+    def __init__(self, config: Seq2SeqConfig, weights: Weights) -> None:
+        super().__init__(config, weights, "encoder", config.encoder)
+
+    def model(self) -> ov.Model:
+        zero, one = ops.constant(0, ov.Type.i64), ops.constant(1, ov.Type.i64)
+        value = self.embed(ops.range(zero, ops.gather(ops.shape_of(self.ids), one, zero), one, "i64"))
+        allowed = self.biased(_padding_mask(self.mask), both_ways=True)
+        for index in range(self.stack.layers):
+            value = self.block(f"encoder.layers.{index}", value, allowed)
+        value = self.norm(value, "encoder.final_norm")
+        names = [
+            f"decoder.layers.{i}.cross_{part}" for i in range(self.config.decoder.layers) for part in ("key", "value")
+        ]
+        cross = ops.concat([ops.unsqueeze(self.heads(value, name, self.config.decoder), zero) for name in names], 0)
+        return finished("encoder", cross, "cross", [self.ids, self.mask], [])
+
+    def block(self, name: str, value: Value, allowed: Value) -> Value:
+        def attention(value: Value) -> Value:
+            query, key, values = (self.heads(value, f"{name}.{part}", self.stack) for part in ("query", "key", "value"))
+            return self.attend(query, key, values, allowed, f"{name}.output")
+
+        value = self.around(value, f"{name}.attention_norm", attention)
+        return self.around(value, f"{name}.mlp_norm", lambda value: self.mlp(name, value))
+
+
+class _Decoder(_Part):
+    def __init__(self, config: Seq2SeqConfig, weights: Weights) -> None:
+        super().__init__(config, weights, "decoder", config.decoder)
+        self.positions, self.beams = graph_input("position_ids", [-1, -1]), graph_input("beam_idx", [-1], ov.Type.i32)
+        shape = [2 * self.stack.layers, -1, self.stack.heads, -1, self.stack.head_width]
+        self.cross = graph_input("cross", shape, ov.Type.f32)
+        self.source_mask = graph_input("encoder_attention_mask", [-1, -1])
+        self.sinks: list[Value] = []
+
+    def model(self, last_only: bool) -> ov.Model:
+        config = self.config
+        value = self.embed(self.positions)
+        allowed = self.biased(blocks.causal_mask(self.ids, self.mask, None), both_ways=False)
+        source_allowed = _padding_mask(self.source_mask)
+        cross = ops.split(self.cross, ops.constant(0), 2 * self.stack.layers)
+        for index in range(self.stack.layers):
+            key, values = (ops.squeeze(cross.output(2 * index + place), ops.constant(0)) for place in (0, 1))
+            value = self.block(f"decoder.layers.{index}", value, allowed, (key, values, source_allowed))
+        if last_only:
+            value = ops.gather(value, ops.constant([-1]), ops.constant(1))
+        value = self.norm(value, "decoder.final_norm")
+        if config.output_scale != 1.0:
+            value = blocks.scaled(value, config.output_scale)
+        inputs = [self.ids, self.mask, self.positions, self.beams, self.cross, self.source_mask]
+        return finished("decoder", self.logits(value), "logits", inputs, self.sinks)
+
+    def block(self, name: str, value: Value, allowed: Value, source: tuple[Value, Value, Value]) -> Value:
+        """``source``: keys, values, and what is added to scores."""
+
+        def attention(value: Value) -> Value:
+            query, key, values = (self.heads(value, f"{name}.{part}", self.stack) for part in ("query", "key", "value"))
+            key, values = self.remembered(key, f"{name}.key_cache"), self.remembered(values, f"{name}.value_cache")
+            return self.attend(query, key, values, allowed, f"{name}.output")
+
+        def attention_to_source(value: Value) -> Value:
+            return self.attend(self.heads(value, f"{name}.cross_query", self.stack), *source, f"{name}.cross_output")
+
+        value = self.around(value, f"{name}.attention_norm", attention)
+        value = self.around(value, f"{name}.cross_norm", attention_to_source)
+        return self.around(value, f"{name}.mlp_norm", lambda value: self.mlp(name, value))
+
+    def remembered(self, value: Value, name: str) -> Value:
+        """``value`` behind what the state holds of earlier tokens."""
+        whole, sink = blocks.cached(value, name, self.ids, self.beams, self.stack.heads, self.stack.head_width)
+        self.sinks.append(sink)
+        return whole

@@ -1,0 +1,149 @@
+"""The tokenizer that a GGUF file carries, as one of ``tokenizers``: byte-level BPE of the kinds models of code use.
+
+A file holds tokens and merges, and only the *name* of how text is split before them (``tokenizer.ggml.pre``). What each
+name stands for is in ``llama-vocab.cpp`` of llama.cpp; the expressions are those of the models' own ``tokenizer.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from lilliput.errors import CheckpointError
+from lilliput.teachers.gguf import GgufFile
+
+_CONTROL, _USER_DEFINED = 3, 4
+"""Types of tokens that are found in a text before it is split; the first are markers, not text."""
+
+_DIGIT = r"\p{N}"
+_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_WORD = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
+_OTHER = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_EAST_ASIAN = "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How text becomes words, within which tokens are merged.
+
+    Attributes:
+        expressions: each splits further what those before it left, and what it matches is a word.
+        composed: whether the text is put in Unicode's form C first.
+        whole_words: whether a word that is a token is taken as that, whatever the merges would make of it.
+        begins: whether a text begins with the beginning-of-sequence token, where the file does not say.
+    """
+
+    expressions: tuple[str, ...]
+    composed: bool = False
+    whole_words: bool = False
+    begins: bool = False
+
+
+_QWEN2 = Splitting((rf"{_WORD}|\p{{N}}|{_OTHER}",), composed=True)
+_DIGITS_APART = Splitting((_DIGIT, _GPT2))
+_LLAMA3 = Splitting((rf"{_WORD}|\p{{N}}{{1,3}}|{_OTHER}",), whole_words=True, begins=True)
+
+SPLITTINGS: Mapping[str, Splitting] = {
+    "gpt-2": Splitting((_GPT2,)),
+    "starcoder": _DIGITS_APART,
+    "refact": _DIGITS_APART,
+    "codeshell": _DIGITS_APART,
+    "smollm": _DIGITS_APART,
+    "qwen2": _QWEN2,
+    "deepseek-r1-qwen": _QWEN2,
+    "deepseek-coder": Splitting((r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", _EAST_ASIAN, _DIGIT)),
+    "llama3": _LLAMA3,
+    "llama-v3": _LLAMA3,
+    "llama-bpe": _LLAMA3,
+}
+"""``tokenizer.ggml.pre`` -> what it stands for."""
+
+
+def read_tokenizer(file: GgufFile) -> Tokenizer:
+    """The tokenizer of a model; its ids are the rows of the model's embedding.
+
+    Raises:
+        CheckpointError: the file has none, or a damaged one, or one of a kind that is not known here.
+    """
+    splitting = _splitting(file)
+    tokens, merges = _texts(file, "tokens"), [merge.split(" ") for merge in _texts(file, "merges")]
+    kinds = file.metadata.get("tokenizer.ggml.token_type", np.ones(len(tokens), np.int32))
+    if len(tokens) > file.config["vocab_size"] or not isinstance(kinds, np.ndarray) or len(kinds) != len(tokens):
+        raise _damaged(file, f"{len(tokens):,} tokens for an embedding of {file.config['vocab_size']:,} rows")
+    if any(len(merge) != 2 for merge in merges):
+        raise _damaged(file, "a merge that is not of two tokens")
+    ids = {token: number for number, token in reversed(list(enumerate(tokens)))}
+    try:
+        tokenizer = Tokenizer(
+            models.BPE(vocab=ids, merges=[(left, right) for left, right in merges], ignore_merges=splitting.whole_words)
+        )
+        tokenizer.add_tokens(_added(tokens, kinds == _USER_DEFINED, special=False))
+        tokenizer.add_special_tokens(_added(tokens, kinds == _CONTROL, special=True))
+    except Exception as error:  # the library raises bare Exception
+        raise _damaged(file, str(error)) from error
+    if splitting.composed:
+        tokenizer.normalizer = normalizers.NFC()
+    split = [pre_tokenizers.Split(Regex(expression), "isolated") for expression in splitting.expressions]
+    bytewise = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*split, bytewise])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = _frame(file, tokens, splitting.begins)
+    return tokenizer
+
+
+def _splitting(file: GgufFile) -> Splitting:
+    kind, name = (file.metadata.get(f"tokenizer.ggml.{key}") for key in ("model", "pre"))
+    if kind != "gpt2" or not isinstance(name, str) or name not in SPLITTINGS:
+        raise CheckpointError(
+            f"has a tokenizer of the kind '{kind}', which splits text as '{name}'; known is 'gpt2' with "
+            f"{', '.join(SPLITTINGS)}.",
+            where=file.path,
+            remedy="Give the tokenizer.json of the original checkpoint instead.",
+        )
+    return SPLITTINGS[name]
+
+
+def _texts(file: GgufFile, name: str) -> list[str]:
+    values = file.metadata.get(f"tokenizer.ggml.{name}")
+    if not isinstance(values, list):
+        raise _damaged(file, f"no list of strings as 'tokenizer.ggml.{name}'")
+    return values
+
+
+def _added(tokens: list[str], chosen: Any, special: bool) -> list[AddedToken]:
+    """Tokens that stand as they are in a text."""
+    return [AddedToken(tokens[place], normalized=False, special=special) for place in np.flatnonzero(chosen)]
+
+
+def _frame(file: GgufFile, tokens: list[str], begins: bool) -> Any:
+    """What puts the beginning-of-sequence and end-of-sequence tokens round a text, where the model wants them."""
+    around: dict[str, list[tuple[str, int]]] = {}
+    for name, default in (("bos", begins), ("eos", False)):
+        number = file.metadata.get(f"tokenizer.ggml.{name}_token_id")
+        around[name] = []
+        if file.metadata.get(f"tokenizer.ggml.add_{name}_token", default):
+            if not isinstance(number, int) or not 0 <= number < len(tokens):
+                raise _damaged(file, f"the number {number} for its token '{name}'")
+            around[name] = [(tokens[number], number)]
+    before, after = ([token for token, _ in around[name]] for name in ("bos", "eos"))
+    bytewise = processors.ByteLevel(trim_offsets=False)
+    if not before and not after:
+        return bytewise
+    frame = processors.TemplateProcessing(
+        single=[*before, "$A", *after],
+        pair=[*before, "$A", *after, *before, "$B", *after],
+        special_tokens=sorted({*around["bos"], *around["eos"]}),
+    )
+    return processors.Sequence([bytewise, frame])
+
+
+def _damaged(file: GgufFile, found: str) -> CheckpointError:
+    return CheckpointError(
+        f"has no sound tokenizer: {found}.",
+        where=file.path,
+        remedy="Get the file again, or give the tokenizer.json of the original checkpoint instead.",
+    )
