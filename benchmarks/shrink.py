@@ -67,7 +67,7 @@ RUNS = {
         released="seeds/compressor/codebert-clone/model.bin",
         teacher="scratch:layers=2,hidden=256,heads=4,intermediate=1024,vocabulary=8000",
         finetune={"epochs": 2, "batch": 64, "max_tokens": 256},
-        shrink=ShrinkSettings(epochs=2, learning_rate=1e-3, max_tokens=256, candidates=3, batch=64, trial_share=0.04),
+        shrink=ShrinkSettings(epochs=1, learning_rate=1e-3, max_tokens=256, candidates=2, batch=64, trial_share=0.06),
         latency_ms=1.5,
     ),
 }

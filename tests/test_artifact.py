@@ -6,7 +6,8 @@ import pytest
 
 from lilliput import artifact
 from lilliput.encoder import EncoderConfig
-from lilliput.errors import ArtifactError
+from lilliput.errors import ArtifactError, UserError
+from lilliput.runtime.engine import read_graph
 from lilliput.search.space import Architecture
 
 MANIFEST = artifact.Manifest(
@@ -54,6 +55,44 @@ def test_another_folder_is_not_replaced(tmp_path):
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        ('{"name": "my web app"}', "is not an artifact"),
+        ('{"schema": 1, "files": [], "task": "clone"}', "is not an artifact"),
+        ("not JSON", "is not an artifact"),
+        ("[]", "is not an artifact"),
+        ('{"schema": 1, "task": "clone", "files": {}}', "holds other things than an artifact: thesis.txt"),
+    ],
+)
+def test_a_folder_with_some_manifest_is_not_replaced(tmp_path, manifest, words):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "manifest.json").write_text(manifest)
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    for refused in (artifact.refuse_occupied, lambda path: artifact.save(path, MANIFEST, FILES)):
+        with pytest.raises(ArtifactError, match=words):
+            refused(tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_an_artifact_that_someone_put_things_into_is_not_replaced(saved):
+    (saved.path / "notes").mkdir()
+    with pytest.raises(ArtifactError, match=r"other things than an artifact: notes. Choose another --out"):
+        artifact.save(saved.path, MANIFEST, FILES)
+
+
+def test_what_may_be_written_over(saved, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    (saved.path / "model.onnx").unlink()
+    for path in (saved.path, tmp_path / "absent", tmp_path / "empty"):
+        artifact.refuse_occupied(path)
+    with pytest.raises(ArtifactError, match="is there already and is not an artifact"):
+        artifact.refuse_occupied(tmp_path / "file")
+    with pytest.raises(UserError, match="file name too long"):
+        artifact.refuse_occupied(tmp_path / ("x" * 300))
+
+
 def test_a_failure_while_writing_leaves_the_old_one(saved, monkeypatch):
     def fail(*_):
         raise RuntimeError("power cut")
@@ -89,6 +128,83 @@ def test_damage_is_named(saved, damage, message):
     damage(saved.path)
     with pytest.raises(ArtifactError, match=message):
         artifact.open_artifact(saved.path)
+
+
+def config(**changes):
+    def change(values):
+        values["config"].update(changes)
+
+    return change
+
+
+def sizes(**changes):
+    def change(values):
+        values["config"]["architecture"].update(changes)
+
+    return change
+
+
+def fields(**changes):
+    return lambda values: values.update(changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (fields(schema=True), "field 'schema' is missing or not a number"),
+        (fields(schema=0), "field 'schema' is missing or not a number"),
+        (fields(labels="ab"), "'labels' must be a list"),
+        (fields(labels=["a", "a"]), "'labels' must be distinct"),
+        (fields(labels=["a", ""]), "'labels' must be words"),
+        (fields(labels=["a", 1]), "'labels' must be words"),
+        (fields(labels=["a", ["b"]]), "'labels' must be words"),
+        (fields(labels=["a", "b", "c"]), "one for each of 'classes'"),
+        (fields(labels=["a", "\ud800"]), "is damaged: .*surrogates"),
+        (config(arity=3), "'arity' must be 1 or 2"),
+        (config(arity=True), "'arity' must be a positive whole number"),
+        (config(classes="2"), "'classes' must be a positive whole number"),
+        (config(positions=127), "'max_tokens' must be more than 2 and at most 'positions'"),
+        (config(positions=0), "'positions' must be a positive whole number"),
+        (config(pooling=["mean"]), "'pooling' must be a word"),
+        (config(norm_epsilon="small"), "'norm_epsilon' must be a number"),
+        (config(colour="red"), "colour"),
+        (fields(max_tokens=2), "'max_tokens' must be more than 2"),
+        (fields(max_tokens="128"), "'max_tokens' must be a positive whole number"),
+        (sizes(layers=0), "'layers' must be a positive whole number"),
+        (sizes(hidden=True), "'hidden' must be a positive whole number"),
+        (sizes(vocabulary=10**400), "'vocabulary' must be a positive whole number"),
+        (sizes(heads=3), "'hidden' must be a multiple of 'heads'"),
+        (fields(task=None), "'task' must be a word"),
+        (fields(provenance=[]), "'provenance' must be an object"),
+        (fields(provenance={"data": []}), "'provenance: data' must be an object"),
+        (fields(provenance={"data": {"train": 5}}), "'provenance: data' must be of objects"),
+        (fields(provenance={"teacher": "CodeBERT"}), "'provenance: teacher' must be an object"),
+        (lambda values: values["files"]["model.onnx"].update(bytes=float("inf")), "of the wrong kind"),
+        (lambda values: values["files"].update({"x" * 300: {"bytes": 1, "sha256": "0"}}), "cannot be read"),
+    ],
+)
+def test_a_crafted_manifest_is_refused(saved, change, message):
+    edit(saved.path, change)
+    with pytest.raises(ArtifactError, match=message):
+        artifact.open_artifact(saved.path)
+
+
+def test_a_manifest_nested_too_deep_is_refused(saved):
+    (saved.path / "manifest.json").write_text("[" * 100_000)
+    with pytest.raises(ArtifactError, match="is damaged: nested more than"):
+        artifact.open_artifact(saved.path)
+
+
+@pytest.mark.parametrize("evidence", [b"[]", b"{", b"\xff", b"[" * 100_000])
+def test_evidence_that_is_none_is_refused(tmp_path, evidence):
+    made = artifact.save(tmp_path / "small", MANIFEST, {**FILES, "evidence.json": evidence})
+    with pytest.raises(ArtifactError, match=r"evidence.json: is damaged"):
+        made.evidence()
+
+
+def test_a_graph_that_is_none_is_refused(saved):
+    with pytest.raises(ArtifactError, match=r"model.onnx: is not a graph that OpenVINO can read"):
+        read_graph(saved.file("model.onnx"))
 
 
 def test_a_link_is_refused(saved, tmp_path):

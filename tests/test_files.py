@@ -1,11 +1,12 @@
 """Files and folders appear whole or not at all, and the disk's refusals are told as such."""
 
 import errno
+from pathlib import Path
 
 import pytest
 
 from lilliput.errors import UserError
-from lilliput.files import atomic_file, atomic_folder, sha256_of, write_json
+from lilliput.files import atomic_file, atomic_folder, read_json, sha256_of, write_json
 
 
 def test_a_file_that_fails_midway_leaves_the_old_one(tmp_path):
@@ -30,15 +31,110 @@ def test_a_folder_is_replaced_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
-@pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "read-only")])
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_was_there_is_not_left_beside(tmp_path, what):
+    target = tmp_path / "small"
+    target.write_text("old") if what == "file" else target.mkdir()
+    with atomic_folder(target) as temporary:
+        (temporary / "new").touch()
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["small"]
+
+
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "old").mkdir()
+    (tmp_path / "small").symlink_to(tmp_path / "disk" / "old")
+    with atomic_folder(tmp_path / "small") as temporary:
+        (temporary / "new").touch()
+    assert (tmp_path / "small").is_symlink()
+    assert (tmp_path / "disk" / "old" / "new").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "small"]
+
+
+def test_leftovers_of_killed_runs_are_removed_and_nothing_else(tmp_path):
+    mine = [
+        ".small.work",
+        ".small.settings",
+        ".small.abcdefgh",
+        ".small.v2.abcdefgh.lilliput-new",
+        "small.lilliput-old",
+    ]
+    for name in (*mine, ".small.abcdefgh.lilliput-new", ".small.0_cdefgh.lilliput-old"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "small"):
+        raise RuntimeError
+    assert (tmp_path / ".small.0_cdefgh.lilliput-old").exists()  # it may be all that is left of the old one
+    with atomic_folder(tmp_path / "small"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*mine, "small"])
+
+
+def test_an_interrupt_between_the_renames_puts_the_old_one_back(tmp_path, monkeypatch):
+    target = tmp_path / "small"
+    target.mkdir()
+    (target / "old").touch()
+    rename = Path.rename
+
+    def interrupted(self, other):
+        if self.name.endswith(".lilliput-new"):
+            raise KeyboardInterrupt
+        return rename(self, other)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(target):
+        pass
+    assert [path.name for path in target.iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["small"]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "the disk is full. .*Free the space or choose another place, then"),
+        (errno.EDQUOT, "the disk quota is used up. .*Free the space"),
+        (errno.EROFS, "read-only. Nothing was left half-written. Choose another place, then"),
+        (errno.EISDIR, "is a directory. .*Choose another place"),
+        (errno.ENAMETOOLONG, "file name too long. .*Choose another place"),
+    ],
+)
 def test_refusals_of_the_disk_are_explained(tmp_path, number, words):
     with pytest.raises(UserError, match=words), atomic_file(tmp_path / "a"):
         raise OSError(number, "refused")
 
 
-def test_other_errors_of_the_system_pass_through(tmp_path):
+def test_a_circle_of_links_is_refused(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(UserError, match=r"symbolic links|a directory"), atomic_folder(tmp_path / "a"):
+        pass
+
+
+def test_other_errors_pass_through(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "a"):
-        raise FileNotFoundError
+        raise FileNotFoundError  # without a number, it is not the operating system that speaks
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 100_000, "nested"),
+        ('{"a":' * 500 + "1" + "}" * 500, "nested more than 100 levels"),
+        ('["\\ud800"]', "surrogates not allowed"),
+        ("{", "Expecting"),
+        ("1" * 5000, "digits"),
+    ],
+)
+def test_json_of_strangers(tmp_path, text, words):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        read_json(tmp_path / "a.json")
+
+
+def test_json_comes_back(tmp_path):
+    value = {"a": [1, {"b": None}], "ü": "ö"}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
 
 
 def test_hash_is_that_of_the_content(tmp_path):

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["demo", "evaluate", "finetune", "inspect", "load", "predict", "report", "search", "shrink"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'lilliput.api' has no attribute {name!r}")

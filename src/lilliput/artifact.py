@@ -7,15 +7,15 @@ Nothing in it is executed, and nothing is read before its hash is checked.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import index
 from pathlib import Path
 from typing import Any
 
 from lilliput.encoder import EncoderConfig
 from lilliput.errors import ArtifactError
-from lilliput.files import atomic_folder, sha256_of, write_json
+from lilliput.files import atomic_folder, explain_disk_errors, read_json, sha256_of, write_json
 from lilliput.version import VERSION
 
 SCHEMA = 1
@@ -31,6 +31,11 @@ MANIFEST, GRAPH, TOKENIZER, CARD, EVIDENCE = (
 
 REQUIRED = (GRAPH, TOKENIZER)
 """Files without which an artifact cannot run."""
+
+LARGEST = 2**31 - 1
+"""Any size in a manifest: what graphs and tokenizers count with."""
+
+_AGAIN = "Get the artifact again from where it came, or make it anew with 'lilliput shrink'."
 
 
 @dataclass(frozen=True)
@@ -106,9 +111,12 @@ class Artifact:
         return ArtifactBytes(known[GRAPH], known[TOKENIZER], known[MANIFEST], sum(sizes.values()))
 
     def evidence(self) -> dict[str, Any]:
-        """How it was chosen and how it scored; empty where the artifact carries none."""
-        path = self.file(EVIDENCE)
-        return json.loads(path.read_text(encoding="utf-8")) if EVIDENCE in self.hashes else {}
+        """How it was chosen and how it scored; empty where the artifact carries none.
+
+        Raises:
+            ArtifactError: it is no JSON object.
+        """
+        return _read_object(self.file(EVIDENCE)) if EVIDENCE in self.hashes else {}
 
 
 def save(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Artifact:
@@ -120,8 +128,7 @@ def save(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Artifact
         files: name -> content of every file but the manifest.
     """
     path = Path(path)
-    if path.exists() and not is_artifact(path) and not _is_empty_folder(path):
-        raise ArtifactError("is there already and is not an artifact.", where=path, remedy="Choose another --out.")
+    refuse_occupied(path)
     with atomic_folder(path) as folder:
         table = {}
         for name, content in files.items():
@@ -131,9 +138,46 @@ def save(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Artifact
     return open_artifact(path)
 
 
+def refuse_occupied(path: str | Path) -> None:
+    """Refuse to write an artifact where there is anything but an earlier one, or an empty folder.
+
+    Raises:
+        ArtifactError: there is something else: no artifact, or one with other files beside its own.
+        UserError: the place cannot be looked at.
+    """
+    path = Path(path)
+    with explain_disk_errors(path):
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            return
+        problem = "is there already and is not an artifact."
+        others = _others(path) if is_artifact(path) else None
+        if others == []:
+            return
+        if others:
+            problem = f"is there already and holds other things than an artifact: {', '.join(others[:3])}."
+    raise ArtifactError(problem, where=path, remedy="Choose another --out.")
+
+
+def _others(folder: Path) -> list[str] | None:
+    """What is in ``folder`` besides an artifact's own files; ``None`` where its manifest is none of ours."""
+    try:
+        values = read_json(folder / MANIFEST)
+    except ValueError:
+        return None
+    if not isinstance(values, dict) or not {"schema", "files", "task"} <= values.keys():
+        return None
+    if not isinstance(values["files"], dict):
+        return None
+    own = {MANIFEST, *values["files"]}
+    return sorted(file.name for file in folder.iterdir() if file.name not in own or not file.is_file())
+
+
 def is_artifact(path: Path) -> bool:
     """Whether ``path`` is a folder with a manifest."""
-    return (path / MANIFEST).is_file()
+    try:
+        return (path / MANIFEST).is_file()
+    except OSError:  # a name too long, a folder that may not be looked into
+        return False
 
 
 def open_artifact(path: str | Path) -> Artifact:
@@ -143,18 +187,14 @@ def open_artifact(path: str | Path) -> Artifact:
         ArtifactError: missing, truncated, altered, or made by a later version; the message names the file.
     """
     path = Path(path)
-    again = "Get the artifact again from where it came, or make it anew with 'lilliput shrink'."
     if not is_artifact(path):
         raise ArtifactError(
             f"is not an artifact: there is no {MANIFEST}.", where=path, remedy="Give an artifact's folder."
         )
-    try:
-        values = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ArtifactError(f"is damaged: {error}.", where=path / MANIFEST, remedy=again) from error
-    schema = values.get("schema") if isinstance(values, dict) else None
-    if not isinstance(schema, int):
-        raise ArtifactError("field 'schema' is missing or not a number.", where=path / MANIFEST, remedy=again)
+    values = _read_object(path / MANIFEST)
+    schema = values.get("schema")
+    if type(schema) is not int or schema < 1:
+        raise ArtifactError("field 'schema' is missing or not a number.", where=path / MANIFEST, remedy=_AGAIN)
     if schema > SCHEMA:
         raise ArtifactError(
             f"has schema {schema}; this version of lilliput ({VERSION}) reads up to {SCHEMA}.",
@@ -162,27 +202,69 @@ def open_artifact(path: str | Path) -> Artifact:
             remedy="Upgrade: pip install -U lilliput",
         )
     try:
-        manifest = Manifest(
-            task=str(values["task"]),
-            labels=tuple(map(str, values["labels"])),
-            config=EncoderConfig.from_dict(values["config"]),
-            precision=str(values["precision"]),
-            max_tokens=int(values["max_tokens"]),
-            provenance=dict(values["provenance"]),
-        )
-        files = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in values["files"].items()}
+        manifest = _checked(values)
+        files = {name: (index(entry["bytes"]), str(entry["sha256"])) for name, entry in values["files"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(
             f"a field is missing or of the wrong kind ({type(error).__name__}: {error}).",
             where=path / MANIFEST,
-            remedy=again,
+            remedy=_AGAIN,
         ) from error
     for name in REQUIRED:
         if name not in files:
-            raise ArtifactError(f"lists no {name}.", where=path / MANIFEST, remedy=again)
+            raise ArtifactError(f"lists no {name}.", where=path / MANIFEST, remedy=_AGAIN)
     for name, (size, digest) in files.items():
-        _verify(path, name, size, digest, again)
+        try:
+            _verify(path, name, size, digest, _AGAIN)
+        except OSError as error:
+            raise ArtifactError(f"cannot be read ({error.strerror}).", where=path / name, remedy=_AGAIN) from error
     return Artifact(path, manifest, {name: digest for name, (_, digest) in files.items()})
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """A JSON object of an artifact."""
+    try:
+        values = read_json(path)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"is damaged: {error}.", where=path, remedy=_AGAIN) from error
+    if not isinstance(values, dict):
+        raise ArtifactError("is damaged: it is not a JSON object.", where=path, remedy=_AGAIN)
+    return values
+
+
+def _checked(values: Mapping[str, Any]) -> Manifest:
+    """The manifest, with fields that are what they are taken for and go together.
+
+    A hash only says that a file is the one its maker listed, not that the maker meant well.
+
+    Raises:
+        KeyError, TypeError, ValueError: they are not; the message names the field.
+    """
+
+    def require(fine: bool, field: str, wanted: str) -> None:
+        if not fine:
+            raise ValueError(f"'{field}' must be {wanted}")
+
+    config, labels, made = EncoderConfig.from_dict(values["config"]), values["labels"], values["provenance"]
+    sizes = {**config.architecture.as_dict(), "classes": config.classes, "positions": config.positions}
+    for name, size in {**sizes, "max_tokens": values["max_tokens"], "arity": config.arity}.items():
+        require(type(size) is int and 0 < size <= LARGEST, name, "a positive whole number")
+    require(config.architecture.hidden % config.architecture.heads == 0, "hidden", "a multiple of 'heads'")
+    require(config.arity in (1, 2), "arity", "1 or 2")
+    require(2 < values["max_tokens"] <= config.positions, "max_tokens", "more than 2 and at most 'positions'")
+    require(isinstance(config.norm_epsilon, float), "norm_epsilon", "a number")
+    texts = {name: values[name] for name in ("task", "precision")}
+    texts |= {name: getattr(config, name) for name in ("pooling", "join", "activation")}
+    for name, text in texts.items():
+        require(isinstance(text, str) and bool(text), name, "a word")
+    require(isinstance(labels, list), "labels", "a list")
+    require(all(isinstance(label, str) and label for label in labels), "labels", "words")
+    require(len(set(labels)) == len(labels) == config.classes, "labels", "distinct, one for each of 'classes'")
+    require(isinstance(made, dict), "provenance", "an object")
+    for name in ("data", "teacher"):
+        require(isinstance(made.get(name, {}), dict), f"provenance: {name}", "an object")
+    require(all(isinstance(part, dict) for part in made.get("data", {}).values()), "provenance: data", "of objects")
+    return Manifest(values["task"], tuple(labels), config, values["precision"], values["max_tokens"], made)
 
 
 def _verify(folder: Path, name: str, size: int, digest: str, remedy: str) -> None:
@@ -196,7 +278,3 @@ def _verify(folder: Path, name: str, size: int, digest: str, remedy: str) -> Non
         raise ArtifactError(f"has {found:,} bytes where the manifest says {size:,}.", where=target, remedy=remedy)
     if sha256_of(target) != digest:
         raise ArtifactError("was altered: its SHA-256 is not the manifest's.", where=target, remedy=remedy)
-
-
-def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())

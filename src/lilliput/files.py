@@ -7,13 +7,34 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lilliput.errors import UserError
+
+DEEPEST = 100
+"""Levels that JSON may be nested: far more than any file of ours, far fewer than Python's stack takes."""
+
+_TOO_DEEP = f"nested more than {DEEPEST} levels deep"
+
+_NEW, _OLD = ".lilliput-new", ".lilliput-old"
+"""Ends of the names of folders under way, and of those set aside."""
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.EEXIST: "a part of this path is a file, not a folder",  # what making the folder above it is told
+    errno.EFBIG: "the file grew beyond the limit on file sizes",
+}
+"""Where the operating system's own words do not say it best."""
+
+_REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Free the space or choose another place")
 
 
 def sha256_of(path: Path) -> str:
@@ -22,26 +43,47 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def read_json(path: Path) -> Any:
+    """The JSON value in a file, which may come from a stranger.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not JSON in UTF-8, is nested deeper than :data:`DEEPEST`, or holds text that is no UTF-8.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        for item in level:
+            if isinstance(item, str):
+                item.encode()  # half a surrogate pair, which JSON may escape, would fail when it is shown
+        level = [part for item in level for part in _parts(item)]
+        if not level:
+            return value
+    raise ValueError(_TOO_DEEP)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return (*value, *value.values())
+    return value if isinstance(value, list) else ()
+
+
 @contextlib.contextmanager
 def explain_disk_errors(target: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write ``target`` into a :class:`UserError`."""
     try:
         yield
     except OSError as error:
-        reasons = {
-            errno.ENOSPC: "the disk is full.",
-            errno.EDQUOT: "the disk quota is used up.",
-            errno.EACCES: "permission denied.",
-            errno.EROFS: "the file system is read-only.",
-            errno.ENOTDIR: "a part of this path is a file, not a folder.",
-            errno.EFBIG: "the file grew beyond the limit on file sizes.",
-        }
-        if error.errno not in reasons:
+        if error.errno is None:  # a library's own complaint, not the operating system's
             raise
         raise UserError(
-            f"cannot write: {reasons[error.errno]}",
+            f"cannot write: {_REASONS.get(error.errno, os.strerror(error.errno).lower())}.",
             where=target,
-            remedy="Nothing was left half-written. Free the space or choose another place, then run the command again.",
+            remedy=f"Nothing was left half-written. {_REMEDIES.get(error.errno, 'Choose another place')}, "
+            "then run the command again.",
         ) from error
 
 
@@ -49,6 +91,8 @@ def explain_disk_errors(target: Path) -> Iterator[None]:
 def atomic_file(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; on success flush it to disk and rename it to ``target``."""
     with explain_disk_errors(target):
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
@@ -79,13 +123,17 @@ def write_json(target: Path, value: Any) -> None:
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``target``; on success it takes ``target``'s place, whole.
 
-    A folder already at ``target`` is set aside while the new one moves in, and removed after; if the move fails it is
-    put back.
+    What was at ``target`` is set aside while the new folder moves in, and removed after; if the move fails it is put
+    back. Between the two renames there is nothing at ``target``: a run killed at that very moment leaves the old one
+    beside it as ``.NAME.XXXXXXXX.lilliput-old``. What killed runs left is removed by the next one: half-written folders
+    at its start, old ones only once the new one is in place. A link is followed: what it names is replaced.
     """
     with explain_disk_errors(target):
+        target = followed(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        aside = temporary.with_name(temporary.name + ".old")
+        _remove_leftovers(target, _NEW)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_NEW, dir=target.parent))
+        aside = temporary.with_name(temporary.name.removesuffix(_NEW) + _OLD)
         try:
             yield temporary
             temporary.chmod(0o755)
@@ -93,11 +141,39 @@ def atomic_folder(target: Path) -> Iterator[Path]:
                 target.rename(aside)
             try:
                 temporary.rename(target)
-            except OSError:
+            except BaseException:
                 if aside.exists():
                     aside.rename(target)
                 raise
-            shutil.rmtree(aside, ignore_errors=True)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+        _remove_leftovers(target, _OLD)
+
+
+def followed(target: Path) -> Path:
+    """``target`` with links followed.
+
+    Raises:
+        OSError: they go round in a circle.
+    """
+    try:
+        return target.resolve()
+    except RuntimeError as error:  # what Python before 3.13 says of a circle
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+
+
+def _remove_leftovers(target: Path, suffix: str) -> None:
+    """Remove what :func:`atomic_folder` made beside ``target`` under names that end so, and nothing else."""
+    made = re.compile(re.escape(f".{target.name}.") + r"[a-z0-9_]{8}" + re.escape(suffix))
+    with contextlib.suppress(OSError):  # a parent that may be written but not listed: untidy, no more
+        for path in target.parent.iterdir():
+            if made.fullmatch(path.name):
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,10 +1,12 @@
 """Bad input, each through the command line: a clear error that names the place, exit code 2, nothing half-written."""
 
 import gzip
+import hashlib
 import json
 import os
 import pickle
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -29,13 +31,24 @@ def lilliput(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProc
 
 
 def refused(run: subprocess.CompletedProcess[str], *words: str) -> None:
+    """It ended with exit code 2, and an error of ours that says ``words``."""
     assert run.returncode == 2, run.stderr
     assert "Traceback" not in run.stderr
-    last = run.stderr.strip().splitlines()[-1]
-    assert last.startswith("error: ") or "Error" in run.stderr
+    message = run.stderr[run.stderr.rindex("error: ") :]
+    assert run.stderr == message or run.stderr.endswith(f"\n{message}")
     for word in words:
-        assert word in run.stderr, run.stderr
+        assert word in message, run.stderr
 
+
+def misused(run: subprocess.CompletedProcess[str], *words: str) -> None:
+    """It ended with exit code 2 and the usage, for an option's value that is none."""
+    assert run.returncode == 2, run.stderr
+    assert run.stderr.startswith("Usage: ")
+    for word in words:
+        assert word in run.stderr.strip().splitlines()[-1], run.stderr
+
+
+TINY = "scratch:layers=1,hidden=16,heads=1,intermediate=16,vocabulary=300"
 
 GOOD = {"func": "int f(int a) { return a; }", "target": 0}
 
@@ -50,10 +63,10 @@ DAMAGED = {
     "missing-column": (jsonl({"code": "int f() { return 1; }", "target": 1}), "func"),
     "unknown-label": (jsonl({**GOOD, "target": 7}), "line 1"),
     "one-class": (jsonl(GOOD, {**GOOD, "func": "int g() { return 2; }"}), "class"),
-    "binary": (b"\x00\xff\xfe\x01" * 50, "error"),
+    "binary": (b"\x00\xff\xfe\x01" * 50, "line 1: byte 1 of the line is NUL"),
     "nul": (jsonl({**GOOD, "func": "int f() { \x00 }"}), "NUL"),
     "ten-megabytes": (jsonl({**GOOD, "func": "x = 1;" * 1_700_000}), "1,000,000"),
-    "truncated-gzip": (gzip.compress(jsonl(*[GOOD] * 500))[:60], "error"),
+    "truncated-gzip": (gzip.compress(jsonl(*[GOOD] * 500))[:60], "the gzip data ends too early"),
 }
 
 
@@ -62,7 +75,7 @@ def test_damaged_training_data(name, tmp_path, workshop):
     content, word = DAMAGED[name]
     (tmp_path / "bad.jsonl").write_bytes(content)
     run = lilliput(
-        *("finetune", "scratch:layers=1,hidden=16,heads=1,intermediate=16,vocabulary=300", "--task", "vulnerability"),
+        *("finetune", TINY, "--task", "vulnerability"),
         *("--train", tmp_path / "bad.jsonl", "--valid", workshop / "valid.jsonl", "--out", tmp_path / "out"),
     )
     refused(run, "bad.jsonl", word)
@@ -116,6 +129,28 @@ def test_a_damaged_artifact(damage, words, small, tmp_path, workshop):
     refused(lilliput("inspect", copy), *words)
 
 
+@pytest.mark.parametrize(("name", "content"), [("model.onnx", b"no graph"), ("evidence.json", b"[]")])
+def test_a_crafted_artifact(name, content, small, tmp_path):
+    copy = shutil.copytree(small, tmp_path / "copy")
+    (copy / name).write_bytes(content)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "a.c").write_text("int f() { return 1; }")
+    verb = ("predict", copy, tmp_path / "a.c") if name == "model.onnx" else ("inspect", copy)
+    refused(lilliput(*verb), name)
+
+
+def test_data_of_an_unknown_size_are_shown_as_such(small, tmp_path):
+    copy = shutil.copytree(small, tmp_path / "copy")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["provenance"]["data"] = {"train": {"examples": None}}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    run = lilliput("inspect", copy)
+    assert run.returncode == 0, run.stderr
+    assert re.search(r"^data, train +unknown$", run.stdout, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("content", "word"),
     [(b"", "empty"), (b"\x00\x01\x02", "NUL"), (b"\xff\xfe\xfa", "UTF-8"), (b"x" * 10_000_000, "1,000,000")],
@@ -149,11 +184,12 @@ def test_a_checkpoint_with_a_malicious_pickle_is_not_executed(tmp_path, workshop
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a full disk needs root")
-def test_a_full_disk_leaves_nothing_half_written(tmp_path, workshop):
+@pytest.mark.parametrize("size", ["8k", "64k"])
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, workshop, size):
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("this machine does not let us mount a small disk")
@@ -163,18 +199,89 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, workshop):
             *("--valid", workshop / "valid.jsonl", "--size", "150kB", "--latency", "none", "--out", disk / "small"),
             *("--max-tokens", "64", "--epochs", "1"),
         )
-        refused(run, "disk is full")
+        refused(run, "disk is full", "Free the space")
         assert not (disk / "small").exists()
     finally:
         subprocess.run(["umount", disk], check=True)
 
 
-def test_results_are_not_written_over_other_things(tmp_path, workshop):
+@pytest.mark.parametrize("verb", ["demo", "finetune", "shrink"])
+def test_results_are_not_written_over_other_things(tmp_path, workshop, verb):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    run = lilliput("demo", "--out", tmp_path / "mine")
-    refused(run, "mine")
+    data = ("--task", "vulnerability", "--train", workshop / "train.jsonl", "--valid", workshop / "valid.jsonl")
+    arguments = {
+        "demo": (),
+        "finetune": (TINY, *data),
+        "shrink": (workshop / "teacher", *data, "--size", "150kB", "--latency", "none", "--epochs", "1"),
+    }
+    refused(lilliput(verb, *arguments[verb], "--out", tmp_path / "mine"), "mine: is there already")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("base", "options", "words"),
+    [
+        ("scratch:hidden=10000000", (), ["hidden must be at most 16,384"]),
+        ("scratch:vocabulary=99999999999999999999", (), ["vocabulary must be at most 1,000,000"]),
+        (TINY, ("--learning-rate", "0"), ["--learning-rate: must be above 0"]),
+        (TINY, ("--out", "/proc/x"), ["/proc/x: cannot write: ", "Choose another place"]),
+        (TINY, ("--out", "."), [".: is there already and is not a teacher."]),
+        (TINY, ("--out", "x" * 300), ["file name too long"]),
+    ],
+)
+def test_finetuning_with_what_cannot_be(tmp_path, workshop, monkeypatch, base, options, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "thesis.txt").touch()
+    data = ("--task", "vulnerability", "--train", workshop / "train.jsonl", "--valid", workshop / "valid.jsonl")
+    refused(lilliput("finetune", base, *data, *(options if "--out" in options else (*options, "--out", "t"))), *words)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--seed", "-1"), ("--seed", str(2**63)), ("--max-tokens", "99999999999")]
+)
+def test_numbers_out_of_bounds(option, value):
+    data = ("--task", "vulnerability", "--train", "a", "--valid", "a", "--out", "t")
+    misused(lilliput("finetune", TINY, *data, option, value), option)
+
+
+@pytest.mark.parametrize("seed", [0, 2**63 - 1])
+def test_the_largest_seed_is_one(tmp_path, workshop, seed):
+    data = ("--task", "vulnerability", "--train", workshop / "train.jsonl", "--valid", workshop / "valid.jsonl")
+    run = lilliput("finetune", TINY, *data, "--epochs", "1", "--out", tmp_path / "t", "--seed", seed)
+    assert run.returncode == 0, run.stderr
+
+
+EVALUATION = json.dumps({"name": "m", "accuracy": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("out", "word"),
+    [
+        (".", "is a directory"),
+        ("folder", "is a directory"),
+        ("x" * 300, "file name too long"),
+        ("a.json/report.html", "a part of this path is a file"),
+        ("a.json/deeper/report.html", "a part of this path is a file"),
+        ("/proc/x", "cannot write: "),
+    ],
+)
+def test_a_report_that_cannot_be_written(tmp_path, monkeypatch, out, word):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.json").write_text(EVALUATION)
+    (tmp_path / "folder").mkdir()
+    refused(lilliput("report", "a.json", "--out", out), "cannot write", word)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "folder"]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"accuracy": ' + "[" * 300 + "]" * 300 + "}"])
+def test_json_nested_too_deep(tmp_path, small, text):
+    (tmp_path / "deep.json").write_text(text)
+    refused(lilliput("report", tmp_path / "deep.json"), "deep.json", "nested more than")
+    copy = shutil.copytree(small, tmp_path / "copy")
+    (copy / "manifest.json").write_text(text)
+    refused(lilliput("inspect", copy), "manifest.json: is damaged: nested more than")
 
 
 def test_standard_input_is_read(small):

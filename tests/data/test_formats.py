@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lilliput.data import formats
 from lilliput.data.formats import Format, format_of, read_rows
+from lilliput.data.tables import read_tables
 from lilliput.errors import DataError, MissingExtra
 
 
@@ -149,6 +151,35 @@ def test_parquet_over_several_batches_under_any_name(tmp_path: Path) -> None:
     found = rows(path)
     assert [line for line, _ in found] == list(range(1, 2501))
     assert [values for _, values in found] == [{"code": code, "label": i} for i, code in enumerate(codes)]
+
+
+def test_gzipped_parquet_under_any_name(tmp_path: Path) -> None:
+    content = gzip.compress(parquet(tmp_path, {"code": ["f", "g"], "label": [1.0, 0.0]}).read_bytes())
+    for name in ("x.parquet.gz", "x.gz", "x.parquet", "x"):
+        path = write(tmp_path, content, name)
+        assert format_of(path) is Format.PARQUET
+        assert rows(path) == [(1, {"code": "f", "label": 1.0}), (2, {"code": "g", "label": 0.0})]
+
+
+def test_gzipped_parquet_that_is_cut_short_or_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = parquet(tmp_path, {"code": [f"function {i}" for i in range(1000)]}).read_bytes()
+    packed = gzip.compress(plain)
+    assert "ends too early" in refusal(write(tmp_path, packed[: len(packed) // 2], "cut.parquet.gz")).problem
+    monkeypatch.setattr(formats, "MAX_LINE_BYTES", len(plain) - 1)
+    assert "is gzipped Parquet of more than" in refusal(write(tmp_path, packed, "large.parquet.gz")).problem
+    monkeypatch.setattr(formats, "MAX_LINE_BYTES", len(plain))
+    assert len(rows(write(tmp_path, packed, "fits.parquet.gz"))) == 1000
+
+
+def test_a_label_is_the_same_in_every_format(tmp_path: Path) -> None:
+    paths = [
+        write(tmp_path, "code,label\nf,1.0\ng,0.0\n", "x.csv"),
+        write(tmp_path, '{"code": "f", "label": 1.0}\n{"code": "g", "label": 0.0}\n', "x.jsonl"),
+        parquet(tmp_path, {"code": ["f", "g"], "label": [1.0, 0.0]}),
+    ]
+    for path in paths:
+        dataset = read_tables([path])
+        assert (dataset.label_names, dataset.labels.tolist()) == (("0", "1"), [1, 0])
 
 
 def test_parquet_lists_all_its_columns_when_one_is_missing(tmp_path: Path) -> None:

@@ -20,7 +20,11 @@ BINARY = ("safe", "vulnerable")
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1, "1"), (-1, "-1"), (2.0, "2"), (True, "true"), ("True", "true"), ("FALSE", "false"), (" bug ", "bug")],
+    [
+        *[(1, "1"), (-1, "-1"), (2.0, "2"), (True, "true"), ("True", "true"), ("FALSE", "false"), (" bug ", "bug")],
+        *[("1.0", "1"), ("-2.00", "-2"), ("-0.0", "0"), ("1.5", "1.5"), ("v1.0", "v1.0"), ("1.", "1.")],
+        ("cafe\u0301", "caf\u00e9"),
+    ],
 )
 def test_label_text(value: object, text: str) -> None:
     assert label_text(value, HERE) == text
@@ -30,6 +34,20 @@ def test_label_text(value: object, text: str) -> None:
 def test_missing_label(value: object) -> None:
     with pytest.raises(DataError, match=r"file.jsonl, line 7: has no label. Add the label"):
         label_text(value, HERE)
+
+
+def test_a_label_is_one_line_of_at_most_200_characters() -> None:
+    assert label_text("x" * 200, HERE) == "x" * 200
+    with pytest.raises(DataError, match=r"file.jsonl, line 7: the label 'x+'\.\.\. has 201 characters"):
+        label_text("x" * 201, HERE)
+    for text in ("a\nb", "a\rb", "a\u2028b"):
+        with pytest.raises(DataError, match=r"file.jsonl, line 7: the label .* has a line break in it"):
+            label_text(text, HERE)
+
+
+def test_given_names_are_found_in_either_unicode_form() -> None:
+    for name, label in (("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")):
+        assert LabelSet(("tea", name)).index(label, HERE) == 1
 
 
 @pytest.mark.parametrize("value", [0.5, float("nan"), float("inf"), [1], {"a": 1}, b"x"])
@@ -88,7 +106,14 @@ def test_nothing_collected() -> None:
     assert collected([]) == ((), [])
 
 
-@given(st.lists(st.one_of(st.integers(), st.booleans(), st.text(max_size=8).filter(str.strip)), max_size=10))
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(), st.booleans(), st.text(max_size=8).filter(lambda text: len(text.strip().splitlines()) == 1)
+        ),
+        max_size=10,
+    )
+)
 @settings(max_examples=50, deadline=None)
 def test_collected_labels_name_what_was_given_in_sorted_order(values: list[object]) -> None:
     names, numbers = collected(values)

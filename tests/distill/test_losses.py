@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from lilliput.distill.losses import hard_loss, hidden_loss, soft_loss
+from lilliput.distill.losses import DistillationMix, hard_loss, hidden_loss, soft_loss
+from lilliput.errors import UserError
 
 
 def test_soft_loss_is_the_scaled_divergence():
@@ -34,3 +35,19 @@ def test_hidden_loss_is_one_minus_cosine():
     vector = torch.tensor([[3.0, 4.0]])
     assert float(hidden_loss(vector, 2 * vector)) == pytest.approx(0, abs=1e-6)
     assert float(hidden_loss(vector, -vector)) == pytest.approx(2, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"temperature": 0.0},
+        {"temperature": float("nan")},
+        {"soft": -1.0},
+        {"hard": float("inf")},
+        {"hidden": -0.1},
+        {"soft": 0.0, "hard": 0.0},
+    ],
+)
+def test_a_mix_that_means_nothing_is_refused(bad):
+    with pytest.raises(UserError, match=f"--{next(iter(bad))}"):
+        DistillationMix(**bad)

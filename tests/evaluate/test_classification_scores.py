@@ -95,6 +95,13 @@ def test_the_accuracy_interval_has_the_width_of_the_binomials():
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(share * (1 - share) / 2732), rel=0.05)
 
 
+def test_the_accuracy_interval_is_wilsons_even_where_all_is_right():
+    low, high = score([0, 1] * 30, [0, 1] * 30, 2, 1).intervals["accuracy"]
+    assert (low, high) == (pytest.approx(60 / (60 + 1.96**2), abs=1e-4), 1.0)
+    low, high = score([0, 1] * 30, [1, 0] * 30, 2, 1).intervals["accuracy"]
+    assert (low, high) == (0.0, pytest.approx(1.96**2 / (60 + 1.96**2), abs=1e-4))
+
+
 def test_many_classes_are_resampled_in_batches_to_the_same_answer(monkeypatch):
     random = np.random.default_rng(2)
     labels, predictions = random.integers(0, 60, (2, 500))

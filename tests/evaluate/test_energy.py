@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lilliput.evaluate.energy import PowerModel, measure
+from lilliput.evaluate.energy import PowerModel, measure, measure_calls
 
 WRAP = 262_143_328_850  # microjoules: a real counter's range
 
@@ -89,6 +89,22 @@ def test_the_estimate_is_cpu_time_times_the_stated_power(tmp_path):
     assert energy.seconds >= energy.cpu_seconds * 0.9
     assert "7.5 W per busy core (a source)" in energy.method
     assert "because this machine shows no energy counters" in energy.method
+
+
+def test_calls_are_repeated_in_whole_rounds_for_the_time_asked(tmp_path):
+    seen = []
+
+    def run(example):
+        seen.append(example)
+        time.sleep(0.01)
+
+    energy, calls = measure_calls(run, 3, seconds=0.1, powercap=tmp_path)
+    assert seen == [0, 1, 2] * (calls // 3)
+    assert calls >= 6
+    assert 0.1 <= energy.seconds < 1
+    assert measure_calls(run, 3, seconds=0, powercap=tmp_path)[1] == 3
+    with pytest.raises(ValueError, match="nothing to measure"):
+        measure_calls(run, 0, powercap=tmp_path)
 
 
 def test_sleeping_takes_time_but_no_cpu(tmp_path):

@@ -4,10 +4,11 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import lilliput
-from lilliput.errors import DataError
+from lilliput.errors import DataError, UserError
 
 FORBIDDEN = ("torch", "transformers", "onnx", "sklearn", "matplotlib", "jinja2")
 
@@ -70,3 +71,51 @@ def test_vectors_are_one_a_function(small):
     model = lilliput.load(small)
     vectors = model.vectors(["int f() { return 1; }", "int g(char *p) { return strlen(p); }"])
     assert vectors.shape == (2, model.manifest.config.architecture.hidden)
+
+
+def test_no_functions_have_no_vectors(small):
+    model = lilliput.load(small)
+    assert model.vectors([]).shape == (0, model.manifest.config.architecture.hidden)
+
+
+@pytest.mark.parametrize(
+    ("examples", "words"),
+    [
+        ("int f() { return 1; }", "a single string was given where a list of examples is expected"),
+        (b"int f() {}", "a value of type bytes was given"),
+        (None, "a value of type NoneType was given"),
+        (7, "a value of type int was given"),
+        ([None], "example 0 is not a string but NoneType"),
+        (["int f() {}", 3], "example 1 is not a string but int"),
+        ([b"int f() {}"], "example 0 is not a string but bytes"),
+        (["int f() {}", "\ud800"], "example 1 holds a lone surrogate"),
+        ([()], r"example 0 joins 0 function\(s\)"),
+    ],
+)
+def test_what_are_no_examples_is_refused(examples, words, small):
+    with pytest.raises(DataError, match=words) as caught:
+        lilliput.load(small).predict(examples)
+    assert caught.value.remedy
+
+
+def test_a_single_string_is_no_list_of_functions(small):
+    with pytest.raises(DataError, match=r"a single string was given.*Put it in a list"):
+        lilliput.load(small).vectors("int f() {}")
+    with pytest.raises(DataError, match="function 0 is not a string but tuple"):
+        lilliput.load(small).vectors([("int f() {}", "int g() {}")])
+
+
+def test_arrays_and_generators_of_functions_are_examples(small):
+    model = lilliput.load(small, threads=1)
+    functions = ["int f(char *p) { strcpy(p, src); }", "int g() { return 1; }"]
+    expected = model.predict(functions)
+    assert model.predict(np.array(functions)) == expected
+    assert model.predict(np.array(functions, object)) == expected
+    assert model.predict(text for text in functions) == expected
+    assert model.predict(np.array([])) == []
+
+
+@pytest.mark.parametrize("threads", [-1, 0, True, 1.5, "2"])
+def test_a_number_of_threads_that_is_none(threads, small):
+    with pytest.raises(UserError, match=r"threads: .* is no number of threads"):
+        lilliput.load(small, threads=threads)

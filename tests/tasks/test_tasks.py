@@ -84,6 +84,52 @@ def test_single_functions_refuse_a_second_column(tmp_path: Path, name: str) -> N
         TASKS[name].read([path], Columns(second="code"), None, True)
 
 
+def test_labels_of_free_classes_are_names_never_indices(tmp_path: Path) -> None:
+    path = write(tmp_path, "code,label\nf,0\n", "x.csv")
+    with pytest.raises(DataError, match=r"the label '0' is none of the classes: bug, style\."):
+        TASKS["classification"].read([path], Columns(), ("bug", "style"), True)
+    assert TASKS["classification"].read([path], Columns(), ("LABEL_0", "LABEL_1"), True).labels.tolist() == [0]
+
+
+@pytest.mark.parametrize("name", ["vulnerability", "clone"])
+def test_a_task_with_classes_of_its_own_takes_no_names(name: str) -> None:
+    assert TASKS[name].classes(None) == TASKS[name].label_names
+    with pytest.raises(UserError, match="has its own classes") as caught:
+        TASKS[name].classes(tuple(reversed(TASKS[name].label_names or ())))
+    assert caught.value.where == "--labels"
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("bug", ""), "name 2 is empty"),
+        (("bug", "  ", "style"), "name 2 is empty"),
+        (("bug", "bug"), "not two or more different names"),
+        (("bug", " bug"), "not two or more different names"),
+        (("caf\u00e9", "cafe\u0301"), "not two or more different names"),
+        (("only",), "not two or more different names"),
+    ],
+)
+def test_names_given_for_classes_are_checked(names: tuple[str, ...], words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        TASKS["classification"].classes(names)
+    assert caught.value.where == "--labels"
+
+
+def test_names_given_for_classes_keep_their_order() -> None:
+    assert TASKS["classification"].classes(["style", " bug "]) == ("style", "bug")
+    assert TASKS["classification"].classes(None) is None
+
+
+def test_a_single_path_is_a_list_of_one(tmp_path: Path) -> None:
+    path = write(tmp_path, '{"func": "f", "target": 1}\n', "x.jsonl")
+    for files in (path, str(path), (str(path),)):
+        assert len(TASKS["vulnerability"].read(files)) == 1
+    for wrong in (None, 3, [path, None]):
+        with pytest.raises(DataError, match="is no path of a file"):
+            TASKS["vulnerability"].read(wrong)  # type: ignore[arg-type]
+
+
 def assert_sound(dataset: Dataset, n: int, arity: int) -> None:
     assert dataset.members.shape == (n, arity)
     assert len(set(dataset.texts)) == len(dataset.texts)

@@ -142,12 +142,78 @@ def test_data_that_do_not_fit_are_refused(tmp_path, train, valid, text):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_learning_rate_of_zero_is_not_taken_for_none(monkeypatch, tmp_path):
+    plans = []
+
+    def stopped(model, batches, loss, plan, **rest):
+        plans.append(plan)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "fit", stopped)
+    for rate in (None, 1e-6):
+        with pytest.raises(KeyboardInterrupt):
+            finetune(
+                SCRATCH, VULNERABILITY, singles(), None, tmp_path / "t", settings=FinetuneSettings(learning_rate=rate)
+            )
+    assert [plan.learning_rate for plan in plans] == [5e-4, 1e-6]
+
+
+def _thesis(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+
+
+def _manifest_of_another_kind(folder: Path) -> None:
+    _thesis(folder)
+    (folder / MANIFEST).write_text("[]")
+
+
+@pytest.mark.parametrize("occupy", [_thesis, _manifest_of_another_kind, Path.touch])
+def test_other_things_are_not_written_over(tmp_path, monkeypatch, occupy):
+    monkeypatch.chdir(tmp_path)
+    occupy(tmp_path / "mine")
+    (tmp_path / "link").symlink_to("mine")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    for out in ("mine", "link", "."):
+        with pytest.raises(CheckpointError, match=r"is there already and is not a teacher. Choose another --out"):
+            finetune("no-such-base", VULNERABILITY, singles(), None, Path(out))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_a_teacher_is_replaced_unless_someone_put_things_into_it(teacher_folder, tmp_path):
+    folder = Path(shutil.copytree(teacher_folder, tmp_path / "t"))
+    before = (folder / MANIFEST).read_text()
+    settings = dataclasses.replace(QUICK, epochs=1, seed=5)
+    finetune(SCRATCH, VULNERABILITY, singles(), None, folder, settings=settings)
+    assert (folder / MANIFEST).read_text() != before
+    (folder / "notes.txt").touch()
+    with pytest.raises(CheckpointError, match=r"holds other things than a teacher: notes.txt"):
+        finetune(SCRATCH, VULNERABILITY, singles(), None, folder, settings=settings)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "fit", lambda *_, **__: pytest.fail("it trains"))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write: a part of this path is a file"):
+        finetune(SCRATCH, VULNERABILITY, singles(), None, tmp_path / "file" / "t")
+
+
+def test_all_files_of_a_teacher_may_be_read_by_the_same_people(teacher_folder):
+    assert {path.stat().st_mode & 0o777 for path in teacher_folder.iterdir()} == {0o644}
+
+
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
         ({"pooling": "max"}, "pooling: there is none called 'max'. Choose: first, mean, wide"),
         ({"join": "sum"}, "join: there is none called 'sum'. Choose: concat, difference"),
         ({"batch": 0}, "batch: must be at least 1"),
+        ({"learning_rate": 0.0}, "--learning-rate: must be above 0; it is 0"),
+        ({"learning_rate": float("nan")}, "--learning-rate: must be above 0"),
+        ({"epochs": 0}, "--epochs: must be at least 1"),
+        ({"max_tokens": 99_999_999_999}, "--max-tokens: must be at most 16,384"),
+        ({"seed": -1}, "--seed: must be at least 0"),
+        ({"seed": 2**63}, "--seed: must be at least 0 and below"),
     ],
 )
 def test_bad_settings_are_refused(settings, text):
@@ -183,6 +249,7 @@ def _narrow_head(folder: Path) -> None:
         (_edit(output={}), "cannot be read .*kind"),
         (lambda folder: (folder / MANIFEST).write_text("{}"), "cannot be read .*schema"),
         (lambda folder: (folder / MANIFEST).write_text("{"), "cannot be read"),
+        (lambda folder: (folder / MANIFEST).write_text("[" * 100_000), "cannot be read .*nested"),
         (lambda folder: (folder / HEAD).unlink(), "the head cannot be read"),
         (lambda folder: os.truncate(folder / HEAD, 40), "the head cannot be read"),
         (_narrow_head, "the head cannot be read"),

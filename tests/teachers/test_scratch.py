@@ -30,7 +30,11 @@ def test_specifications():
     assert not is_scratch("scratchpad")
 
 
-@given(st.builds(Architecture, *[st.integers(1, 999)] * 2, st.just(1), st.integers(1, 999), st.integers(260, 9999)))
+@given(
+    st.builds(
+        Architecture, st.integers(1, 99), st.integers(1, 999), st.just(1), st.integers(1, 999), st.integers(260, 9999)
+    )
+)
 def test_a_specification_says_its_sizes(size):
     text = ",".join(f"{name}={value}" for name, value in size.as_dict().items())
     assert parse_scratch(f"scratch:{text}") == size
@@ -45,6 +49,11 @@ def test_a_specification_says_its_sizes(size):
         ("scratch:layers", "layers must be a positive whole number; it is ''"),
         ("scratch:hidden=100,heads=3", r"hidden \(100\) must be a multiple of heads \(3\)"),
         ("scratch:vocabulary=100", "vocabulary must be at least 260"),
+        ("scratch:hidden=10000000", "hidden must be at most 16,384"),
+        ("scratch:vocabulary=99999999999999999999", "vocabulary must be at most 1,000,000"),
+        (f"scratch:layers={'9' * 5000}", "layers must be at most 1,000"),
+        ("scratch:layers=٣", "layers must be a positive whole number"),
+        ("scratch:layers=1000,hidden=8192,heads=64", "these sizes make .* weights; at most 1,000,000,000"),
     ],
 )
 def test_bad_specifications_are_refused(base, text):

@@ -1,8 +1,10 @@
 """Shrink, whole: the budget is kept, the student learns, and a killed run ends as an undisturbed one."""
 
+import csv
 import hashlib
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +19,9 @@ import pytest
 import lilliput
 from lilliput.artifact import open_artifact
 from lilliput.data.tables import Columns
-from lilliput.errors import BudgetError
-from lilliput.runtime.tokens import pad
+from lilliput.errors import BudgetError, UserError
+from lilliput.progress import Progress
+from lilliput.runtime.tokens import CodeTokenizer, pad
 from lilliput.tasks import task_named
 from lilliput.verbs.finetune import finetune
 from lilliput.verbs.shrink import shrink
@@ -93,20 +96,74 @@ def digests(folder: Path) -> dict[str, str]:
 def command(workshop: Path, out: Path) -> list[str]:
     files = ["--train", str(workshop / "train.jsonl"), "--valid", str(workshop / "valid.jsonl")]
     verb = [sys.executable, "-m", "lilliput", "shrink", str(workshop / "teacher"), "--task", "vulnerability"]
-    return [*verb, *files, "--size", "150kB", "--out", str(out), "--quantization", "aware", *SETTINGS]
+    how = ["--size", "150kB", "--quantization", "aware", "--aware-epochs", "4", *SETTINGS]
+    return [*verb, *files, "--out", str(out), *how]
+
+
+def killed_at(milestone: str, workshop: Path, out: Path) -> bool:
+    """Start the command, and kill it when a file of its work is there; false if it was done before that."""
+    running = subprocess.Popen(command(workshop, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (out.parent / f".{out.name}.work" / milestone).exists() and running.poll() is None:
+        time.sleep(0.002)
+    running.send_signal(signal.SIGKILL)
+    if running.wait() == -signal.SIGKILL:
+        assert not out.exists()
+        return True
+    shutil.rmtree(out)
+    return False
 
 
 def test_killed_again_and_again_it_ends_as_an_undisturbed_run(workshop, tmp_path):
     subprocess.run(command(workshop, tmp_path / "whole"), check=True, capture_output=True)
     milestones = ["shortlist.json", "trial-0-0.json", "student.pt", "student.npz", "aware.pt", "aware.npz"]
     for milestone in milestones:
-        running = subprocess.Popen(command(workshop, tmp_path / "broken"), stderr=subprocess.DEVNULL)
-        while not (tmp_path / ".broken.work" / milestone).exists() and running.poll() is None:
-            time.sleep(0.002)
-        running.send_signal(signal.SIGKILL)
-        assert running.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-        assert not (tmp_path / "broken").exists()
+        assert any(killed_at(milestone, workshop, tmp_path / "broken") for _ in range(5)), milestone
     again = subprocess.run(command(workshop, tmp_path / "broken"), check=True, capture_output=True, text=True)
     assert "going on from there" in again.stderr
     assert digests(tmp_path / "broken") == digests(tmp_path / "whole")
     assert not list(tmp_path.glob(".broken*"))
+
+
+def test_no_weights_are_spent_on_tokens_that_do_not_exist(small):
+    tokenizer = CodeTokenizer.from_file(small / "tokenizer.json", 64).tokenizer
+    config = open_artifact(small).manifest.config
+    assert config.architecture.vocabulary == tokenizer.get_vocab_size()
+    assert config.positions == 64
+
+
+def test_other_columns_are_other_work(workshop, tmp_path):
+    """A killed run is not gone on from when the same files are read otherwise."""
+    rows = [json.loads(line) for line in (workshop / "train.jsonl").read_text().splitlines()]
+    table = tmp_path / "train.csv"
+    with table.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["func", "label_a", "label_b"])
+        writer.writerows([row["func"], row["target"], 1 - row["target"]] for row in rows)
+    told = Told()
+    for column in ("label_a", "label_b"):
+        with pytest.raises(UserError, match="enough"):
+            shrink(
+                workshop / "teacher",
+                "vulnerability",
+                [table],
+                [table],
+                tmp_path / "small",
+                size=150_000,
+                latency_ms=None,
+                columns=Columns("func", None, column),
+                settings=ShrinkSettings(candidates=1, epochs=1, max_tokens=64, largest_vocabulary=1000),
+                progress=told,
+            )
+    assert any("starting anew" in line for line in told.lines)
+
+
+class Told(Progress):
+    """Keeps what it is told, and ends the run when the training is about to begin."""
+
+    def __init__(self):
+        self.lines = []
+
+    def note(self, text):
+        self.lines.append(text)
+        if text.startswith("distilling"):
+            raise UserError("enough")

@@ -27,7 +27,7 @@ def evaluate(
         str | None,
         typer.Option(
             "--carbon-intensity",
-            help="Grams of CO2 equivalent a kWh, or a country such as DE; default: the world's average.",
+            help="Grams of CO2 equivalent a kWh, or a country such as DEU; default: the world's average.",
         ),
     ] = None,
     tokenizer: options.Tokenizer = None,

@@ -29,7 +29,7 @@ def finetune(
         float | None, typer.Option("--learning-rate", help="Its peak; default by kind of BASE.")
     ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Examples a step.")] = 32,
-    max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, help="Longest input.")] = 400,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=16_384, help="Longest input.")] = 400,
     pooling: Annotated[
         str | None, typer.Option("--pooling", help="first, mean or wide; default by kind of BASE.")
     ] = None,

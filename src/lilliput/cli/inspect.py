@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,8 +34,13 @@ def inspect(
             "bytes": f"{sizes['total']:,}",
             **{f"  {name}": f"{size:,}" for name, size in sizes.items() if name != "total"},
             "teacher": made.get("teacher", {}).get("name", "unknown"),
-            **{f"data, {name}": f"{part['examples']:,} examples" for name, part in made.get("data", {}).items()},
+            **{f"data, {name}": _examples(part) for name, part in made.get("data", {}).items()},
             "made": f"{made.get('date', 'unknown')}, seed {made.get('seed', 'unknown')}",
             **{f"sha256 {name}": digest for name, digest in facts["sha256"].items()},
         }
     )
+
+
+def _examples(part: Mapping[str, Any]) -> str:
+    count = part.get("examples")
+    return f"{count:,} examples" if isinstance(count, int) else "unknown"

@@ -24,7 +24,7 @@ OptionalTrain = Annotated[
 Valid = Annotated[list[Path], typer.Option("--valid", help="Validation file. Repeatable.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write; it appears whole or not at all.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of everything random.")]
 CodeColumn = Annotated[str | None, typer.Option("--code-column", help="Column that holds the function.")]
 SecondColumn = Annotated[str | None, typer.Option("--second-column", help="Column of a pair's second function.")]
 LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Column that holds the label.")]

@@ -43,6 +43,9 @@ def shrink(
     quantization: Annotated[
         str, typer.Option("--quantization", help="auto, calibration or aware (fine-tuned with rounding).")
     ] = "auto",
+    aware_epochs: Annotated[
+        int, typer.Option("--aware-epochs", min=1, help="Passes of fine-tuning with rounding, where there is any.")
+    ] = 1,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=512, help="Longest input.")] = 400,
     tokenizer: options.Tokenizer = None,
     code_column: options.CodeColumn = None,
@@ -81,6 +84,7 @@ def shrink(
             epochs=epochs,
             learning_rate=learning_rate,
             quantization=quantization,
+            aware_epochs=aware_epochs,
             max_tokens=max_tokens,
             mix=DistillationMix(temperature, soft, hard, hidden),
             seed=seed,

@@ -51,12 +51,13 @@ class ExampleBuilder:
         arity: functions an example joins, 1 or 2.
         label_names: the classes by index, or ``None`` to collect them from the labels.
         labelled: whether labels are read; where not, every label is -1.
+        by_index: whether labels may give the index of one of ``label_names``.
     """
 
-    def __init__(self, arity: int, label_names: tuple[str, ...] | None, labelled: bool) -> None:
+    def __init__(self, arity: int, label_names: tuple[str, ...] | None, labelled: bool, by_index: bool = True) -> None:
         self.arity = arity
         self.labelled = labelled
-        self._classes = LabelSet(label_names)
+        self._classes = LabelSet(label_names, by_index)
         self._function_index: dict[str, int] = {}
         self._members: list[int] = []
         self._labels: list[int] = []

@@ -1,15 +1,16 @@
-"""Rows of a table, whatever the file format: JSON Lines, CSV, TSV (each also gzipped) or Parquet."""
+"""Rows of a table, whatever the file format: JSON Lines, CSV, TSV or Parquet, each also gzipped."""
 
 from __future__ import annotations
 
 import csv
 import enum
+import io
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lilliput.data.lines import MAX_LINE_BYTES, Place, listed, open_file, read_lines, shown
+from lilliput.data.lines import MAX_LINE_BYTES, Place, is_gzipped, listed, read_lines, read_start, shown
 from lilliput.errors import DataError
 from lilliput.extras import require
 
@@ -70,14 +71,11 @@ def format_of(path: Path) -> Format:
     Raises:
         DataError: it cannot be read (see :mod:`lilliput.data.lines`), is empty, or is called Parquet and is not.
     """
-    with open_file(path) as stream:
-        if stream.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
-            return Format.PARQUET
+    if read_start(path, len(PARQUET_MAGIC)) == PARQUET_MAGIC:
+        return Format.PARQUET
     named = FORMAT_OF_SUFFIX.get(_suffix(path), Format.TEXT)
     if named is Format.PARQUET:
-        raise Place(path).error(
-            "is called Parquet but does not begin as a Parquet file.", "Check the file; Parquet is not gzipped."
-        )
+        raise Place(path).error("is called Parquet but does not begin as a Parquet file.", "Check the file.")
     for _, text in read_lines(path):
         if start := text.lstrip()[:1]:
             return Format.JSONL if start in "{[" else named
@@ -184,7 +182,7 @@ def _parquet_rows(path: Path, wanted: Collection[str]) -> Iterator[Row]:
         return Place(path).error(f"cannot be read as Parquet: {shown(str(error), 120)}.", "Write the file again.")
 
     try:
-        file = parquet.ParquetFile(path)
+        file = parquet.ParquetFile(_gunzipped(path) if is_gzipped(path) else path)
     except refusals as error:
         raise damaged(error) from error
     with file:
@@ -202,6 +200,16 @@ def _parquet_rows(path: Path, wanted: Collection[str]) -> Iterator[Row]:
                 return
             for number, values in enumerate(rows, start=number + 1):  # noqa: B020 (counts on over the batches)
                 yield Row(Place(path, number), values, header)
+
+
+def _gunzipped(path: Path) -> io.BytesIO:
+    """The content of a gzipped file, in memory: Parquet is read from its end, and gzip data only from its start."""
+    content = read_start(path, MAX_LINE_BYTES + 1)
+    if len(content) > MAX_LINE_BYTES:
+        raise Place(path).error(
+            f"is gzipped Parquet of more than {MAX_LINE_BYTES:,} bytes.", "Unpack it with gunzip; Parquet is compact."
+        )
+    return io.BytesIO(content)
 
 
 _ROWS: dict[Format, Callable[[Path, Collection[str]], Iterator[Row]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +14,24 @@ from lilliput.errors import DataError, UserError
 
 MAX_CLASSES = 1000
 """More different labels than this mean that the wrong column was named."""
+MAX_LABEL = 200
+"""Characters of the longest label: a longer one is no name of a class."""
+
+
+def normalized(text: str) -> str:
+    """``text`` without the blanks around it, in Unicode's normal form C: names that look alike are alike."""
+    return unicodedata.normalize("NFC", text.strip())
 
 
 def label_text(value: object, place: Place) -> str:
     """The name of the class that ``value`` stands for, the same in every file format.
 
-    Integers (also as ``1.0``) are written in decimal, booleans as ``true`` and ``false`` in whatever case they came,
-    strings without the blanks around them.
+    Integers (also as ``1.0``, even in a string: CSV has nothing else) are written in decimal, booleans as ``true`` and
+    ``false`` in whatever case they came, strings :func:`normalized`.
 
     Raises:
-        DataError: there is no label, or the value is no integer, string or boolean.
+        DataError: there is no label, or the value is no integer, string or boolean, or it has several lines or more
+            than :data:`MAX_LABEL` characters.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -34,7 +43,14 @@ def label_text(value: object, place: Place) -> str:
         raise place.error("has no label.", "Add the label, or read the file as unlabelled.")
     if not isinstance(value, str):
         raise place.error(f"the label {shown(value)} is no integer, string or boolean.", "Write it as one of these.")
-    text = value.strip()
+    text = normalized(value)
+    if len(text) > MAX_LABEL or len(text.splitlines()) > 1:
+        wrong = f"has {len(text):,} characters" if len(text) > MAX_LABEL else "has a line break in it"
+        raise place.error(
+            f"the label {shown(text)} {wrong}.", f"Write a label as one line of at most {MAX_LABEL} characters."
+        )
+    if re.fullmatch(r"-?[0-9]+\.0+", text):
+        return str(int(text.partition(".")[0]))
     return text.lower() if text.lower() in ("true", "false") else text
 
 
@@ -49,19 +65,20 @@ class LabelSet:
     """The classes, given beforehand or collected while reading.
 
     Args:
-        names: the classes by index, or ``None`` to collect them. A label may say the name or, where no name is itself a
-            number, the index; ``false`` and ``true`` then stand for 0 and 1.
+        names: the classes by index, or ``None`` to collect them. A label says the name.
+        by_index: whether it may also say the index, where no name is itself a number; ``false`` and ``true`` then stand
+            for 0 and 1.
 
     Raises:
         UserError: ``names`` repeats a name, or has fewer than two.
     """
 
-    def __init__(self, names: tuple[str, ...] | None) -> None:
+    def __init__(self, names: tuple[str, ...] | None, by_index: bool = True) -> None:
         if names is not None and (len(names) < 2 or len(set(names)) < len(names)):
             raise UserError(f"the classes {listed(names)} are not two or more different names.", where="label names")
-        self._given = names
-        self._index = {name: i for i, name in enumerate(names or ())}
-        if names is not None and not any(map(_is_integer, names)):
+        self._given, self._by_index = names, by_index
+        self._index = {unicodedata.normalize("NFC", name): i for i, name in enumerate(names or ())}
+        if by_index and names is not None and not any(map(_is_integer, names)):
             by_number = {str(i): i for i in range(len(names))}
             truth = {word: by_number[digit] for word, digit in _TRUTH.items()}
             self._index = by_number | truth | self._index
@@ -75,7 +92,7 @@ class LabelSet:
         text = label_text(value, place)
         if text not in self._index:
             if self._given is not None:
-                classes = ", ".join(f"{name} ({i})" for i, name in enumerate(self._given))
+                classes = ", ".join(f"{name} ({i})" if self._by_index else name for i, name in enumerate(self._given))
                 raise place.error(f"the label {shown(text)} is none of the classes: {classes}.", "Correct the label.")
             if len(self._index) == MAX_CLASSES:
                 raise place.error(

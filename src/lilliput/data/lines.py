@@ -50,6 +50,19 @@ def listed(names: Iterable[str], limit: int = 20) -> str:
     return (", ".join(every[:limit]) + more) or "none"
 
 
+def file_list(files: str | Path | Iterable[str | Path]) -> list[str | Path]:
+    """``files`` as a list; a single path is a list of one.
+
+    Raises:
+        DataError: it is neither a path nor some of them.
+    """
+    given = [files] if isinstance(files, str | Path) or not isinstance(files, Iterable) else list(files)
+    for item in given:
+        if not isinstance(item, str | Path):
+            raise DataError(f"{shown(item)} is no path of a file.", remedy="Give a path, or a list of paths.")
+    return given
+
+
 @contextlib.contextmanager
 def open_file(path: Path, regular: bool = True) -> Iterator[BinaryIO]:
     """The file's bytes as they lie on disk.
@@ -97,10 +110,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             byte, or is longer than :data:`MAX_LINE_BYTES`.
     """
     with open_file(path) as raw:
-        start = cast(io.BufferedReader, raw).peek(2)[:2]
-        stream: BinaryIO = raw
-        if start == GZIP_MAGIC:
-            stream = cast(BinaryIO, io.BufferedReader(gzip.GzipFile(fileobj=raw)))
+        stream = _unpacked(raw)
         number = 1
         while line := _next_line(stream, Place(path, number)):
             if number == 1:
@@ -109,14 +119,43 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             number += 1
 
 
-def _next_line(stream: BinaryIO, place: Place) -> bytes:
+def is_gzipped(path: Path) -> bool:
+    """Whether the file begins as gzip data does."""
+    with open_file(path) as stream:
+        return stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+
+
+def read_start(path: Path, count: int) -> bytes:
+    """The first ``count`` bytes (fewer in a shorter file), of gzip data those of its content.
+
+    Raises:
+        DataError: from :func:`open_file`, or the gzip data is damaged.
+    """
+    with open_file(path) as raw, _sound_gzip(Place(path)):
+        return _unpacked(raw).read(count)
+
+
+def _unpacked(raw: BinaryIO) -> BinaryIO:
+    """``raw``, or what is in it where it is gzip data."""
+    if cast(io.BufferedReader, raw).peek(2)[:2] != GZIP_MAGIC:
+        return raw
+    return cast(BinaryIO, io.BufferedReader(gzip.GzipFile(fileobj=raw)))
+
+
+@contextlib.contextmanager
+def _sound_gzip(place: Place) -> Iterator[None]:
     again = "Download or copy the file again."
     try:
-        line = stream.readline(MAX_LINE_BYTES + 1)
+        yield
     except EOFError as error:
         raise place.error("the gzip data ends too early: the file was cut short.", again) from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise place.error(f"the gzip data is damaged ({error}).", again) from error
+
+
+def _next_line(stream: BinaryIO, place: Place) -> bytes:
+    with _sound_gzip(place):
+        line = stream.readline(MAX_LINE_BYTES + 1)
     if len(line) > MAX_LINE_BYTES:
         raise place.error(
             f"the line is longer than {MAX_LINE_BYTES:,} bytes.",

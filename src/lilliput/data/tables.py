@@ -96,14 +96,16 @@ def read_tables(
     columns: Columns = PLAIN_COLUMNS,
     label_names: tuple[str, ...] | None = None,
     labelled: bool = True,
+    by_index: bool = True,
 ) -> Dataset:
     """Examples from the tables in ``paths``, in order.
 
     Args:
-        paths: JSON Lines, CSV or TSV with a header line (each may be gzipped), or Parquet.
+        paths: JSON Lines, CSV or TSV with a header line, or Parquet; each may be gzipped.
         columns: where the functions and the label are; examples are pairs where ``second`` is named.
         label_names: the classes by index; ``None``: those the labels name, sorted.
         labelled: ``False`` ignores labels; all become -1.
+        by_index: whether labels may give the index of one of ``label_names``.
 
     Raises:
         DataError: a file cannot be read as such a table (the message names file and line).
@@ -111,7 +113,7 @@ def read_tables(
     """
     require_paths(paths)
     columns = columns.or_else(PLAIN_COLUMNS)
-    builder = ExampleBuilder(len(columns.code_columns), label_names, labelled)
+    builder = ExampleBuilder(len(columns.code_columns), label_names, labelled, by_index)
     for path in paths:
         add_table(builder, path, columns)
     return builder.dataset(paths)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional
+
+from lilliput.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,21 @@ class DistillationMix:
     soft: float = 1.0
     hard: float = 0.5
     hidden: float = 0.5
+
+    def __post_init__(self) -> None:
+        sound = {
+            "temperature": (0 < self.temperature < math.inf, "must be above 0"),
+            **{part: (0 <= getattr(self, part) < math.inf, "must be 0 or more") for part in ("soft", "hard", "hidden")},
+        }
+        for name, (fine, complaint) in sound.items():
+            if not fine:
+                raise UserError(f"{complaint}; it is {getattr(self, name)!r}.", where=f"--{name}")
+        if self.soft == self.hard == 0:
+            raise UserError(
+                "nothing to learn from: the weights of the teacher's probabilities and of the labels are both 0.",
+                where="--soft, --hard",
+                remedy="Give one of them.",
+            )
 
 
 def soft_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:

@@ -1,4 +1,7 @@
-"""Scores of a classifier: accuracy, precision, recall, F1, MCC and the confusion matrix, with bootstrap intervals.
+"""Scores of a classifier: accuracy, precision, recall, F1, MCC and the confusion matrix, with 95 % intervals.
+
+Accuracy is a proportion and has Wilson's interval, which keeps its width where every example is right (no resample of
+such a sample has an error); F1 and MCC have the percentile bootstrap's.
 
 Conventions, where a denominator is zero: precision, recall and F1 of a class are 0; MCC is 0 (as when all
 predictions, or all labels, are one class). Macro averages run over the classes that occur among the labels or the
@@ -14,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lilliput.errors import DataError
+from lilliput.evaluate.intervals import wilson
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -33,7 +37,7 @@ class ClassificationScores:
         recall: likewise.
         mcc: Matthews correlation coefficient, -1 to 1 (its multi-class form for more than two classes).
         confusion: shape ``[C, C]``: how many examples of class ``row`` were predicted as class ``column``.
-        intervals: ``accuracy``, ``f1`` and ``mcc`` -> the 95 % percentile bootstrap interval ``(low, high)``.
+        intervals: ``accuracy``, ``f1`` and ``mcc`` -> the 95 % interval ``(low, high)``.
     """
 
     n: int
@@ -62,7 +66,7 @@ def score(
         predictions: shape ``[n]``, class indices.
         classes: how many classes there are, C.
         positive: the class that precision, recall and F1 speak of; ``None``: their macro average.
-        resamples: bootstrap resamples over examples.
+        resamples: bootstrap resamples over examples, for F1 and MCC.
         seed: of the resampling.
 
     Raises:
@@ -76,10 +80,12 @@ def score(
         low, high = np.quantile(np.concatenate([batch[name] for batch in resampled]), (0.025, 0.975))
         return float(low), float(high)
 
+    n = int(confusion.sum())
+    accuracy = wilson(int(np.trace(confusion)), n)
     return ClassificationScores(
-        n=int(confusion.sum()),
+        n=n,
         confusion=confusion,
-        intervals={name: interval(name) for name in ("accuracy", "f1", "mcc")},
+        intervals={"accuracy": (accuracy.low, accuracy.high), "f1": interval("f1"), "mcc": interval("mcc")},
         **{name: float(values[0]) for name, values in measures.items()},
     )
 

@@ -102,6 +102,38 @@ def measure(run: Callable[[], object], model: PowerModel = GREEN_ALGORITHMS, pow
     return Energy(cpu_seconds * model.watts_per_core, seconds, cpu_seconds, "estimated", method)
 
 
+def measure_calls(
+    run: Callable[[int], object],
+    n: int,
+    seconds: float = 2.0,
+    model: PowerModel = GREEN_ALGORITHMS,
+    powercap: Path = POWERCAP,
+) -> tuple[Energy, int]:
+    """Call ``run(0) ... run(n - 1)`` again and again for ``seconds`` of wall time at least, and say what it took.
+
+    Only whole rounds, so that each example counts alike.
+
+    Returns:
+        The energy of all the calls, and how many there were.
+
+    Raises:
+        ValueError: ``n`` is not positive.
+    """
+    if n < 1:
+        raise ValueError(f"nothing to measure: {n} examples")
+    calls = 0
+
+    def rounds() -> None:
+        nonlocal calls
+        end = time.perf_counter() + seconds
+        while not calls or time.perf_counter() < end:
+            for example in range(n):
+                run(example)
+            calls += n
+
+    return measure(rounds, model, powercap), calls
+
+
 def _package_counters(powercap: Path) -> tuple[list[_Counter], str]:
     """The counters of all packages and ``""``; or none, and why: some without the others would be no whole figure."""
     # The folder's entries are flat: 'intel-rapl:0' is a package or the whole platform, 'intel-rapl:0:0' a part of it,

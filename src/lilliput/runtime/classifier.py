@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from lilliput.artifact import GRAPH, TOKENIZER, Artifact, open_artifact
 from lilliput.data.dataset import Dataset
 from lilliput.encoder import EncoderConfig
-from lilliput.errors import DataError
+from lilliput.errors import DataError, UserError
+from lilliput.progress import Progress
 from lilliput.runtime.engine import Engine, from_vectors, only_outputs, read_graph
 from lilliput.runtime.tokens import CodeTokenizer, length_buckets, pad
 
@@ -66,24 +67,28 @@ class EncoderRunner:
         """The pair head: two blocks of vectors to logits."""
         return Engine(from_vectors(self._model, ["left", "right"]), self._threads, self._options)
 
-    def encode(self, ids: Sequence[NDArray[np.integer]]) -> list[NDArray[np.float32]]:
+    def encode(self, ids: Sequence[NDArray[np.integer]], progress: Progress | None = None) -> list[NDArray[np.float32]]:
         """Each input through the encoder once, in batches of like length.
 
         Returns:
             The encoder's outputs, one row an input: ``[logits, vectors]`` for arity 1, ``[vectors]`` for pairs.
         """
-        results: list[NDArray[np.float32]] = []
-        for rows in length_buckets([len(item) for item in ids], BATCH_TOKENS):
-            outputs = self.encoder(pad([ids[row] for row in rows], self.config.positions))
-            if not results:
-                results = [np.empty((len(ids), output.shape[1]), np.float32) for output in outputs]
-            for result, output in zip(results, outputs, strict=True):
-                result[rows] = output
+        config = self.config
+        widths = (config.classes, config.architecture.hidden)[config.arity - 1 :]
+        results = [np.empty((len(ids), width), np.float32) for width in widths]
+        with (progress or Progress()).track("scoring functions", len(ids)) as advance:
+            for rows in length_buckets([len(item) for item in ids], BATCH_TOKENS):
+                outputs = self.encoder(pad([ids[row] for row in rows], config.positions))
+                for result, output in zip(results, outputs, strict=True):
+                    result[rows] = output
+                advance(len(rows))
         return results
 
-    def logits(self, ids: Sequence[NDArray[np.integer]], members: NDArray[np.int64]) -> NDArray[np.float32]:
+    def logits(
+        self, ids: Sequence[NDArray[np.integer]], members: NDArray[np.int64], progress: Progress | None = None
+    ) -> NDArray[np.float32]:
         """Logits ``[examples, classes]`` of examples that join the inputs ``members [examples, arity]``."""
-        first, *_ = self.encode(ids)
+        first, *_ = self.encode(ids, progress)
         if self.config.arity == 1:
             return first[members[:, 0]]
         return self.head(first[members[:, 0]], first[members[:, 1]])[0]
@@ -96,6 +101,7 @@ class Classifier:
     """
 
     def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
+        require_threads(threads)
         self.artifact = artifact
         self.manifest = artifact.manifest
         self.labels = self.manifest.labels
@@ -108,22 +114,29 @@ class Classifier:
         return self.manifest.config.arity
 
     def vectors(self, functions: Sequence[str]) -> NDArray[np.float32]:
-        """One vector a function, ``[functions, hidden]``, such as an index of a repository keeps."""
-        return self.runner.encode(self.tokenizer.encode(functions))[-1]
+        """One vector a function, ``[functions, hidden]``, such as an index of a repository keeps.
 
-    def logits(self, dataset: Dataset) -> NDArray[np.float32]:
+        Raises:
+            DataError: something else than a list of strings is given.
+        """
+        rows = _listed(functions, "functions")
+        texts = [_function(text, f"function {row}") for row, text in enumerate(rows)]
+        return self.runner.encode(self.tokenizer.encode(texts))[-1]
+
+    def logits(self, dataset: Dataset, progress: Progress | None = None) -> NDArray[np.float32]:
         """Logits ``[examples, classes]``; each distinct function is encoded once."""
-        return self.runner.logits(self.tokenizer.encode(dataset.texts), dataset.members)
+        return self.runner.logits(self.tokenizer.encode(dataset.texts), dataset.members, progress)
 
     def predict(self, examples: Sequence[str] | Sequence[tuple[str, str]]) -> list[Prediction]:
         """Classify functions (or pairs of functions, for a model of pairs).
 
         Raises:
-            DataError: pairs given to a model of single functions, or the other way round.
+            DataError: pairs given to a model of single functions, or the other way round, or something else than a
+                list of examples.
         """
-        if not examples:
+        rows = [_parts(example, f"example {row}") for row, example in enumerate(_listed(examples, "examples"))]
+        if not rows:
             return []
-        rows = [(example,) if isinstance(example, str) else tuple(example) for example in examples]
         wrong = next((row for row, parts in enumerate(rows) if len(parts) != self.arity), None)
         if wrong is not None:
             wanted = "one function (a string)" if self.arity == 1 else "two functions (a pair of strings)"
@@ -140,6 +153,41 @@ class Classifier:
         table = {label: float(p) for label, p in zip(self.labels, probabilities, strict=True)}
         best = max(table, key=lambda label: table[label])
         return Prediction(best, table[best], table)
+
+
+def require_threads(threads: int | None) -> None:
+    """Refuse a number of threads that is none.
+
+    Raises:
+        UserError: it is neither ``None`` nor a positive integer.
+    """
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise UserError(
+            f"{threads!r} is no number of threads.", where="threads", remedy="Give 1 or more, or None for the engine's."
+        )
+
+
+def _listed(items: Iterable[Any], what: str) -> list[Any]:
+    """``items`` as a list. A string is refused: it would be taken for its characters."""
+    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
+        given = "a single string" if isinstance(items, str) else f"a value of type {type(items).__name__}"
+        raise DataError(f"{given} was given where a list of {what} is expected.", remedy="Put it in a list: [code].")
+    return list(items)
+
+
+def _parts(example: Any, what: str) -> tuple[str, ...]:
+    """The functions that an example joins."""
+    parts = example if isinstance(example, tuple | list | np.ndarray) else (example,)
+    return tuple(_function(part, what) for part in parts)
+
+
+def _function(value: Any, what: str) -> str:
+    """``value``, which must be text that can be written as UTF-8."""
+    if not isinstance(value, str):
+        raise DataError(f"{what} is not a string but {type(value).__name__}.", remedy="Give the function's source.")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise DataError(f"{what} holds a lone surrogate, which is no Unicode text.", remedy="Remove it.")
+    return str(value)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,6 +10,8 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from lilliput.errors import ArtifactError
+
 VECTORS = "vectors"
 """Name of the graph value that holds one vector a function."""
 
@@ -47,8 +49,20 @@ class Engine:
 
 
 def read_graph(source: Path | bytes) -> ov.Model:
-    """An ONNX graph as an OpenVINO model, not yet compiled."""
-    return ov.Core().read_model(source if isinstance(source, bytes) else str(source))
+    """An ONNX graph as an OpenVINO model, not yet compiled.
+
+    Raises:
+        ArtifactError: a file that is no such graph.
+    """
+    if isinstance(source, bytes):
+        return ov.Core().read_model(source)
+    try:
+        return ov.Core().read_model(str(source))
+    except Exception as error:  # the engine raises RuntimeError, and others with some versions
+        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise ArtifactError(
+            f"is not a graph that OpenVINO can read ({reason[0]}).", where=source, remedy="Get the artifact again."
+        ) from error
 
 
 def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:

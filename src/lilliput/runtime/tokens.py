@@ -33,6 +33,7 @@ class CodeTokenizer:
         self.collapse_whitespace = collapse_whitespace
         tokenizer.no_truncation()
         tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True  # a "<s>" in source code is three characters, no control token
         self.start, self.end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
 
     @classmethod

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lilliput.data.dataset import Dataset
+from lilliput.data.labels import normalized
+from lilliput.data.lines import file_list, listed
 from lilliput.data.tables import Columns
+from lilliput.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Task:
 
     def read(
         self,
-        paths: Sequence[str | Path],
+        paths: str | Path | Sequence[str | Path],
         columns: Columns | None = None,
         label_names: tuple[str, ...] | None = None,
         labelled: bool = True,
@@ -38,9 +41,36 @@ class Task:
         """The examples in ``paths``.
 
         Args:
-            paths: files of the kinds the task reads.
+            paths: files of the kinds the task reads, or one.
             columns: names of the columns of tables; by default the task's own.
             label_names: the classes in order, where the data should not name them.
             labelled: whether labels are read; else every label is ``-1``.
         """
-        return self.reader([Path(path) for path in paths], columns or Columns(), label_names, labelled)
+        files = [Path(path) for path in file_list(paths)]
+        return self.reader(files, columns or Columns(), label_names, labelled)
+
+    def classes(self, given: Sequence[str] | None) -> tuple[str, ...] | None:
+        """The classes to read training data with: the task's own, or those ``given``; ``None``: the data names them.
+
+        Raises:
+            UserError: names are given where the task has its own (they would change what its labels mean), or they are
+                not two or more different names.
+        """
+        if given is None:
+            return self.label_names
+        if self.label_names is not None:
+            raise UserError(
+                f"task '{self.name}' has its own classes, {listed(self.label_names)}.",
+                where="--labels",
+                remedy="Leave the names out, or choose task 'classification'.",
+            )
+        names = tuple(normalized(name) for name in given)
+        if "" in names:
+            raise UserError(f"name {names.index('') + 1} is empty.", where="--labels", remedy="Name every class.")
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise UserError(
+                f"the classes {listed(names)} are not two or more different names.",
+                where="--labels",
+                remedy="Name each class once.",
+            )
+        return names

@@ -21,12 +21,16 @@ def read_classes(
 ) -> Dataset:
     """Single functions from tables, with the classes that their labels name.
 
+    Labels do not count the classes, whose order nobody has agreed on, but where these are only numbered (``LABEL_0``,
+    ``LABEL_1``: transformers' names for classes without any).
+
     Raises:
         UserError: ``columns`` names a second code column.
         DataError, MissingExtra: as :func:`~lilliput.data.tables.read_tables` does.
     """
     require_single(columns)
-    return read_tables(paths, columns, label_names, labelled)
+    numbered = label_names is not None and label_names == tuple(f"LABEL_{i}" for i in range(len(label_names)))
+    return read_tables(paths, columns, label_names, labelled, by_index=numbered)
 
 
 CLASSIFICATION = Task(name="classification", arity=1, label_names=None, positive=None, reader=read_classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import shutil
 from dataclasses import asdict, dataclass
@@ -19,10 +20,10 @@ from lilliput.batching import Batch, Batches, BatchPlan, TokenIds
 from lilliput.data.dataset import Dataset
 from lilliput.errors import DataError, UserError
 from lilliput.evaluate.classification import ClassificationScores, score
-from lilliput.files import atomic_folder
+from lilliput.files import atomic_folder, explain_disk_errors, followed
 from lilliput.progress import Progress
 from lilliput.tasks import Task
-from lilliput.teachers.folder import TeacherManifest, save_teacher
+from lilliput.teachers.folder import TeacherManifest, refuse_occupied, save_teacher
 from lilliput.teachers.huggingface import BaseEncoder, open_base, tokenizing, usable_tokens
 from lilliput.teachers.inference import dataset_logits
 from lilliput.teachers.model import JOINS, POOLINGS, EncoderClassifier
@@ -30,6 +31,9 @@ from lilliput.teachers.outputs import content_hash
 from lilliput.teachers.scratch import build_scratch, is_scratch
 from lilliput.training import History, TrainingPlan, device, fit
 from lilliput.version import VERSION
+
+MOST_TOKENS = 16_384
+"""Longest input anyone may ask for: twice what the longest encoders of code take."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,20 @@ class FinetuneSettings:
             if getattr(self, field) not in (None, *known):
                 raise UserError(
                     f"there is none called '{getattr(self, field)}'.",
-                    where=field,
+                    where=f"--{field}",
                     remedy=f"Choose: {', '.join(known)}.",
                 )
-        if self.batch < 1:
-            raise UserError(f"must be at least 1; it is {self.batch}.", where="batch")
+        bounds = {
+            "epochs": (self.epochs >= 1, "must be at least 1"),
+            "learning-rate": (self.learning_rate is None or 0 < self.learning_rate < math.inf, "must be above 0"),
+            "batch": (self.batch >= 1, "must be at least 1"),
+            "max-tokens": ((self.max_tokens or 0) <= MOST_TOKENS, f"must be at most {MOST_TOKENS:,}"),
+            "seed": (0 <= self.seed < 2**63, "must be at least 0 and below 2 to the power of 63"),
+        }
+        for option, (fine, complaint) in bounds.items():
+            if not fine:
+                found = getattr(self, option.replace("-", "_"))
+                raise UserError(f"{complaint}; it is {found}.", where=f"--{option}", remedy="Choose another.")
 
 
 @dataclass(frozen=True)
@@ -107,16 +120,18 @@ def finetune(
         task: what the data are of.
         train: examples; unlabelled ones are left out.
         valid: likewise; the epoch that does best on it is kept. ``None``: the last one is.
-        out: the teacher's folder; what was there is replaced once the new one is whole.
+        out: the teacher's folder; a teacher that was there is replaced once the new one is whole, anything else is
+            refused.
         settings: how.
         progress: shown while working.
 
     Raises:
-        CheckpointError: the base cannot be opened.
+        CheckpointError: the base cannot be opened, or ``out`` is there and is not a teacher.
         DataError: no labelled examples, or data that are not of the task.
         UserError: settings that do not suit the base, or training that broke down.
     """
     settings, progress = settings or FinetuneSettings(), progress or Progress()
+    refuse_occupied(out)
     train = _labelled(train, task, train.label_names)
     valid = None if valid is None else _labelled(valid, task, train.label_names)
     encoder = _open(base, train, settings, progress)
@@ -150,14 +165,17 @@ def finetune(
         return {} if found is None else {"valid_accuracy": found.accuracy, "valid_f1": found.f1}
 
     provenance = _provenance(encoder, task, train, valid, settings)
-    work = out.parent / f".{out.name}.work"
+    with explain_disk_errors(out):
+        place = followed(out)
+        work = place.parent / f".{place.name}.work"
+        work.mkdir(parents=True, exist_ok=True)  # a place that cannot be written is told now, not after an epoch
     history = fit(
         model,
         Batches(train, tokens_of(train), BatchPlan(examples=settings.batch, seed=settings.seed)),
         cross_entropy,
         TrainingPlan(
             epochs=settings.epochs,
-            learning_rate=settings.learning_rate or encoder.learning_rate,
+            learning_rate=encoder.learning_rate if settings.learning_rate is None else settings.learning_rate,
             warmup_fraction=settings.warmup_fraction,
             weight_decay=settings.weight_decay,
             seed=settings.seed,

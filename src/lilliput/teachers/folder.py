@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -17,7 +16,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from lilliput.errors import CheckpointError
-from lilliput.files import write_json
+from lilliput.files import explain_disk_errors, read_json, write_json
 from lilliput.tasks import Task
 from lilliput.teachers.hub import checkpoint_files
 from lilliput.teachers.huggingface import check_vocabulary, load_encoder, load_tokenizer, pad_id, quiet, tokenizing
@@ -73,10 +72,43 @@ def save_teacher(folder: Path, model: EncoderClassifier, tokenizer: Any, manifes
             model.encoder.save_pretrained(folder)  # type: ignore[operator]  # transformers is untyped
             tokenizer.save_pretrained(folder)
         safetensors.torch.save_file(model.head.state_dict(), folder / HEAD)
+        for file in folder.iterdir():
+            file.chmod(0o644)  # safetensors makes files that only their owner may read
     except SafetensorError as error:  # it covers the operating system's refusal to write with its own complaint
         refusal = re.search(r"\(os error (\d+)\)", str(error))
         raise OSError(int(refusal[1]), str(error)) if refusal else error from error
-    write_json(folder / MANIFEST, asdict(manifest))
+    files = sorted(file.name for file in folder.iterdir())
+    write_json(folder / MANIFEST, {**asdict(manifest), "files": files})
+
+
+def refuse_occupied(folder: Path) -> None:
+    """Refuse to write a teacher where there is anything but an earlier one, or an empty folder.
+
+    Raises:
+        CheckpointError: there is something else: no teacher, or one with other files beside its own.
+        UserError: the place cannot be looked at.
+    """
+    with explain_disk_errors(folder):
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return
+        problem = "is there already and is not a teacher."
+        values = _read_values(folder / MANIFEST)
+        if values is not None and {"schema", "task", "label_names"} <= values.keys():
+            listed = values.get("files") or [file.name for file in checkpoint_files(folder)]
+            others = sorted({file.name for file in folder.iterdir()} - {MANIFEST, *map(str, listed)})
+            if not others:
+                return
+            problem = f"is there already and holds other things than a teacher: {', '.join(others[:3])}."
+    raise CheckpointError(problem, where=folder, remedy="Choose another --out.")
+
+
+def _read_values(path: Path) -> dict[str, Any] | None:
+    """A JSON object; ``None`` where there is no such file, or it holds something else."""
+    try:
+        values = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None
 
 
 def read_manifest(folder: Path) -> TeacherManifest:
@@ -87,7 +119,7 @@ def read_manifest(folder: Path) -> TeacherManifest:
     """
     path = folder / MANIFEST
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         if values["schema"] != SCHEMA:
             raise CheckpointError(
                 f"is of schema {values['schema']}, this version reads schema {SCHEMA}.",

@@ -17,12 +17,19 @@ from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
 from lilliput.bpe import SMALLEST_VOCABULARY, SPECIAL, train_tokenizer
 from lilliput.errors import UserError
+from lilliput.search.cost import parameters
 from lilliput.search.space import Architecture
 from lilliput.teachers.huggingface import BaseEncoder
 
 SCHEME = "scratch"
 DEFAULT = Architecture(layers=4, hidden=384, heads=6, intermediate=1536, vocabulary=4000)
 """What a specification that leaves sizes out gets."""
+
+LARGEST = Architecture(layers=1000, hidden=16_384, heads=1024, intermediate=65_536, vocabulary=1_000_000)
+"""Each size at most, and :data:`MOST_WEIGHTS` together: beyond lies a slip of the pen, not a teacher for a desk."""
+
+MOST_WEIGHTS = 10**9
+"""With gradients and an optimizer's state, 16 GB."""
 
 _POSITIONS = 512
 
@@ -39,7 +46,7 @@ def parse_scratch(base: str) -> Architecture:
     """Read ``scratch:NAME=NUMBER,...``; sizes left out are those of :data:`DEFAULT`.
 
     Raises:
-        UserError: an unknown name, a value that is no positive integer, or sizes that do not go together.
+        UserError: an unknown name, a value that is no positive integer or too large, or sizes that do not go together.
     """
 
     def refuse(problem: str) -> UserError:
@@ -51,14 +58,20 @@ def parse_scratch(base: str) -> Architecture:
         name, _, value = (part.strip() for part in item.partition("="))
         if name not in sizes:
             raise refuse(f"'{name}' is not a size; these are: {', '.join(sizes)}.")
-        if not value.isdecimal() or int(value) == 0:
+        if not (value.isascii() and value.isdecimal()) or not value.strip("0"):
             raise refuse(f"{name} must be a positive whole number; it is '{value}'.")
+        most = getattr(LARGEST, name)
+        if len(value) > 20 or int(value) > most:
+            raise refuse(f"{name} must be at most {most:,}.")
         sizes[name] = int(value)
     if sizes["hidden"] % sizes["heads"]:
         raise refuse(f"hidden ({sizes['hidden']}) must be a multiple of heads ({sizes['heads']}).")
     if sizes["vocabulary"] < SMALLEST_VOCABULARY:
         raise refuse(f"vocabulary must be at least {SMALLEST_VOCABULARY}: special tokens and every byte.")
-    return Architecture(**sizes)
+    size = Architecture(**sizes)
+    if parameters(size) > MOST_WEIGHTS:
+        raise refuse(f"these sizes make {parameters(size):,} weights; at most {MOST_WEIGHTS:,} are possible.")
+    return size
 
 
 def build_scratch(base: str, texts: Sequence[str], seed: int, max_tokens: int | None = None) -> BaseEncoder:

@@ -25,7 +25,7 @@ from lilliput.verbs.shrink import shrink_model
 from lilliput.verbs.shrink_settings import ShrinkSettings
 from lilliput.verbs.subjects import open_subject
 
-TEACHER = "scratch:layers=2,hidden=384,heads=6,intermediate=1536,vocabulary=16000"
+TEACHER = "scratch:layers=2,hidden=256,heads=4,intermediate=1024,vocabulary=16000"
 """Small enough to be trained on the spot, large enough to have something to teach."""
 
 MARK = "lilliput-demo.json"
@@ -115,7 +115,7 @@ def demo(
         out / "teacher",
         settings=FinetuneSettings(
             epochs=settings.teacher_epochs,
-            learning_rate=5e-4,
+            learning_rate=1e-3,
             batch=32,
             max_tokens=settings.max_tokens,
             pooling="wide",

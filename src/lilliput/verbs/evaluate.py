@@ -9,20 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lilliput.data.dataset import Dataset
 from lilliput.data.tables import Columns
-from lilliput.errors import DataError
+from lilliput.errors import DataError, UserError
 from lilliput.evaluate import baselines, carbon, energy, resources
 from lilliput.evaluate.classification import ClassificationScores, score
+from lilliput.extras import require
 from lilliput.progress import Progress
 from lilliput.tasks import Task, task_named
 from lilliput.verbs.footprint import peak_memory_mb
 from lilliput.verbs.subjects import Subject, example_runner, of_length, open_subject
 
 ENERGY_EXAMPLES = 256
-"""Examples classified while energy is watched."""
+"""Different examples classified while energy is watched, again and again."""
+
+SHORTEST = 3
+"""Tokens of the shortest input that latency can be measured at: one, between the two that frame it."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,24 @@ class Evaluation:
                 "p95": self.latency.p95,
                 "threads": self.threads,
                 "tokens": self.tokens,
+                "n": self.latency.n,
+                "p50_interval": list(self.latency.p50_interval),
                 "per": "function",
-                "natural": {"p50": self.natural.p50, "p95": self.natural.p95, "per": "example, tokenizing included"},
+                "natural": {
+                    "p50": self.natural.p50,
+                    "p95": self.natural.p95,
+                    "n": self.natural.n,
+                    "p50_interval": list(self.natural.p50_interval),
+                    "per": "example, tokenizing included",
+                },
             },
             "peak_memory_mb": self.peak_memory_mb,
-            "energy": {"joules_per_example": joules, "kind": self.energy.kind, "method": self.energy.method},
+            "energy": {
+                "joules_per_example": joules,
+                "kind": self.energy.kind,
+                "n": self.energy_examples,
+                "method": self.energy.method,
+            },
             "carbon": {
                 "grams_co2e_per_example": carbon.grams(joules, self.intensity),
                 "intensity": dataclasses.asdict(self.intensity),
@@ -89,10 +105,10 @@ class Evaluation:
 def evaluate(
     path: str | Path,
     task: str,
-    data: Sequence[str | Path],
+    data: str | Path | Sequence[str | Path],
     *,
-    train: Sequence[str | Path] = (),
-    tokenizer: Path | None = None,
+    train: str | Path | Sequence[str | Path] = (),
+    tokenizer: str | Path | None = None,
     columns: Columns | None = None,
     threads: int = 1,
     tokens: int = 400,
@@ -104,18 +120,26 @@ def evaluate(
 
     Args:
         path: an artifact's folder, or a checkpoint's folder, file or hub id.
-        task: name of the task.
-        data: labelled files to score on.
+        task: name of the task; an artifact's own.
+        data: labelled files to score on, or one.
         train: labelled files to fit the baselines on; without them they are cross-validated on ``data``.
         tokenizer: of a checkpoint that does not carry its own.
         columns: names of the columns of tables.
         threads: processor threads of every measurement.
-        tokens: input length of the latency.
+        tokens: input length of the latency, or the longest the model takes where that is less.
         intensity: grams of CO2 equivalent a kilowatt-hour.
         command: recorded in the result.
         progress: shown while working.
+
+    Raises:
+        UserError: bad input, or an artifact of another task.
+        MissingExtra: scikit-learn, or for a checkpoint torch, is not installed.
     """
     kind, columns = task_named(task), columns or Columns()
+    if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < SHORTEST:
+        raise UserError(f"{tokens} is no length of an input.", where="--tokens", remedy=f"Give {SHORTEST} or more.")
+    require("sklearn")  # for the baselines: told before the work, not after
+    tokenizer = None if tokenizer is None else Path(tokenizer)
     subject = open_subject(path, task, tokenizer, threads)
     dataset = kind.read(data, columns, subject.label_names, True)
     fitted = kind.read(train, columns, subject.label_names, True) if train else None
@@ -151,10 +175,14 @@ def measure(
     }
     if task.arity == 2:
         rivals["token_overlap"] = baselines.token_overlap(train, dataset)
+    if tokens > subject.max_tokens:
+        progress.note(f"{subject.name} takes {subject.max_tokens} tokens at most: latency is measured at that length")
+        tokens = subject.max_tokens
     progress.note("timing")
     inputs = of_length(subject, dataset.texts, tokens)
     run = example_runner(subject, dataset)
     rows = np.random.default_rng(0).permutation(len(dataset))[:ENERGY_EXAMPLES]
+    spent, examples = energy.measure_calls(lambda i: run(int(rows[i])), len(rows))
     return Evaluation(
         name=subject.name,
         task=task.name,
@@ -167,19 +195,14 @@ def measure(
         threads=subject.threads,
         tokens=tokens,
         peak_memory_mb=None,
-        energy=energy.measure(lambda: _run_all(run, rows)),
-        energy_examples=len(rows),
+        energy=spent,
+        energy_examples=examples,
         intensity=intensity,
         machine=resources.machine(),
         sources=dataset.sources,
         sha256=dataset.sha256,
         command=command,
     )
-
-
-def _run_all(run: Any, rows: NDArray[np.int64]) -> None:
-    for row in rows.tolist():
-        run(row)
 
 
 def _baseline(item: baselines.BaselineScores) -> dict[str, Any]:

@@ -48,8 +48,8 @@ class Finetuned:
 def finetune(
     base: str | Path,
     task: str,
-    train: Sequence[str | Path],
-    valid: Sequence[str | Path],
+    train: str | Path | Sequence[str | Path],
+    valid: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     epochs: int = 3,
@@ -58,7 +58,7 @@ def finetune(
     max_tokens: int | None = 400,
     pooling: str | None = None,
     join: str = "difference",
-    label_names: tuple[str, ...] | None = None,
+    label_names: Sequence[str] | None = None,
     columns: Columns | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -68,7 +68,7 @@ def finetune(
     Args:
         base: folder or hub id of an encoder, or ``scratch:`` with sizes.
         task: name of the task.
-        train: labelled files.
+        train: labelled files, or one.
         valid: likewise; the epoch that does best on them is kept.
         out: the teacher's folder.
         epochs: passes over the data.
@@ -77,7 +77,7 @@ def finetune(
         max_tokens: longest input, special tokens included.
         pooling: ``first``, ``mean`` or ``wide``; ``None``: what suits the base.
         join: how a pair's vectors meet in the head: ``difference`` or ``concat``.
-        label_names: the classes in order, where the data should not name them.
+        label_names: the classes in order, where neither the task nor the data should name them.
         columns: names of the columns of tables.
         seed: of everything random.
         progress: shown while training.
@@ -86,8 +86,7 @@ def finetune(
         UserError: bad input. Killed at any moment, the same call goes on where it was.
     """
     kind, columns = task_named(task), columns or Columns()
-    names = label_names or kind.label_names
-    data = kind.read(train, columns, names, True)
+    data = kind.read(train, columns, kind.classes(label_names), True)
     require_two_classes(data)
     checked: Dataset = kind.read(valid, columns, data.label_names, True)
     settings = FinetuneSettings(

@@ -40,8 +40,8 @@ def latency_model(
 ) -> LatencyModel:
     """The model for this machine, engine version, precision and number of threads; measured now if it never was.
 
-    It is kept in ``cache``, by default :func:`cache_folder`. Measuring takes about half a minute and needs the extra
-    ``train``.
+    It is kept in ``cache``, by default :func:`cache_folder`, where that can be written. Measuring takes about half a
+    minute and needs the extra ``train``.
     """
     conditions = Conditions(
         cpu=cpu_name(),
@@ -52,14 +52,25 @@ def latency_model(
     )
     key = hashlib.sha256(f"{conditions.cpu}|{conditions.versions}".encode()).hexdigest()[:12]
     path = (cache or cache_folder()) / f"latency-{precision}-{threads}-{key}.json"
-    if path.exists():
+    progress = progress or Progress()
+    if _is_there(path):
         try:
             return LatencyModel.load(path)
         except UserError as error:
-            (progress or Progress()).note(f"measuring again: {error}")
+            progress.note(f"measuring again: {error}")
     model = calibrate(measurer(precision, threads), CALIBRATION_DESIGN, conditions, progress)
-    model.save(path)
+    try:
+        model.save(path)
+    except UserError as error:  # half a minute lost next time, which is no reason to refuse this time
+        progress.note(f"{error.where}: not kept; {error.problem} {CACHE_VARIABLE} can name another folder.")
     return model
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a cache folder that may not be looked into, or with too long a name
+        return False
 
 
 def measurer(precision: str, threads: int) -> Callable[[Architecture, int], float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lilliput.data.lines import file_list
 from lilliput.data.sources import read_source
 from lilliput.errors import UserError
 from lilliput.runtime.classifier import Prediction, load
@@ -30,12 +31,15 @@ class FilePrediction:
         }
 
 
-def predict(path: str | Path, files: Sequence[Path | str], threads: int | None = None) -> list[FilePrediction]:
+def predict(
+    path: str | Path, files: str | Path | Sequence[str | Path], threads: int | None = None
+) -> list[FilePrediction]:
     """Classify each file (``-``: standard input) as one function; a model of pairs takes files two by two.
 
     Raises:
         UserError: a file is no source code, or an odd number of them is given to a model of pairs.
     """
+    files = file_list(files)
     model = load(path, threads)
     if len(files) % model.arity:
         raise UserError(

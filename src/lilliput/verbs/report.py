@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lilliput.artifact import is_artifact, open_artifact
 from lilliput.errors import DataError
+from lilliput.files import read_json
 from lilliput.report import Evidence
 from lilliput.report.page import write
 from lilliput.verbs.inspect import inspect
@@ -44,13 +44,14 @@ def evidence_of(subject: Path, evaluation: dict[str, Any] | None = None) -> Evid
     beside = subject.parent / f"{subject.name}.{EVALUATION}"
     found = evaluation if evaluation is not None else _read_evaluation(beside) if beside.exists() else {}
     facts = {name: value for name, value in inspect(subject).as_dict().items() if name not in ("path", "evidence")}
-    return Evidence(subject.name, found, artifact.evidence().get("history", []), facts)
+    history = artifact.evidence().get("history", [])
+    return Evidence(subject.name, found, history if isinstance(history, list) else [], facts)
 
 
 def _read_evaluation(path: Path) -> dict[str, Any]:
     remedy = "Give an artifact's folder, or the output of 'lilliput evaluate --json'."
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot be read as an evaluation ({error}).", where=path, remedy=remedy) from error
     if not isinstance(values, dict) or "accuracy" not in values:

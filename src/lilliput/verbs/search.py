@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from numbers import Real
 
 from lilliput.errors import UserError
 from lilliput.progress import Progress
 from lilliput.search import (
     DEFAULT_OBJECTIVE,
+    DEFAULT_SPACE,
     OBJECTIVES,
     PaperProblem,
     Problem,
     SearchProblem,
     SearchResult,
+    SearchSpace,
     StudentShape,
     exact_search,
     genetic_search,
@@ -34,7 +38,7 @@ def search(
     size: int,
     latency_ms: float | None = DEFAULT_LATENCY_MS,
     *,
-    precisions: Sequence[str] = ("int8",),
+    precisions: str | Sequence[str] = ("int8",),
     method: str = "exact",
     objective: str = DEFAULT_OBJECTIVE,
     paper: bool = False,
@@ -49,7 +53,7 @@ def search(
     Args:
         size: bytes of the whole artifact, tokenizer and manifest included (``paper``: of the fp32 weights, a target).
         latency_ms: bound on one thread's time, batch 1, from the model calibrated on this machine; ``None``: no bound.
-        precisions: how weights may be stored.
+        precisions: how weights may be stored: one, or several.
         method: ``exact`` scores every architecture; ``genetic`` is the paper's algorithm.
         objective: what to maximize, a name in :data:`lilliput.search.OBJECTIVES`.
         paper: the paper's space, fitness and fp32 bytes instead of all that.
@@ -60,14 +64,20 @@ def search(
         progress: told how the calibration gets on.
 
     Raises:
+        UserError: an argument is out of its range.
         BudgetError: nothing fits; the message says how small or how fast the space can get.
     """
     if method not in METHODS:
         raise UserError(f"no method '{method}'.", where="--method", remedy=f"Choose one of: {', '.join(METHODS)}.")
+    if arity not in (1, 2):
+        raise UserError(f"{arity!r} is no arity.", where="arity", remedy="Give 1, or 2 for pairs of functions.")
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
+        raise UserError(f"{classes!r} is no number of classes.", where="classes", remedy="Give 2 or more.")
     problem: Problem
     if paper:
-        problem = PaperProblem(size / 1e6)
+        problem = PaperProblem(_positive(size, "--size", "bytes") / 1e6)
     else:
+        precisions = (precisions,) if isinstance(precisions, str) else tuple(precisions)
         shape = StudentShape(classes=classes, arity=arity)
         problem = search_problem(size, latency_ms, precisions, objective, shape, tokens=tokens, progress=progress)
     return METHODS[method](problem, seed)
@@ -82,11 +92,17 @@ def search_problem(
     *,
     tokens: int = 400,
     tokenizer_bytes: TokenizerBytes | None = None,
+    space: SearchSpace = DEFAULT_SPACE,
     progress: Progress | None = None,
 ) -> SearchProblem:
     """Our problem with this machine's latency models, which are measured now if they never were."""
+    if not precisions:
+        raise UserError("no precision is allowed.", where="--precision", remedy="Give one at least, such as int8.")
+    if latency_ms is not None:
+        latency_ms = _positive(latency_ms, "--latency", "milliseconds")
     unmeasured = SearchProblem(
-        budget_bytes=size,
+        budget_bytes=int(_positive(size, "--size", "bytes")),
+        space=space,
         precisions=tuple(precisions),
         objective=objective,
         shape=shape,
@@ -98,6 +114,13 @@ def search_problem(
     exact_search(unmeasured)  # a budget too small for any model is told before half a minute of measuring
     models = {precision: latency_model(precision, progress=progress) for precision in precisions}
     return SearchProblem(**{**vars(unmeasured), "max_ms": latency_ms, "latency": models})
+
+
+def _positive(value: float, where: str, unit: str) -> float:
+    """``value``, which must be a number above 0 that has an end."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
+        raise UserError(f"{value!r} is no number of {unit}.", where=where, remedy="Give a number above 0.")
+    return value
 
 
 __all__ = ["DEFAULT_LATENCY_MS", "METHODS", "OBJECTIVES", "search", "search_problem"]

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lilliput.artifact import CARD, EVIDENCE, GRAPH, TOKENIZER, ArtifactBytes, Manifest, save
+from lilliput.artifact import CARD, EVIDENCE, GRAPH, TOKENIZER, ArtifactBytes, Manifest, refuse_occupied, save
 from lilliput.data.dataset import Dataset, concatenate
 from lilliput.data.labels import require_two_classes
 from lilliput.data.tables import Columns
@@ -24,6 +24,7 @@ from lilliput.report.card import CardFacts, model_card
 from lilliput.search import Architecture, StudentShape, parameters
 from lilliput.tasks import Task, task_named
 from lilliput.teachers import Teacher, open_teacher
+from lilliput.teachers.outputs import content_hash
 from lilliput.units import show_bytes
 from lilliput.verbs.search import DEFAULT_LATENCY_MS
 from lilliput.verbs.shrink_settings import ShrinkSettings
@@ -144,12 +145,14 @@ def shrink_model(
         "schema": 1,
         "teacher": teacher.fingerprint,
         "task": task.name,
-        "train": train.sha256,
-        "valid": valid.sha256,
+        "lilliput": VERSION,
+        "train": content_hash(train),
+        "valid": content_hash(valid),
         "size": size,
         "latency_ms": latency_ms,
         "settings": dataclasses.asdict(settings),
     }
+    refuse_occupied(out)
     stages = Stages(out, identity, progress)
     work = ShrinkStages(teacher, task, train, valid, size, latency_ms, settings, stages, progress)
     result = _write(work, work.run(), out, command)
@@ -177,12 +180,16 @@ def _write(work: ShrinkStages, outcome: ShrinkOutcome, out: Path, command: str) 
         CARD: model_card(_card_facts(work, outcome, scores, out.name, command)).encode(),
         EVIDENCE: json.dumps(_evidence(work, outcome, scores), separators=(",", ":")).encode(),
     }
-    total = sum(map(len, files.values())) + len(json.dumps(manifest.as_dict(), indent=2)) + _FILE_TABLE_BYTES
-    if total > work.size:
+    room = work.size - len(json.dumps(manifest.as_dict(), indent=2)) - _FILE_TABLE_BYTES
+    if sum(map(len, files.values())) > room:
+        work.progress.note("the budget leaves no room for the training's history and trials; they are left out.")
+        files[EVIDENCE] = json.dumps(_evidence(work, outcome, scores, brief=True), separators=(",", ":")).encode()
+    over = sum(map(len, files.values())) - room
+    if over > 0:
         raise BudgetError(
-            f"the artifact would take {total:,} bytes, more than the {work.size:,} allowed.",
+            f"the artifact would take {over:,} bytes more than the {work.size:,} allowed.",
             where="--size",
-            remedy="Raise the budget a little: the size predicted was too small.",
+            remedy=f"Raise the budget by {over:,} bytes or more: the size predicted was too small.",
         )
     artifact = save(out, manifest, files)
     work.progress.note(f"{out}: {show_bytes(artifact.bytes().total)}, {scores.accuracy:.2%} of validation")
@@ -217,7 +224,10 @@ def _provenance(work: ShrinkStages, teacher_accuracy: float, command: str) -> di
     }
 
 
-def _evidence(work: ShrinkStages, outcome: ShrinkOutcome, scores: ClassificationScores) -> dict[str, Any]:
+def _evidence(
+    work: ShrinkStages, outcome: ShrinkOutcome, scores: ClassificationScores, brief: bool = False
+) -> dict[str, Any]:
+    history = [{"stage": stage, **line} for stage, lines in outcome.history.items() for line in lines]
     return {
         "valid": {
             "n": scores.n,
@@ -234,10 +244,10 @@ def _evidence(work: ShrinkStages, outcome: ShrinkOutcome, scores: Classification
             "accuracy_after": outcome.integer.accuracy,
         },
         "search": {
-            "shortlist": [item.as_dict() for item in outcome.shortlist],
-            "trials": [trial.as_dict() for trial in outcome.trials],
+            "shortlist": [] if brief else [item.as_dict() for item in outcome.shortlist],
+            "trials": [] if brief else [trial.as_dict() for trial in outcome.trials],
         },
-        "history": [{"stage": stage, **line} for stage, lines in outcome.history.items() for line in lines],
+        "history": [] if brief else history,
         "settings": dataclasses.asdict(work.settings),
     }
 

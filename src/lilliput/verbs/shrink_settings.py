@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
+from lilliput.bpe import SMALLEST_VOCABULARY
 from lilliput.distill.losses import DistillationMix
 from lilliput.errors import UserError
-from lilliput.search import DEFAULT_OBJECTIVE
+from lilliput.quantize.scheme import PRECISIONS
+from lilliput.search import DEFAULT_OBJECTIVE, OBJECTIVES
 
 POOLING = {1: "mean", 2: "wide"}
 """Functions an example joins -> how a student pools their tokens: what did best in ``benchmarks/student.py``."""
+
+LEAST_TOKENS, MOST_TOKENS = 16, 512
+"""Bounds of the longest input."""
 
 QUANTIZATIONS = ("auto", "calibration", "aware")
 """How integers are found. ``auto``: by calibration if it costs at most :data:`TOLERANCE`, else by quantization-aware
@@ -57,9 +63,28 @@ class ShrinkSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.quantization not in QUANTIZATIONS:
-            raise UserError(
-                f"there is no way to quantize called '{self.quantization}'.",
-                where="--quantization",
-                remedy=f"Choose one of: {', '.join(QUANTIZATIONS)}.",
-            )
+        known = {"precision": PRECISIONS, "objective": OBJECTIVES, "quantization": QUANTIZATIONS}
+        for name, table in known.items():
+            if getattr(self, name) not in table:
+                raise UserError(
+                    f"there is none called '{getattr(self, name)}'.",
+                    where=f"--{name}",
+                    remedy=f"Choose one of: {', '.join(table)}.",
+                )
+        sound = {
+            "candidates": (self.candidates >= 1, "must be at least 1"),
+            "trial_share": (0 < self.trial_share < math.inf, "must be above 0"),
+            "epochs": (self.epochs >= 1, "must be at least 1"),
+            "learning_rate": (0 < self.learning_rate < math.inf, "must be above 0"),
+            "batch": (self.batch >= 1, "must be at least 1"),
+            "max_tokens": (LEAST_TOKENS <= self.max_tokens <= MOST_TOKENS, f"must be {LEAST_TOKENS} to {MOST_TOKENS}"),
+            "dropout": (0 <= self.dropout < 1, "must be at least 0 and below 1"),
+            "aware_epochs": (self.aware_epochs >= 1, "must be at least 1"),
+            "aware_learning_rate": (0 < self.aware_learning_rate < math.inf, "must be above 0"),
+            "largest_vocabulary": (self.largest_vocabulary >= SMALLEST_VOCABULARY, "is too small for every byte"),
+            "seed": (0 <= self.seed < 2**63, "must be at least 0 and below 2^63"),
+        }
+        for name, (fine, complaint) in sound.items():
+            if not fine:
+                option = f"--{name.replace('_', '-')}"
+                raise UserError(f"{complaint}; it is {getattr(self, name)!r}.", where=option)

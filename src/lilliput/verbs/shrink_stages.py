@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,15 +21,16 @@ from lilliput.distill.integer import IntegerModel, calibrated, make_floating_poi
 from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
 from lilliput.distill.student import Student
 from lilliput.encoder import PAD_ID, EncoderConfig
+from lilliput.files import write_text
 from lilliput.graph.onnx_encoder import encoder_graph
 from lilliput.progress import Progress
 from lilliput.quantize.scheme import PRECISIONS
 from lilliput.runtime.classifier import EncoderRunner
-from lilliput.runtime.tokens import CodeTokenizer
-from lilliput.search import Architecture, SearchResult, StudentShape, top
+from lilliput.runtime.tokens import STEP, CodeTokenizer
+from lilliput.search import DEFAULT_SPACE, Architecture, SearchResult, StudentShape, top
 from lilliput.tasks import Task
 from lilliput.teachers import Teacher
-from lilliput.teachers.outputs import TeacherOutputs, teacher_outputs
+from lilliput.teachers.outputs import TeacherOutputs, content_hash, teacher_outputs
 from lilliput.training import History, TrainingPlan
 from lilliput.verbs.search import search_problem
 from lilliput.verbs.shrink_settings import POOLING, ShrinkSettings
@@ -86,6 +86,7 @@ class ShrinkStages:
         self.size, self.latency_ms = size, latency_ms
         self.settings, self.stages, self.progress = settings, stages, progress
         self._tokens: dict[tuple[int, str], TokenIds] = {}
+        self._hashes = {id(data): content_hash(data) for data in (train, valid)}
 
     def run(self) -> ShrinkOutcome:
         """All stages, in order."""
@@ -117,8 +118,7 @@ class ShrinkStages:
         path = self.stages.file("tokenizer.json")
         if not path.exists():
             self.progress.note(f"training a tokenizer on {len(self.train.texts):,} functions")
-            train_tokenizer(self.train.texts, self.settings.largest_vocabulary).save(f"{path}.part")
-            Path(f"{path}.part").replace(path)
+            write_text(path, train_tokenizer(self.train.texts, self.settings.largest_vocabulary).to_str())
         return Tokenizer.from_file(str(path))
 
     @cached_property
@@ -142,22 +142,36 @@ class ShrinkStages:
             sizes: NDArray[np.int64] = np.vectorize(measured.__getitem__, otypes=[np.int64])(vocabularies)
             return sizes
 
-        shape = StudentShape(len(self.train.label_names), self.task.arity)
+        shape = StudentShape(len(self.train.label_names), self.task.arity, self.positions)
+        largest = min(self.tokenizer.get_vocab_size(), self.settings.largest_vocabulary)
+        steps = [step for step in DEFAULT_SPACE.vocabulary if step < largest]
 
         def compute() -> list[dict[str, Any]]:
             problem = search_problem(
-                self.size,
+                self.size - self.reserve(),
                 self.latency_ms,
                 [self.settings.precision],
                 self.settings.objective,
                 shape,
                 tokens=self.settings.max_tokens,
                 tokenizer_bytes=bytes_of,
+                space=dataclasses.replace(DEFAULT_SPACE, vocabulary=(*steps, largest)),
                 progress=self.progress,
             )
             return [item.as_dict() for item in top(problem, self.settings.candidates)]
 
         return [_search_result(item) for item in self.stages.once("shortlist", compute)]
+
+    @property
+    def positions(self) -> int:
+        """Rows of the position table: the longest input, padded as the run time pads it."""
+        return -(-self.settings.max_tokens // STEP) * STEP
+
+    def reserve(self) -> int:
+        """Bytes of evidence and card, beyond what the search counts, that grow with the settings and the labels."""
+        settings, names = self.settings, self.train.label_names
+        lines = 200 * max(settings.epochs + settings.aware_epochs - 20, 0) + 900 * max(settings.candidates - 5, 0)
+        return lines + sum(4 * len(name.encode()) + 60 for name in names[8:])
 
     def taught(self, dataset: Dataset, name: str) -> TeacherOutputs:
         """What the teacher says of a dataset; kept on disk."""
@@ -166,7 +180,7 @@ class ShrinkStages:
 
     def tokens(self, dataset: Dataset, vocabulary: int) -> TokenIds:
         """The student's token ids of a dataset, with its tokenizer cut to ``vocabulary``."""
-        key = (vocabulary, dataset.sha256)
+        key = (vocabulary, self._hashes[id(dataset)])
         if key not in self._tokens:
             tokenizer = CodeTokenizer(truncate_tokenizer(self.tokenizer, vocabulary), self.settings.max_tokens)
             self._tokens[key] = TokenIds(tokenizer.encode(dataset.texts), PAD_ID, self.settings.max_tokens)
@@ -175,7 +189,9 @@ class ShrinkStages:
     def config(self, architecture: Architecture) -> EncoderConfig:
         """The student's configuration."""
         pooling = self.settings.pooling or POOLING[self.task.arity]
-        return EncoderConfig(architecture, len(self.train.label_names), self.task.arity, pooling=pooling)
+        return EncoderConfig(
+            architecture, len(self.train.label_names), self.task.arity, positions=self.positions, pooling=pooling
+        )
 
     def lesson(self, vocabulary: int, rows: NDArray[np.int64] | None = None) -> Lesson:
         """All training examples, or ``rows`` of them, with the teacher's outputs."""
@@ -255,7 +271,11 @@ class ShrinkStages:
         second = calibrated(student, tokens, precision, accuracy_of, settings.seed, "quantization-aware")
         self.progress.note(f"quantization-aware: {second.accuracy:.2%} of validation")
         allowed = [second] if settings.quantization == "aware" else [first, second]
-        return max(allowed, key=lambda model: model.accuracy), history
+        best = max(allowed, key=lambda model: model.accuracy)
+        if best.accuracy < float_accuracy - TOLERANCE:
+            lost = 100 * (float_accuracy - best.accuracy)
+            self.progress.note(f"warning: quantization costs {lost:.1f} points of validation accuracy, more than 0.5.")
+        return best, history
 
     def fit(
         self, student: Student, lesson: Lesson, epochs: int, learning_rate: float, name: str, keep_best: bool = False
@@ -277,7 +297,7 @@ class ShrinkStages:
             BatchPlan(examples=settings.batch, seed=settings.seed),
             validate=(lambda: self.validated(student)) if keep_best else None,
             checkpoint=checkpoint,
-            fingerprint=f"{name}|{student.config}|{self.train.sha256}",
+            fingerprint=f"{name}|{student.config}|{self._hashes[id(self.train)]}",
             progress=self.progress,
         )
         checkpoint.unlink(missing_ok=True)

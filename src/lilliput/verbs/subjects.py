@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from lilliput.artifact import is_artifact, open_artifact
 from lilliput.data.dataset import Dataset
+from lilliput.errors import UserError
+from lilliput.extras import require
 from lilliput.progress import Progress
-from lilliput.runtime.classifier import Classifier
+from lilliput.runtime.classifier import Classifier, require_threads
 
 
 class Subject(Protocol):
@@ -22,6 +24,7 @@ class Subject(Protocol):
     label_names: tuple[str, ...]
     arity: int
     threads: int
+    max_tokens: int
 
     def logits(self, dataset: Dataset, progress: Progress) -> NDArray[np.float32]:
         """Logits ``[examples, classes]`` in the order of the labels."""
@@ -37,18 +40,25 @@ class Subject(Protocol):
 
 
 class ArtifactSubject:
-    """An artifact, in the engine."""
+    """An artifact, in the engine; one of another task is refused: its classes would be taken for that task's."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, task: str, threads: int) -> None:
         self.threads = threads
         self.classifier = Classifier(open_artifact(path), threads)
-        self.name = path.name
-        self.label_names = self.classifier.labels
+        manifest = self.classifier.manifest
+        if manifest.task != task:
+            raise UserError(
+                f"{path} was made for task '{manifest.task}', not '{task}'.",
+                where="--task",
+                remedy=f"Name '{manifest.task}', or another artifact.",
+            )
+        self.name = path.resolve().name
+        self.label_names, self.max_tokens = manifest.labels, manifest.max_tokens
         self.arity = self.classifier.arity
 
     def logits(self, dataset: Dataset, progress: Progress) -> NDArray[np.float32]:
         """See :class:`Subject`."""
-        return self.classifier.logits(dataset)
+        return self.classifier.logits(dataset, progress)
 
     def bytes(self) -> dict[str, int]:
         """See :class:`Subject`."""
@@ -67,16 +77,18 @@ class CheckpointSubject:
     """A checkpoint, in torch (float32)."""
 
     def __init__(self, path: str | Path, task: str, tokenizer: Path | None, threads: int) -> None:
+        require("torch")
         import torch
 
         from lilliput.teachers import open_teacher
 
+        require_threads(threads)
         self.threads = threads
         torch.set_num_threads(threads)
         self.teacher = open_teacher(path, tokenizer=tokenizer, task=task)
         self.name = self.teacher.name
         self.label_names = tuple(self.teacher.label_names)
-        self.arity = self.teacher.arity
+        self.arity, self.max_tokens = self.teacher.arity, self.teacher.max_tokens
 
     def logits(self, dataset: Dataset, progress: Progress) -> NDArray[np.float32]:
         """See :class:`Subject`."""
@@ -97,9 +109,13 @@ class CheckpointSubject:
         """See :class:`Subject`."""
         import torch
 
+        device = next(self.teacher.model.parameters()).device
         with torch.no_grad():
-            tokens = torch.from_numpy(ids)[None]
-            return self.teacher.model.encode(tokens, torch.ones_like(tokens))
+            tokens = torch.from_numpy(ids)[None].to(device)
+            encoded = self.teacher.model.encode(tokens, torch.ones_like(tokens))
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # else only the launch of the work would be timed
+        return encoded
 
 
 def _part_of(file: Path) -> str:
@@ -109,9 +125,14 @@ def _part_of(file: Path) -> str:
 
 
 def open_subject(path: str | Path, task: str, tokenizer: Path | None = None, threads: int = 1) -> Subject:
-    """An artifact's folder, or whatever :func:`lilliput.teachers.open_teacher` opens."""
+    """An artifact's folder, or whatever :func:`lilliput.teachers.open_teacher` opens.
+
+    Raises:
+        UserError: it cannot be opened, or is of another task.
+        MissingExtra: it is a checkpoint, and torch is not installed.
+    """
     if is_artifact(Path(path)):
-        return ArtifactSubject(Path(path), threads)
+        return ArtifactSubject(Path(path), task, threads)
     return CheckpointSubject(path, task, tokenizer, threads)
 
 

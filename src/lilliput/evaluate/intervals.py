@@ -1,0 +1,44 @@
+"""Estimates with their 95 % intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+_Z95 = NormalDist().inv_cdf(0.975)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number measured on a sample.
+
+    Attributes:
+        value: the number.
+        low: lower end of its 95 % interval.
+        high: upper end.
+        n: examples it rests on.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def wilson(successes: int, n: int) -> Estimate:
+    """The proportion ``successes / n`` with its 95 % score interval.
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+
+    Raises:
+        ValueError: ``n`` is not positive, or ``successes`` is outside ``0 .. n``.
+    """
+    if not 0 <= successes <= n or n == 0:
+        raise ValueError(f"{successes} successes of {n} are no proportion")
+    share, z2 = successes / n, _Z95**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z95 / (1 + z2 / n) * float(np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)))
+    # At 0 and n the formula's end is 0 and 1 exactly; rounding may put it a hair beyond the proportion itself.
+    return Estimate(share, min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share), n)

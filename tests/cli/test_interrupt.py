@@ -1,0 +1,65 @@
+"""Ctrl-C: one line that says whether the same command goes on, and exit code 130."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from lilliput import cli
+
+
+def interrupted(*arguments: object, cue: str = "", fifo: object = None) -> tuple[int, str]:
+    """Exit code and standard error of a command that gets SIGINT at its line ``cue``, or when it opens ``fifo``."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lilliput", *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        text=True,
+    )
+    assert process.stderr is not None
+    if fifo is not None:
+        writer = os.open(str(fifo), os.O_WRONLY)  # waits until the command opens it to read
+    else:
+        assert any(cue in line for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60)
+    if fifo is not None:
+        os.close(writer)
+    return process.returncode, rest
+
+
+def test_a_verb_that_goes_on_says_so(tmp_path, workshop):
+    base = "scratch:layers=1,hidden=16,heads=1,intermediate=16,vocabulary=300"
+    data = ("--task", "vulnerability", "--train", workshop / "train.jsonl", "--valid", workshop / "valid.jsonl")
+    code, text = interrupted("finetune", base, *data, "--epochs", 100_000, "--out", tmp_path / "t", cue="tokenizing")
+    assert code == 130
+    assert text.splitlines()[-1] == "interrupted; the same command goes on where it stopped"
+    assert "Traceback" not in text
+
+
+def test_any_other_verb_does_not(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    code, text = interrupted("report", tmp_path / "a.json", fifo=tmp_path / "a.json")
+    assert (code, text) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("verb", cli.RESUMABLE)
+def test_the_verbs_that_go_on_are_verbs_that_promise_it(verb):
+    from lilliput.cli.app import VERBS
+
+    assert verb in {function.__name__ for function in VERBS}
+
+
+def test_an_interrupt_while_importing(monkeypatch, capsys):
+    def imported(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["lilliput", "shrink"])
+    monkeypatch.setattr("builtins.__import__", imported)
+    with pytest.raises(SystemExit) as ending:
+        cli.main()
+    monkeypatch.undo()
+    assert ending.value.code == 130
+    assert capsys.readouterr().err == "interrupted; the same command goes on where it stopped\n"

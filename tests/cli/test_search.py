@@ -1,0 +1,37 @@
+"""``search`` where its cache cannot be kept, and the help of options with a table behind them."""
+
+import io
+import re
+
+import pytest
+
+from lilliput.cli.evaluate import _intensity, evaluate
+from lilliput.progress import LogProgress
+from lilliput.verbs import latency
+
+
+@pytest.mark.parametrize("cache", ["/proc/x", "file/below", "x" * 300])
+def test_a_model_that_cannot_be_kept_is_used_all_the_same(tmp_path, monkeypatch, cache):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(latency.CACHE_VARIABLE, cache)
+    monkeypatch.setattr(latency, "measurer", lambda *_: lambda architecture, tokens: 1e-3 * tokens)
+    log = io.StringIO()
+    model = latency.latency_model(progress=LogProgress(log))
+    assert model.predict(*latency.CALIBRATION_DESIGN[0]) > 0
+    assert "not kept; cannot write: " in log.getvalue()
+    assert log.getvalue().endswith("LILLIPUT_CACHE can name another folder.\n")
+
+
+def test_a_model_that_can_be_kept_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(latency, "measurer", lambda *_: lambda architecture, tokens: 1e-3 * tokens)
+    first = latency.latency_model(cache=tmp_path)
+    monkeypatch.setattr(latency, "measurer", None)
+    assert latency.latency_model(cache=tmp_path) == first
+
+
+def test_the_region_that_the_help_names_is_one():
+    option = evaluate.__annotations__["carbon_intensity"]
+    region = re.search(r"such as (\w+)", str(option))
+    assert region is not None
+    assert _intensity(region[1]).grams_per_kwh > 0
