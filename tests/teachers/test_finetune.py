@@ -142,22 +142,6 @@ def test_data_that_do_not_fit_are_refused(tmp_path, train, valid, text):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_learning_rate_of_zero_is_not_taken_for_none(monkeypatch, tmp_path):
-    plans = []
-
-    def stopped(model, batches, loss, plan, **rest):
-        plans.append(plan)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(module, "fit", stopped)
-    for rate in (None, 1e-6):
-        with pytest.raises(KeyboardInterrupt):
-            finetune(
-                SCRATCH, VULNERABILITY, singles(), None, tmp_path / "t", settings=FinetuneSettings(learning_rate=rate)
-            )
-    assert [plan.learning_rate for plan in plans] == [5e-4, 1e-6]
-
-
 def _thesis(folder: Path) -> None:
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work")
