@@ -7,6 +7,10 @@ FOLDER of --shared holds ``data/devign``, ``data/bigclonebench`` and ``seeds/com
 checkpoints). In --work it fine-tunes a teacher (once; killed, it resumes), shrinks it, and measures the artifact, its
 teacher and the released checkpoint on the validation split, with the trivial baselines fitted on the training split.
 
+The committed results are of these settings, but their models were trained while the package was still changing: another
+run will not give the same weights. The clone teacher was trained before ``scratch:`` got the initial weights it has
+now, both students before code that spells ``<s>`` stopped being read as a control token; all were measured after.
+
 The validation split also chose the epoch, the architecture and the quantization, so its figures flatter the teacher and
 the artifact a little; the released checkpoint was chosen by its authors. Test splits are not touched.
 """

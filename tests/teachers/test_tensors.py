@@ -43,7 +43,6 @@ def test_values_are_those_written(dtype, tmp_path):
 def test_rows_are_those_of_the_whole(tmp_path_factory, first, last):
     folder = tmp_path_factory.mktemp("rows")
     written = write(folder, torch.bfloat16)["a.weight"].float().numpy()
-    first, last = sorted((first, last))
     np.testing.assert_array_equal(SafetensorsFolder(folder).read("a.weight", slice(first, last)), written[first:last])
 
 

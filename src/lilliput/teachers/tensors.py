@@ -99,6 +99,7 @@ class SafetensorsFolder:
         """See :class:`Tensors`."""
         place = self._place(name)
         first, last, _ = (rows or slice(None)).indices(place.shape[0] if place.shape else 1)
+        last = max(first, last)
         width = math.prod(place.shape[1:])
         stored = _STORED[place.stored]
         with place.file.open("rb") as stream:
