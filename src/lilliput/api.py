@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from lilliput.verbs.finetune import finetune
     from lilliput.verbs.inspect import inspect
     from lilliput.verbs.predict import predict
+    from lilliput.verbs.quantize import quantize
     from lilliput.verbs.report import report
     from lilliput.verbs.search import search
     from lilliput.verbs.shrink import shrink
 
-__all__ = ["demo", "evaluate", "finetune", "inspect", "load", "predict", "report", "search", "shrink"]
+__all__ = ["demo", "evaluate", "finetune", "inspect", "load", "predict", "quantize", "report", "search", "shrink"]
 
 
 def __dir__() -> list[str]:

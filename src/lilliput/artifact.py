@@ -1,12 +1,15 @@
 """The artifact: one folder that holds a small model and everything needed to run and to trust it.
 
-Files: ``manifest.json`` (what it is, where it comes from, the SHA-256 of every other file), ``model.onnx`` (graph and
-weights), ``tokenizer.json``, ``README.md`` (the model card) and ``evidence.json`` (how it was chosen and scored).
+Files: ``manifest.json`` (what it is, where it comes from, the SHA-256 of every other file), ``tokenizer.json``,
+``README.md`` (the model card), ``evidence.json`` (how it was chosen and scored), and the model: a classifier's
+``model.onnx``, or a generator's graphs ``model.xml`` and ``encoder.xml`` with their weights in ``model.bin``.
 Nothing in it is executed, and nothing is read before its hash is checked.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import index
@@ -16,10 +19,12 @@ from typing import Any
 from lilliput.encoder import EncoderConfig
 from lilliput.errors import ArtifactError
 from lilliput.files import atomic_folder, explain_disk_errors, read_json, sha256_of, write_json
+from lilliput.generator_manifest import KIND as GENERATOR
+from lilliput.generator_manifest import GeneratorManifest
 from lilliput.version import VERSION
 
-SCHEMA = 1
-"""Version of the manifest this code writes, and the latest it reads."""
+SCHEMA = 2
+"""Version of the manifest this code writes, and the latest it reads; the first one knew classifiers alone."""
 
 MANIFEST, GRAPH, TOKENIZER, CARD, EVIDENCE = (
     "manifest.json",
@@ -29,8 +34,12 @@ MANIFEST, GRAPH, TOKENIZER, CARD, EVIDENCE = (
     "evidence.json",
 )
 
-REQUIRED = (GRAPH, TOKENIZER)
-"""Files without which an artifact cannot run."""
+DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS = "model.xml", "encoder.xml", "model.bin"
+"""Of a generator; both graphs have their weights in the one file."""
+
+CLASSIFIER = "classifier"
+REQUIRED = {CLASSIFIER: (GRAPH, TOKENIZER), GENERATOR: (DECODER_GRAPH, WEIGHTS, TOKENIZER)}
+"""Kind of model -> files without which it cannot run."""
 
 LARGEST = 2**31 - 1
 """Any size in a manifest: what graphs and tokenizers count with."""
@@ -59,9 +68,9 @@ class Manifest:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values, without the table of files."""
+        """Plain JSON values, without schema and table of files."""
         return {
-            "schema": SCHEMA,
+            "kind": CLASSIFIER,
             "lilliput": VERSION,
             "task": self.task,
             "labels": list(self.labels),
@@ -97,8 +106,34 @@ class Artifact:
     """An opened and verified artifact."""
 
     path: Path
-    manifest: Manifest
+    manifest: Manifest | GeneratorManifest
     hashes: Mapping[str, str]
+
+    @property
+    def classifier(self) -> Manifest:
+        """Its manifest, where it is a classifier.
+
+        Raises:
+            ArtifactError: it is a generator.
+        """
+        if isinstance(self.manifest, Manifest):
+            return self.manifest
+        raise ArtifactError(
+            "is a generator, not a classifier.", where=self.path, remedy="Use 'lilliput complete' with it."
+        )
+
+    @property
+    def generator(self) -> GeneratorManifest:
+        """Its manifest, where it is a generator.
+
+        Raises:
+            ArtifactError: it is a classifier.
+        """
+        if isinstance(self.manifest, GeneratorManifest):
+            return self.manifest
+        raise ArtifactError(
+            "is a classifier, not a generator.", where=self.path, remedy="Use 'lilliput predict' with it."
+        )
 
     def file(self, name: str) -> Path:
         """Path of one of its files."""
@@ -107,8 +142,8 @@ class Artifact:
     def bytes(self) -> ArtifactBytes:
         """Bytes on disk by part."""
         sizes = {name: self.file(name).stat().st_size for name in (*self.hashes, MANIFEST)}
-        known = {name: sizes.pop(name, 0) for name in (GRAPH, TOKENIZER, MANIFEST)}
-        return ArtifactBytes(known[GRAPH], known[TOKENIZER], known[MANIFEST], sum(sizes.values()))
+        weights = sum(sizes.pop(name, 0) for name in (GRAPH, DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS))
+        return ArtifactBytes(weights, sizes.pop(TOKENIZER, 0), sizes.pop(MANIFEST, 0), sum(sizes.values()))
 
     def evidence(self) -> dict[str, Any]:
         """How it was chosen and how it scored; empty where the artifact carries none.
@@ -119,23 +154,35 @@ class Artifact:
         return _read_object(self.file(EVIDENCE)) if EVIDENCE in self.hashes else {}
 
 
-def save(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Artifact:
+def save(path: Path, manifest: Manifest | GeneratorManifest, files: Mapping[str, bytes | Path]) -> Artifact:
     """Write an artifact whole: either ``path`` is the new one afterwards, or it is as it was.
 
     Args:
         path: the folder to make; an artifact already there is replaced, any other folder is refused.
         manifest: what it is.
-        files: name -> content of every file but the manifest.
+        files: name -> content of every file but the manifest, or where a file with it is, which is not changed and, on
+            the same file system, takes no room of its own.
     """
     path = Path(path)
     refuse_occupied(path)
     with atomic_folder(path) as folder:
         table = {}
         for name, content in files.items():
-            (folder / name).write_bytes(content)
-            table[name] = {"bytes": len(content), "sha256": sha256_of(folder / name)}
-        write_json(folder / MANIFEST, {**manifest.as_dict(), "files": table})
+            if isinstance(content, Path):
+                _linked(content, folder / name)
+            else:
+                (folder / name).write_bytes(content)
+            table[name] = {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
+        write_json(folder / MANIFEST, {"schema": SCHEMA, **manifest.as_dict(), "files": table})
     return open_artifact(path)
+
+
+def _linked(source: Path, target: Path) -> None:
+    """A second name for a file, or a copy where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def refuse_occupied(path: str | Path) -> None:
@@ -164,7 +211,7 @@ def _others(folder: Path) -> list[str] | None:
         values = read_json(folder / MANIFEST)
     except ValueError:
         return None
-    if not isinstance(values, dict) or not {"schema", "files", "task"} <= values.keys():
+    if not isinstance(values, dict) or not {"schema", "files"} <= values.keys() or not {"task", "kind"} & values.keys():
         return None
     if not isinstance(values["files"], dict):
         return None
@@ -201,8 +248,11 @@ def open_artifact(path: str | Path) -> Artifact:
             where=path / MANIFEST,
             remedy="Upgrade: pip install -U lilliput",
         )
+    kind = values.get("kind", CLASSIFIER)
+    if not isinstance(kind, str) or kind not in REQUIRED:
+        raise ArtifactError(f"is of an unknown kind, '{kind}'.", where=path / MANIFEST, remedy=_AGAIN)
     try:
-        manifest = _checked(values)
+        manifest = GeneratorManifest.checked(values) if kind == GENERATOR else _checked(values)
         files = {name: (index(entry["bytes"]), str(entry["sha256"])) for name, entry in values["files"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(
@@ -210,7 +260,7 @@ def open_artifact(path: str | Path) -> Artifact:
             where=path / MANIFEST,
             remedy=_AGAIN,
         ) from error
-    for name in REQUIRED:
+    for name in REQUIRED[kind]:
         if name not in files:
             raise ArtifactError(f"lists no {name}.", where=path / MANIFEST, remedy=_AGAIN)
     for name, (size, digest) in files.items():

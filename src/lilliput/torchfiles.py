@@ -25,14 +25,14 @@ def save(path: Path, value: Any) -> None:
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
-def load(path: Path) -> Any:
-    """Read tensors and plain values, onto the CPU, by torch's weights-only reader.
+def load(path: Path, mapped: bool = False) -> Any:
+    """Read tensors and plain values, onto the CPU, by torch's weights-only reader; ``mapped``: as they are asked for.
 
     Raises:
         CheckpointError: the file is missing, damaged, or a pickle that wants to run code; nothing of it was run.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError as error:
         raise CheckpointError("there is no such file.", where=path, remedy="Check the path.") from error
     except pickle.UnpicklingError as error:

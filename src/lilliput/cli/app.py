@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from lilliput.cli import demo, evaluate, finetune, inspect, predict, report, search, shrink
+from lilliput.cli import demo, evaluate, finetune, inspect, predict, quantize, report, search, shrink
 from lilliput.version import VERSION
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ VERBS = (
     finetune.finetune,
     search.search,
     shrink.shrink,
+    quantize.quantize,
     evaluate.evaluate,
     predict.predict,
     inspect.inspect,

@@ -10,6 +10,8 @@ import typer
 
 from lilliput.cli import options
 from lilliput.cli.output import print_facts, print_json
+from lilliput.generator_manifest import KIND
+from lilliput.report.generator_card import activations_in_words, in_words
 from lilliput.search.space import Architecture
 from lilliput.verbs.inspect import inspect as run
 
@@ -23,22 +25,43 @@ def inspect(
     if json:
         print_json(facts)
         return
-    sizes, made = facts["bytes"], facts["provenance"]
-    print_facts(
-        {
-            "artifact": facts["path"],
-            "task": f"{facts['task']}: {', '.join(facts['labels'])}",
-            "architecture": Architecture(**facts["architecture"]),
-            "weights": f"{facts['parameters']:,} parameters, {facts['precision']}",
-            "longest input": f"{facts['max_tokens']} tokens",
-            "bytes": f"{sizes['total']:,}",
-            **{f"  {name}": f"{size:,}" for name, size in sizes.items() if name != "total"},
-            "teacher": made.get("teacher", {}).get("name", "unknown"),
-            **{f"data, {name}": _examples(part) for name, part in made.get("data", {}).items()},
-            "made": f"{made.get('date', 'unknown')}, seed {made.get('seed', 'unknown')}",
-            **{f"sha256 {name}": digest for name, digest in facts["sha256"].items()},
-        }
-    )
+    sizes = {"bytes": f"{facts['bytes']['total']:,}"}
+    sizes |= {f"  {name}": f"{size:,}" for name, size in facts["bytes"].items() if name != "total"}
+    hashes = {f"sha256 {name}": digest for name, digest in facts["sha256"].items()}
+    shown = _generator(facts) if facts["kind"] == KIND else _classifier(facts)
+    print_facts({"artifact": facts["path"], **shown, **sizes, **_made(facts), **hashes})
+
+
+def _classifier(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "task": f"{facts['task']}: {', '.join(facts['labels'])}",
+        "architecture": Architecture(**facts["architecture"]),
+        "weights": f"{facts['parameters']:,} parameters, {facts['precision']}",
+        "longest input": f"{facts['max_tokens']} tokens",
+    }
+
+
+def _generator(facts: Mapping[str, Any]) -> dict[str, Any]:
+    worst = [f"{item['name']} {item['relative_error']:.2%}" for item in facts["evidence"].get("worst_weights", [])]
+    return {
+        "architecture": f"{facts['model_type']}, {facts['parameters']:,} parameters",
+        **{f"{role} weights": in_words(scheme) for role, scheme in facts["weights"].items()},
+        "inputs of products": activations_in_words(facts["activations"]),
+        "largest errors": ", ".join(worst) or "unknown",
+        "longest sequence": "any" if facts["positions"] is None else f"{facts['positions']} tokens",
+        "fills in the middle": "no" if facts["fill"] is None else "yes",
+    }
+
+
+def _made(facts: Mapping[str, Any]) -> dict[str, Any]:
+    made = facts["provenance"]
+    source = made.get("teacher") or made.get("checkpoint") or {}
+    seed = f", seed {made['seed']}" if "seed" in made else ""
+    return {
+        "made of": source.get("name", "unknown"),
+        **{f"data, {name}": _examples(part) for name, part in made.get("data", {}).items()},
+        "made": f"{made.get('date', 'unknown')}{seed}",
+    }
 
 
 def _examples(part: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The decoders that can be built: ``model_type`` of a ``config.json`` -> the file that knows it."""
+"""The generators that can be built: ``model_type`` of a ``config.json`` -> the file that knows it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,33 @@ from functools import partial
 from typing import Any, Protocol, cast
 
 import numpy as np
+import openvino as ov
 from openvino import opset13 as ops
 
 from lilliput.errors import CheckpointError
-from lilliput.graph import codegen, gpt2, gpt_bigcode, gpt_neox, llama, qwen2, qwen3, starcoder2, xglm
+from lilliput.graph import (
+    bart,
+    codegen,
+    decoder,
+    gpt2,
+    gpt_bigcode,
+    gpt_neox,
+    llama,
+    qwen2,
+    qwen3,
+    seq2seq,
+    starcoder2,
+    t5,
+    xglm,
+)
 from lilliput.graph.blocks import Value
 from lilliput.graph.decoder import DecoderConfig
 from lilliput.graph.layers import Weights
 from lilliput.graph.pieces import Array, Piece, Pieces
+from lilliput.graph.seq2seq import Seq2SeqConfig
 from lilliput.teachers.tensors import Tensors
+
+Config = DecoderConfig | Seq2SeqConfig
 
 
 class Architecture(Protocol):
@@ -23,14 +41,14 @@ class Architecture(Protocol):
 
     MODEL_TYPES: tuple[str, ...]
 
-    def config(self, values: Mapping[str, Any]) -> DecoderConfig:
+    def config(self, values: Mapping[str, Any]) -> Config:
         """What the fields of a ``config.json`` say."""
 
-    def pieces(self, config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
+    def pieces(self, config: Any, values: Mapping[str, Any]) -> Pieces:
         """Where each weight is."""
 
 
-_FILES = (codegen, gpt2, gpt_bigcode, gpt_neox, llama, qwen2, qwen3, starcoder2, xglm)
+_FILES = (bart, codegen, gpt2, gpt_bigcode, gpt_neox, llama, qwen2, qwen3, starcoder2, t5, xglm)
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     kind: cast("Architecture", file) for file in _FILES for kind in file.MODEL_TYPES
@@ -68,3 +86,22 @@ def float_weights(pieces: Pieces, tensors: Tensors) -> Weights:
         return ops.constant(read_piece(piece, tensors))
 
     return {name: partial(constant, piece) for name, piece in pieces.items()}
+
+
+DECODER, ENCODER = "model", "encoder"
+
+
+def graphs(config: Config, weights: Weights, last_only: bool = False) -> dict[str, ov.Model]:
+    """The graphs of a generator: :data:`DECODER`, and of an encoder-decoder :data:`ENCODER`, too.
+
+    Args:
+        config: what it is.
+        weights: by our names.
+        last_only: compute the last token's logits alone, as generation needs.
+    """
+    if isinstance(config, DecoderConfig):
+        return {DECODER: decoder.decoder_graph(config, weights, last_only)}
+    return {
+        DECODER: seq2seq.decoder_graph(config, weights, last_only),
+        ENCODER: seq2seq.encoder_graph(config, weights),
+    }

@@ -103,7 +103,7 @@ class Classifier:
     def __init__(self, artifact: Artifact, threads: int | None = None) -> None:
         require_threads(threads)
         self.artifact = artifact
-        self.manifest = artifact.manifest
+        self.manifest = artifact.classifier
         self.labels = self.manifest.labels
         self.tokenizer = CodeTokenizer.from_file(artifact.file(TOKENIZER), self.manifest.max_tokens)
         self.runner = EncoderRunner(artifact.file(GRAPH), self.manifest.config, threads)

@@ -20,7 +20,13 @@ TOKENIZER_FILES = (
 )
 """Any of these holds a tokenizer's vocabulary."""
 
-_SIDE_FILES = ("merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+_SIDE_FILES = (
+    "merges.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "generation_config.json",
+)
 _OURS = ("lilliput-teacher.json", "head.safetensors")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 

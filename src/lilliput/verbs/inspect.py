@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lilliput.artifact import Artifact, open_artifact
+from lilliput.artifact import Artifact, Manifest, open_artifact
+from lilliput.generator_manifest import GeneratorManifest
 from lilliput.search.cost import StudentShape, flops, parameters
+
+WORST = 3
+"""Weights of a generator that are shown: those that rounding changed most."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +22,23 @@ class Inspection:
     artifact: Artifact
 
     def as_dict(self) -> dict[str, Any]:
-        """Task, labels, architecture, bytes by part, provenance, hashes."""
+        """What it is, bytes by part, provenance, hashes."""
         manifest = self.artifact.manifest
+        facts = self._generator(manifest) if isinstance(manifest, GeneratorManifest) else self._classifier(manifest)
+        return {
+            "path": str(self.artifact.path),
+            **facts,
+            "bytes": self.artifact.bytes().as_dict(),
+            "provenance": dict(manifest.provenance),
+            "sha256": dict(self.artifact.hashes),
+            "evidence": _summary(self.artifact.evidence()),
+        }
+
+    def _classifier(self, manifest: Manifest) -> dict[str, Any]:
         config = manifest.config
         shape = StudentShape(config.classes, config.arity, config.positions)
         return {
-            "path": str(self.artifact.path),
+            "kind": "classifier",
             "task": manifest.task,
             "labels": list(manifest.labels),
             "architecture": config.architecture.as_dict(),
@@ -32,11 +47,10 @@ class Inspection:
             "max_tokens": manifest.max_tokens,
             "parameters": parameters(config.architecture, shape),
             "gflops": 1e-9 * flops(config.architecture, manifest.max_tokens, shape),
-            "bytes": self.artifact.bytes().as_dict(),
-            "provenance": dict(manifest.provenance),
-            "sha256": dict(self.artifact.hashes),
-            "evidence": _summary(self.artifact.evidence()),
         }
+
+    def _generator(self, manifest: GeneratorManifest) -> dict[str, Any]:
+        return manifest.as_dict()
 
 
 def inspect(path: str | Path) -> Inspection:
@@ -49,4 +63,9 @@ def inspect(path: str | Path) -> Inspection:
 
 
 def _summary(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: evidence[name] for name in ("valid", "quantization") if name in evidence}
+    found = {name: evidence[name] for name in ("valid", "quantization") if name in evidence}
+    weights = evidence.get("weights")
+    if isinstance(weights, list):  # a generator's: the worst of them
+        rated = [item for item in weights if isinstance(item, dict) and isinstance(item.get("relative_error"), float)]
+        found["worst_weights"] = sorted(rated, key=lambda item: -item["relative_error"])[:WORST]
+    return found

@@ -45,7 +45,7 @@ class ArtifactSubject:
     def __init__(self, path: Path, task: str, threads: int) -> None:
         self.threads = threads
         self.classifier = Classifier(open_artifact(path), threads)
-        manifest = self.classifier.manifest
+        manifest = self.classifier.artifact.classifier
         if manifest.task != task:
             raise UserError(
                 f"{path} was made for task '{manifest.task}', not '{task}'.",

@@ -1,0 +1,82 @@
+"""``lilliput quantize``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+
+from lilliput import progress
+from lilliput.cli import options
+from lilliput.cli.output import print_facts, print_json
+from lilliput.units import show_bytes
+
+
+def quantize(
+    model: Annotated[
+        str, typer.Argument(help="A generator: folder of a Hugging Face checkpoint, hub id, or GGUF file.")
+    ],
+    out: options.Out,
+    weights: Annotated[
+        str, typer.Option("--weights", help="Format of the layers: int8, int4, nf4, int3, int2, fp16 or fp32.")
+    ] = "int8",
+    group: Annotated[
+        int | None,
+        typer.Option("--group", help="Weights that share a scale; 0: a row, -1: the matrix. Default: the format's."),
+    ] = None,
+    symmetric: Annotated[
+        bool | None,
+        typer.Option("--symmetric/--asymmetric", help="Without zero points, or with. Default: the format's."),
+    ] = None,
+    rounding: Annotated[str, typer.Option("--rounding", help="nearest, gptq, awq or hqq.")] = "nearest",
+    embedding: Annotated[
+        str | None, typer.Option("--embedding", help="Format of the embedding. Default: int8 for integers.")
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option("--head", help="Format of the output layer. Default: int8 for integers.")
+    ] = None,
+    activations: Annotated[
+        str, typer.Option("--activations", help="How inputs of products are rounded: none or dynamic.")
+    ] = "dynamic",
+    activation_group: Annotated[
+        int | None, typer.Option("--activation-group", help="Values of a token that share a scale.")
+    ] = None,
+    tokenizer: options.Tokenizer = None,
+    json: options.Json = False,
+) -> None:
+    """Make a generator of code small enough for a laptop, whatever its size.
+
+    Weights are read, rounded and written one after another, so that memory holds one of them. Killed at any moment,
+    the same command goes on where it stopped.
+    """
+    from lilliput.quantize.activations import Activations
+    from lilliput.quantize.policy import policy
+    from lilliput.verbs.quantize import QuantizeSettings
+    from lilliput.verbs.quantize import quantize as run
+
+    chosen = Activations(activations) if activation_group is None else Activations(activations, activation_group)
+    result = run(
+        model,
+        out,
+        settings=QuantizeSettings(policy(weights, symmetric, group, rounding, embedding, head), chosen),
+        tokenizer=tokenizer,
+        command=shlex.join(["lilliput", *sys.argv[1:]]),
+        progress=progress.for_stream(),
+    )
+    facts = result.as_dict()
+    if json:
+        print_json(facts)
+        return
+    sizes = facts["bytes"]
+    print_facts(
+        {
+            "artifact": facts["path"],
+            "parameters": f"{facts['parameters']:,}",
+            "checkpoint": show_bytes(facts["original_bytes"]),
+            "artifact's bytes": f"{show_bytes(sizes['total'])}, {facts['bits_per_weight']:.2f} bits a weight",
+            "largest errors": ", ".join(f"{item['name']} {item['relative_error']:.2%}" for item in facts["worst"]),
+        }
+    )
+    typer.echo(f"\nTry it: lilliput complete {shlex.quote(facts['path'])} 'def fibonacci(n):'")

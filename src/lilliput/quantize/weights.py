@@ -1,0 +1,173 @@
+"""How a generator's weights are stored, as data; and what codes stand for.
+
+A weight matrix ``[rows, width]`` becomes integer codes, with a scale (and a zero point, where it is not symmetric) for
+each row, each group of a row, or the whole matrix: weight is close to ``(code - zero point) * scale``. Codes of ``nf4``
+are places in a table of 16 values instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.errors import UserError
+
+TENSOR, ROW = -1, 0
+"""Values of ``Scheme.group`` that are no number of weights: one scale for the whole matrix; one a row."""
+
+NF4 = np.array(
+    [
+        *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453),
+        *(-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0),
+        *(0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224),
+        *(0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0),
+    ],
+    np.float32,
+)
+"""The values of a normal distribution's quantiles ("QLoRA", Dettmers et al. 2023, appendix E)."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of code.
+
+    Attributes:
+        name: what ``--weights`` calls it.
+        bits: of a code.
+        stored_bits: of a code in the file; more than ``bits`` where the engine runs no narrower kind.
+        floating: whether codes are floating-point numbers themselves, without scales.
+        table: what codes are places in; ``None``: they are numbers.
+    """
+
+    name: str
+    bits: int
+    stored_bits: int
+    floating: bool = False
+    table: NDArray[np.float32] | None = None
+
+
+FORMATS: Mapping[str, Format] = {
+    format.name: format
+    for format in (
+        Format("fp32", 32, 32, floating=True),
+        Format("fp16", 16, 16, floating=True),
+        Format("int8", 8, 8),
+        Format("int4", 4, 4),
+        Format("nf4", 4, 4, table=NF4),
+        Format("int3", 3, 4),
+        Format("int2", 2, 2),
+    )
+}
+"""Name -> format. The engine unpacks 3-bit codes to floating point when it loads, so they are stored in 4 bits."""
+
+ROUNDINGS = ("nearest", "gptq", "awq", "hqq")
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a weight matrix is stored.
+
+    Attributes:
+        format: a name in :data:`FORMATS`.
+        symmetric: whether zero points are left out.
+        group: neighbouring weights of a row that share a scale, or :data:`ROW`, or :data:`TENSOR`.
+        rounding: a name in :data:`ROUNDINGS`; ``awq`` rescales columns first, ``gptq`` rounds by what earlier columns'
+            errors do to the output, ``hqq`` moves the zero points.
+    """
+
+    format: str = "int8"
+    symmetric: bool = True
+    group: int = ROW
+    rounding: str = "nearest"
+
+    def __post_init__(self) -> None:
+        for option, value, known in (("weights", self.format, FORMATS), ("rounding", self.rounding, ROUNDINGS)):
+            if value not in known:
+                raise UserError(
+                    f"there is none called '{value}'.",
+                    where=f"--{option}",
+                    remedy=f"Choose one of: {', '.join(known)}.",
+                )
+        if self.group < TENSOR or 0 < self.group < SMALLEST_GROUP:
+            raise UserError(
+                f"{self.group} is no size of a group.",
+                where="--group",
+                remedy=f"Choose {SMALLEST_GROUP} or more, {ROW} for a scale a row, {TENSOR} for one in all.",
+            )
+        if FORMATS[self.format].table is not None and not self.symmetric:
+            raise UserError(
+                f"codes of {self.format} have no zero points.", where="--asymmetric", remedy="Leave it out."
+            )
+        if self.rounding == "hqq" and self.symmetric:
+            raise UserError("hqq moves zero points.", where="--rounding", remedy="Add --asymmetric, or choose another.")
+
+    @property
+    def kind(self) -> Format:
+        """Its format."""
+        return FORMATS[self.format]
+
+    @property
+    def codes(self) -> tuple[int, int]:
+        """Smallest and largest code."""
+        if self.symmetric and self.kind.table is None:
+            return -(2 ** (self.kind.bits - 1)), 2 ** (self.kind.bits - 1) - 1
+        return 0, 2**self.kind.bits - 1
+
+    def fitted(self, width: int) -> Scheme:
+        """The same for rows of ``width`` weights: the largest group that divides it, or whole rows."""
+        if self.group <= 0 or width % self.group == 0:
+            return self
+        sizes = range(self.group, SMALLEST_GROUP - 1, -1)
+        return Scheme(self.format, self.symmetric, next((g for g in sizes if width % g == 0), ROW), self.rounding)
+
+    def groups(self, width: int) -> int:
+        """Scales of a row."""
+        return 1 if self.group <= 0 else width // self.group
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+SMALLEST_GROUP = 16
+
+Codes = NDArray[np.int8] | NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A quantized matrix.
+
+    Attributes:
+        scheme: how; its group divides the width.
+        codes: ``[rows, width]``: int8 where the codes may be negative, uint8 elsewhere.
+        scales: float16 ``[rows, groups]``; ``[1, 1]`` for :data:`TENSOR`.
+        zeros: uint8, of the scales' shape; ``None``: symmetric.
+    """
+
+    scheme: Scheme
+    codes: Codes
+    scales: NDArray[np.float16]
+    zeros: NDArray[np.uint8] | None = None
+
+    def values(self) -> NDArray[np.float32]:
+        """The weights that it stands for, ``[rows, width]``."""
+        rows, width = self.codes.shape
+        table = self.scheme.kind.table
+        codes = table[self.codes] if table is not None else self.codes.astype(np.float32)
+        codes = codes.reshape(rows, self.scales.shape[1], -1)
+        if self.zeros is not None:
+            codes -= self.zeros[:, :, None]
+        codes *= self.scales.astype(np.float32)[:, :, None]
+        return codes.reshape(rows, width)
+
+
+def storable_scales(scales: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Scales as they are stored: none is zero, or too large for float16."""
+    tiny, huge = np.float32(2.0**-24), np.float32(65504)
+    clipped = np.clip(np.abs(scales), tiny, huge)
+    return np.copysign(clipped, scales).astype(np.float16)

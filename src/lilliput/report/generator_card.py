@@ -1,0 +1,69 @@
+"""The model card of a generator, in Markdown, inside its artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lilliput.generator_manifest import GeneratorManifest
+from lilliput.report import clean
+from lilliput.units import show_bytes
+
+SCHEMES = {-1: "a scale for the matrix", 0: "a scale a row"}
+"""Value of ``group`` that is no number of weights -> in words."""
+
+
+def generator_card(name: str, manifest: GeneratorManifest, size: int) -> str:
+    """The card.
+
+    Args:
+        name: of the artifact.
+        manifest: what it is.
+        size: bytes of graphs and weights.
+    """
+    made = manifest.provenance
+    rows = {
+        "architecture": f"{manifest.model_type}, {manifest.parameters / 1e6:,.1f} million weights",
+        "made of": clean(str(made["checkpoint"]["name"])),
+        **{f"{role} weights": in_words(scheme) for role, scheme in manifest.weights.items()},
+        "inputs of products": activations_in_words(manifest.activations),
+        "graphs and weights": show_bytes(size),
+        "longest sequence": "any" if manifest.positions is None else f"{manifest.positions:,} tokens",
+        "fills in the middle": "no" if manifest.fill is None else "yes",
+        "made": f"{made['date']} with lilliput {made['versions']['lilliput']}",
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    command = f"\n\n    {clean(str(made['command']))}" if made.get("command") else ""
+    return f"""# {clean(name)}
+
+It writes code. Nothing was trained: the weights are the checkpoint's, rounded. Rounding can change what a model writes;
+measure it on the task it is meant for. Its checkpoint's licence and limits are its own.
+
+| | |
+|---|---|
+{table}
+
+```python
+import lilliput
+
+model = lilliput.load("{clean(name)}")
+print(model.generate("def fibonacci(n):")[0][0].text)
+```
+{command}
+"""
+
+
+def in_words(scheme: Mapping[str, Any]) -> str:
+    """A scheme, as a manifest has it."""
+    if scheme["format"].startswith("fp"):
+        return str(scheme["format"])
+    shared = SCHEMES.get(scheme["group"], f"a scale for {scheme['group']} weights")
+    zeros = "" if scheme["symmetric"] else " and a zero point"
+    return f"{scheme['format']}, {shared}{zeros}, rounded by {scheme['rounding']}"
+
+
+def activations_in_words(activations: Mapping[str, Any]) -> str:
+    """How activations are rounded, as a manifest has it."""
+    if activations["mode"] == "none":
+        return "float32"
+    return f"8 bits, a scale for {activations['group']} values, found while running"

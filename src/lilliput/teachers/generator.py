@@ -1,0 +1,208 @@
+"""A generator's checkpoint, opened: what it is, where its weights are, its tokenizer, and what generation needs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from lilliput.errors import CheckpointError
+from lilliput.files import read_json, sha256_of
+from lilliput.generator_manifest import FillMarks
+from lilliput.graph.architectures import Config, architecture_of
+from lilliput.graph.pieces import Pieces, stored
+from lilliput.progress import Progress
+from lilliput.teachers.hub import CONFIG, TOKENIZER_FILES, locate, weight_files
+from lilliput.teachers.tensors import SafetensorsFolder, Tensors
+from lilliput.teachers.torch_tensors import TorchFiles
+
+GENERATION = "generation_config.json"
+
+SAMPLING = ("temperature", "top_k", "top_p", "repetition_penalty")
+"""Fields of a ``generation_config.json`` that are kept."""
+
+FILL_MARKS = (
+    FillMarks("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),  # Qwen2.5-Coder
+    FillMarks("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),  # StarCoder
+    FillMarks("<fim-prefix>", "<fim-suffix>", "<fim-middle>"),  # SantaCoder
+    FillMarks("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # DeepSeek-Coder
+    FillMarks("▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>"),  # CodeLlama
+)
+"""How models fill in the middle; a tokenizer that has all of one's tokens is taken for such a model's."""
+
+
+@dataclass(frozen=True)
+class GeneratorCheckpoint:
+    """An opened checkpoint.
+
+    Attributes:
+        path: folder or file.
+        values: of its ``config.json``, and of ``generation_config.json``, which win.
+        config: what it is.
+        pieces: where each of our weights is.
+        tensors: the checkpoint's.
+        tokenizer: its tokenizer.
+    """
+
+    path: Path
+    values: Mapping[str, Any]
+    config: Config
+    pieces: Pieces = field(repr=False)
+    tensors: Tensors = field(repr=False)
+    tokenizer: Tokenizer = field(repr=False)
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """What it was read from."""
+        if self.path.is_file():
+            return (self.path,)
+        names = (CONFIG, GENERATION)
+        return (*weight_files(self.path), *(self.path / name for name in names if (self.path / name).is_file()))
+
+    def sha256(self, progress: Progress | None = None) -> dict[str, str]:
+        """File name -> hash of every file."""
+        with (progress or Progress()).track("hashing the checkpoint's files", len(self.files)) as advance:
+            found = {}
+            for file in self.files:
+                found[file.name] = sha256_of(file)
+                advance()
+        return found
+
+    def fingerprint(self) -> str:
+        """Tells checkpoints apart without reading them: by names, sizes and times of their files, and the tokenizer."""
+        facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
+        return hashlib.sha256(f"{facts}{self.tokenizer.to_str()}".encode()).hexdigest()
+
+    @property
+    def end(self) -> tuple[int, ...]:
+        """Ids that end a sequence."""
+        ids = self.values.get("eos_token_id")
+        listed = ids if isinstance(ids, list) else [ids]
+        return tuple(sorted({i for i in listed if type(i) is int and 0 <= i < self.config.vocabulary}))
+
+    @property
+    def start(self) -> int | None:
+        """Id that the output of an encoder-decoder starts from; ``None``: there is none."""
+        for name in ("decoder_start_token_id", "bos_token_id", "pad_token_id"):
+            if type(self.values.get(name)) is int:
+                return int(self.values[name])
+        return None
+
+    @property
+    def sampling(self) -> dict[str, float]:
+        """What the model's maker would have as defaults of generation."""
+        return {name: self.values[name] for name in SAMPLING if type(self.values.get(name)) in (int, float)}
+
+    @property
+    def fill(self) -> FillMarks | None:
+        """How it fills in the middle; ``None``: it does not."""
+
+        def known(marks: FillMarks) -> bool:
+            return all(
+                self.tokenizer.token_to_id(mark) is not None for mark in (marks.prefix, marks.suffix, marks.middle)
+            )
+
+        return next((marks for marks in FILL_MARKS if known(marks)), None)
+
+
+def open_generator(model: str | Path, tokenizer: Path | None = None) -> GeneratorCheckpoint:
+    """Open a generator: a folder of Hugging Face's, a hub id, or a GGUF file.
+
+    Args:
+        model: which.
+        tokenizer: its ``tokenizer.json``, or a folder with one, where ``model`` does not carry it.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or of an architecture that is not known.
+    """
+    path = locate(model)
+    open_path = _open_folder if path.is_dir() else _open_gguf
+    values, tensors, own = open_path(path)
+    architecture = architecture_of(values)
+    try:
+        config = architecture.config(values)
+    except (TypeError, ValueError, AttributeError, ZeroDivisionError, AssertionError) as error:
+        raise CheckpointError(
+            f"has a field of the wrong kind ({type(error).__name__}: {error}).",
+            where=path / CONFIG,
+            remedy="Get the checkpoint's own config.json.",
+        ) from error
+    pieces = stored(architecture.pieces(config, values), tensors)
+    found = own() if tokenizer is None else _tokenizer_of(Path(tokenizer))
+    if found.get_vocab_size() > config.vocabulary:
+        raise CheckpointError(
+            f"the tokenizer has {found.get_vocab_size():,} tokens, the model {config.vocabulary:,}: they do not "
+            "belong together.",
+            where=path,
+            remedy="Name the model's own tokenizer with --tokenizer.",
+        )
+    return GeneratorCheckpoint(path, values, config, pieces, tensors, found)
+
+
+Opened = tuple[dict[str, Any], Tensors, Callable[[], Tokenizer]]
+
+
+def _open_folder(folder: Path) -> Opened:
+    values = _object(folder / CONFIG)
+    if (folder / GENERATION).is_file():
+        values |= {name: value for name, value in _object(folder / GENERATION).items() if value is not None}
+    architecture_of(values)  # an unknown one is refused before any weight is looked for
+    pickled = [file for file in weight_files(folder) if file.suffix == ".bin" or file.name.endswith(".bin.index.json")]
+    tensors: Tensors = TorchFiles(folder) if pickled else SafetensorsFolder(folder)
+    return values, tensors, lambda: _tokenizer_of(folder)
+
+
+def _open_gguf(file: Path) -> Opened:
+    if file.suffix != ".gguf":
+        raise CheckpointError(
+            "is neither a folder nor a GGUF file.",
+            where=file,
+            remedy="Give the folder of a Hugging Face checkpoint, a hub id, or a file that ends in .gguf.",
+        )
+    from lilliput.teachers.gguf import GgufFile
+    from lilliput.teachers.gguf_tokenizer import read_tokenizer
+
+    opened = GgufFile(file)
+    return dict(opened.config), opened, lambda: read_tokenizer(opened)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        values = read_json(path)
+    except FileNotFoundError as error:
+        raise CheckpointError("there is no such file.", where=path, remedy="Is this a checkpoint's folder?") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot be read: {error}.", where=path, remedy="Get the file again.") from error
+    if not isinstance(values, dict):
+        raise CheckpointError("is not a JSON object.", where=path, remedy="Get the file again.")
+    return values
+
+
+def _tokenizer_of(place: Path) -> Tokenizer:
+    """The tokenizer of a folder, or in a file."""
+    file = place / "tokenizer.json" if place.is_dir() else place
+    if file.is_file():
+        try:
+            return Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises bare Exception
+            raise CheckpointError(f"is not a tokenizer: {error}.", where=file, remedy="Get the file again.") from error
+    if not any((place / name).is_file() for name in TOKENIZER_FILES):
+        raise CheckpointError(
+            f"there is no tokenizer here (none of {', '.join(TOKENIZER_FILES)}).",
+            where=place,
+            remedy="Put the tokenizer's files beside the weights, or name its tokenizer.json with --tokenizer.",
+        )
+    from lilliput.teachers.huggingface import load_tokenizer  # an old kind of tokenizer, which transformers converts
+
+    converted = load_tokenizer(place, None)
+    backend = getattr(converted, "backend_tokenizer", None)
+    if not isinstance(backend, Tokenizer):
+        raise CheckpointError(
+            "has a tokenizer of a kind that has no tokenizer.json.", where=place, remedy="Name one with --tokenizer."
+        )
+    return backend

@@ -1,0 +1,80 @@
+"""The tensors of a checkpoint that is stored as torch's own files, read without executing anything they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.errors import CheckpointError
+from lilliput.extras import require
+from lilliput.files import read_json
+
+INDEX = "pytorch_model.bin.index.json"
+
+
+class TorchFiles:
+    """The tensors of a folder: one ``pytorch_model.bin``, or shards that an index names. The files are mapped.
+
+    Raises:
+        CheckpointError: no such file, a shard is missing, damaged, or wants to run code.
+        MissingExtra: torch is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        require("torch")
+        from lilliput.torchfiles import load
+
+        self.tensors: dict[str, Any] = {}
+        for file in _files(folder):
+            values = load(file, mapped=True)
+            if not isinstance(values, dict):
+                raise CheckpointError("holds no table of tensors.", where=file, remedy="Get the checkpoint again.")
+            self.tensors |= {name: value for name, value in values.items() if hasattr(value, "shape")}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.tensors
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """See :class:`~lilliput.teachers.tensors.Tensors`."""
+        return tuple(self._tensor(name).shape)
+
+    def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
+        """See :class:`~lilliput.teachers.tensors.Tensors`."""
+        tensor = self._tensor(name)
+        chosen = tensor if rows is None else tensor[rows]
+        values: NDArray[np.float32] = chosen.detach().float().numpy()
+        return np.ascontiguousarray(values)
+
+    def _tensor(self, name: str) -> Any:
+        if name not in self.tensors:
+            near = ", ".join(sorted(self.tensors)[:5])
+            raise CheckpointError(
+                f"the checkpoint has no tensor '{name}'; it has {near}, ...",
+                remedy="Is it a checkpoint of the architecture that its config.json names?",
+            )
+        return self.tensors[name]
+
+
+def _files(folder: Path) -> list[Path]:
+    index = folder / INDEX
+    if not index.is_file():
+        return [folder / "pytorch_model.bin"]
+    try:
+        names = sorted(set(read_json(index)["weight_map"].values()))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"is no index of shards ({type(error).__name__}: {error}).", where=index, remedy="Get the file again."
+        ) from error
+    for name in names:
+        if not isinstance(name, str) or Path(name).name != name:
+            raise CheckpointError(f"names the unsafe file '{name}'.", where=index, remedy="Do not trust it.")
+        if not (folder / name).is_file():
+            raise CheckpointError("is missing.", where=folder / name, remedy=f"Get it: {INDEX} lists it.")
+    return [folder / name for name in names]

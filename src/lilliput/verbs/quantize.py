@@ -1,0 +1,233 @@
+"""``quantize``: a generator's checkpoint goes in, an artifact that a laptop runs comes out."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import math
+import platform
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from lilliput.artifact import (
+    CARD,
+    DECODER_GRAPH,
+    ENCODER_GRAPH,
+    EVIDENCE,
+    TOKENIZER,
+    WEIGHTS,
+    ArtifactBytes,
+    refuse_occupied,
+    save,
+)
+from lilliput.errors import UserError
+from lilliput.files import explain_disk_errors
+from lilliput.generator_manifest import DECODER, SEQ2SEQ, GeneratorManifest
+from lilliput.graph import architectures
+from lilliput.graph.decoder import DecoderConfig
+from lilliput.graph.stored import StoredWeight, expected_bytes, stored_weights, write_graph
+from lilliput.progress import Progress
+from lilliput.quantize.activations import Activations
+from lilliput.quantize.policy import Policy, policy
+from lilliput.quantize.stream import Places, stream
+from lilliput.report.generator_card import generator_card
+from lilliput.teachers.generator import GeneratorCheckpoint, open_generator
+from lilliput.units import show_bytes
+from lilliput.verbs.stages import Stages
+from lilliput.version import VERSION
+
+GRAPH_FILES = {architectures.DECODER: DECODER_GRAPH, architectures.ENCODER: ENCODER_GRAPH}
+"""Name of a graph -> its file in the artifact."""
+
+ROOM_FOR_GRAPHS = 30_000_000
+"""Bytes of graphs, tokenizer, card and evidence, at most, for the disk's sake."""
+
+
+@dataclass(frozen=True)
+class QuantizeSettings:
+    """How a generator is made small.
+
+    Attributes:
+        policy: how weights are stored.
+        activations: how inputs of matrix products are rounded.
+    """
+
+    policy: Policy = field(default_factory=policy)
+    activations: Activations = field(default_factory=Activations)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"policy": self.policy.as_dict(), "activations": self.activations.as_dict()}
+
+
+@dataclass(frozen=True)
+class QuantizeResult:
+    """What was made.
+
+    Attributes:
+        path: the artifact.
+        bytes: on disk, by part.
+        parameters: weights.
+        original_bytes: of the checkpoint's weights, as they were read.
+        settings: how.
+        worst: the weights whose stored values differ most from the original's, relative to their norm.
+    """
+
+    path: Path
+    bytes: ArtifactBytes
+    parameters: int
+    original_bytes: int
+    settings: QuantizeSettings
+    worst: Sequence[StoredWeight]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "path": str(self.path),
+            "bytes": self.bytes.as_dict(),
+            "parameters": self.parameters,
+            "original_bytes": self.original_bytes,
+            "bits_per_weight": 8 * self.bytes.weights / self.parameters,
+            "settings": self.settings.as_dict(),
+            "worst": [{"name": weight.name, "relative_error": weight.relative_error} for weight in self.worst],
+        }
+
+
+def quantize(
+    model: str | Path,
+    out: str | Path,
+    *,
+    settings: QuantizeSettings | None = None,
+    tokenizer: str | Path | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+) -> QuantizeResult:
+    """Make a generator small.
+
+    Args:
+        model: folder of a Hugging Face checkpoint, hub id, or GGUF file.
+        out: the artifact's folder.
+        settings: how; by default 8-bit weights, a scale a row.
+        tokenizer: its ``tokenizer.json``, where the model does not carry it.
+        command: recorded in the provenance.
+        progress: shown while working.
+
+    Raises:
+        UserError: bad input, no room on the disk, or ``out`` is occupied. Killed at any moment, the same call goes on
+            where it was.
+    """
+    out, settings, progress = Path(out), settings or QuantizeSettings(), progress or Progress()
+    refuse_occupied(out)
+    checkpoint = open_generator(model, None if tokenizer is None else Path(tokenizer))
+    work = Stages(out, {"model": checkpoint.fingerprint(), "lilliput": VERSION, **settings.as_dict()}, progress)
+    weights, journal = work.file(WEIGHTS), work.file("journal.jsonl")
+    _require_room(checkpoint, settings.policy, work.folder)
+    entries = stream(
+        checkpoint.pieces, checkpoint.tensors, settings.policy, Places(weights, journal), progress=progress
+    )
+    with explain_disk_errors(out):
+        graphs = _write_graphs(checkpoint, entries, work, settings.activations)
+    result = _save(checkpoint, entries, {WEIGHTS: weights, **graphs}, out, settings, command, progress)
+    work.finish()
+    return result
+
+
+def _require_room(checkpoint: GeneratorCheckpoint, policy: Policy, folder: Path) -> None:
+    """Refuse to begin what the disk has no room for; what an earlier run left there counts as room."""
+    tied = "head.weight" not in checkpoint.pieces
+    tensors, needed = checkpoint.tensors, ROOM_FOR_GRAPHS
+    seen: dict[str, int] = {}
+    for name, piece in checkpoint.pieces.items():
+        short = piece.source.partition(".")[2]
+        source = next((known for known in (piece.source, short) if known in tensors), None)
+        if source is not None:
+            shape = tensors.shape(source)
+            seen[source] = max(seen.get(source, 0), expected_bytes(shape, policy.scheme(name, shape, tied)))
+    needed += sum(seen.values())
+    there = sum(file.stat().st_size for file in folder.iterdir())
+    free = shutil.disk_usage(folder).free + there
+    if needed > free:
+        raise UserError(
+            f"about {show_bytes(needed)} are needed and {show_bytes(free)} are free.",
+            where=folder.parent,
+            remedy="Free the space, or choose another --out. Nothing was written.",
+        )
+
+
+def _write_graphs(
+    checkpoint: GeneratorCheckpoint, entries: Sequence[StoredWeight], work: Stages, activations: Activations
+) -> dict[str, Path]:
+    """The graphs' files; their constants are appended to the weights."""
+    weights = work.file(WEIGHTS)
+    end = max(first + size for entry in entries for first, size in entry.places.values())
+    with weights.open("r+b") as file:
+        file.truncate(end)  # of what a killed run appended
+    made = {}
+    models = architectures.graphs(checkpoint.config, stored_weights(entries), last_only=True)
+    for name, model in models.items():
+        made[GRAPH_FILES[name]] = work.file(GRAPH_FILES[name])
+        write_graph(model, entries, made[GRAPH_FILES[name]], weights)
+    return made
+
+
+def _save(
+    checkpoint: GeneratorCheckpoint,
+    entries: Sequence[StoredWeight],
+    files: dict[str, Path],
+    out: Path,
+    settings: QuantizeSettings,
+    command: str,
+    progress: Progress,
+) -> QuantizeResult:
+    parameters = sum(math.prod(entry.shape) for entry in entries)
+    manifest = GeneratorManifest(
+        family=DECODER if isinstance(checkpoint.config, DecoderConfig) else SEQ2SEQ,
+        model_type=str(checkpoint.values["model_type"]),
+        architecture=dataclasses.asdict(checkpoint.config),
+        parameters=parameters,
+        weights=settings.policy.as_dict(),
+        activations=settings.activations.as_dict(),
+        positions=checkpoint.config.positions,
+        vocabulary=checkpoint.config.vocabulary,
+        end=checkpoint.end,
+        start=None if isinstance(checkpoint.config, DecoderConfig) else checkpoint.start,
+        sampling=checkpoint.sampling,
+        fill=checkpoint.fill,
+        provenance={
+            "checkpoint": {"name": checkpoint.path.name, "sha256": checkpoint.sha256(progress)},
+            "command": command,
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "versions": {"lilliput": VERSION, "python": platform.python_version()}
+            | {name: version(name) for name in ("openvino", "tokenizers", "numpy")},
+        },
+    )
+    evidence = {"weights": [_figures(entry) for entry in entries]}
+    written = sum(file.stat().st_size for file in files.values())
+    contents: dict[str, bytes | Path] = {
+        **files,
+        TOKENIZER: checkpoint.tokenizer.to_str().encode(),
+        CARD: generator_card(out.name, manifest, written).encode(),
+        EVIDENCE: json.dumps(evidence, separators=(",", ":")).encode(),
+    }
+    artifact = save(out, manifest, contents)
+    progress.note(f"{out}: {show_bytes(artifact.bytes().total)}, {parameters / 1e6:,.0f} million weights")
+    worst = sorted(entries, key=lambda entry: -entry.relative_error)[:3]
+    original = sum(file.stat().st_size for file in checkpoint.files)
+    return QuantizeResult(out, artifact.bytes(), parameters, original, settings, worst)
+
+
+def _figures(entry: StoredWeight) -> dict[str, Any]:
+    """What the evidence tells of a weight."""
+    return {
+        "name": entry.name,
+        "shape": list(entry.shape),
+        "scheme": entry.scheme.as_dict(),
+        "bytes": entry.size,
+        "relative_error": entry.relative_error,
+        "largest_error": entry.largest_error,
+    }
