@@ -1,10 +1,12 @@
 """What a student's defaults rest on: how it pools tokens, and the mix of losses it learns from.
 
-Run: python benchmarks/student.py [--seeds 3] [--teacher FOLDER --task T --train F --valid F] [--output FILE]
+Run: python benchmarks/student.py [--seeds 3] [--teacher-pairs 24000] [--output FILE]
+     python benchmarks/student.py --teacher FOLDER --task T --train F --valid F
 
 Each way of teaching is tried with several seeds on one small architecture; figures are of validation data, in floating
-point. By default on clone pairs made from Python's standard library, with a teacher fine-tuned for the purpose; or on
-data of your own with a teacher that is there.
+point. By default on clone pairs made from Python's standard library, with a teacher fine-tuned for the purpose, which
+``--teacher-pairs`` gives more pairs to learn from than its students have, so that it knows more than their labels tell;
+or on data of your own with a teacher that is there.
 """
 
 from __future__ import annotations
@@ -63,14 +65,18 @@ WAYS = {
 POOLINGS = ("mean", "wide")
 
 
-def embedded(folder: Path) -> tuple[str, Dataset, Dataset, Path]:
-    """The demo's training pairs, more validation pairs from the same files, and a teacher made of them."""
+def embedded(folder: Path, teacher_pairs: int, epochs: int) -> tuple[str, Dataset, Dataset, Path]:
+    """As many training pairs as the demo has, validation pairs, and a teacher made of ``teacher_pairs``.
+
+    The students' pairs are among the teacher's, chosen at random.
+    """
     settings, task = DemoSettings(), task_named("clone")
-    corpus = clone_corpus(settings.seed, settings.train, 2000, settings.test, for_stream())
-    how = FinetuneSettings(epochs=settings.teacher_epochs, max_tokens=settings.max_tokens, pooling="wide")
+    corpus = clone_corpus(settings.seed, teacher_pairs, 2000, settings.test, for_stream())
+    how = FinetuneSettings(epochs=epochs, max_tokens=settings.max_tokens, pooling="wide")
     out = folder / "teacher"
     finetune(settings.teacher, task, corpus.train, corpus.valid, out, settings=how, progress=for_stream())
-    return "clone", corpus.train, corpus.valid, out
+    chosen = np.random.default_rng(settings.seed).permutation(teacher_pairs)[: settings.train]
+    return "clone", corpus.train.subset(np.sort(chosen)), corpus.valid, out
 
 
 def main() -> None:
@@ -79,6 +85,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--max-tokens", type=int, default=192)
+    parser.add_argument("--teacher-pairs", type=int, default=DemoSettings().train)
+    parser.add_argument("--teacher-epochs", type=int, default=DemoSettings().teacher_epochs)
+    parser.add_argument("--pooling", choices=POOLINGS, action="append", help="only this one")
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--task", default="clone")
     parser.add_argument("--train", type=Path)
@@ -87,7 +96,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.teacher is None:
-            task, train, valid, path = embedded(Path(folder))
+            task, train, valid, path = embedded(Path(folder), options.teacher_pairs, options.teacher_epochs)
         else:
             task, path = options.task, options.teacher
             train = task_named(task).read([options.train], Columns(), None, True)
@@ -114,7 +123,7 @@ def main() -> None:
     print(f"teacher: {taught['valid_accuracy']:.2%} of {len(valid):,} validation examples\n")
     print(f"{'pooling':8} {'learns from':30} {'accuracy':>9} {'+- sd':>7}  n = {options.seeds} seeds")
     rows: list[dict[str, Any]] = []
-    for pooling in POOLINGS:
+    for pooling in options.pooling or POOLINGS:
         for name, mix in WAYS.items():
             found = [max(accuracies(Way(pooling, mix), seed)) for seed in range(options.seeds)]
             spread = statistics.stdev(found) if len(found) > 1 else float("nan")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -71,12 +71,25 @@ def architecture_of(values: Mapping[str, Any]) -> Architecture:
     return ARCHITECTURES[kind]
 
 
-def read_piece(piece: Piece, tensors: Tensors) -> Array:
-    """A weight out of a checkpoint; a name's first part (``model.``) may be left out there."""
-    if not piece.source:
-        return piece.change(np.zeros(0, np.float32))
+def source_of(piece: Piece, tensors: Container[str]) -> str:
+    """Name of a weight's tensor in a checkpoint, which may leave out a name's first part (``model.``)."""
     short = piece.source.partition(".")[2]
-    return piece.change(tensors.read(short if piece.source not in tensors and short in tensors else piece.source))
+    return short if piece.source not in tensors and short in tensors else piece.source
+
+
+def stored_name(piece: Piece, tensors: Tensors) -> str:
+    """The name in a checkpoint of what a weight is taken from; a name's first part (``model.``) may be left out there.
+
+    Empty for a weight that is computed from nothing.
+    """
+    short = piece.source.partition(".")[2]
+    return short if piece.source not in tensors and short in tensors else piece.source
+
+
+def read_piece(piece: Piece, tensors: Tensors) -> Array:
+    """A weight out of a checkpoint."""
+    name = stored_name(piece, tensors)
+    return piece.change(tensors.read(name) if name else np.zeros(0, np.float32))
 
 
 def float_weights(pieces: Pieces, tensors: Tensors) -> Weights:

@@ -31,6 +31,11 @@ class Piece:
     source: str
     change: Change = _unchanged
 
+    @property
+    def as_stored(self) -> bool:
+        """Whether it is the tensor itself."""
+        return self.change is _unchanged
+
     def then(self, change: Change) -> Piece:
         """The same, changed further."""
         before = self.change

@@ -11,7 +11,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -80,22 +80,32 @@ class StoredWeight:
         return cls(**{**values, **given})
 
 
-def stored_weights(entries: Sequence[StoredWeight]) -> Weights:
-    """What makes the graph's value of each weight, over placeholders."""
-    zeros = _Zeros(max(size for entry in entries for _, size in entry.places.values()))
-    return {entry.name: partial(_chain, entry, zeros) for entry in entries}
-
-
-def write_graph(model: ov.Model, entries: Sequence[StoredWeight], path: Path, weights: Path) -> None:
-    """Write ``model`` as OpenVINO's XML, its weights being in the file ``weights``, to which its other constants go.
+def write_graphs(
+    build: Callable[[Weights], Mapping[str, ov.Model]], entries: Sequence[StoredWeight], folder: Path, weights: Path
+) -> list[Path]:
+    """Write graphs as OpenVINO's XML, their weights being in a file, to which their other constants go.
 
     Args:
-        model: over :func:`stored_weights` of ``entries``.
-        entries: its weights, and perhaps others.
-        path: of the XML.
-        weights: of the weights; a file beside ``path`` of the same name but ``.bin``, as the engine wants it.
+        build: makes the graphs, by name, of what makes each weight's value.
+        entries: the weights, and perhaps others.
+        folder: where ``NAME.xml`` is written for each.
+        weights: the file of the weights.
+
+    Returns:
+        The files written.
     """
+    zeros = _Zeros(max(size for entry in entries for _, size in entry.places.values()))  # as long as graphs need it
+    models = build({entry.name: partial(_chain, entry, zeros) for entry in entries})
     places = {_node_name(entry, part): place for entry in entries for part, place in entry.places.items()}
+    written = []
+    for name, model in models.items():
+        written.append(folder / f"{name}.xml")
+        _write(model, dict(places), written[-1], weights)
+    return written
+
+
+def _write(model: ov.Model, places: dict[str, tuple[int, int]], path: Path, weights: Path) -> None:
+    """Write one graph; ``places``: name of a constant -> where its bytes are."""
     others = {node.get_friendly_name(): node for node in model.get_ops() if node.get_type_name() == "Constant"}
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "graph.xml"
@@ -106,9 +116,7 @@ def write_graph(model: ov.Model, entries: Sequence[StoredWeight], path: Path, we
             name = str(layer.get("name"))
             data = layer.find("data")
             if layer.get("type") == "Const" and data is not None:
-                if name not in places:
-                    places[name] = append(stream, others[name].get_data().tobytes())
-                first, size = places[name]
+                first, size = places[name] if name in places else append(stream, others[name].get_data().tobytes())
                 data.set("offset", str(first))
                 data.set("size", str(size))
             if re.fullmatch(r"[A-Za-z0-9]+_\d+", name):  # made up by the engine, differently in every run

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,13 +20,14 @@ from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
 from lilliput.files import explain_disk_errors
-from lilliput.graph.architectures import read_piece
+from lilliput.graph.architectures import stored_name
 from lilliput.graph.pieces import Pieces
 from lilliput.graph.stored import CODES, SCALES, ZEROS, StoredWeight, append
 from lilliput.progress import Progress
 from lilliput.quantize.packing import lifted, packed, unsigned
 from lilliput.quantize.policy import Policy
 from lilliput.quantize.rounding import encoded, nearest, ranges
+from lilliput.quantize.source import WeightSource
 from lilliput.quantize.weights import TENSOR, Quantized, Scheme
 from lilliput.teachers.tensors import Tensors
 
@@ -33,8 +35,8 @@ Matrix = NDArray[np.float32]
 Rounder = Callable[[str, Matrix, Scheme], Quantized]
 """Name of a weight, its values ``[rows, width]``, scheme -> codes."""
 
-BLOCK_BYTES = 32_000_000
-"""Float32 weights that are rounded at a time."""
+LARGEST_SCALE = 65504
+"""What larger scales become."""
 
 
 @dataclass(frozen=True)
@@ -81,39 +83,33 @@ def stream(
     with explain_disk_errors(places.weights):
         done = _resumed(places)
         tied = "head.weight" not in pieces
-        sizes = {name: _size(piece.source, tensors) for name, piece in pieces.items()}
         entries = []
         with (
-            (progress or Progress()).track("quantizing, million weights", _millions(sizes.values())) as advance,
+            (progress or Progress()).track("quantizing, million weights", _millions(pieces, tensors)) as advance,
             places.weights.open("ab") as weights,
             places.journal.open("a", encoding="utf-8") as journal,
         ):
             gone = 0
             for name, piece in pieces.items():
-                entry = done.get(name)
-                if entry is None:
-                    weight = read_piece(piece, tensors)
-                    weight = weight if change is None else change(name, weight)
-                    entry = _write(
-                        name, piece.source, weight, policy.scheme(name, weight.shape, tied), weights, rounder
-                    )
+                if name not in done:
+                    source = WeightSource(piece, tensors, None if change is None else partial(change, name))
+                    done[name] = _write(name, source, policy, tied, weights, rounder)
                     weights.flush()
-                    journal.write(json.dumps(entry.as_dict()) + "\n")
+                    journal.write(json.dumps(done[name].as_dict()) + "\n")
                     journal.flush()
-                entries.append(entry)
-                before, gone = gone, gone + sizes[name]
-                advance(_millions([gone]) - _millions([before]))
+                entries.append(done[name])
+                before, gone = gone, gone + math.prod(done[name].shape)
+                advance(gone // MILLION - before // MILLION)
     return entries
 
 
-def _millions(counts: Iterable[int]) -> int:
-    return sum(counts) // 1_000_000
+MILLION = 1_000_000
 
 
-def _size(source: str, tensors: Tensors) -> int:
-    short = source.partition(".")[2]
-    name = source if source in tensors else short
-    return math.prod(tensors.shape(name)) if name in tensors else 0
+def _millions(pieces: Pieces, tensors: Tensors) -> int:
+    """Weights of a checkpoint; parts of one tensor are not counted again."""
+    names = {stored_name(piece, tensors) for piece in pieces.values()}
+    return sum(math.prod(tensors.shape(name)) for name in names if name in tensors) // MILLION
 
 
 def _resumed(places: Places) -> dict[str, StoredWeight]:
@@ -125,10 +121,10 @@ def _resumed(places: Places) -> dict[str, StoredWeight]:
         return entries
     with places.weights.open("r+b") as weights:
         end = 0
-        for line in places.journal.read_text(encoding="utf-8").splitlines():
+        for line in places.journal.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = StoredWeight.from_dict(json.loads(line))
-            except (ValueError, KeyError, TypeError):  # cut off in the middle
+            except (ValueError, KeyError, TypeError, AttributeError):  # cut off in the middle
                 break
             if _checksum(weights, entry) != entry.checksum:
                 break
@@ -139,87 +135,79 @@ def _resumed(places: Places) -> dict[str, StoredWeight]:
     return entries
 
 
+CHUNK = 1 << 24
+"""Bytes read at a time."""
+
+
 def _checksum(stream: BinaryIO, entry: StoredWeight) -> int:
     value = 0
     for first, size in entry.places.values():
         stream.seek(first)
-        for _ in range(0, size, BLOCK_BYTES):
-            value = zlib.crc32(stream.read(min(BLOCK_BYTES, first + size - stream.tell())), value)
+        for _ in range(0, size, CHUNK):
+            value = zlib.crc32(stream.read(min(CHUNK, first + size - stream.tell())), value)
     return value
 
 
 def _write(
-    name: str, source: str, weight: Matrix, scheme: Scheme | None, stream: BinaryIO, rounder: Rounder | None
+    name: str, source: WeightSource, policy: Policy, tied: bool, stream: BinaryIO, rounder: Rounder | None
 ) -> StoredWeight:
     """Round a weight, and append it."""
-    scheme = scheme or Scheme("fp32")
+    shape = source.shape
+    scheme = policy.scheme(name, shape, tied) or Scheme("fp32")
     writer = _Writer(stream)
     if scheme.kind.floating:
-        kind = np.float32 if scheme.kind.bits == 32 else np.float16
-        for block in _blocks(weight):
-            _refuse_infinite(block, source)
-            with np.errstate(over="ignore"):
-                values = block.astype(kind)
-            if not np.isfinite(values).all():
-                raise CheckpointError(
-                    f"has weights beyond float16 in tensor '{source}'.", remedy="Choose another format than fp16."
-                )
-            writer.add(CODES, values.tobytes())
-            writer.compare(block, values.astype(np.float32))
-        return writer.entry(name, weight.shape, scheme)
+        _write_floats(source, scheme, writer)
+    else:
+        _write_codes(name, source, scheme, writer, rounder)
+    return writer.entry(name, shape, scheme)
+
+
+def _write_floats(source: WeightSource, scheme: Scheme, writer: _Writer) -> None:
+    for block in source.blocks():
+        with np.errstate(over="ignore"):
+            values = block.astype(np.float32 if scheme.kind.bits == 32 else np.float16)
+        if not np.isfinite(values).all():
+            raise CheckpointError(
+                f"has weights beyond float16 in tensor '{source.piece.source}'.",
+                remedy="Choose another format than fp16.",
+            )
+        writer.add(CODES, values.tobytes())
+        writer.compare(block, values.astype(np.float32))
+
+
+def _write_codes(name: str, source: WeightSource, scheme: Scheme, writer: _Writer, rounder: Rounder | None) -> None:
     scales, zeros = [], []
-    for block, part in _rounded(name, source, weight, scheme, rounder):
+    for block, part in _rounded(name, source, scheme, rounder):
+        if (np.abs(part.scales) >= LARGEST_SCALE).any():
+            raise CheckpointError(
+                f"has weights too large for float16 scales in tensor '{source.piece.source}'.",
+                remedy="Get the checkpoint again; if it was trained so, choose --weights fp32.",
+            )
         writer.add(CODES, packed(lifted(part.codes, scheme), scheme.kind.stored_bits).data)
         writer.compare(block, part.values())
         scales.append(part.scales)
-        if part.zeros is not None:
-            zeros.append(part.zeros)
+        zeros.append(part.zeros if part.zeros is not None else np.full(part.scales.shape, -scheme.codes[0], np.uint8))
     if scheme.group == TENSOR:
         scales, zeros = scales[:1], zeros[:1]
     writer.add(SCALES, np.concatenate(scales).tobytes())
     if unsigned(scheme) and scheme.kind.table is None:
-        shifts = np.concatenate(zeros) if zeros else np.full(np.concatenate(scales).shape, -scheme.codes[0], np.uint8)
-        writer.add(ZEROS, packed(shifts, scheme.kind.stored_bits).data)
-    return writer.entry(name, weight.shape, scheme)
+        writer.add(ZEROS, packed(np.concatenate(zeros), scheme.kind.stored_bits).data)
 
 
 def _rounded(
-    name: str, source: str, weight: Matrix, scheme: Scheme, rounder: Rounder | None
+    name: str, source: WeightSource, scheme: Scheme, rounder: Rounder | None
 ) -> Iterator[tuple[Matrix, Quantized]]:
     """Blocks of rows and their codes."""
     if rounder is not None:
-        _refuse_infinite(weight, source)
-        yield weight, rounder(name, weight, scheme)
-        return
-    common = None
-    if scheme.group == TENSOR:
-        _refuse_infinite(weight, source)
-        common = ranges(np.array([[weight.min(), weight.max()]], np.float32), scheme)
-    for block in _blocks(weight):
-        _refuse_infinite(block, source)
-        if common is None:
-            yield block, nearest(block, scheme)
-        else:
+        yield source.whole, rounder(name, source.whole, scheme)
+    elif scheme.group == TENSOR:
+        extremes = [(block.min(), block.max()) for block in source.blocks()]
+        common = ranges(np.array(extremes, np.float32), scheme)
+        for block in source.blocks():
             yield block, Quantized(scheme, encoded(block, scheme, *common), *common)
-
-
-def _blocks(weight: Matrix) -> Iterator[Matrix]:
-    """Consecutive rows; their number is a multiple of eight, so that every block fills whole bytes."""
-    rows = max(8, BLOCK_BYTES // (4 * max(1, math.prod(weight.shape[1:]))) // 8 * 8)
-    if weight.ndim < 2:
-        yield weight
-        return
-    for first in range(0, len(weight), rows):
-        yield weight[first : first + rows]
-
-
-def _refuse_infinite(block: Matrix, source: str) -> None:
-    # A sum is finite only if all its terms are, and takes no memory; only where it is not the terms are looked at.
-    if not np.isfinite(block.sum(dtype=np.float64)) and not np.isfinite(block).all():
-        raise CheckpointError(
-            f"tensor '{source}' has weights that are no finite numbers (NaN or infinity).",
-            remedy="Get the checkpoint again; if it was trained so, its training went wrong.",
-        )
+    else:
+        for block in source.blocks():
+            yield block, nearest(block, scheme)
 
 
 class _Writer:
@@ -254,4 +242,5 @@ class _Writer:
 
 def _squares(values: Matrix) -> float:
     flat = values.reshape(-1)
-    return float(np.dot(flat, flat))
+    with np.errstate(over="ignore"):  # of weights beyond 1e19, which are stored as they are
+        return float(np.dot(flat, flat))

@@ -1,0 +1,259 @@
+"""A 6 B CodeGen on a laptop: quantized under a cap on memory, loaded, and run; with random weights of the true shape.
+
+Run: python benchmarks/six_billion.py FOLDER [--weights int8 int4] [--cap 4GB] [--output FILE]
+
+FOLDER needs 27 GB. The checkpoint (14 GB, float16, in shards) is made there once. ``lilliput quantize`` then runs as a
+process of its own, inside a control group where this user may make one: every page counts there, those of files read
+too. Its private memory is sampled. The artifact is loaded in another process, which reports memory and speed beside the
+memory bandwidth it finds: the bound on decoding is that bandwidth over the bytes of weights that a token reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lilliput.artifact import open_artifact
+from lilliput.evaluate.resources import machine
+from lilliput.files import write_json
+from lilliput.runtime.loading import load
+from lilliput.units import parse_bytes
+
+CONFIG = {
+    "model_type": "codegen",
+    "vocab_size": 51200,
+    "n_embd": 4096,
+    "n_layer": 33,
+    "n_head": 16,
+    "n_positions": 2048,
+    "rotary_dim": 64,
+    "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5,
+    "tie_word_embeddings": False,
+    "bos_token_id": 1,
+    "eos_token_id": 50256,
+}
+"""Salesforce/codegen-6B-mono's published configuration."""
+
+SHARD_BYTES = 2_000_000_000
+TOKENS = 200
+BLOCK = np.random.default_rng(0).normal(0, 0.02, 16_777_213).astype(np.float16)
+"""Weights are this block, over and over, from a place that differs for each tensor."""
+
+
+def shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
+    width, inner, vocabulary = CONFIG["n_embd"], 4 * CONFIG["n_embd"], CONFIG["vocab_size"]
+    yield "transformer.wte.weight", (vocabulary, width)
+    for layer in range(CONFIG["n_layer"]):
+        name = f"transformer.h.{layer}"
+        yield f"{name}.ln_1.weight", (width,)
+        yield f"{name}.ln_1.bias", (width,)
+        yield f"{name}.attn.qkv_proj.weight", (3 * width, width)
+        yield f"{name}.attn.out_proj.weight", (width, width)
+        yield f"{name}.mlp.fc_in.weight", (inner, width)
+        yield f"{name}.mlp.fc_in.bias", (inner,)
+        yield f"{name}.mlp.fc_out.weight", (width, inner)
+        yield f"{name}.mlp.fc_out.bias", (width,)
+    yield "transformer.ln_f.weight", (width,)
+    yield "transformer.ln_f.bias", (width,)
+    yield "lm_head.weight", (vocabulary, width)
+    yield "lm_head.bias", (vocabulary,)
+
+
+def make_checkpoint(folder: Path) -> None:
+    """The checkpoint, as transformers would write it, with a byte-level tokenizer."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    shards: list[list[tuple[str, tuple[int, ...]]]] = [[]]
+    for name, shape in shapes():
+        if sum(2 * int(np.prod(s)) for _, s in shards[-1]) + 2 * np.prod(shape) > SHARD_BYTES:
+            shards.append([])
+        shards[-1].append((name, shape))
+    folder.mkdir(parents=True, exist_ok=True)
+    index = {}
+    for number, shard in enumerate(shards, 1):
+        file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        header, end = {}, 0
+        for name, shape in shard:
+            size = 2 * int(np.prod(shape))
+            header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [end, end + size]}
+            end, index[name] = end + size, file
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        with (folder / file).open("wb") as stream:
+            stream.write(len(text).to_bytes(8, "little") + text)
+            for name, shape in shard:
+                left, place = int(np.prod(shape)), hash_of(name) % BLOCK.size
+                while left:
+                    part = BLOCK[place : place + left]
+                    stream.write(part.data)
+                    left, place = left - part.size, 0
+    vocabulary = {token: number for number, token in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(False), decoders.ByteLevel()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    write_json(folder / "model.safetensors.index.json", {"weight_map": index})
+    write_json(folder / "config.json", CONFIG)
+
+
+def hash_of(name: str) -> int:
+    return int.from_bytes(name.encode(), "little")
+
+
+@contextlib.contextmanager
+def memory_cap(size: int) -> Iterator[tuple[str, Path | None]]:
+    """A control group of ``size`` bytes: how to enter it, and where its peak is told; nothing if there may be none."""
+    group = Path("/sys/fs/cgroup/memory/lilliput-benchmark")
+    try:
+        group.mkdir(exist_ok=True)
+        (group / "memory.limit_in_bytes").write_text(str(size))
+    except OSError:
+        yield "", None
+        return
+    try:
+        yield f"echo $$ > {group}/cgroup.procs && ", group / "memory.max_usage_in_bytes"
+    finally:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+
+
+class PrivateMemory(threading.Thread):
+    """Samples a process tree's anonymous memory until it ends."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(daemon=True)
+        self.process, self.peak, self.resident = process, 0, 0
+
+    def run(self) -> None:
+        while self.process.poll() is None:
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines()
+                found = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Rss")}
+                anonymous = 1024 * int(found["RssAnon"])
+                self.peak = max(self.peak, anonymous)
+                self.resident = max(self.resident, anonymous + 1024 * int(found["RssFile"]))
+            time.sleep(0.02)
+
+
+def quantize(checkpoint: Path, out: Path, weights: str, cap: int) -> dict[str, Any]:
+    command = ["lilliput", "quantize", str(checkpoint), "--weights", weights, "--out", str(out)]
+    with memory_cap(cap) as (enter, told):
+        start = time.monotonic()
+        process = subprocess.Popen(["bash", "-c", f"{enter}exec {shlex.join(command)}"])
+        watch = PrivateMemory(process)
+        watch.start()
+        code = process.wait()
+        watch.join()
+        peak = int(told.read_text(encoding="utf-8")) if told else None
+    if code:
+        raise SystemExit(f"{shlex.join(command)} ended with {code}")
+    return {
+        "weights": weights,
+        "seconds": time.monotonic() - start,
+        "private_mb": watch.peak / 1e6,
+        "resident_mb": watch.resident / 1e6,
+        "cap_mb": cap / 1e6 if told else None,
+        "control_group_peak_mb": None if peak is None else peak / 1e6,
+        "artifact_bytes": open_artifact(out).bytes().total,
+    }
+
+
+def resident() -> dict[str, float]:
+    """Memory of this process, MB."""
+    lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+    found = {line.split(":")[0]: int(line.split()[1]) / 1e3 for line in lines}
+    return {"resident_mb": found["Rss"], "private_mb": found["Anonymous"]}
+
+
+def bandwidth(threads: int = 2, size: int = 1 << 29) -> float:
+    """Bytes a second that ``threads`` read, the best of several."""
+    parts = [np.ones(size // 8) for _ in range(threads)]
+    best = 0.0
+    for _ in range(8):
+        workers = [threading.Thread(target=part.sum) for part in parts]
+        start = time.perf_counter()
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        best = max(best, threads * size / (time.perf_counter() - start))
+    return best
+
+
+def run(artifact: Path) -> dict[str, Any]:
+    """Load and decode; ``TOKENS`` tokens after a prompt of 32."""
+    rates = [bandwidth()]
+    start = time.perf_counter()
+    model = load(artifact, threads=2)
+    loaded = time.perf_counter() - start
+    session = model.session
+    rng = np.random.default_rng(0)
+    start = time.perf_counter()
+    logits = session.start([rng.integers(0, 50000, 32)])
+    first = time.perf_counter() - start
+    times = []
+    for _ in range(TOKENS):
+        token = logits.argmax(axis=1)
+        start = time.perf_counter()
+        logits = session.step(token, np.zeros(1, np.int32))
+        times.append(time.perf_counter() - start)
+    memory = resident()
+    rates.append(bandwidth())
+    weights = json.loads((artifact / "evidence.json").read_text(encoding="utf-8"))["weights"]
+    read = sum(entry["bytes"] for entry in weights if entry["name"] != "embedding.weight")
+    rate = 1 / statistics.median(times)
+    return {
+        **memory,
+        "load_seconds": loaded,
+        "first_logits_seconds": first,
+        "tokens_per_second": rate,
+        "tokens": TOKENS,
+        "bytes_a_token": read,
+        "bandwidth_gb": max(rates) / 1e9,
+        "of_bandwidth": rate * read / max(rates),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--weights", nargs="+", default=["int8", "int4"])
+    parser.add_argument("--cap", default="4GB")
+    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "six_billion.json")
+    options = parser.parse_args()
+    if options.run:
+        print(json.dumps(run(options.run)))
+        return
+    checkpoint = options.folder / "codegen-6b-random"
+    if not (checkpoint / "config.json").exists():
+        make_checkpoint(checkpoint)
+    rows = []
+    for weights in options.weights:
+        out = options.folder / f"codegen-6b-{weights}"
+        made = quantize(checkpoint, out, weights, parse_bytes(options.cap))
+        command = [sys.executable, __file__, str(options.folder), "--run", str(out)]
+        ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "2"})
+        rows.append({"quantize": made, "run": json.loads(ran.stdout.decode().splitlines()[-1])})
+        print(json.dumps(rows[-1], indent=2), flush=True)
+        shutil.rmtree(out)
+    command = shlex.join(["python", "benchmarks/six_billion.py", "FOLDER", *sys.argv[2:]])
+    write_json(options.output, {"command": command, "machine": machine(), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
