@@ -12,6 +12,7 @@ or on data of your own with a teacher that is there.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 import statistics
 import sys
@@ -25,7 +26,7 @@ import numpy as np
 from lilliput.batching import BatchPlan, TokenIds
 from lilliput.bpe import train_tokenizer
 from lilliput.data.corpus import clone_corpus
-from lilliput.data.dataset import Dataset
+from lilliput.data.dataset import Dataset, concatenate
 from lilliput.data.tables import Columns
 from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
 from lilliput.distill.losses import DistillationMix
@@ -65,18 +66,22 @@ WAYS = {
 POOLINGS = ("mean", "wide")
 
 
-def embedded(folder: Path, teacher_pairs: int, epochs: int) -> tuple[str, Dataset, Dataset, Path]:
-    """As many training pairs as the demo has, validation pairs, and a teacher made of ``teacher_pairs``.
+def embedded(folder: Path, teacher_pairs: int, epochs: int, unlabelled: bool) -> tuple[str, Dataset, Dataset, Path]:
+    """As many labelled pairs as the demo has, validation pairs, and a teacher made of ``teacher_pairs``.
 
-    The students' pairs are among the teacher's, chosen at random.
+    The students' pairs are among the teacher's, chosen at random; with ``unlabelled`` they get the others, too.
     """
     settings, task = DemoSettings(), task_named("clone")
     corpus = clone_corpus(settings.seed, teacher_pairs, 2000, settings.test, for_stream())
     how = FinetuneSettings(epochs=epochs, max_tokens=settings.max_tokens, pooling="wide")
     out = folder / "teacher"
     finetune(settings.teacher, task, corpus.train, corpus.valid, out, settings=how, progress=for_stream())
-    chosen = np.random.default_rng(settings.seed).permutation(teacher_pairs)[: settings.train]
-    return "clone", corpus.train.subset(np.sort(chosen)), corpus.valid, out
+    order = np.random.default_rng(settings.seed).permutation(teacher_pairs)
+    train = corpus.train.subset(np.sort(order[: settings.train]))
+    if unlabelled:
+        others = corpus.train.subset(np.sort(order[settings.train :]))
+        train = concatenate(train, dataclasses.replace(others, labels=np.full(len(others), -1)))
+    return "clone", train, corpus.valid, out
 
 
 def main() -> None:
@@ -88,6 +93,9 @@ def main() -> None:
     parser.add_argument("--teacher-pairs", type=int, default=DemoSettings().train)
     parser.add_argument("--teacher-epochs", type=int, default=DemoSettings().teacher_epochs)
     parser.add_argument("--pooling", choices=POOLINGS, action="append", help="only this one")
+    parser.add_argument(
+        "--unlabelled", action="store_true", help="students also get the teacher's other pairs, without labels"
+    )
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--task", default="clone")
     parser.add_argument("--train", type=Path)
@@ -96,7 +104,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.teacher is None:
-            task, train, valid, path = embedded(Path(folder), options.teacher_pairs, options.teacher_epochs)
+            task, train, valid, path = embedded(
+                Path(folder), options.teacher_pairs, options.teacher_epochs, options.unlabelled
+            )
         else:
             task, path = options.task, options.teacher
             train = task_named(task).read([options.train], Columns(), None, True)
@@ -125,6 +135,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for pooling in options.pooling or POOLINGS:
         for name, mix in WAYS.items():
+            if options.unlabelled and mix.soft == 0:  # nothing to learn from most pairs
+                continue
             found = [max(accuracies(Way(pooling, mix), seed)) for seed in range(options.seeds)]
             spread = statistics.stdev(found) if len(found) > 1 else float("nan")
             rows.append({"pooling": pooling, "learns from": name, "accuracies": found, "mean": float(np.mean(found))})
@@ -135,7 +147,13 @@ def main() -> None:
             "command": shlex.join(["python", "benchmarks/student.py", *sys.argv[1:]]),
             "machine": machine(),
             "architecture": ARCHITECTURE.as_dict(),
-            "data": {"task": task, "train": len(train), "valid": len(valid), "sources": list(train.sources)},
+            "data": {
+                "task": task,
+                "train": len(train),
+                "labelled": int((train.labels >= 0).sum()),
+                "valid": len(valid),
+                "sources": list(train.sources),
+            },
             "teacher": {"accuracy": taught["valid_accuracy"], "name": teacher.name},
             "rows": rows,
         },

@@ -113,7 +113,7 @@ def test_a_failure_while_writing_leaves_the_old_one(saved, monkeypatch):
         (lambda d: (d / "manifest.json").write_text("{"), "is damaged"),
         (lambda d: (d / "manifest.json").write_bytes(b"\xff\xfe"), "is damaged"),
         (lambda d: (d / "manifest.json").unlink(), "is not an artifact"),
-        (lambda d: edit(d, lambda v: v.update(schema=2)), "has schema 2; this version"),
+        (lambda d: edit(d, lambda v: v.update(schema=3)), "has schema 3; this version"),
         (lambda d: edit(d, lambda v: v.pop("schema")), "field 'schema' is missing"),
         (lambda d: edit(d, lambda v: v.pop("labels")), "a field is missing"),
         (lambda d: edit(d, lambda v: v.update(config=[])), "a field is missing or of the wrong kind"),

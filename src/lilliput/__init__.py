@@ -11,7 +11,7 @@ from lilliput.errors import UserError
 from lilliput.version import VERSION
 
 if TYPE_CHECKING:
-    from lilliput.runtime.classifier import load
+    from lilliput.runtime.loading import load
 
 __version__ = VERSION
 
@@ -21,7 +21,7 @@ __all__ = ["UserError", "__version__", "load"]
 def __getattr__(name: str) -> Any:
     # The engine takes a quarter of a second to import, so it waits until it is asked for.
     if name == "load":
-        from lilliput.runtime.classifier import load
+        from lilliput.runtime.loading import load
 
         return load
     raise AttributeError(f"module 'lilliput' has no attribute {name!r}")

@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lilliput.runtime.classifier import load
+    from lilliput.runtime.loading import load
+    from lilliput.verbs.complete import complete
     from lilliput.verbs.demo import demo
     from lilliput.verbs.evaluate import evaluate
     from lilliput.verbs.finetune import finetune
@@ -21,7 +22,19 @@ if TYPE_CHECKING:
     from lilliput.verbs.search import search
     from lilliput.verbs.shrink import shrink
 
-__all__ = ["demo", "evaluate", "finetune", "inspect", "load", "predict", "quantize", "report", "search", "shrink"]
+__all__ = [
+    "complete",
+    "demo",
+    "evaluate",
+    "finetune",
+    "inspect",
+    "load",
+    "predict",
+    "quantize",
+    "report",
+    "search",
+    "shrink",
+]
 
 
 def __dir__() -> list[str]:
@@ -31,5 +44,5 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'lilliput.api' has no attribute {name!r}")
-    home = "lilliput.runtime.classifier" if name == "load" else f"lilliput.verbs.{name}"
+    home = "lilliput.runtime.loading" if name == "load" else f"lilliput.verbs.{name}"
     return getattr(import_module(home), name)

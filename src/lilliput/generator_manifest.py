@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from lilliput.version import VERSION
 
@@ -92,6 +92,13 @@ class GeneratorManifest:
         require(positions is None or (type(positions) is int and 1 < positions <= LARGEST), "positions", "above 1")
         for name in ("architecture", "weights", "activations", "sampling", "provenance"):
             require(isinstance(values[name], dict), name, "an object")
+        for role, scheme in values["weights"].items():
+            require(_is_scheme(scheme), f"weights: {role}", "how weights are stored")
+        mode, group = (values["activations"].get(name) for name in ("mode", "group"))
+        require(mode is None or isinstance(mode, str), "activations: mode", "a word")
+        require(group is None or _is_group(group), "activations: group", "a whole number")
+        for name in ("checkpoint", "data"):
+            require(isinstance(values["provenance"].get(name, {}), dict), f"provenance: {name}", "an object")
         engine = values["activations"].get("engine", {})
         require(isinstance(engine, dict), "activations: engine", "an object")
         require(engine.keys() <= ENGINE_SETTINGS.keys(), "activations: engine", f"of {', '.join(ENGINE_SETTINGS)}")
@@ -103,13 +110,23 @@ class GeneratorManifest:
             require(type(id_) is int and 0 <= id_ < values["vocabulary"], "end and start", "ids of tokens")
         require((start is not None) == (values["family"] == SEQ2SEQ), "start", "there for a seq2seq, and only there")
         for name, value in values["sampling"].items():
-            require(type(value) in (int, float), f"sampling: {name}", "a number")
+            require(is_number(value), f"sampling: {name}", "a number")
         marks = None if fill is None else FillMarks(**fill)
         if marks is not None:
             texts = (marks.prefix, marks.suffix, marks.middle, marks.end or "")
             require(all(isinstance(text, str) for text in texts), "fill", "of words")
         names = [name for name in cls.__dataclass_fields__ if name not in ("end", "fill")]
         return cls(**{name: values[name] for name in names}, end=tuple(end), fill=marks)
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value out of JSON is a number that other readers of JSON take, too: finite, and not too large."""
+    return type(value) in (int, float) and abs(value) <= LARGEST
+
+
+def _is_scheme(value: Any) -> bool:
+    kinds = {"format": str, "symmetric": bool, "group": int, "rounding": str}
+    return isinstance(value, dict) and all(type(value.get(name)) is kind for name, kind in kinds.items())
 
 
 def _is_group(value: Any) -> bool:

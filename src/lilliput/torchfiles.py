@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,13 @@ def save(path: Path, value: Any) -> None:
 def load(path: Path, mapped: bool = False) -> Any:
     """Read tensors and plain values, onto the CPU, by torch's weights-only reader; ``mapped``: as they are asked for.
 
+    Files of before torch 1.6, which are no zip archives, cannot be mapped, and are read whole.
+
     Raises:
         CheckpointError: the file is missing, damaged, or a pickle that wants to run code; nothing of it was run.
     """
     try:
+        mapped = mapped and zipfile.is_zipfile(path)
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError as error:
         raise CheckpointError("there is no such file.", where=path, remedy="Check the path.") from error

@@ -116,7 +116,7 @@ def rewrite(path: Path, old: str, new: str) -> None:
         (lambda d: (d / "model.onnx").write_bytes((d / "model.onnx").read_bytes()[:-1]), ["model.onnx", "bytes"]),
         (lambda d: (d / "tokenizer.json").write_bytes(b"{}"), ["tokenizer.json"]),
         (
-            lambda d: rewrite(d / "manifest.json", '"schema": 1', '"schema": 9'),
+            lambda d: rewrite(d / "manifest.json", '"schema": 2', '"schema": 9'),
             ["schema 9", "pip install -U"],
         ),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from lilliput.cli import demo, evaluate, finetune, inspect, predict, quantize, report, search, shrink
+from lilliput.cli import complete, demo, evaluate, finetune, inspect, predict, quantize, report, search, shrink
 from lilliput.version import VERSION
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ VERBS = (
     quantize.quantize,
     evaluate.evaluate,
     predict.predict,
+    complete.complete,
     inspect.inspect,
     report.report,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,6 +44,18 @@ def quantize(
     activation_group: Annotated[
         int | None, typer.Option("--activation-group", help="Values of a token that share a scale.")
     ] = None,
+    calibration_data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--calibration-data",
+            help="Source file, or table of functions, for gptq and awq; else the standard library. Repeatable.",
+        ),
+    ] = None,
+    calibration_pieces: Annotated[
+        int, typer.Option("--calibration-pieces", min=1, help="Pieces of code that are looked at.")
+    ] = 32,
+    calibration_tokens: Annotated[int, typer.Option("--calibration-tokens", min=16, help="Tokens of each.")] = 512,
+    seed: options.Seed = 0,
     tokenizer: options.Tokenizer = None,
     json: options.Json = False,
 ) -> None:
@@ -52,15 +65,17 @@ def quantize(
     the same command goes on where it stopped.
     """
     from lilliput.quantize.activations import Activations
+    from lilliput.quantize.calibration import Calibration
     from lilliput.quantize.policy import policy
     from lilliput.verbs.quantize import QuantizeSettings
     from lilliput.verbs.quantize import quantize as run
 
     chosen = Activations(activations) if activation_group is None else Activations(activations, activation_group)
+    calibration = Calibration(tuple(calibration_data or ()), calibration_pieces, calibration_tokens, seed)
     result = run(
         model,
         out,
-        settings=QuantizeSettings(policy(weights, symmetric, group, rounding, embedding, head), chosen),
+        settings=QuantizeSettings(policy(weights, symmetric, group, rounding, embedding, head), chosen, calibration),
         tokenizer=tokenizer,
         command=shlex.join(["lilliput", *sys.argv[1:]]),
         progress=progress.for_stream(),

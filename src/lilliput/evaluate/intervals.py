@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 _Z95 = NormalDist().inv_cdf(0.975)
 
@@ -42,3 +43,22 @@ def wilson(successes: int, n: int) -> Estimate:
     half = _Z95 / (1 + z2 / n) * float(np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)))
     # At 0 and n the formula's end is 0 and 1 exactly; rounding may put it a hair beyond the proportion itself.
     return Estimate(share, min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share), n)
+
+
+RESAMPLES = 2000
+
+
+def bootstrap_mean(values: NDArray[np.floating], seed: int = 0) -> Estimate:
+    """The mean of ``values`` with its 95 % percentile interval over resamples.
+
+    Source: Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    n = len(values)
+    if n == 0:
+        raise ValueError("no values have no mean")
+    means = values[np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Estimate(float(values.mean()), float(low), float(high), n)

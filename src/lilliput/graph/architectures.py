@@ -71,13 +71,7 @@ def architecture_of(values: Mapping[str, Any]) -> Architecture:
     return ARCHITECTURES[kind]
 
 
-def source_of(piece: Piece, tensors: Container[str]) -> str:
-    """Name of a weight's tensor in a checkpoint, which may leave out a name's first part (``model.``)."""
-    short = piece.source.partition(".")[2]
-    return short if piece.source not in tensors and short in tensors else piece.source
-
-
-def stored_name(piece: Piece, tensors: Tensors) -> str:
+def stored_name(piece: Piece, tensors: Container[str]) -> str:
     """The name in a checkpoint of what a weight is taken from; a name's first part (``model.``) may be left out there.
 
     Empty for a weight that is computed from nothing.
@@ -87,9 +81,23 @@ def stored_name(piece: Piece, tensors: Tensors) -> str:
 
 
 def read_piece(piece: Piece, tensors: Tensors) -> Array:
-    """A weight out of a checkpoint."""
+    """A weight out of a checkpoint.
+
+    Raises:
+        CheckpointError: there is no such tensor, or its shape is none that it can have; the message names it.
+    """
     name = stored_name(piece, tensors)
-    return piece.change(tensors.read(name) if name else np.zeros(0, np.float32))
+    array = tensors.read(name) if name else np.zeros(0, np.float32)
+    try:
+        weight = piece.change(array)
+        if not weight.size:
+            raise ValueError("nothing is left")
+    except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+        what = f"tensor '{name}' has the shape {array.shape}, which" if name else "has a table of positions that"
+        raise CheckpointError(
+            f"{what} the fields of its config.json do not allow.", remedy="Get the checkpoint's own config.json."
+        ) from error
+    return weight
 
 
 def float_weights(pieces: Pieces, tensors: Tensors) -> Weights:

@@ -56,6 +56,39 @@ def refuse_odd(config: Any) -> None:
         _require(turned % 2 == 0 and turned <= config.head_width, "rotary", "an even part of a head", turned)
 
 
+def refuse_other_shapes(config: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse matrices that are not what the config makes of them; an engine would notice some of it when it runs.
+
+    Args:
+        config: see :func:`refuse_odd`.
+        shapes: of weights, by our names.
+
+    Raises:
+        ValueError: the message names the weight.
+    """
+    stacks = {"layers": config} | {part: getattr(config, part, None) for part in ("encoder", "decoder")}
+    for name, shape in shapes.items():
+        first, part = name.partition(".")[0], name.removesuffix(".weight").rpartition(".")[2].removeprefix("cross_")
+        wanted = _matrices(config, stacks.get(first)).get(part, shape)
+        if part == "positions":
+            wanted = (max(shape[0], config.positions + config.position_offset), config.hidden)
+        if name.endswith(".weight") and shape != wanted:
+            raise ValueError(f"'{name}' has the shape {shape}, and not {wanted}")
+
+
+def _matrices(config: Any, stack: Any) -> dict[str, tuple[int, int]]:
+    """Last part of a name -> shape; ``stack``: what says how many heads there are, inside of layers."""
+    table = dict.fromkeys(("embedding", "head"), (config.vocabulary, config.hidden))
+    if stack is None:
+        return table
+    queries = stack.heads * stack.head_width
+    keys = getattr(stack, "kv_heads", stack.heads) * stack.head_width
+    table |= {"query": (queries, config.hidden), "output": (config.hidden, queries)}
+    table |= dict.fromkeys(("key", "value"), (keys, config.hidden))
+    relative = getattr(config, "relative", None)
+    return table if relative is None else table | {"relative": (relative.buckets, stack.heads)}
+
+
 def _require(fine: bool, name: str, wanted: str, value: Any) -> None:
     if not fine:
         raise ValueError(f"'{name}' must be {wanted}, not {value!r}")

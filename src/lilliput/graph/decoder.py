@@ -19,7 +19,7 @@ from openvino import opset13 as ops
 
 from lilliput.graph import blocks
 from lilliput.graph.blocks import Value
-from lilliput.graph.layers import Layers, Weights, finished, graph_input
+from lilliput.graph.layers import Layers, Weights, finished, graph_input, last_token
 from lilliput.graph.rotary import Rotary
 
 
@@ -81,6 +81,24 @@ def decoder_graph(config: DecoderConfig, weights: Weights, last_only: bool = Fal
     return _Decoder(config, weights).model(last_only)
 
 
+def block_graph(config: DecoderConfig, weights: Weights, index: int) -> tuple[ov.Model, dict[str, list[str]]]:
+    """One block alone, without state, for what quantization has to know of the values in it.
+
+    Inputs: ``hidden`` float32 ``[B, T, hidden]``, ``attention_mask`` and ``position_ids`` as a whole decoder's.
+
+    Returns:
+        The graph, whose outputs are ``hidden``, what the next block takes, and a value ``[B, T, width]`` for each
+        distinct input of linear layers; and name of such an output -> the layers that read it.
+    """
+    return _Block(config, weights).block_model(index)
+
+
+def embedding_graph(config: DecoderConfig, weights: Weights) -> ov.Model:
+    """What comes before the first block: ``input_ids`` and ``position_ids`` to ``hidden``, see :func:`block_graph`."""
+    decoder = _Decoder(config, weights)
+    return finished("embedding", decoder.embed(), "hidden", [decoder.ids, decoder.positions], [])
+
+
 class _Decoder(Layers):
     def __init__(self, config: DecoderConfig, weights: Weights) -> None:
         super().__init__(config, weights)
@@ -99,7 +117,7 @@ class _Decoder(Layers):
         for index in range(config.layers):
             value = self.block(f"layers.{index}", value, allowed, turn)
         if last_only:
-            value = ops.gather(value, ops.constant([-1]), ops.constant(1))
+            value = last_token(value)
         logits = self.logits(self.norm(value, "final_norm"))
         return finished("decoder", logits, "logits", [self.ids, self.mask, self.positions, self.beams], self.sinks)
 
@@ -145,3 +163,27 @@ class _Decoder(Layers):
         whole, sink = blocks.cached(value, name, self.ids, self.beams, config.kv_heads, config.head_width)
         self.sinks.append(sink)
         return whole
+
+
+class _Block(_Decoder):
+    def block_model(self, index: int) -> tuple[ov.Model, dict[str, list[str]]]:
+        config = self.config
+        hidden = graph_input("hidden", [-1, -1, config.hidden], ov.Type.f32)
+        allowed = blocks.causal_mask(self.mask, self.mask, config.window)
+        turn = None if config.rotary is None else blocks.rotary_tables(config.rotary, self.positions)
+        after = self.block(f"layers.{index}", hidden, allowed, turn)
+        readers: dict[str, list[str]] = {}
+        outputs = {"hidden": after}
+        for name, value in self.inputs.items():
+            known = next((key for key, other in outputs.items() if other is value), name)
+            outputs[known] = value
+            readers.setdefault(known, []).append(name)
+        results = []
+        for name, value in outputs.items():
+            results.append(ops.result(value, name=f"{name}/result"))
+            results[-1].output(0).get_tensor().add_names({name})
+        inputs = [hidden, self.mask] + ([] if config.rotary is None else [self.positions])
+        return ov.Model(results, inputs, "block"), readers
+
+    def remembered(self, value: Value, name: str) -> Value:
+        return value

@@ -40,9 +40,12 @@ class Layers:
 
     def __init__(self, facts: LayerFacts, weights: Weights) -> None:
         self.facts, self.weights = facts, weights
+        self.inputs: dict[str, Value] = {}
+        """Name of each linear layer built -> what it multiplies."""
 
     def linear(self, value: Value, name: str) -> Value:
         """``value @ weight.T``, and the bias if there is one."""
+        self.inputs[name] = value
         product = ops.matmul(value, self.weights[f"{name}.weight"](), False, True)
         bias = self.weights.get(f"{name}.bias")
         return product if bias is None else ops.add(product, bias())
@@ -76,6 +79,26 @@ def graph_input(name: str, shape: Sequence[int], kind: ov.Type = ov.Type.i64) ->
     parameter = ops.parameter(list(shape), kind, name=name)
     parameter.output(0).get_tensor().set_names({name})
     return parameter
+
+
+LAST_TOKEN = "last token"
+"""Name of the node that drops all tokens but the last."""
+
+
+def last_token(value: Value) -> Value:
+    """``[B, T, width]`` to ``[B, 1, width]``."""
+    node = ops.gather(value, ops.constant([-1]), ops.constant(1))
+    node.set_friendly_name(LAST_TOKEN)
+    return node
+
+
+def every_token(model: ov.Model) -> ov.Model:
+    """A graph that gives the last token's output, changed so that it gives every token's."""
+    for node in model.get_ops():
+        if node.get_friendly_name() == LAST_TOKEN:
+            node.output(0).replace(node.input_value(0))
+    model.validate_nodes_and_infer_types()
+    return model
 
 
 def finished(name: str, value: Value, output: str, inputs: list[Value], sinks: list[Value]) -> ov.Model:

@@ -31,7 +31,7 @@ from openvino import opset13 as ops
 
 from lilliput.graph import blocks
 from lilliput.graph.blocks import Value
-from lilliput.graph.layers import Layers, Weights, finished, graph_input
+from lilliput.graph.layers import Layers, Weights, finished, graph_input, last_token
 from lilliput.graph.relative import Relative, relative_bias
 
 
@@ -204,7 +204,7 @@ class _Decoder(_Part):
             key, values = (ops.squeeze(cross.output(2 * index + place), ops.constant(0)) for place in (0, 1))
             value = self.block(f"decoder.layers.{index}", value, allowed, (key, values, source_allowed))
         if last_only:
-            value = ops.gather(value, ops.constant([-1]), ops.constant(1))
+            value = last_token(value)
         value = self.norm(value, "decoder.final_norm")
         if config.output_scale != 1.0:
             value = blocks.scaled(value, config.output_scale)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from lilliput.errors import UserError
 from lilliput.quantize.weights import ROW, Scheme
 
 LINEAR, EMBEDDING, HEAD = "linear", "embedding", "head"
@@ -92,8 +93,7 @@ def policy(
     Raises:
         UserError: no such format, or what is asked for does not go together.
     """
-    Scheme(weights)  # refuses what is unknown
-    base = DEFAULTS[weights]
+    base = _default("weights", weights)
     changes: dict[str, Any] = {"rounding": rounding}
     changes |= {} if symmetric is None else {"symmetric": symmetric}
     changes |= {} if group is None else {"group": group}
@@ -101,6 +101,13 @@ def policy(
     others = {}
     for role, name in ((EMBEDDING, embedding), (HEAD, head)):
         if name is not None:
-            Scheme(name)
-            others[role] = DEFAULTS[name].linear
+            others[role] = _default(role, name).linear
     return replace(base, linear=linear, **others)
+
+
+def _default(option: str, name: str) -> Policy:
+    if name not in DEFAULTS:
+        raise UserError(
+            f"there is none called '{name}'.", where=f"--{option}", remedy=f"Choose one of: {', '.join(DEFAULTS)}."
+        )
+    return DEFAULTS[name]

@@ -53,7 +53,8 @@ def encoded(weight: Matrix, scheme: Scheme, scales: NDArray[np.float16], zeros: 
         steps += zeros[:, :, None]
     np.rint(steps, out=steps)
     np.clip(steps, -high if scheme.symmetric and scheme.kind.bits == 8 else low, high, out=steps)
-    return steps.astype(np.int8 if low < 0 else np.uint8).reshape(weight.shape)
+    steps = steps.reshape(weight.shape)
+    return steps.astype(np.int8) if low < 0 else steps.astype(np.uint8)
 
 
 def grouped(weight: Matrix, scheme: Scheme) -> Matrix:

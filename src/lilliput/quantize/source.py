@@ -68,7 +68,9 @@ class WeightSource:
 
     def _finite(self, block: Matrix) -> Matrix:
         # A sum is finite only if all its terms are, and takes no memory; only where it is not the terms are looked at.
-        if not np.isfinite(block.sum(dtype=np.float64)) and not np.isfinite(block).all():
+        with np.errstate(invalid="ignore"):  # infinities of both signs
+            total = block.sum(dtype=np.float64)
+        if not np.isfinite(total) and not np.isfinite(block).all():
             raise CheckpointError(
                 f"tensor '{self.piece.source}' has weights that are no finite numbers (NaN or infinity).",
                 remedy="Get the checkpoint again; if it was trained so, its training went wrong.",

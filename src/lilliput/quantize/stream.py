@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,20 @@ from lilliput.quantize.weights import TENSOR, Quantized, Scheme
 from lilliput.teachers.tensors import Tensors
 
 Matrix = NDArray[np.float32]
-Rounder = Callable[[str, Matrix, Scheme], Quantized]
-"""Name of a weight, its values ``[rows, width]``, scheme -> codes."""
+
+
+class Rounding(Protocol):
+    """How codes are found, where they are not the nearest."""
+
+    def resume(self, done: Mapping[str, StoredWeight], file: Path) -> None:
+        """Told once, before all else, what an earlier run has stored, and where."""
+
+    def change(self, name: str, weight: Matrix) -> Matrix:
+        """The weight as it is to be stored, or rounded; asked for each in turn."""
+
+    def round(self, name: str, weight: Matrix, scheme: Scheme) -> Quantized:
+        """Codes of a matrix ``[rows, width]`` that :meth:`change` gave."""
+
 
 LARGEST_SCALE = 65504
 """What larger scales become."""
@@ -58,8 +70,7 @@ def stream(
     policy: Policy,
     places: Places,
     *,
-    rounder: Rounder | None = None,
-    change: Callable[[str, Matrix], Matrix] | None = None,
+    rounding: Rounding | None = None,
     progress: Progress | None = None,
 ) -> list[StoredWeight]:
     """Write every weight of ``pieces``; those that an earlier run wrote are kept.
@@ -69,8 +80,7 @@ def stream(
         tensors: the checkpoint.
         policy: what is stored how.
         places: where.
-        rounder: how codes are found; ``None``: the nearest, in blocks of rows.
-        change: applied to each weight before it is rounded, as AWQ needs; ``None``: nothing.
+        rounding: how codes are found; ``None``: the nearest, in blocks of rows.
         progress: shown while working.
 
     Returns:
@@ -83,6 +93,8 @@ def stream(
     with explain_disk_errors(places.weights):
         done = _resumed(places)
         tied = "head.weight" not in pieces
+        if rounding is not None:
+            rounding.resume(dict(done), places.weights)
         entries = []
         with (
             (progress or Progress()).track("quantizing, million weights", _millions(pieces, tensors)) as advance,
@@ -92,8 +104,8 @@ def stream(
             gone = 0
             for name, piece in pieces.items():
                 if name not in done:
-                    source = WeightSource(piece, tensors, None if change is None else partial(change, name))
-                    done[name] = _write(name, source, policy, tied, weights, rounder)
+                    source = WeightSource(piece, tensors, None if rounding is None else partial(rounding.change, name))
+                    done[name] = _write(name, source, policy, tied, weights, rounding)
                     weights.flush()
                     journal.write(json.dumps(done[name].as_dict()) + "\n")
                     journal.flush()
@@ -149,7 +161,7 @@ def _checksum(stream: BinaryIO, entry: StoredWeight) -> int:
 
 
 def _write(
-    name: str, source: WeightSource, policy: Policy, tied: bool, stream: BinaryIO, rounder: Rounder | None
+    name: str, source: WeightSource, policy: Policy, tied: bool, stream: BinaryIO, rounding: Rounding | None
 ) -> StoredWeight:
     """Round a weight, and append it."""
     shape = source.shape
@@ -158,7 +170,7 @@ def _write(
     if scheme.kind.floating:
         _write_floats(source, scheme, writer)
     else:
-        _write_codes(name, source, scheme, writer, rounder)
+        _write_codes(name, source, scheme, writer, rounding)
     return writer.entry(name, shape, scheme)
 
 
@@ -175,9 +187,9 @@ def _write_floats(source: WeightSource, scheme: Scheme, writer: _Writer) -> None
         writer.compare(block, values.astype(np.float32))
 
 
-def _write_codes(name: str, source: WeightSource, scheme: Scheme, writer: _Writer, rounder: Rounder | None) -> None:
+def _write_codes(name: str, source: WeightSource, scheme: Scheme, writer: _Writer, rounding: Rounding | None) -> None:
     scales, zeros = [], []
-    for block, part in _rounded(name, source, scheme, rounder):
+    for block, part in _rounded(name, source, scheme, rounding):
         if (np.abs(part.scales) >= LARGEST_SCALE).any():
             raise CheckpointError(
                 f"has weights too large for float16 scales in tensor '{source.piece.source}'.",
@@ -195,11 +207,11 @@ def _write_codes(name: str, source: WeightSource, scheme: Scheme, writer: _Write
 
 
 def _rounded(
-    name: str, source: WeightSource, scheme: Scheme, rounder: Rounder | None
+    name: str, source: WeightSource, scheme: Scheme, rounding: Rounding | None
 ) -> Iterator[tuple[Matrix, Quantized]]:
     """Blocks of rows and their codes."""
-    if rounder is not None:
-        yield source.whole, rounder(name, source.whole, scheme)
+    if rounding is not None:
+        yield source.whole, rounding.round(name, source.whole, scheme)
     elif scheme.group == TENSOR:
         extremes = [(block.min(), block.max()) for block in source.blocks()]
         common = ranges(np.array(extremes, np.float32), scheme)

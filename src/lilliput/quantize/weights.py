@@ -64,7 +64,8 @@ FORMATS: Mapping[str, Format] = {
 }
 """Name -> format. The engine unpacks 3-bit codes to floating point when it loads, so they are stored in 4 bits."""
 
-ROUNDINGS = ("nearest", "gptq", "awq", "hqq")
+NEAREST, GPTQ, AWQ, HQQ = "nearest", "gptq", "awq", "hqq"
+ROUNDINGS = (NEAREST, GPTQ, AWQ, HQQ)
 
 
 @dataclass(frozen=True)
@@ -170,4 +171,8 @@ def storable_scales(scales: NDArray[np.float32]) -> NDArray[np.float16]:
     """Scales as they are stored: none is zero, or too large for float16."""
     tiny, huge = np.float32(2.0**-24), np.float32(65504)
     clipped = np.clip(np.abs(scales), tiny, huge)
-    return np.copysign(clipped, scales).astype(np.float16)
+    stored = clipped.astype(np.float16)
+    # Below 2^-14 float16 has few digits: a scale rounded down could leave the extreme weights steps away from a code.
+    short = stored < clipped * np.float32(1 - 2.0**-11)
+    stored[short] = np.nextafter(stored[short], np.float16(1))
+    return np.copysign(stored, scales).astype(np.float16)

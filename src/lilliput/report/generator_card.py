@@ -64,6 +64,6 @@ def in_words(scheme: Mapping[str, Any]) -> str:
 
 def activations_in_words(activations: Mapping[str, Any]) -> str:
     """How activations are rounded, as a manifest has it."""
-    if activations["mode"] == "none":
-        return "float32"
-    return f"8 bits, a scale for {activations['group']} values, found while running"
+    group = activations.get("group")
+    words = {"none": "float32", "dynamic": f"8 bits, a scale for {group} values, found while running"}
+    return words.get(activations.get("mode", ""), "unknown")

@@ -18,16 +18,23 @@ class TextStream:
         tokenizer: of the model.
         stops: strings at which the text ends; they are not part of it.
         stopped: whether one was met.
+        context: tokens that stand before it, no part of it, where there are any: some tokenizers drop the space before
+            what they take for the start of a text.
     """
 
     tokenizer: Tokenizer
     stops: Sequence[str] = ()
     stopped: bool = False
+    context: Sequence[int] = ()
     _ids: list[int] = field(default_factory=list)
     _start: int = 0  # the first id of the tail that is decoded again at each step
     _known: str = ""  # what of the tail's text is already in ``_text``
     _text: str = ""
     _given: int = 0
+
+    def __post_init__(self) -> None:
+        self._ids = list(self.context)
+        self._known = self.tokenizer.decode(self._ids, skip_special_tokens=True)
 
     def push(self, token: int) -> str:
         """Add a token; the text that is now certain, perhaps none."""

@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from tokenizers import Tokenizer
 
 from lilliput.errors import CheckpointError
 from lilliput.files import read_json, sha256_of
-from lilliput.generator_manifest import FillMarks
-from lilliput.graph.architectures import Config, architecture_of
+from lilliput.generator_manifest import FillMarks, is_number
+from lilliput.graph.architectures import Config, architecture_of, stored_name
+from lilliput.graph.checks import refuse_odd
 from lilliput.graph.pieces import Pieces, stored
+from lilliput.graph.seq2seq import Seq2SeqConfig
 from lilliput.progress import Progress
 from lilliput.teachers.hub import CONFIG, TOKENIZER_FILES, locate, weight_files
 from lilliput.teachers.tensors import SafetensorsFolder, Tensors
@@ -60,7 +62,10 @@ class GeneratorCheckpoint:
     def files(self) -> tuple[Path, ...]:
         """What it was read from."""
         if self.path.is_file():
-            return (self.path,)
+            from lilliput.teachers.gguf import GgufFile
+
+            assert isinstance(self.tensors, GgufFile)
+            return self.tensors.files
         names = (CONFIG, GENERATION)
         return (*weight_files(self.path), *(self.path / name for name in names if (self.path / name).is_file()))
 
@@ -83,20 +88,22 @@ class GeneratorCheckpoint:
         """Ids that end a sequence."""
         ids = self.values.get("eos_token_id")
         listed = ids if isinstance(ids, list) else [ids]
-        return tuple(sorted({i for i in listed if type(i) is int and 0 <= i < self.config.vocabulary}))
+        return tuple(sorted({number for number in listed if self._is_token(number)}))
+
+    def _is_token(self, value: Any) -> TypeGuard[int]:
+        return type(value) is int and 0 <= value < self.config.vocabulary
 
     @property
     def start(self) -> int | None:
         """Id that the output of an encoder-decoder starts from; ``None``: there is none."""
-        for name in ("decoder_start_token_id", "bos_token_id", "pad_token_id"):
-            if type(self.values.get(name)) is int:
-                return int(self.values[name])
-        return None
+        names = ("decoder_start_token_id", "bos_token_id", "pad_token_id")
+        return next((self.values[name] for name in names if self._is_token(self.values.get(name))), None)
 
     @property
     def sampling(self) -> dict[str, float]:
         """What the model's maker would have as defaults of generation."""
-        return {name: self.values[name] for name in SAMPLING if type(self.values.get(name)) in (int, float)}
+        given = {name: self.values.get(name) for name in SAMPLING}
+        return {name: value for name, value in given.items() if is_number(value)}
 
     @property
     def fill(self) -> FillMarks | None:
@@ -126,13 +133,15 @@ def open_generator(model: str | Path, tokenizer: Path | None = None) -> Generato
     architecture = architecture_of(values)
     try:
         config = architecture.config(values)
-    except (TypeError, ValueError, AttributeError, ZeroDivisionError, AssertionError) as error:
+        refuse_odd(config)
+        pieces = stored(architecture.pieces(config, values), tensors)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"has a field of the wrong kind ({type(error).__name__}: {error}).",
-            where=path / CONFIG,
+            where=path / CONFIG if path.is_dir() else path,
             remedy="Get the checkpoint's own config.json.",
         ) from error
-    pieces = stored(architecture.pieces(config, values), tensors)
+    _refuse_other_sizes(config, pieces, tensors, path)
     found = own() if tokenizer is None else _tokenizer_of(Path(tokenizer))
     if found.get_vocab_size() > config.vocabulary:
         raise CheckpointError(
@@ -141,7 +150,26 @@ def open_generator(model: str | Path, tokenizer: Path | None = None) -> Generato
             where=path,
             remedy="Name the model's own tokenizer with --tokenizer.",
         )
-    return GeneratorCheckpoint(path, values, config, pieces, tensors, found)
+    checkpoint = GeneratorCheckpoint(path, values, config, pieces, tensors, found)
+    if isinstance(config, Seq2SeqConfig) and checkpoint.start is None:
+        raise CheckpointError(
+            "has no field 'decoder_start_token_id' that is one of its tokens.",
+            where=path / CONFIG,
+            remedy="Get the checkpoint's own config.json.",
+        )
+    return checkpoint
+
+
+def _refuse_other_sizes(config: Config, pieces: Pieces, tensors: Tensors, path: Path) -> None:
+    """Before hours of work: every tensor must be there, and the embedding be as large as the config says."""
+    shapes = {name: tensors.shape(stored_name(piece, tensors)) for name, piece in pieces.items() if piece.source}
+    found, wanted = shapes["embedding.weight"], (config.vocabulary, config.hidden)
+    if found != wanted:
+        raise CheckpointError(
+            f"has an embedding of the shape {found}, where its {CONFIG} says {wanted}.",
+            where=path,
+            remedy="Get the checkpoint again: its files do not belong together.",
+        )
 
 
 Opened = tuple[dict[str, Any], Tensors, Callable[[], Tokenizer]]
@@ -185,6 +213,8 @@ def _object(path: Path) -> dict[str, Any]:
 
 def _tokenizer_of(place: Path) -> Tokenizer:
     """The tokenizer of a folder, or in a file."""
+    if not place.exists():
+        raise CheckpointError("there is no such file or folder.", where=place, remedy="Check --tokenizer.")
     file = place / "tokenizer.json" if place.is_dir() else place
     if file.is_file():
         try:

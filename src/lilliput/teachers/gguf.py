@@ -58,6 +58,7 @@ class GgufFile:
     Attributes:
         metadata: the header's keys and values; arrays of numbers are numpy's.
         config: what the checkpoint's ``config.json`` says, as far as the graph needs it.
+        files: ``path``, and the others that it was split into.
 
     Raises:
         CheckpointError: no such file, it is damaged, or of an architecture or a kind that cannot be read.
@@ -67,7 +68,8 @@ class GgufFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.metadata, stored = read_header(path)
-        for part in _other_parts(path, self.metadata):
+        self.files = (path, *_other_parts(path, self.metadata))
+        for part in self.files[1:]:
             stored |= read_header(part)[1]
         kind = self.metadata.get("general.architecture")
         if not isinstance(kind, str) or kind not in ARCHITECTURES:

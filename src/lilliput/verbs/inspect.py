@@ -66,6 +66,12 @@ def _summary(evidence: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: evidence[name] for name in ("valid", "quantization") if name in evidence}
     weights = evidence.get("weights")
     if isinstance(weights, list):  # a generator's: the worst of them
-        rated = [item for item in weights if isinstance(item, dict) and isinstance(item.get("relative_error"), float)]
+        rated = [item for item in weights if _is_rated(item)]
         found["worst_weights"] = sorted(rated, key=lambda item: -item["relative_error"])[:WORST]
     return found
+
+
+def _is_rated(item: Any) -> bool:
+    if not isinstance(item, dict):
+        return False
+    return isinstance(item.get("name"), str) and isinstance(item.get("relative_error"), float)

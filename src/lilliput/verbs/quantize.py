@@ -8,16 +8,15 @@ import json
 import math
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from lilliput.artifact import (
     CARD,
-    DECODER_GRAPH,
-    ENCODER_GRAPH,
     EVIDENCE,
     TOKENIZER,
     WEIGHTS,
@@ -25,24 +24,28 @@ from lilliput.artifact import (
     refuse_occupied,
     save,
 )
-from lilliput.errors import UserError
+from lilliput.errors import CheckpointError, UserError
 from lilliput.files import explain_disk_errors
 from lilliput.generator_manifest import DECODER, SEQ2SEQ, GeneratorManifest
 from lilliput.graph import architectures
+from lilliput.graph.architectures import stored_name
+from lilliput.graph.checks import refuse_other_shapes
 from lilliput.graph.decoder import DecoderConfig
-from lilliput.graph.stored import StoredWeight, expected_bytes, stored_weights, write_graph
+from lilliput.graph.stored import StoredWeight, expected_bytes, write_graphs
 from lilliput.progress import Progress
 from lilliput.quantize.activations import Activations
+from lilliput.quantize.blockwise import Blockwise, Decoder
+from lilliput.quantize.calibration import Calibration, digest
 from lilliput.quantize.policy import Policy, policy
-from lilliput.quantize.stream import Places, stream
+from lilliput.quantize.stream import Places, Rounding, stream
+from lilliput.quantize.unseen import Unseen
+from lilliput.quantize.weights import AWQ, GPTQ, HQQ, NEAREST
 from lilliput.report.generator_card import generator_card
 from lilliput.teachers.generator import GeneratorCheckpoint, open_generator
+from lilliput.teachers.hub import CONFIG
 from lilliput.units import show_bytes
-from lilliput.verbs.stages import Stages
+from lilliput.verbs.stages import Stages, work_folder
 from lilliput.version import VERSION
-
-GRAPH_FILES = {architectures.DECODER: DECODER_GRAPH, architectures.ENCODER: ENCODER_GRAPH}
-"""Name of a graph -> its file in the artifact."""
 
 ROOM_FOR_GRAPHS = 30_000_000
 """Bytes of graphs, tokenizer, card and evidence, at most, for the disk's sake."""
@@ -55,14 +58,20 @@ class QuantizeSettings:
     Attributes:
         policy: how weights are stored.
         activations: how inputs of matrix products are rounded.
+        calibration: what GPTQ and AWQ look at.
     """
 
     policy: Policy = field(default_factory=policy)
     activations: Activations = field(default_factory=Activations)
+    calibration: Calibration = field(default_factory=Calibration)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {"policy": self.policy.as_dict(), "activations": self.activations.as_dict()}
+        return {
+            "policy": self.policy.as_dict(),
+            "activations": self.activations.as_dict(),
+            "calibration": self.calibration.as_dict(),
+        }
 
 
 @dataclass(frozen=True)
@@ -124,55 +133,106 @@ def quantize(
     out, settings, progress = Path(out), settings or QuantizeSettings(), progress or Progress()
     refuse_occupied(out)
     checkpoint = open_generator(model, None if tokenizer is None else Path(tokenizer))
+    method, seen = _method(checkpoint, settings)
+    with explain_disk_errors(out):
+        _require_room(checkpoint, settings.policy, out)
+        _leave_alone(out)
     work = Stages(out, {"model": checkpoint.fingerprint(), "lilliput": VERSION, **settings.as_dict()}, progress)
     weights, journal = work.file(WEIGHTS), work.file("journal.jsonl")
-    _require_room(checkpoint, settings.policy, work.folder)
-    entries = stream(
-        checkpoint.pieces, checkpoint.tensors, settings.policy, Places(weights, journal), progress=progress
-    )
-    with explain_disk_errors(out):
-        graphs = _write_graphs(checkpoint, entries, work, settings.activations)
-    result = _save(checkpoint, entries, {WEIGHTS: weights, **graphs}, out, settings, command, progress)
+    try:
+        places = Places(weights, journal)
+        entries = stream(
+            checkpoint.pieces, checkpoint.tensors, settings.policy, places, rounding=method, progress=progress
+        )
+        with explain_disk_errors(out):
+            graphs = _write_graphs(checkpoint, entries, work)
+    except CheckpointError:  # nothing to go on with: that checkpoint will never do
+        work.finish()
+        raise
+    made = {**_provenance(checkpoint, command, progress), "calibration": seen}
+    result = _save(checkpoint, entries, {WEIGHTS: weights, **graphs}, out, settings, made, progress)
     work.finish()
     return result
 
 
-def _require_room(checkpoint: GeneratorCheckpoint, policy: Policy, folder: Path) -> None:
+def _method(checkpoint: GeneratorCheckpoint, settings: QuantizeSettings) -> tuple[Rounding | None, dict[str, Any]]:
+    """How codes are found, and what is to be said of the data that it takes.
+
+    Raises:
+        UserError: the method is not for this kind of model, or there are too few data.
+    """
+    rounding = settings.policy.linear.rounding
+    if rounding not in (GPTQ, AWQ):
+        return (None if rounding == NEAREST else Unseen()), {}
+    config = checkpoint.config
+    if not isinstance(config, DecoderConfig):
+        raise UserError(
+            f"{rounding} is for decoders; '{checkpoint.values['model_type']}' has an encoder, too.",
+            where="--rounding",
+            remedy=f"Choose {NEAREST}, or {HQQ}.",
+        )
+    if settings.policy.linear.kind.floating:
+        raise UserError(f"{settings.policy.linear.format} is not rounded.", where="--rounding", remedy="Leave it out.")
+    ids = settings.calibration.ids(checkpoint.tokenizer, config.positions)
+    facts = {**settings.calibration.as_dict(), "pieces": len(ids), "tokens": ids.shape[1], "sha256": digest(ids)}
+    return Blockwise(Decoder(config, checkpoint.pieces, checkpoint.tensors), settings.policy, ids), facts
+
+
+def _provenance(checkpoint: GeneratorCheckpoint, command: str, progress: Progress) -> dict[str, Any]:
+    packages = ("openvino", "tokenizers", "numpy")
+    return {
+        "checkpoint": {"name": checkpoint.path.name, "sha256": checkpoint.sha256(progress)},
+        "command": command,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "versions": {"lilliput": VERSION, "python": platform.python_version()} | {p: version(p) for p in packages},
+    }
+
+
+def _require_room(checkpoint: GeneratorCheckpoint, policy: Policy, out: Path) -> None:
     """Refuse to begin what the disk has no room for; what an earlier run left there counts as room."""
     tied = "head.weight" not in checkpoint.pieces
-    tensors, needed = checkpoint.tensors, ROOM_FOR_GRAPHS
     seen: dict[str, int] = {}
     for name, piece in checkpoint.pieces.items():
-        short = piece.source.partition(".")[2]
-        source = next((known for known in (piece.source, short) if known in tensors), None)
-        if source is not None:
-            shape = tensors.shape(source)
+        if piece.source:
+            source = stored_name(piece, checkpoint.tensors)
+            shape = checkpoint.tensors.shape(source)
             seen[source] = max(seen.get(source, 0), expected_bytes(shape, policy.scheme(name, shape, tied)))
-    needed += sum(seen.values())
-    there = sum(file.stat().st_size for file in folder.iterdir())
-    free = shutil.disk_usage(folder).free + there
+    needed = ROOM_FOR_GRAPHS + sum(seen.values())
+    work = work_folder(out)
+    there = sum(file.stat().st_size for file in work.iterdir()) if work.is_dir() else 0
+    free = shutil.disk_usage(next(folder for folder in out.absolute().parents if folder.is_dir())).free + there
     if needed > free:
         raise UserError(
             f"about {show_bytes(needed)} are needed and {show_bytes(free)} are free.",
-            where=folder.parent,
+            where=out,
             remedy="Free the space, or choose another --out. Nothing was written.",
         )
 
 
-def _write_graphs(
-    checkpoint: GeneratorCheckpoint, entries: Sequence[StoredWeight], work: Stages, activations: Activations
-) -> dict[str, Path]:
+def _leave_alone(out: Path) -> None:
+    """Give up the weights that a run left which was killed when its artifact was there: they are the artifact's own."""
+    left = work_folder(out) / WEIGHTS
+    if left.is_file() and (out / WEIGHTS).is_file() and left.samefile(out / WEIGHTS):
+        left.unlink()
+
+
+def _write_graphs(checkpoint: GeneratorCheckpoint, entries: Sequence[StoredWeight], work: Stages) -> dict[str, Path]:
     """The graphs' files; their constants are appended to the weights."""
     weights = work.file(WEIGHTS)
     end = max(first + size for entry in entries for first, size in entry.places.values())
     with weights.open("r+b") as file:
         file.truncate(end)  # of what a killed run appended
-    made = {}
-    models = architectures.graphs(checkpoint.config, stored_weights(entries), last_only=True)
-    for name, model in models.items():
-        made[GRAPH_FILES[name]] = work.file(GRAPH_FILES[name])
-        write_graph(model, entries, made[GRAPH_FILES[name]], weights)
-    return made
+    build = partial(architectures.graphs, checkpoint.config, last_only=True)
+    try:
+        refuse_other_shapes(checkpoint.config, {entry.name: entry.shape for entry in entries})
+        return {file.name: file for file in write_graphs(build, entries, work.folder, weights)}
+    except (RuntimeError, ValueError) as error:  # the first are the engine's own
+        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise CheckpointError(
+            f"has tensors of shapes that the fields of its {CONFIG} do not allow ({reason[0]}).",
+            where=checkpoint.path,
+            remedy="Get the checkpoint again: its files do not belong together.",
+        ) from error
 
 
 def _save(
@@ -181,7 +241,7 @@ def _save(
     files: dict[str, Path],
     out: Path,
     settings: QuantizeSettings,
-    command: str,
+    provenance: Mapping[str, Any],
     progress: Progress,
 ) -> QuantizeResult:
     parameters = sum(math.prod(entry.shape) for entry in entries)
@@ -198,13 +258,7 @@ def _save(
         start=None if isinstance(checkpoint.config, DecoderConfig) else checkpoint.start,
         sampling=checkpoint.sampling,
         fill=checkpoint.fill,
-        provenance={
-            "checkpoint": {"name": checkpoint.path.name, "sha256": checkpoint.sha256(progress)},
-            "command": command,
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "versions": {"lilliput": VERSION, "python": platform.python_version()}
-            | {name: version(name) for name in ("openvino", "tokenizers", "numpy")},
-        },
+        provenance=provenance,
     )
     evidence = {"weights": [_figures(entry) for entry in entries]}
     written = sum(file.stat().st_size for file in files.values())

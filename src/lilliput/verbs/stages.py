@@ -28,7 +28,7 @@ class Stages:
     """
 
     def __init__(self, target: Path, settings: Mapping[str, Any], progress: Progress) -> None:
-        self.folder = target.parent / f".{target.name}.work"
+        self.folder = work_folder(target)
         self.progress = progress
         wanted = json.loads(json.dumps(settings))
         if self.folder.exists() and _read(self.folder / "settings.json") != wanted:
@@ -64,6 +64,11 @@ class Stages:
     def finish(self) -> None:
         """The target is there: the folder is no longer needed."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def work_folder(target: Path) -> Path:
+    """Where results of the work that will write ``target`` are kept."""
+    return target.parent / f".{target.name}.work"
 
 
 def _read(path: Path) -> Any:

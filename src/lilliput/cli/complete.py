@@ -1,0 +1,105 @@
+"""``lilliput complete``."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Annotated
+
+import typer
+
+from lilliput import progress
+from lilliput.cli import options
+from lilliput.cli.output import print_json
+from lilliput.errors import UserError
+from lilliput.runtime.settings import Options
+
+
+def complete(
+    artifact: Annotated[str, typer.Argument(help="A generator's artifact.")],
+    prompt: Annotated[
+        str | None, typer.Argument(help="Text to go on from; '-', or none where there is a pipe: standard input.")
+    ] = None,
+    suffix: Annotated[
+        str | None, typer.Option("--suffix", help="Text after the gap: fill in the middle, between PROMPT and this.")
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Tokens to write, at most.")] = 256,
+    temperature: Annotated[
+        float, typer.Option("--temperature", min=0, help="How freely tokens are drawn; 0: the likeliest each time.")
+    ] = 0.0,
+    top_p: Annotated[
+        float, typer.Option("--top-p", help="Draw among the likeliest with this probability together; 1: all.")
+    ] = 1.0,
+    top_k: Annotated[int, typer.Option("--top-k", min=0, help="Draw among this many of the likeliest; 0: all.")] = 0,
+    repetition_penalty: Annotated[
+        float, typer.Option("--repetition-penalty", help="Makes tokens already there less likely; 1: no less.")
+    ] = 1.0,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Completions; several need a temperature.")] = 1,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option("--stop", help="End before this text; \\n, \\t, \\r and \\\\ as in C. Repeatable."),
+    ] = None,
+    seed: options.Seed = 0,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Processor threads. Default: the engine's choice.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Complete a text, or fill a gap in one, on this computer. Needs the core install only.
+
+    The completion is written as it comes, without the prompt, and ends in a line feed; --json has it to the letter.
+    """
+    from lilliput.verbs.complete import complete as run
+    from lilliput.verbs.complete import complete_aloud, read_prompt, unescaped
+
+    if samples > 1 and temperature == 0:
+        raise UserError(
+            f"{samples} completions at temperature 0 would be the same.",
+            where="--samples",
+            remedy="Give a --temperature, such as 0.8.",
+        )
+    wanted = Options(
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        repetition_penalty=repetition_penalty,
+        n=samples,
+        stop=[unescaped(text) for text in stop or ()],
+        seed=seed,
+    )
+    text, shown = read_prompt(prompt), progress.for_stream()
+    if samples == 1 and not json:
+        with _Paper() as paper:
+            complete_aloud(artifact, text, paper.write, suffix, threads=threads, progress=shown, **wanted)
+        return
+    result = run(artifact, text, suffix, threads=threads, progress=shown, **wanted)
+    if json:
+        print_json(result.as_dict())
+        return
+    for number, completion in enumerate(result.completions, 1):
+        typer.echo(f"--- completion {number} of {samples} ---")
+        with _Paper() as paper:
+            paper.write(completion.text)
+
+
+class _Paper:
+    """Standard output, as UTF-8 wherever it goes; when it is left, its last line is ended."""
+
+    def __init__(self) -> None:
+        self._last = "\n"
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
+
+    def __enter__(self) -> _Paper:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if not self._last.endswith("\n") and kind in (None, KeyboardInterrupt):
+            self.write("\n")
+
+    def write(self, text: str) -> None:
+        """Write at once."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        self._last = text or self._last

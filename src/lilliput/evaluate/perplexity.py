@@ -1,0 +1,95 @@
+"""Perplexity of a decoder on pieces of code: e to the mean of what each token's probability costs, in nats."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from lilliput.artifact import DECODER_GRAPH, TOKENIZER, WEIGHTS, open_artifact
+from lilliput.data.code_texts import HELD_OUT, code_files, read_texts, windows
+from lilliput.errors import UserError
+from lilliput.evaluate.intervals import bootstrap_mean
+from lilliput.generator_manifest import DECODER
+from lilliput.graph.layers import every_token
+from lilliput.progress import Progress
+from lilliput.runtime.engine import Engine
+
+PASS_TOKENS = 128
+"""Tokens read at once: logits of a large vocabulary take a megabyte a token."""
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """What was measured.
+
+    Attributes:
+        perplexity: e to the ``nll``.
+        nll: mean negative log-likelihood, nats a token.
+        interval: of the perplexity, 95 %, by a bootstrap over pieces: tokens of a piece are not independent.
+        pieces: nll of each.
+        tokens: predicted, in all.
+    """
+
+    perplexity: float
+    nll: float
+    interval: tuple[float, float]
+    pieces: tuple[float, ...]
+    tokens: int
+
+
+def held_out_ids(artifact: Path, pieces: int = 64, length: int = 512) -> NDArray[np.int64]:
+    """Token ids ``[pieces, length]`` of standard-library files that calibration never sees."""
+    tokenizer = Tokenizer.from_file(str(open_artifact(artifact).file(TOKENIZER)))
+    return windows(read_texts(code_files(HELD_OUT)), tokenizer, pieces, length)
+
+
+def perplexity(
+    artifact: str | Path, ids: NDArray[np.int64], threads: int | None = None, progress: Progress | None = None
+) -> Perplexity:
+    """Measure a decoder's artifact; of each piece all tokens but the first are predicted.
+
+    Args:
+        artifact: a generator's folder.
+        ids: ``[pieces, tokens]``.
+        threads: processor threads; ``None`` leaves the choice to the engine.
+        progress: shown while working.
+
+    Raises:
+        UserError: it is an encoder-decoder, which predicts no text of its own.
+    """
+    opened = open_artifact(artifact)
+    if opened.generator.family != DECODER:
+        raise UserError("has an encoder; perplexity is of decoders.", where=artifact, remedy="Choose another.")
+    model = every_token(ov.Core().read_model(str(opened.file(DECODER_GRAPH)), str(opened.file(WEIGHTS))))
+    engine = Engine(model, threads, opened.generator.activations.get("engine", {}))
+    costs = []
+    with (progress or Progress()).track("measuring perplexity", len(ids)) as advance:
+        for row in ids:
+            costs.append(_cost(engine, row))
+            advance()
+    nlls = np.array(costs)
+    mean = bootstrap_mean(nlls)
+    interval = math.exp(mean.low), math.exp(mean.high)
+    return Perplexity(math.exp(mean.value), mean.value, interval, tuple(costs), ids[:, 1:].size)
+
+
+def _cost(engine: Engine, ids: NDArray[np.int64]) -> float:
+    """Mean negative log-likelihood of a piece's tokens, nats."""
+    engine.request.reset_state()
+    total = 0.0
+    for first in range(0, len(ids) - 1, PASS_TOKENS):
+        part = ids[None, first : min(first + PASS_TOKENS, len(ids) - 1)]
+        last = first + part.shape[1]
+        mask = np.ones((1, last), np.int64)
+        positions = np.arange(first, last)[None]
+        (logits,) = engine(part, mask, positions, np.zeros(1, np.int32))
+        rows = logits[0] - logits[0].max(axis=1, keepdims=True)
+        chosen = rows[np.arange(len(rows)), ids[first + 1 : last + 1]]
+        total += float((np.log(np.exp(rows, out=rows).sum(axis=1)) - chosen).sum())
+    return total / (len(ids) - 1)

@@ -1,0 +1,31 @@
+"""Rounding that looks at nothing but the weights: HQQ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.graph.stored import StoredWeight
+from lilliput.quantize.hqq import hqq
+from lilliput.quantize.rounding import nearest
+from lilliput.quantize.weights import HQQ, Quantized, Scheme
+
+Matrix = NDArray[np.float32]
+
+
+class Unseen:
+    """The :class:`~lilliput.quantize.stream.Rounding` of HQQ; matrices whose scheme asks for nothing go to nearest."""
+
+    def resume(self, done: Mapping[str, StoredWeight], file: Path) -> None:
+        """Nothing is remembered."""
+
+    def change(self, name: str, weight: Matrix) -> Matrix:
+        """The weight itself."""
+        return weight
+
+    def round(self, name: str, weight: Matrix, scheme: Scheme) -> Quantized:
+        """Codes of ``weight [rows, width]``."""
+        return hqq(weight, scheme) if scheme.rounding == HQQ else nearest(weight, scheme)

@@ -1,0 +1,184 @@
+"""A generator artifact, loaded and run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from lilliput.artifact import TOKENIZER, Artifact
+from lilliput.errors import ArtifactError, UserError
+from lilliput.generator_manifest import GeneratorManifest
+from lilliput.progress import Progress
+from lilliput.runtime.classifier import require_threads
+from lilliput.runtime.graphs import open_session
+from lilliput.runtime.prompts import Prompt, PromptReader, checked_texts
+from lilliput.runtime.sessions import PASS_TOKENS, Session
+from lilliput.runtime.settings import Options, Settings
+from lilliput.runtime.streaming import TextStream
+from lilliput.runtime.writing import Draft, Finish, groups, write
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote.
+
+    Attributes:
+        text: without the prompt, the token that ended it, and the stop string.
+        tokens: how many were generated, those that are no part of ``text`` included.
+        finish: why it ended: ``stop`` (a stop string), ``end`` (a token that ends texts), or ``length``
+            (``max_new_tokens``, or no positions left).
+    """
+
+    text: str
+    tokens: int
+    finish: Finish
+
+
+class Generator:
+    """A generator of code.
+
+    Load one with :func:`lilliput.load`. It does one thing at a time: threads must take turns.
+
+    Args:
+        session: what runs its graphs.
+        tokenizer: its tokenizer, from now on its own (see :class:`~lilliput.runtime.prompts.PromptReader`).
+        manifest: what it is.
+    """
+
+    def __init__(self, session: Session, tokenizer: Tokenizer, manifest: GeneratorManifest) -> None:
+        self.session, self.tokenizer, self.manifest = session, tokenizer, manifest
+        self._reader = PromptReader(tokenizer, manifest)
+
+    @classmethod
+    def open(cls, artifact: Artifact, threads: int | None = None) -> Generator:
+        """A generator's artifact, ready to complete.
+
+        Args:
+            artifact: opened with :func:`~lilliput.artifact.open_artifact`.
+            threads: processor threads; ``None`` leaves the choice to the engine.
+
+        Raises:
+            ArtifactError: it is a classifier's; or its files do not go together.
+        """
+        require_threads(threads)
+        manifest = artifact.generator
+        return cls(open_session(artifact, threads), _tokenizer(artifact.file(TOKENIZER)), manifest)
+
+    def generate(
+        self, prompts: str | Iterable[str], *, progress: Progress | None = None, **options: Unpack[Options]
+    ) -> list[list[Completion]]:
+        """Complete each prompt: one list a prompt, of ``n`` completions.
+
+        A prompt is tokenized with what the tokenizer puts around texts, and control tokens spelled out in it
+        (``<|im_start|>``) are control tokens: text from strangers may hold such, too. An empty prompt starts a text.
+
+        What comes out of a prompt does not depend on the others, nor on ``batch``, but for rounding; with a
+        temperature, it does depend on the prompt's place in the list, which is part of the seed of its draws.
+
+        Args:
+            prompts: a string, or several.
+            progress: told of tokens read and written.
+            options: ``max_new_tokens=256``, ``temperature=0`` (the likeliest token each time), ``top_k=0`` (all),
+                ``top_p=1`` (all), ``repetition_penalty=1`` (none), ``seed=0``, ``n=1``, ``stop=()``, ``batch=8``:
+                see :class:`~lilliput.runtime.settings.Settings`.
+
+        Raises:
+            DataError: a prompt is no text.
+            UserError: a prompt is too long for the model, or an option means nothing.
+        """
+        settings = Settings(**options)
+        read = [self._reader.plain(text, name) for text, name in checked_texts(prompts)]
+        return self._completed(read, settings, self._reader.ends(of_gap=False), progress)
+
+    def fill(
+        self, prefix: str, suffix: str, *, progress: Progress | None = None, **options: Unpack[Options]
+    ) -> list[Completion]:
+        """Completions that go between ``prefix`` and ``suffix``: ``n`` of them.
+
+        Both are mere text: a control token spelled out in them is not one.
+
+        Args:
+            prefix: what stands before the gap.
+            suffix: what stands after it.
+            progress, options: see :meth:`generate`.
+
+        Raises:
+            UserError: this model has not learned to fill gaps; and as :meth:`generate`.
+        """
+        settings = Settings(**options)
+        return self._completed([self._reader.gap(prefix, suffix)], settings, self._reader.ends(True), progress)[0]
+
+    def stream(
+        self,
+        prompt: str,
+        suffix: str | None = None,
+        *,
+        progress: Progress | None = None,
+        **options: Unpack[Options],
+    ) -> Iterator[str]:
+        """One completion in pieces, as they become certain: whole characters, nothing of a stop string.
+
+        Together they are the text that :meth:`generate` (or :meth:`fill`) gives for the same options. Until the last
+        piece is taken, nothing else can be started on this generator without ending the stream with an error.
+
+        Args:
+            prompt: see :meth:`generate`; with a ``suffix``, see :meth:`fill`.
+            suffix: what stands after the completion; ``None``: the prompt is a prompt.
+            progress: told of the prompt's tokens read, where they are so many that they are read in parts.
+            options: see :meth:`generate`; ``n`` must be 1.
+
+        Raises:
+            DataError, UserError: as :meth:`generate`, at once.
+        """
+        settings = Settings(**options)
+        if settings.n != 1:
+            raise UserError("must be 1 to stream.", where="n", remedy="Use generate for several completions.")
+        read = self._reader.plain(prompt, "prompt") if suffix is None else self._reader.gap(prompt, suffix)
+        return self._pieces(read, settings, self._reader.ends(suffix is not None), progress or Progress())
+
+    def _pieces(self, prompt: Prompt, settings: Settings, ends: frozenset[int], progress: Progress) -> Iterator[str]:
+        if len(prompt.ids) <= PASS_TOKENS:
+            progress = Progress()
+        draft = self._draft(prompt, settings, 0, 0)
+        with progress.track("reading the prompt", len(prompt.ids)) as advance:
+            steps = write(self.session, [[draft]], settings.sampling, ends, read=advance)
+            first = next(steps)
+        for step in chain([first], steps):
+            yield from (piece for _, piece in step if piece)
+
+    def _completed(
+        self, prompts: Sequence[Prompt], settings: Settings, ends: frozenset[int], progress: Progress | None
+    ) -> list[list[Completion]]:
+        rows = [
+            [self._draft(prompt, settings, row, i) for i in range(settings.n)] for row, prompt in enumerate(prompts)
+        ]
+        batches = list(groups(rows, settings.batch))
+        work = sum(len(part[0].prompt.ids) + sum(draft.room for draft in part) for group in batches for part in group)
+        with (progress or Progress()).track("completing, in tokens", work) as advance:
+            for group in batches:
+                for _ in write(self.session, group, settings.sampling, ends, read=advance, written=advance):
+                    pass
+        return [[_completion(draft) for draft in row] for row in rows]
+
+    def _draft(self, prompt: Prompt, settings: Settings, row: int, sample: int) -> Draft:
+        room = settings.max_new_tokens if prompt.room is None else min(settings.max_new_tokens, prompt.room)
+        stream = TextStream(self.tokenizer, settings.stops, context=prompt.context)
+        return Draft(prompt, room, stream, np.random.default_rng([settings.seed, row, sample]))
+
+
+def _completion(draft: Draft) -> Completion:
+    assert draft.finish is not None  # it was written to its end
+    return Completion(draft.stream.text, draft.tokens, draft.finish)
+
+
+def _tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise ArtifactError(f"is not a tokenizer: {error}.", where=path, remedy="Get the file again.") from error

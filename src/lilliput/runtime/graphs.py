@@ -1,0 +1,65 @@
+"""A generator artifact's graphs, read, checked and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import openvino as ov
+
+from lilliput.artifact import DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS, Artifact
+from lilliput.errors import ArtifactError
+from lilliput.generator_manifest import SEQ2SEQ
+from lilliput.runtime.engine import Engine
+from lilliput.runtime.sessions import (
+    DECODER_INPUTS,
+    ENCODER_INPUTS,
+    SEQ2SEQ_INPUTS,
+    DecoderSession,
+    Seq2SeqSession,
+    Session,
+)
+
+_AGAIN = "Get the artifact again from where it came."
+
+
+def open_session(artifact: Artifact, threads: int | None = None) -> Session:
+    """What runs a generator's artifact.
+
+    Args:
+        artifact: opened, and so verified.
+        threads: processor threads; ``None`` leaves the choice to the engine.
+
+    Raises:
+        ArtifactError: it is a classifier; or a graph is missing, or is not what the manifest says.
+    """
+    manifest = artifact.generator
+    options = manifest.activations.get("engine", {})
+    if manifest.family != SEQ2SEQ:
+        return DecoderSession(_engine(artifact, DECODER_GRAPH, DECODER_INPUTS, threads, options))
+    assert manifest.start is not None  # the manifest's own check
+    encoder = _engine(artifact, ENCODER_GRAPH, ENCODER_INPUTS, threads, options)
+    return Seq2SeqSession(encoder, _engine(artifact, DECODER_GRAPH, SEQ2SEQ_INPUTS, threads, options), manifest.start)
+
+
+def _engine(
+    artifact: Artifact, name: str, inputs: tuple[str, ...], threads: int | None, options: Mapping[str, Any]
+) -> Engine:
+    where = artifact.file(name)
+    if name not in artifact.hashes:  # so that nothing is read that was not verified
+        raise ArtifactError("is not among the artifact's files.", where=where, remedy=_AGAIN)
+    try:
+        model = ov.Core().read_model(str(where), str(artifact.file(WEIGHTS)))
+        found = {name for value in model.inputs for name in value.get_names()}
+        widths = [value.get_partial_shape()[-1] for value in model.outputs]
+        engine = Engine(model, threads, options)
+    except Exception as error:  # the engine raises RuntimeError, and others with some versions
+        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise ArtifactError(
+            f"is not a graph that OpenVINO can run ({reason[0]}).", where=where, remedy=_AGAIN
+        ) from error
+    if found != set(inputs) or len(widths) != 1:
+        raise ArtifactError(f"has not the inputs {', '.join(inputs)} and one output.", where=where, remedy=_AGAIN)
+    if name == DECODER_GRAPH and widths[0] != artifact.generator.vocabulary:
+        raise ArtifactError("gives not the number of logits that the manifest names.", where=where, remedy=_AGAIN)
+    return engine

@@ -1,0 +1,183 @@
+"""A user's text to the token ids that a generator starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tokenizers import AddedToken, Tokenizer
+
+from lilliput.errors import ArtifactError, DataError, UserError
+from lilliput.generator_manifest import SEQ2SEQ, FillMarks, GeneratorManifest
+from lilliput.runtime.sessions import Ids
+
+ANCHOR = "\n"
+"""Text before which a tokenizer may put its space, so that it puts none before what follows."""
+
+SPACES = ("▁", "Ġ")
+"""How tokens show a space at their start: SentencePiece's way, and that of byte-level BPE."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What one or several completions start from.
+
+    Attributes:
+        ids: what the model reads.
+        seen: tokens that count as the completion's own, for the repetition penalty.
+        context: token right before the completion, where that matters to how the completion is spelled.
+        room: new tokens that there are positions for; ``None``: any number.
+    """
+
+    ids: Ids
+    seen: Ids
+    context: tuple[int, ...]
+    room: int | None
+
+
+class PromptReader:
+    """Makes prompts of text.
+
+    Args:
+        tokenizer: of the model; truncation and padding of its own are turned off, and fill marks become special tokens
+            of it.
+        manifest: of the model.
+
+    Raises:
+        ArtifactError: the tokenizer lacks a fill mark that the manifest names.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, manifest: GeneratorManifest) -> None:
+        self.tokenizer, self.manifest = tokenizer, manifest
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._marks = {} if manifest.fill is None else self._mark_ids(manifest.fill)
+
+    def plain(self, text: Any, name: str) -> Prompt:
+        """A prompt as the tokenizer makes it: with the tokens that it puts around text, control tokens honoured.
+
+        Raises:
+            DataError: ``text`` is none; the message calls it ``name``, as those of all errors.
+            UserError: it leaves no room for a completion, or has no tokens.
+        """
+        ids = list(self.tokenizer.encode(checked_text(text, name)).ids)
+        return self._prompt(ids, ids[-1:], name)
+
+    def gap(self, prefix: Any, suffix: Any) -> Prompt:
+        """A prompt whose completion goes between ``prefix`` and ``suffix``, in which control tokens are mere text.
+
+        Raises:
+            DataError: they are no text.
+            UserError: the model has not learned to fill gaps; or there is no room.
+        """
+        if not self._marks:
+            raise UserError(
+                "this model cannot fill in the middle: it has no tokens that frame a gap.",
+                where="suffix",
+                remedy="Give the text before the gap alone, as a prompt; or choose a model that was trained to fill "
+                "gaps, such as StarCoder, Qwen-Coder or Code Llama.",
+            )
+        before, after = (
+            self._inside(checked_text(text, name)) for text, name in ((prefix, "prefix"), (suffix, "suffix"))
+        )
+        framed = [self._marks["prefix"], *before, self._marks["suffix"], *after, self._marks["middle"]]
+        start, end = self._frame() if self.manifest.family == SEQ2SEQ else (self._frame()[0], [])
+        return self._prompt([*start, *framed, *end], before[-1:], "prefix and suffix")
+
+    def ends(self, of_gap: bool) -> frozenset[int]:
+        """Ids that end a completion; where it fills a gap, any of the marks that frame gaps is one."""
+        return frozenset({*self.manifest.end, *(self._marks.values() if of_gap else ())})
+
+    def _prompt(self, ids: list[int], last: list[int], name: str) -> Prompt:
+        manifest = self.manifest
+        ids = ids or list(manifest.end[:1])  # what texts follow in training, where the tokenizer marks no start
+        if not ids:
+            raise UserError("has no tokens.", where=name, remedy="Give at least one character.")
+        foreign = next((id_ for id_ in ids if id_ >= manifest.vocabulary), None)
+        if foreign is not None:
+            token = self.tokenizer.id_to_token(foreign)
+            raise UserError(
+                f"holds the token {token!r}, which the model does not know.", where=name, remedy="Remove it."
+            )
+        read = np.array(ids, np.int64)
+        seq2seq = manifest.family == SEQ2SEQ
+        most = None if manifest.positions is None else manifest.positions - (0 if seq2seq else 1)
+        if most is not None and len(ids) > most:
+            raise UserError(
+                f"{len(ids):,} tokens; this model takes {most:,} at most.",
+                where=name,
+                remedy="Shorten the text: what stands furthest from the completion matters least.",
+            )
+        own = np.array([manifest.start], np.int64) if seq2seq else read
+        room = None if manifest.positions is None else manifest.positions - len(own)
+        return Prompt(read, own, () if seq2seq else self._context(last), room)
+
+    def _context(self, last: list[int]) -> tuple[int, ...]:
+        """``last``, unless it is but a part of a character: that would swallow what follows it."""
+        return () if "\N{REPLACEMENT CHARACTER}" in self.tokenizer.decode(last) else tuple(last)
+
+    def _mark_ids(self, fill: FillMarks) -> dict[str, int]:
+        found = {}
+        for name in ("prefix", "suffix", "middle", "end"):
+            mark = getattr(fill, name)
+            id_ = None if mark is None else self.tokenizer.token_to_id(mark)
+            if id_ is None and name == "end":
+                continue
+            if id_ is None or id_ >= self.manifest.vocabulary:
+                raise ArtifactError(
+                    f"names the fill mark '{mark}', which the model does not have.",
+                    where="manifest.json",
+                    remedy="Get the artifact again from where it came.",
+                )
+            found[name] = id_
+            # Some tokenizers have their marks as ordinary added tokens, and would find them in any text.
+            self.tokenizer.add_special_tokens([AddedToken(mark, special=True, normalized=False)])
+        return found
+
+    def _inside(self, text: str) -> list[int]:
+        """Ids of text that begins no document, in which control tokens are mere text."""
+        encode = self.tokenizer.encode
+        self.tokenizer.encode_special_tokens = True
+        try:
+            ids = encode(text, add_special_tokens=False).ids
+            if "".join(encode("a", add_special_tokens=False).tokens).startswith(SPACES):
+                anchor = encode(ANCHOR, add_special_tokens=False).ids
+                anchored = encode(ANCHOR + text, add_special_tokens=False).ids
+                ids = anchored[len(anchor) :] if anchored[: len(anchor)] == anchor else ids
+            return list(ids)
+        finally:
+            self.tokenizer.encode_special_tokens = False
+
+    def _frame(self) -> tuple[list[int], list[int]]:
+        """What the tokenizer puts before and after every text."""
+        encoding = self.tokenizer.encode("a")
+        own = [place for place, added in enumerate(encoding.special_tokens_mask) if not added] or [len(encoding.ids)]
+        return list(encoding.ids[: own[0]]), list(encoding.ids[own[-1] + 1 :])
+
+
+def checked_texts(prompts: Any) -> list[tuple[Any, str]]:
+    """Each prompt, and what messages call it; a single string is a list of one.
+
+    Raises:
+        DataError: they are neither a string nor a list.
+    """
+    if isinstance(prompts, str):
+        return [(prompts, "prompt")]
+    if isinstance(prompts, bytes) or not isinstance(prompts, Iterable):
+        raise DataError(f"prompts are of type {type(prompts).__name__}.", remedy="Give a string, or a list of strings.")
+    return [(text, f"prompt {row}") for row, text in enumerate(prompts)]
+
+
+def checked_text(value: Any, name: str) -> str:
+    """``value``, which must be text that can be written as UTF-8.
+
+    Raises:
+        DataError: it is not; the message calls it ``name``.
+    """
+    if not isinstance(value, str):
+        raise DataError(f"is not a string but {type(value).__name__}.", where=name, remedy="Give text.")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise DataError("holds a lone surrogate, which is no Unicode text.", where=name, remedy="Remove it.")
+    return str(value)

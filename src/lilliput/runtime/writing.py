@@ -1,0 +1,141 @@
+"""The loop that writes: read the prompts once, then one token of each sequence a step, until each has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.errors import UserError
+from lilliput.runtime.prompts import Prompt
+from lilliput.runtime.sampling import Sampling, next_tokens
+from lilliput.runtime.sessions import Advance, Session
+from lilliput.runtime.streaming import TextStream
+
+Finish = Literal["stop", "end", "length"]
+
+
+@dataclass
+class Draft:
+    """One completion, while it is written.
+
+    Attributes:
+        prompt: what it goes on from.
+        room: tokens that it may have, at least 1.
+        stream: its text.
+        random: what it draws with, alone, so that its draws do not depend on what is written beside it.
+        tokens: how many it has.
+        finish: why it ended; ``None``: it has not.
+    """
+
+    prompt: Prompt
+    room: int
+    stream: TextStream
+    random: np.random.Generator
+    tokens: int = 0
+    finish: Finish | None = None
+
+    def take(self, token: int, ends: frozenset[int]) -> str:
+        """Add a token; the text that is now certain."""
+        self.tokens += 1
+        piece = ""
+        if token in ends:
+            self.finish = "end"
+        else:
+            piece = self.stream.push(token)
+            if self.tokens == self.room:
+                self.finish = "length"
+        if self.finish is not None:
+            piece += self.stream.finish()
+        if self.stream.stopped:
+            self.finish = "stop"
+        return piece
+
+
+Group = Sequence[Sequence[Draft]]
+"""Drafts that are written side by side: some of one prompt, some of another."""
+
+
+def groups(rows: Sequence[Sequence[Draft]], batch: int) -> Iterator[Group]:
+    """Drafts in groups of ``batch`` at most, each of prompts of like length; the longest first, to claim memory early.
+
+    Args:
+        rows: the drafts of each prompt.
+        batch: a prompt with more drafts than these is read again for each further part of them.
+    """
+    parts = [part for row in rows for part in _parts(row, batch)]
+    group: list[Sequence[Draft]] = []
+    for part in sorted(parts, key=lambda part: -len(part[0].prompt.ids)):
+        full = sum(map(len, group)) + len(part) > batch
+        # Padding to the longest is work for nothing, but less of it than reading all weights for another group.
+        if group and (full or 2 * len(part[0].prompt.ids) < len(group[0][0].prompt.ids)):
+            yield group
+            group = []
+        group.append(part)
+    if group:
+        yield group
+
+
+def _parts(row: Sequence[Draft], batch: int) -> list[Sequence[Draft]]:
+    """``row`` in as few parts as there can be, of like size."""
+    count = -(-len(row) // batch)
+    return [row[len(row) * i // count : len(row) * (i + 1) // count] for i in range(count)]
+
+
+def write(
+    session: Session,
+    group: Group,
+    sampling: Sampling,
+    ends: frozenset[int],
+    read: Advance | None = None,
+    written: Advance | None = None,
+) -> Iterator[list[tuple[Draft, str]]]:
+    """Write a group's drafts to their ends; after each token, the drafts that got one and their text that is certain.
+
+    Args:
+        session: what runs the model; each prompt is read once.
+        group: the drafts.
+        sampling: how tokens are chosen.
+        ends: ids that end a draft.
+        read: told of prompts' tokens read.
+        written: told of tokens written, or not needed any more.
+
+    Raises:
+        UserError: between two steps, something else was started on the same session.
+    """
+    logits = session.start([part[0].prompt.ids for part in group], read)
+    started = session.starts
+    drafts = [draft for part in group for draft in part]
+    parents = np.array([row for row, part in enumerate(group) for _ in part])
+    logits = logits[parents]
+    seen = _seen(drafts, logits.shape[1], sampling)
+    while True:
+        tokens = next_tokens(logits, seen, sampling, [draft.random for draft in drafts])
+        if seen.size:
+            seen[np.arange(len(drafts)), tokens] = True
+        yield [(draft, draft.take(int(token), ends)) for draft, token in zip(drafts, tokens, strict=True)]
+        if written is not None:
+            written(sum(1 if draft.finish is None else 1 + draft.room - draft.tokens for draft in drafts))
+        live = np.flatnonzero([draft.finish is None for draft in drafts])
+        if not live.size:
+            return
+        if session.starts != started:
+            raise UserError(
+                "another completion was started before this one was at its end.",
+                where="generator",
+                remedy="Read one stream to its end before the next, or load the model a second time.",
+            )
+        logits = session.step(tokens[live], parents[live])
+        drafts, seen, parents = [drafts[row] for row in live], seen[live], np.arange(len(live))
+
+
+def _seen(drafts: Sequence[Draft], vocabulary: int, sampling: Sampling) -> NDArray[np.bool_]:
+    """Which tokens each draft has, ``[B, vocabulary]``; ``[B, 0]`` where nothing asks for it."""
+    seen = np.zeros((len(drafts), 0 if sampling.repetition_penalty == 1 else vocabulary), np.bool_)
+    if seen.size:
+        for row, draft in enumerate(drafts):
+            seen[row, draft.prompt.seen] = True
+    return seen

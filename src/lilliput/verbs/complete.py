@@ -1,0 +1,193 @@
+"""``complete``: a generator goes on from a prompt, or fills the gap between two texts."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.artifact import open_artifact
+from lilliput.data.lines import UTF8_BOM, Place, decode
+from lilliput.data.sources import STANDARD_INPUT
+from lilliput.errors import UserError
+from lilliput.progress import Progress
+from lilliput.runtime.generator import Completion, Generator
+from lilliput.runtime.sessions import Advance, Ids, Logits, Session
+from lilliput.runtime.settings import Options, Settings
+
+LONGEST_PROMPT = 16 * 2**20
+"""Bytes of standard input that are read: more than any model takes, and no more memory than any machine has."""
+
+ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+"""What stands behind a backslash on the command line -> what is meant."""
+
+
+@dataclass
+class TimedSession:
+    """A session, and where its time goes.
+
+    Attributes:
+        session: what runs the model.
+        begun: when the completion was asked for, by :func:`time.perf_counter`.
+        prompt_tokens: of the longest prompt.
+        prefill: seconds spent reading prompts.
+        first: when the first token could be chosen; ``None``: not yet.
+        decoded: tokens written one after another: all but the first of each completion.
+        decode: seconds spent on these.
+    """
+
+    session: Session
+    begun: float = field(default_factory=time.perf_counter)
+    prompt_tokens: int = 0
+    prefill: float = 0.0
+    first: float | None = None
+    decoded: int = 0
+    decode: float = 0.0
+
+    @property
+    def starts(self) -> int:
+        """See :class:`~lilliput.runtime.sessions.Session`."""
+        return self.session.starts
+
+    def start(self, rows: Sequence[Ids], advance: Advance | None = None) -> Logits:
+        """See :class:`~lilliput.runtime.sessions.Session`."""
+        begun = time.perf_counter()
+        logits = self.session.start(rows, advance)
+        now = time.perf_counter()
+        self.prefill += now - begun
+        self.first = self.first or now
+        self.prompt_tokens = max(self.prompt_tokens, *map(len, rows))
+        return logits
+
+    def step(self, tokens: NDArray[np.integer], parents: NDArray[np.integer]) -> Logits:
+        """See :class:`~lilliput.runtime.sessions.Session`."""
+        begun = time.perf_counter()
+        logits = self.session.step(tokens, parents)
+        self.decode += time.perf_counter() - begun
+        self.decoded += len(tokens)
+        return logits
+
+
+@dataclass(frozen=True)
+class CompleteResult:
+    """What was written, and how fast.
+
+    Attributes:
+        completions: as many as were asked for.
+        prompt_tokens: tokens that the model read, those that frame the prompt included.
+        prefill_seconds: spent reading them.
+        first_token_ms: milliseconds from asking to the first token, the model being loaded.
+        decode_tokens_per_second: tokens after the first of each completion, all together, in a second of the model's
+            time; ``None`` where there are none.
+    """
+
+    completions: tuple[Completion, ...]
+    prompt_tokens: int
+    prefill_seconds: float
+    first_token_ms: float
+    decode_tokens_per_second: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "completions": [
+                {"text": item.text, "tokens": item.tokens, "finish": item.finish} for item in self.completions
+            ],
+            "prompt_tokens": self.prompt_tokens,
+            "prefill_seconds": self.prefill_seconds,
+            "first_token_ms": self.first_token_ms,
+            "decode_tokens_per_second": self.decode_tokens_per_second,
+        }
+
+
+def complete(
+    path: str | Path,
+    prompt: str,
+    suffix: str | None = None,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[Options],
+) -> CompleteResult:
+    """Complete a prompt, or fill the gap between it and a suffix.
+
+    Args:
+        path: a generator's artifact.
+        prompt: text; see :meth:`~lilliput.runtime.generator.Generator.generate`.
+        suffix: what stands after the gap; ``None``: there is no gap.
+        threads: processor threads; ``None`` leaves the choice to the engine.
+        progress: shown while working.
+        options: see :class:`~lilliput.runtime.settings.Settings`.
+
+    Raises:
+        UserError: no generator's artifact, a prompt too long for it, or an option that means nothing.
+    """
+    generator, timed = _opened(path, threads, options)
+    if suffix is None:
+        (found,) = generator.generate(prompt, progress=progress, **options)
+    else:
+        found = generator.fill(prompt, suffix, progress=progress, **options)
+    return _result(found, timed)
+
+
+def complete_aloud(
+    path: str | Path,
+    prompt: str,
+    write: Callable[[str], object],
+    suffix: str | None = None,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[Options],
+) -> None:
+    """As :func:`complete`, with the one completion given to ``write`` piece by piece, each as soon as it is certain."""
+    generator, _ = _opened(path, threads, options)
+    for piece in generator.stream(prompt, suffix, progress=progress, **options):
+        write(piece)
+
+
+def _opened(path: str | Path, threads: int | None, options: Options) -> tuple[Generator, TimedSession]:
+    Settings(**options)  # which may be wrong: better said before gigabytes are loaded
+    generator = Generator.open(open_artifact(path), threads)
+    generator.session = timed = TimedSession(generator.session)
+    return generator, timed
+
+
+def _result(completions: Sequence[Completion], timed: TimedSession) -> CompleteResult:
+    assert timed.first is not None  # there is a completion
+    return CompleteResult(
+        completions=tuple(completions),
+        prompt_tokens=timed.prompt_tokens,
+        prefill_seconds=timed.prefill,
+        first_token_ms=1000 * (timed.first - timed.begun),
+        decode_tokens_per_second=timed.decoded / timed.decode if timed.decoded else None,
+    )
+
+
+def read_prompt(given: str | None) -> str:
+    """The prompt of the command line: ``given``, or standard input where that is ``-``, or left out.
+
+    Raises:
+        UserError: nothing is given and standard input is a terminal; or it is not UTF-8 text, or too long.
+    """
+    if given not in (None, STANDARD_INPUT):
+        return str(given)
+    if given is None and sys.stdin.isatty():
+        raise UserError("is missing.", where="PROMPT", remedy="Give a text, or '-' to type one, ended by Ctrl-D.")
+    place = Place(Path("<stdin>"))
+    content = sys.stdin.buffer.read(LONGEST_PROMPT + 1)
+    if len(content) > LONGEST_PROMPT:
+        raise place.error(f"is longer than {LONGEST_PROMPT:,} bytes.", "Give what the model is to go on from, alone.")
+    return decode(content.removeprefix(UTF8_BOM), place)
+
+
+def unescaped(text: str) -> str:
+    """``text`` with ``\\n``, ``\\t``, ``\\r`` and ``\\\\`` as C has them; other backslashes stay."""
+    return re.sub(r"\\([ntr\\])", lambda match: ESCAPES[match[1]], text)

@@ -1,0 +1,96 @@
+"""Sessions: what a row gives depends on what it and its forebears read, and on nothing else."""
+
+import numpy as np
+import pytest
+
+from lilliput.runtime.sessions import padded
+from tests.runtime.tiny_generators import VOCABULARY, Tiny
+
+
+@pytest.fixture(scope="module", params=["llama", "gpt2", "t5", "bart"])
+def tiny(request, tmp_path_factory):
+    return Tiny(request.param, tmp_path_factory.mktemp("model"))
+
+
+def rows(*lengths, seed=0):
+    random = np.random.default_rng(seed)
+    return [random.integers(3, VOCABULARY, length) for length in lengths]
+
+
+def close(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+def alone(tiny, row, tokens=()):
+    """Logits after ``row`` and ``tokens``, read by themselves."""
+    session = tiny.session()
+    logits = session.start([row])
+    for token in tokens:
+        logits = session.step(np.array([token]), np.array([0]))
+    return logits[0]
+
+
+def test_rows_of_different_lengths_do_not_touch_each_other(tiny):
+    prompts = rows(11, 7, 16)
+    expected = [alone(tiny, row, [5, 9]) for row in prompts]
+    session = tiny.session()
+    session.start(prompts)
+    session.step(np.array([5, 5, 5]), np.arange(3))
+    close(session.step(np.array([9, 9, 9]), np.arange(3)), expected)
+
+
+def test_rows_become_many_change_places_and_leave(tiny):
+    first, second = rows(9, 6, seed=1)
+    shrunk = [alone(tiny, first, [10, 22, 30]), alone(tiny, second, [11, 21, 31])]
+    grown = [alone(tiny, second, [11, 21, 31, last]) for last in (40, 41)] + [alone(tiny, first, [10, 22, 30, 42])]
+    session = tiny.session()
+    session.start([first, second])
+    session.step(np.array([10, 11, 12, 13]), np.array([0, 1, 0, 0]))
+    session.step(np.array([20, 21, 22]), np.array([3, 1, 0]))
+    close(session.step(np.array([30, 31]), np.array([2, 1])), shrunk)
+    close(session.step(np.array([40, 41, 42]), np.array([1, 1, 0])), grown)
+
+
+def test_a_start_forgets_what_was_before(tiny):
+    one, other = rows(12, 5, seed=2)
+    expected = alone(tiny, other, [7])
+    session = tiny.session()
+    session.start([one, one])
+    session.step(np.array([8, 9]), np.arange(2))
+    session.start([other])
+    close(session.step(np.array([7]), np.array([0]))[0], expected)
+    assert session.starts == 2
+
+
+def test_the_first_logits_are_those_of_transformers(tiny):
+    import torch
+
+    row = rows(13, seed=3)[0]
+    ids = torch.from_numpy(row[None])
+    inputs = {"input_ids": ids}
+    if not tiny.is_decoder:
+        inputs["decoder_input_ids"] = torch.tensor([[tiny.manifest.start]])
+    with torch.no_grad():
+        expected = tiny.theirs(**inputs).logits[0, -1].numpy()
+    close(tiny.session().start([row])[0], expected)
+
+
+@pytest.mark.parametrize("tiny", ["llama", "gpt2"], indirect=True)  # sources of the others are read whole
+@pytest.mark.parametrize("pass_tokens", [1, 5, 16, 39])
+def test_prompts_read_in_parts_are_the_same_prompts(tiny, pass_tokens):
+    prompts, told = rows(17, 3, 13, seed=4), []
+    whole = tiny.session()
+    expected = whole.start(prompts)
+    expected_next = whole.step(np.array([3, 4, 5]), np.arange(3))
+    session = tiny.session(pass_tokens=pass_tokens)
+    close(session.start(prompts, told.append), expected)
+    close(session.step(np.array([3, 4, 5]), np.arange(3)), expected_next)
+    assert len(told) == -(-17 // max(pass_tokens // 3, min(pass_tokens, 256)))
+    assert sum(told) == 33
+
+
+def test_padding():
+    ids, mask = padded([np.array([7, 8]), np.array([9])], left=True)
+    assert (ids.tolist(), mask.tolist()) == ([[7, 8], [0, 9]], [[1, 1], [0, 1]])
+    ids, mask = padded([np.array([7, 8]), np.array([9])], left=False)
+    assert (ids.tolist(), mask.tolist()) == ([[7, 8], [9, 0]], [[1, 1], [1, 0]])
