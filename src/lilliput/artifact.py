@@ -20,7 +20,7 @@ from lilliput.encoder import EncoderConfig
 from lilliput.errors import ArtifactError
 from lilliput.files import atomic_folder, explain_disk_errors, read_json, sha256_of, write_json
 from lilliput.generator_manifest import KIND as GENERATOR
-from lilliput.generator_manifest import GeneratorManifest
+from lilliput.generator_manifest import SEQ2SEQ, GeneratorManifest
 from lilliput.version import VERSION
 
 SCHEMA = 2
@@ -260,7 +260,8 @@ def open_artifact(path: str | Path) -> Artifact:
             where=path / MANIFEST,
             remedy=_AGAIN,
         ) from error
-    for name in REQUIRED[kind]:
+    encoder = (ENCODER_GRAPH,) if isinstance(manifest, GeneratorManifest) and manifest.family == SEQ2SEQ else ()
+    for name in (*REQUIRED[kind], *encoder):
         if name not in files:
             raise ArtifactError(f"lists no {name}.", where=path / MANIFEST, remedy=_AGAIN)
     for name, (size, digest) in files.items():

@@ -97,8 +97,10 @@ class GeneratorManifest:
         mode, group = (values["activations"].get(name) for name in ("mode", "group"))
         require(mode is None or isinstance(mode, str), "activations: mode", "a word")
         require(group is None or _is_group(group), "activations: group", "a whole number")
-        for name in ("checkpoint", "data"):
-            require(isinstance(values["provenance"].get(name, {}), dict), f"provenance: {name}", "an object")
+        made = values["provenance"]
+        for name in ("checkpoint", "teacher", "data"):
+            require(isinstance(made.get(name, {}), dict), f"provenance: {name}", "an object")
+        require(all(isinstance(part, dict) for part in made.get("data", {}).values()), "provenance: data", "of objects")
         engine = values["activations"].get("engine", {})
         require(isinstance(engine, dict), "activations: engine", "an object")
         require(engine.keys() <= ENGINE_SETTINGS.keys(), "activations: engine", f"of {', '.join(ENGINE_SETTINGS)}")

@@ -31,7 +31,7 @@ def quantize(
         bool | None,
         typer.Option("--symmetric/--asymmetric", help="Without zero points, or with. Default: the format's."),
     ] = None,
-    rounding: Annotated[str, typer.Option("--rounding", help="nearest, gptq, awq or hqq.")] = "nearest",
+    rounding: Annotated[str, typer.Option("--rounding", help="nearest, gptq, awq, awq-gptq or hqq.")] = "nearest",
     embedding: Annotated[
         str | None, typer.Option("--embedding", help="Format of the embedding. Default: int8 for integers.")
     ] = None,

@@ -6,10 +6,9 @@ program's end is told, and the runner's source. Standard input, the program, and
 Standard output gets one line when all is over: ``exit N``, ``signal N``, ``timeout``, or ``refused`` and why.
 
 With namespaces there are three processes: this one, outside; the first of the new process namespace, with whose end
-the kernel ends all others in it; and the runner. Without, there are this one and the runner.
+the kernel ends all others in it; and the runner. Without, there are this one and the runner. Paths are strings here:
+importing pathlib would take longer than all the rest.
 """
-
-# ruff: noqa: PTH  (pathlib takes longer to import than all the rest together)
 
 from __future__ import annotations
 
@@ -68,8 +67,8 @@ def main() -> None:
             folder = "/tmp"
         elif LINUX:
             _call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans come to this process, which ends them
-        if other_user and not isolated:
-            os.chown(folder, NOBODY, NOBODY)
+        if not isolated:
+            folder = _make_folder(folder, other_user)
     except OSError as error:
         _report(f"refused {error.strerror or error}")
         return
@@ -144,6 +143,16 @@ def _map_users(process: int, other_user: bool) -> None:
             setting.write("".join(f"{number} {number} 1\n" for number in mapped))
 
 
+def _make_folder(parent: str, other_user: bool) -> str:
+    """The program's own folder, in one that stays the caller's: so the program cannot put a link in its place."""
+    folder = f"{parent}/work"
+    os.mkdir(folder)
+    if other_user:
+        os.chmod(parent, 0o711)
+        os.chown(folder, NOBODY, NOBODY)
+    return folder
+
+
 def _make_root(folder: str) -> None:
     """A file system with the system's libraries, Python, a few devices, all read-only, and an empty ``/tmp``."""
     _call("mount", "none", "/", None, MS_REC | MS_PRIVATE, None)
@@ -182,22 +191,20 @@ def _shown() -> Iterator[str]:
 def _show(path: str) -> None:
     """Make what is at ``path`` of the old root appear there in the new one."""
     old = f"/old{path}"
+    if not os.path.lexists(old):
+        return
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if os.path.islink(old):  # /lib is usr/lib on many systems
         os.symlink(os.readlink(old), path)
         return
     if os.path.isdir(old):
         os.mkdir(path)
-    elif os.path.exists(old):
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
     else:
-        return
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
     _call("mount", old, path, None, MS_BIND | MS_REC, None)
 
 
-def _become(
-    command: list[str], folder: str, seconds: float, memory_mb: int, isolated: bool, other_user: bool
-) -> None:
+def _become(command: list[str], folder: str, seconds: float, memory_mb: int, isolated: bool, other_user: bool) -> None:
     """Turn this process, freshly forked, into the runner; never return."""
     try:
         os.setsid()
@@ -206,15 +213,15 @@ def _become(
         if LINUX:
             _drop_rights(other_user)
         _limit(seconds, memory_mb, isolated)
-        os.execve(command[0], command, {"HOME": folder, "TMPDIR": folder, "PATH": "/usr/bin:/bin", **_FIXED})
+        os.execve(command[0], command, {"HOME": folder, "TMPDIR": folder, **os.environ, **_FIXED})
     except OSError as error:
         os.write(2, f"the program cannot be started: {error}\n".encode())
     finally:
         os._exit(126)
 
 
-_FIXED = {"LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
-"""Of the environment: the order of sets of strings is the same each time, so verdicts are, too."""
+_FIXED = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+"""Of the environment: with the last, sets of strings have the same order each time, so verdicts are the same, too."""
 
 
 def _drop_rights(other_user: bool) -> None:

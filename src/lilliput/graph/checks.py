@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from lilliput.errors import CheckpointError
 from lilliput.graph.blocks import ACTIVATIONS
 
 LARGEST = 2**31 - 1
@@ -47,6 +49,7 @@ def refuse_odd(config: Any) -> None:
         fine, wanted = _KINDS[kind]
         _require(fine(value), name, wanted, value)
         _require(name not in _POSITIVE or value > 0, name, "above 0", value)
+        _require(name != "positions" or value > 1, name, "above 1", value)
         _require(name not in _LIMITS or value <= _LIMITS[name], name, f"at most {_LIMITS.get(name)}", value)
         _require(name != "activation" or value in ACTIVATIONS, name, f"one of {', '.join(ACTIVATIONS)}", value)
     if hasattr(config, "kv_heads"):
@@ -56,24 +59,31 @@ def refuse_odd(config: Any) -> None:
         _require(turned % 2 == 0 and turned <= config.head_width, "rotary", "an even part of a head", turned)
 
 
-def refuse_other_shapes(config: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+def refuse_other_shapes(config: Any, shapes: Mapping[str, tuple[int, ...]], where: Path) -> None:
     """Refuse matrices that are not what the config makes of them; an engine would notice some of it when it runs.
 
     Args:
         config: see :func:`refuse_odd`.
         shapes: of weights, by our names.
+        where: the checkpoint.
 
     Raises:
-        ValueError: the message names the weight.
+        CheckpointError: the message names the weight.
     """
     stacks = {"layers": config} | {part: getattr(config, part, None) for part in ("encoder", "decoder")}
     for name, shape in shapes.items():
         first, part = name.partition(".")[0], name.removesuffix(".weight").rpartition(".")[2].removeprefix("cross_")
-        wanted = _matrices(config, stacks.get(first)).get(part, shape)
-        if part == "positions":
-            wanted = (max(shape[0], config.positions + config.position_offset), config.hidden)
+        rows, width = (max((*shape[place : place + 1], 1)) for place in (0, 1))
+        positions = max(rows, (config.positions or 0) + config.position_offset)
+        any_rows = {"up": rows, "gate": rows, "positions": positions}
+        open_sizes = {part: (size, config.hidden) for part, size in any_rows.items()} | {"down": (config.hidden, width)}
+        wanted = {**_matrices(config, stacks.get(first)), **open_sizes}.get(part, shape)
         if name.endswith(".weight") and shape != wanted:
-            raise ValueError(f"'{name}' has the shape {shape}, and not {wanted}")
+            raise CheckpointError(
+                f"has {shape} as the shape of '{name}', where its config.json wants {wanted}.",
+                where=where,
+                remedy="Get the checkpoint again: its files do not belong together.",
+            )
 
 
 def _matrices(config: Any, stack: Any) -> dict[str, tuple[int, int]]:

@@ -64,8 +64,8 @@ FORMATS: Mapping[str, Format] = {
 }
 """Name -> format. The engine unpacks 3-bit codes to floating point when it loads, so they are stored in 4 bits."""
 
-NEAREST, GPTQ, AWQ, HQQ = "nearest", "gptq", "awq", "hqq"
-ROUNDINGS = (NEAREST, GPTQ, AWQ, HQQ)
+NEAREST, GPTQ, AWQ, AWQ_GPTQ, HQQ = "nearest", "gptq", "awq", "awq-gptq", "hqq"
+ROUNDINGS = (NEAREST, GPTQ, AWQ, AWQ_GPTQ, HQQ)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Scheme:
         symmetric: whether zero points are left out.
         group: neighbouring weights of a row that share a scale, or :data:`ROW`, or :data:`TENSOR`.
         rounding: a name in :data:`ROUNDINGS`; ``awq`` rescales columns first, ``gptq`` rounds by what earlier columns'
-            errors do to the output, ``hqq`` moves the zero points.
+            errors do to the output, ``awq-gptq`` does both, ``hqq`` moves the zero points.
     """
 
     format: str = "int8"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import openvino as ov
 
 from lilliput.artifact import DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS, Artifact
 from lilliput.errors import ArtifactError
 from lilliput.generator_manifest import SEQ2SEQ
 from lilliput.runtime.engine import Engine
+from lilliput.runtime.pages import release_mapped
 from lilliput.runtime.sessions import (
     DECODER_INPUTS,
     ENCODER_INPUTS,
@@ -33,6 +35,14 @@ def open_session(artifact: Artifact, threads: int | None = None) -> Session:
     Raises:
         ArtifactError: it is a classifier; or a graph is missing, or is not what the manifest says.
     """
+    session = _session(artifact, threads)
+    # The plugin copies the weights when it first runs: better now than while somebody waits for a first token.
+    session.start([np.zeros(2, np.int64)])
+    release_mapped(artifact.file(WEIGHTS))
+    return session
+
+
+def _session(artifact: Artifact, threads: int | None) -> Session:
     manifest = artifact.generator
     options = manifest.activations.get("engine", {})
     if manifest.family != SEQ2SEQ:

@@ -15,7 +15,7 @@ from lilliput.errors import CheckpointError
 from lilliput.files import read_json, sha256_of
 from lilliput.generator_manifest import FillMarks, is_number
 from lilliput.graph.architectures import Config, architecture_of, stored_name
-from lilliput.graph.checks import refuse_odd
+from lilliput.graph.checks import refuse_odd, refuse_other_shapes
 from lilliput.graph.pieces import Pieces, stored
 from lilliput.graph.seq2seq import Seq2SeqConfig
 from lilliput.progress import Progress
@@ -141,7 +141,9 @@ def open_generator(model: str | Path, tokenizer: Path | None = None) -> Generato
             where=path / CONFIG if path.is_dir() else path,
             remedy="Get the checkpoint's own config.json.",
         ) from error
-    _refuse_other_sizes(config, pieces, tensors, path)
+    # Before hours of work: every tensor must be there, and those that are taken as they are be of the config's sizes.
+    shapes = {name: tensors.shape(stored_name(piece, tensors)) for name, piece in pieces.items() if piece.source}
+    refuse_other_shapes(config, {name: shape for name, shape in shapes.items() if pieces[name].as_stored}, path)
     found = own() if tokenizer is None else _tokenizer_of(Path(tokenizer))
     if found.get_vocab_size() > config.vocabulary:
         raise CheckpointError(
@@ -158,18 +160,6 @@ def open_generator(model: str | Path, tokenizer: Path | None = None) -> Generato
             remedy="Get the checkpoint's own config.json.",
         )
     return checkpoint
-
-
-def _refuse_other_sizes(config: Config, pieces: Pieces, tensors: Tensors, path: Path) -> None:
-    """Before hours of work: every tensor must be there, and the embedding be as large as the config says."""
-    shapes = {name: tensors.shape(stored_name(piece, tensors)) for name, piece in pieces.items() if piece.source}
-    found, wanted = shapes["embedding.weight"], (config.vocabulary, config.hidden)
-    if found != wanted:
-        raise CheckpointError(
-            f"has an embedding of the shape {found}, where its {CONFIG} says {wanted}.",
-            where=path,
-            remedy="Get the checkpoint again: its files do not belong together.",
-        )
 
 
 Opened = tuple[dict[str, Any], Tensors, Callable[[], Tokenizer]]

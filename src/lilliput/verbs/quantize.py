@@ -15,6 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import openvino as ov
+
 from lilliput.artifact import (
     CARD,
     EVIDENCE,
@@ -31,6 +33,7 @@ from lilliput.graph import architectures
 from lilliput.graph.architectures import stored_name
 from lilliput.graph.checks import refuse_other_shapes
 from lilliput.graph.decoder import DecoderConfig
+from lilliput.graph.layers import Weights
 from lilliput.graph.stored import StoredWeight, expected_bytes, write_graphs
 from lilliput.progress import Progress
 from lilliput.quantize.activations import Activations
@@ -39,10 +42,9 @@ from lilliput.quantize.calibration import Calibration, digest
 from lilliput.quantize.policy import Policy, policy
 from lilliput.quantize.stream import Places, Rounding, stream
 from lilliput.quantize.unseen import Unseen
-from lilliput.quantize.weights import AWQ, GPTQ, HQQ, NEAREST
+from lilliput.quantize.weights import AWQ, AWQ_GPTQ, GPTQ, HQQ, NEAREST
 from lilliput.report.generator_card import generator_card
 from lilliput.teachers.generator import GeneratorCheckpoint, open_generator
-from lilliput.teachers.hub import CONFIG
 from lilliput.units import show_bytes
 from lilliput.verbs.stages import Stages, work_folder
 from lilliput.version import VERSION
@@ -162,7 +164,7 @@ def _method(checkpoint: GeneratorCheckpoint, settings: QuantizeSettings) -> tupl
         UserError: the method is not for this kind of model, or there are too few data.
     """
     rounding = settings.policy.linear.rounding
-    if rounding not in (GPTQ, AWQ):
+    if rounding not in (GPTQ, AWQ, AWQ_GPTQ):
         return (None if rounding == NEAREST else Unseen()), {}
     config = checkpoint.config
     if not isinstance(config, DecoderConfig):
@@ -222,14 +224,17 @@ def _write_graphs(checkpoint: GeneratorCheckpoint, entries: Sequence[StoredWeigh
     end = max(first + size for entry in entries for first, size in entry.places.values())
     with weights.open("r+b") as file:
         file.truncate(end)  # of what a killed run appended
-    build = partial(architectures.graphs, checkpoint.config, last_only=True)
+    refuse_other_shapes(checkpoint.config, {entry.name: entry.shape for entry in entries}, checkpoint.path)
+    build = partial(_build, checkpoint)
+    return {file.name: file for file in write_graphs(build, entries, work.folder, weights)}
+
+
+def _build(checkpoint: GeneratorCheckpoint, weights: Weights) -> dict[str, ov.Model]:
     try:
-        refuse_other_shapes(checkpoint.config, {entry.name: entry.shape for entry in entries})
-        return {file.name: file for file in write_graphs(build, entries, work.folder, weights)}
-    except (RuntimeError, ValueError) as error:  # the first are the engine's own
-        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        return architectures.graphs(checkpoint.config, weights, last_only=True)
+    except RuntimeError as error:  # the engine's own
         raise CheckpointError(
-            f"has tensors of shapes that the fields of its {CONFIG} do not allow ({reason[0]}).",
+            f"has tensors of shapes that do not go together ({str(error).strip().splitlines()[-1]}).",
             where=checkpoint.path,
             remedy="Get the checkpoint again: its files do not belong together.",
         ) from error

@@ -1,0 +1,301 @@
+"""Runs Python programs that nobody has read: what models wrote, with the tests that judge it.
+
+Each program gets a fresh process of its own, with Python's standard library and nothing else. What always holds:
+
+- it is over after the given seconds of wall-clock time: its process and its process group are killed, and on Linux all
+  other processes that it started;
+- nothing is inherited: an environment without the caller's variables (but ``LD_LIBRARY_PATH``), standard input empty,
+  standard output thrown away, of standard error the last kilobytes kept, no open file, a folder of its own that is
+  removed afterwards;
+- limits, of each of its processes: memory (address space; Linux only), processor time, size of a file written, open
+  files, no core dump; on Linux, the number of its processes, unless it runs as root;
+- it passes only by coming to its end. That is told by a token drawn at random for this run, written to a pipe after
+  the program's last statement. ``sys.exit(0)``, ``os._exit(0)`` or output that looks like success are no pass.
+
+What holds where the kernel grants it, as Linux does to most users (:func:`protections` says what is had here):
+
+- it has no network, not even this machine's own, and sees no process but its own; all of them end with it;
+- of files it sees the system's programs and libraries and Python's, read-only, and an empty folder in memory (64 MB).
+  No home folder, no data set, no other disk is there to be read, written or deleted;
+- where the caller is root, it runs as a user that owns nothing; it can gain no rights.
+
+What it does not cover: a flaw in the kernel (there is no filter of system calls, and no virtual machine), channels in
+the hardware, or the load on the machine: up to 32 processes may each take the memory granted to one. Nor is the token
+safe from a program that searches the interpreter it shares for it: a pass is evidence about code written to solve a
+problem, none about code written to defeat this file. Without the second list (in many containers, on macOS), the
+program can do to the user's files, processes and network all that the user can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import secrets
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from lilliput.errors import UserError
+from lilliput.evaluate.resources import usable_cores
+from lilliput.progress import Progress
+
+Outcome = Literal["passed", "failed", "exited", "timeout", "memory", "crashed"]
+
+LEAST_MEMORY_MB = 64
+"""An interpreter takes some 40 MB of address space before its program starts."""
+
+START_SECONDS = 20.0
+"""What a loaded machine may take to set up a sandbox and to take it down, beside the program's own time."""
+
+KEPT_BYTES = 4096
+"""Of standard error, the last ones."""
+
+DETAIL_CHARACTERS = 200
+
+_KEPT_VARIABLES = ("LD_LIBRARY_PATH",)
+"""Where Python's own libraries lie, on machines where it would not start without."""
+
+_LAUNCHER = Path(__file__).with_name("sandbox_launcher.py")
+_RUNNER = Path(__file__).with_name("sandbox_runner.py")
+
+_OF_EXIT_CODE: dict[str, Outcome] = {"101": "failed", "102": "exited", "103": "memory"}
+"""The runner's exit codes."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a program ended.
+
+    Attributes:
+        passed: it came to its end.
+        outcome: ``passed``; ``failed`` (an exception); ``exited`` (it left before its end); ``timeout``; ``memory``
+            (``MemoryError``); ``crashed`` (a signal ended it).
+        detail: the last line it wrote to standard error, shortened; or how it ended.
+    """
+
+    passed: bool
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True)
+class Protections:
+    """What is had here beyond what always holds.
+
+    Attributes:
+        network: there is none.
+        processes: only its own are seen, and all of them end with it.
+        files: only the system's and Python's, read-only.
+        other_user: it runs as a user that owns nothing (only root can have that done).
+        process_limit: it cannot have more than a few processes.
+        memory_limit: its processes cannot have more than the memory granted.
+        refused: why the kernel did not grant more; empty where it granted all.
+    """
+
+    network: bool
+    processes: bool
+    files: bool
+    other_user: bool
+    process_limit: bool
+    memory_limit: bool
+    refused: str
+
+
+class _Refused(Exception):
+    """The kernel does not grant a layer."""
+
+
+def run(program: str, *, seconds: float = 10.0, memory_mb: int = 1024) -> Verdict:
+    """Execute ``program`` as ``python program.py`` would, until its end or for ``seconds``.
+
+    Args:
+        program: Python source.
+        seconds: of wall-clock time.
+        memory_mb: address space of each process, MB (2^20 bytes).
+
+    Raises:
+        UserError: no program can be run here, or a limit means nothing.
+    """
+    if not (0 < seconds < float("inf")):
+        raise UserError(f"must be above 0; it is {seconds!r}.", where="seconds")
+    if memory_mb < LEAST_MEMORY_MB:
+        raise UserError(f"must be {LEAST_MEMORY_MB} or more; it is {memory_mb!r}.", where="memory_mb")
+    layers, _ = _layers()
+    try:
+        return _run(program, seconds, memory_mb, layers)
+    except _Refused as error:
+        raise UserError(
+            f"the sandbox could not be set up again: {error}.", remedy="Run fewer programs side by side."
+        ) from error
+
+
+def run_many(
+    programs: Sequence[str],
+    workers: int | None = None,
+    progress: Progress | None = None,
+    *,
+    seconds: float = 10.0,
+    memory_mb: int = 1024,
+) -> list[Verdict]:
+    """The verdicts on ``programs``, in their order.
+
+    Args:
+        programs: see :func:`run`.
+        workers: programs that run side by side; ``None``: one a core. With more, slow programs run out of time.
+        progress: shown while working.
+        seconds, memory_mb: of each; see :func:`run`.
+
+    Raises:
+        UserError: as :func:`run`, or ``workers`` is not positive.
+    """
+    count = usable_cores() if workers is None else workers
+    if count < 1:
+        raise UserError(f"must be 1 or more; it is {count!r}.", where="workers")
+    verdicts = []
+    pool = ThreadPoolExecutor(count)
+    try:
+        waiting = [pool.submit(run, program, seconds=seconds, memory_mb=memory_mb) for program in programs]
+        with (progress or Progress()).track("running programs", len(programs)) as advance:
+            for future in waiting:
+                verdicts.append(future.result())
+                advance()
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return verdicts
+
+
+def protections() -> Protections:
+    """Which layers protect from programs here, found by running one.
+
+    Raises:
+        UserError: none can be run.
+    """
+    layers, refused = _layers()
+    isolated, other_user = "namespaces" in layers, "other-user" in layers
+    linux = sys.platform == "linux"
+    limited = linux and (other_user or os.geteuid() != 0)
+    return Protections(isolated, isolated, isolated, other_user, limited, linux, refused)
+
+
+@functools.cache
+def _layers() -> tuple[str, str]:
+    """The most layers with which a program runs here, and why not more."""
+    if sys.platform == "win32":
+        raise UserError("programs cannot be run on Windows.", remedy="Run this in WSL, on Linux or on macOS.")
+    offers = ["namespaces", ""] if sys.platform == "linux" else [""]
+    if os.geteuid() == 0:
+        offers = [",".join(filter(None, (offer, user))) for offer in offers for user in ("other-user", "")]
+    refusals: list[str] = []
+    for layers in offers:
+        try:
+            verdict = _run("", START_SECONDS, 1024, layers)
+        except _Refused as error:
+            refusals.append(str(error))
+            continue
+        if verdict.passed:
+            return layers, "; ".join(dict.fromkeys(refusals))
+        refusals.append(verdict.detail)
+    raise UserError(f"no program can be run: {refusals[-1]}.", remedy=f"See that {sys.executable} runs by itself.")
+
+
+def _run(program: str, seconds: float, memory_mb: int, layers: str) -> Verdict:
+    token = secrets.token_hex(16).encode()
+    with (
+        tempfile.TemporaryDirectory(prefix="lilliput-sandbox-", ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryFile() as source,
+    ):
+        # A lone surrogate is no text: "surrogatepass" makes bytes of it that the runner refuses, as Python would.
+        source.write(token + b"\n" + program.encode("utf-8", "surrogatepass"))
+        source.seek(0)
+        told, end = os.pipe()
+        with os.fdopen(told, "rb", buffering=0) as told_end:
+            try:
+                process = _launch(layers, folder, seconds, memory_mb, end, source)
+            finally:
+                os.close(end)
+            report, errors = _wait(process, seconds + START_SECONDS)
+            os.set_blocking(told, False)
+            reached_end = told_end.read(len(token)) == token
+    return _verdict(report, reached_end, errors, seconds)
+
+
+def _launch(
+    layers: str, folder: str, seconds: float, memory_mb: int, end: int, source: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    settings = [layers, folder, str(seconds), str(memory_mb), str(end), _RUNNER.read_text(encoding="utf-8")]
+    python = Path(sys.executable).resolve()  # not a virtual environment's: the sandbox does without one
+    return subprocess.Popen(
+        [str(python), "-I", "-S", "-B", str(_LAUNCHER), *settings],
+        stdin=source,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
+        cwd=folder,
+        pass_fds=(end,),
+        start_new_session=True,
+    )
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[str, bytes]:
+    """The launcher's report (empty if it gave none) and the end of standard error; nothing of its group runs on."""
+    assert process.stdout is not None and process.stderr is not None
+    last = time.monotonic() + seconds
+    report = errors = b""
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stderr, selectors.EVENT_READ)
+            selector.register(process.stdout, selectors.EVENT_READ)
+            reporting = True
+            while reporting and (left := last - time.monotonic()) > 0:
+                for key, _ in selector.select(left):
+                    part = os.read(key.fd, 1 << 16)
+                    if key.fileobj is process.stderr:
+                        errors = (errors + part)[-KEPT_BYTES:]
+                    else:
+                        report, reporting = report + part, bool(part)
+                    if not part:
+                        selector.unregister(key.fileobj)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        os.set_blocking(process.stderr.fileno(), False)
+        with process.stdout, process.stderr as rest:
+            errors = (errors + (rest.read() or b""))[-KEPT_BYTES:]
+    return report.decode("ascii", "replace"), errors
+
+
+def _verdict(report: str, reached_end: bool, errors: bytes, seconds: float) -> Verdict:
+    kind, _, value = report.partition(" ")
+    said = _last_line(errors)
+    if kind == "refused":
+        raise _Refused(value)
+    if kind == "timeout" or (kind == "signal" and int(value) == signal.SIGXCPU):
+        return Verdict(False, "timeout", f"no end within {seconds:g} s")
+    if kind == "signal":
+        return Verdict(False, "crashed", said or signal.strsignal(int(value)) or f"signal {value}")
+    if kind != "exit":
+        return Verdict(False, "crashed", said or "its sandbox ended with it")
+    if value == "0" and reached_end:
+        return Verdict(True, "passed", said)
+    outcome = _OF_EXIT_CODE.get(value, "exited")
+    if outcome == "memory":  # of which there may be too little to say so itself
+        return Verdict(False, outcome, "MemoryError")
+    return Verdict(False, outcome, said or f"left before its end with exit code {value}")
+
+
+def _last_line(errors: bytes) -> str:
+    """The last line with something on it, fit to be shown: printable characters, and not too many."""
+    lines = [line.strip() for line in errors.decode("utf-8", "replace").splitlines()]
+    last = next((line for line in reversed(lines) if line), "")
+    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in last)
+    return shown if len(shown) <= DETAIL_CHARACTERS else shown[: DETAIL_CHARACTERS - 3] + "..."
