@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from lilliput.verbs.demo import DemoSettings, demo
+from lilliput.verbs.quantize import quantize
+from tests.verbs.tiny_checkpoints import LLAMA, checkpoint
 
 ROOT = Path(__file__).parents[2]
 TINY = DemoSettings(
@@ -38,12 +40,14 @@ def commands(document: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory, small):
-    """A folder in which a tiny demo has run, as the README's commands expect it."""
+    """A folder with a generator's checkpoint, in which a tiny demo has run, as the README's commands expect it."""
     folder = tmp_path_factory.mktemp("desk")
     result = demo(folder / "out" / "demo", TINY, command="lilliput demo")
     assert result.student.bytes["total"] <= TINY.size
     for file in (folder / "out/demo/data").iterdir():
         shutil.copy(file, folder)
+    checkpoint(folder / "my-model", *LLAMA)
+    quantize(folder / "my-model", folder / "out/coder")
     (folder / "ONE.py").write_text("def f(a):\n    return a + 1\n")
     (folder / "OTHER.py").write_text("def g(x):\n    y = 1 + x\n    return y\n")
     return folder

@@ -3,6 +3,7 @@
 import itertools
 from statistics import mean
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,8 +51,6 @@ def test_over_problems_it_is_the_mean_and_lies_in_its_interval(passes, k):
 
 
 def test_the_interval_is_the_bootstraps_over_problems_and_the_proportions_for_single_completions():
-    import numpy as np
-
     problems = [Tries(4, passed) for passed in (0, 1, 4, 2, 0, 3)]
     values = np.array([pass_at_k(problem, 2) for problem in problems])
     assert mean_pass_at_k(problems, 2) == bootstrap_mean(values)

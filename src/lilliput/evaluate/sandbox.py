@@ -160,6 +160,7 @@ def run_many(
     count = usable_cores() if workers is None else workers
     if count < 1:
         raise UserError(f"must be 1 or more; it is {count!r}.", where="workers")
+    _layers()  # found once, before the workers would each do it
     verdicts = []
     pool = ThreadPoolExecutor(count)
     try:

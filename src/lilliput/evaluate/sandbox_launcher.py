@@ -63,7 +63,7 @@ def main() -> None:
                 os.waitpid(first, 0)  # it reports
                 return
             _end_with_parent()
-            _make_root(folder)
+            _make_root(folder, other_user)
             folder = "/tmp"
         elif LINUX:
             _call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans come to this process, which ends them
@@ -153,8 +153,8 @@ def _make_folder(parent: str, other_user: bool) -> str:
     return folder
 
 
-def _make_root(folder: str) -> None:
-    """A file system with the system's libraries, Python, a few devices, all read-only, and an empty ``/tmp``."""
+def _make_root(folder: str, other_user: bool) -> None:
+    """A file system with the system's libraries, Python, a few devices, all read-only, and the program's ``/tmp``."""
     _call("mount", "none", "/", None, MS_REC | MS_PRIVATE, None)
     os.umask(0o022)
     _call("mount", "tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
@@ -171,7 +171,8 @@ def _make_root(folder: str) -> None:
     os.rmdir("/old")
     attributes = (ctypes.c_uint64 * 4)(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, 0, 0)
     _call("syscall", SYS_MOUNT_SETATTR, AT_FDCWD, "/", AT_RECURSIVE, attributes, ctypes.sizeof(attributes))
-    _call("mount", "tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, f"size={FOLDER_BYTES},mode=1777")
+    owner = f"uid={NOBODY},gid={NOBODY}" if other_user else f"uid={os.geteuid()},gid={os.getegid()}"
+    _call("mount", "tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, f"size={FOLDER_BYTES},mode=700,{owner}")
     with contextlib.suppress(OSError):
         _call("sethostname", "sandbox", 7)
 

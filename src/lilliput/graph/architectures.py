@@ -28,7 +28,7 @@ from lilliput.graph import (
 )
 from lilliput.graph.blocks import Value
 from lilliput.graph.decoder import DecoderConfig
-from lilliput.graph.layers import Weights
+from lilliput.graph.layers import InputRounding, Weights
 from lilliput.graph.pieces import Array, Piece, Pieces
 from lilliput.graph.seq2seq import Seq2SeqConfig
 from lilliput.teachers.tensors import Tensors
@@ -112,17 +112,20 @@ def float_weights(pieces: Pieces, tensors: Tensors) -> Weights:
 DECODER, ENCODER = "model", "encoder"
 
 
-def graphs(config: Config, weights: Weights, last_only: bool = False) -> dict[str, ov.Model]:
+def graphs(
+    config: Config, weights: Weights, last_only: bool = False, rounding: InputRounding | None = None
+) -> dict[str, ov.Model]:
     """The graphs of a generator: :data:`DECODER`, and of an encoder-decoder :data:`ENCODER`, too.
 
     Args:
         config: what it is.
         weights: by our names.
         last_only: compute the last token's logits alone, as generation needs.
+        rounding: of the linear layers' inputs.
     """
     if isinstance(config, DecoderConfig):
-        return {DECODER: decoder.decoder_graph(config, weights, last_only)}
+        return {DECODER: decoder.decoder_graph(config, weights, last_only, rounding)}
     return {
-        DECODER: seq2seq.decoder_graph(config, weights, last_only),
-        ENCODER: seq2seq.encoder_graph(config, weights),
+        DECODER: seq2seq.decoder_graph(config, weights, last_only, rounding),
+        ENCODER: seq2seq.encoder_graph(config, weights, rounding),
     }

@@ -54,6 +54,9 @@ def refuse_odd(config: Any) -> None:
         _require(name != "activation" or value in ACTIVATIONS, name, f"one of {', '.join(ACTIVATIONS)}", value)
     if hasattr(config, "kv_heads"):
         _require(config.heads % config.kv_heads == 0, "kv_heads", f"a divisor of {config.heads}", config.kv_heads)
+    if hasattr(config, "buckets"):
+        _require(config.buckets >= 4, "buckets", "at least 4", config.buckets)
+        _require(config.furthest > config.buckets // 2, "furthest", "more than half of the buckets", config.furthest)
     if getattr(config, "rotary", None) is not None:
         turned = config.rotary.width
         _require(turned % 2 == 0 and turned <= config.head_width, "rotary", "an even part of a head", turned)
@@ -73,11 +76,7 @@ def refuse_other_shapes(config: Any, shapes: Mapping[str, tuple[int, ...]], wher
     stacks = {"layers": config} | {part: getattr(config, part, None) for part in ("encoder", "decoder")}
     for name, shape in shapes.items():
         first, part = name.partition(".")[0], name.removesuffix(".weight").rpartition(".")[2].removeprefix("cross_")
-        rows, width = (max((*shape[place : place + 1], 1)) for place in (0, 1))
-        positions = max(rows, (config.positions or 0) + config.position_offset)
-        any_rows = {"up": rows, "gate": rows, "positions": positions}
-        open_sizes = {part: (size, config.hidden) for part, size in any_rows.items()} | {"down": (config.hidden, width)}
-        wanted = {**_matrices(config, stacks.get(first)), **open_sizes}.get(part, shape)
+        wanted = _wanted(config, stacks.get(first), part, shape)
         if name.endswith(".weight") and shape != wanted:
             raise CheckpointError(
                 f"has {shape} as the shape of '{name}', where its config.json wants {wanted}.",
@@ -86,17 +85,27 @@ def refuse_other_shapes(config: Any, shapes: Mapping[str, tuple[int, ...]], wher
             )
 
 
-def _matrices(config: Any, stack: Any) -> dict[str, tuple[int, int]]:
-    """Last part of a name -> shape; ``stack``: what says how many heads there are, inside of layers."""
-    table = dict.fromkeys(("embedding", "head"), (config.vocabulary, config.hidden))
-    if stack is None:
-        return table
-    queries = stack.heads * stack.head_width
-    keys = getattr(stack, "kv_heads", stack.heads) * stack.head_width
-    table |= {"query": (queries, config.hidden), "output": (config.hidden, queries)}
-    table |= dict.fromkeys(("key", "value"), (keys, config.hidden))
-    relative = getattr(config, "relative", None)
-    return table if relative is None else table | {"relative": (relative.buckets, stack.heads)}
+def _wanted(config: Any, stack: Any, part: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that a weight must have: where a config leaves a size open its own, but at least 1.
+
+    Args:
+        config: of the whole.
+        stack: what says how many heads there are; ``None``: it is not in a layer.
+        part: last part of its name.
+        shape: its own.
+    """
+    hidden, (rows, width) = config.hidden, (max((*shape[place : place + 1], 1)) for place in (0, 1))
+    table = dict.fromkeys(("embedding", "head"), (config.vocabulary, hidden))
+    table |= {"positions": (max(rows, (config.positions or 0) + config.position_offset), hidden)}
+    table |= {"up": (rows, hidden), "gate": (rows, hidden), "down": (hidden, width)}
+    if stack is not None:
+        queries = stack.heads * stack.head_width
+        keys = getattr(stack, "kv_heads", stack.heads) * stack.head_width
+        table |= {"query": (queries, hidden), "output": (hidden, queries)}
+        table |= dict.fromkeys(("key", "value"), (keys, hidden))
+        if getattr(config, "relative", None) is not None:
+            table["relative"] = (config.relative.buckets, stack.heads)
+    return table.get(part, shape)
 
 
 def _require(fine: bool, name: str, wanted: str, value: Any) -> None:

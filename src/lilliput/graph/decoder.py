@@ -19,7 +19,7 @@ from openvino import opset13 as ops
 
 from lilliput.graph import blocks
 from lilliput.graph.blocks import Value
-from lilliput.graph.layers import Layers, Weights, finished, graph_input, last_token
+from lilliput.graph.layers import InputRounding, Layers, Weights, finished, graph_input, last_token
 from lilliput.graph.rotary import Rotary
 
 
@@ -70,15 +70,18 @@ class DecoderConfig:
     tied: bool = False
 
 
-def decoder_graph(config: DecoderConfig, weights: Weights, last_only: bool = False) -> ov.Model:
+def decoder_graph(
+    config: DecoderConfig, weights: Weights, last_only: bool = False, rounding: InputRounding | None = None
+) -> ov.Model:
     """The graph of ``config``.
 
     Args:
         config: sizes and options.
         weights: by the names that architecture files give (``layers.0.query.weight``, ...).
         last_only: compute the last token's logits alone, as generation needs.
+        rounding: of the linear layers' inputs.
     """
-    return _Decoder(config, weights).model(last_only)
+    return _Decoder(config, weights, rounding).model(last_only)
 
 
 def block_graph(config: DecoderConfig, weights: Weights, index: int) -> tuple[ov.Model, dict[str, list[str]]]:
@@ -100,8 +103,8 @@ def embedding_graph(config: DecoderConfig, weights: Weights) -> ov.Model:
 
 
 class _Decoder(Layers):
-    def __init__(self, config: DecoderConfig, weights: Weights) -> None:
-        super().__init__(config, weights)
+    def __init__(self, config: DecoderConfig, weights: Weights, rounding: InputRounding | None = None) -> None:
+        super().__init__(config, weights, rounding)
         self.config = config
         self.ids, self.mask, self.positions = (
             graph_input(name, [-1, -1]) for name in ("input_ids", "attention_mask", "position_ids")

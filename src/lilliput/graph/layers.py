@@ -14,6 +14,9 @@ from lilliput.graph.blocks import Value
 Weights = Mapping[str, Callable[[], Value]]
 """Name -> what makes the graph's value of it, float32; what an architecture has not is left out."""
 
+InputRounding = Callable[[str, Value], Value]
+"""Of a linear layer's name and its input: the input as it is multiplied."""
+
 
 class LayerFacts(Protocol):
     """What layers need to know of an architecture."""
@@ -36,19 +39,32 @@ class LayerFacts(Protocol):
 
 
 class Layers:
-    """Layers of ``facts``, with ``weights``."""
+    """Layers of ``facts``, with ``weights``.
 
-    def __init__(self, facts: LayerFacts, weights: Weights) -> None:
-        self.facts, self.weights = facts, weights
+    ``rounding`` is asked once for each distinct input of the linear layers, by the first that reads it; the output
+    layer is none of them. ``None``: inputs are multiplied as they are.
+    """
+
+    def __init__(self, facts: LayerFacts, weights: Weights, rounding: InputRounding | None = None) -> None:
+        self.facts, self.weights, self.rounding = facts, weights, rounding
         self.inputs: dict[str, Value] = {}
-        """Name of each linear layer built -> what it multiplies."""
+        """Name of each linear layer built -> its input, not rounded."""
+        self._rounded: dict[int, Value] = {}
+        """Identity of an input -> it, rounded. Those inputs live as long as ``inputs`` does, so no two are one."""
 
     def linear(self, value: Value, name: str) -> Value:
         """``value @ weight.T``, and the bias if there is one."""
         self.inputs[name] = value
-        product = ops.matmul(value, self.weights[f"{name}.weight"](), False, True)
+        product = ops.matmul(self._rounding(value, name), self.weights[f"{name}.weight"](), False, True)
         bias = self.weights.get(f"{name}.bias")
         return product if bias is None else ops.add(product, bias())
+
+    def _rounding(self, value: Value, name: str) -> Value:
+        if self.rounding is None:
+            return value
+        if id(value) not in self._rounded:
+            self._rounded[id(value)] = self.rounding(name, value)
+        return self._rounded[id(value)]
 
     def norm(self, value: Value, name: str) -> Value:
         """The norm of that name; ``value`` itself where there is none."""

@@ -31,7 +31,7 @@ from openvino import opset13 as ops
 
 from lilliput.graph import blocks
 from lilliput.graph.blocks import Value
-from lilliput.graph.layers import Layers, Weights, finished, graph_input, last_token
+from lilliput.graph.layers import InputRounding, Layers, Weights, finished, graph_input, last_token
 from lilliput.graph.relative import Relative, relative_bias
 
 
@@ -90,20 +90,23 @@ class Seq2SeqConfig:
     tied: bool = True
 
 
-def encoder_graph(config: Seq2SeqConfig, weights: Weights) -> ov.Model:
-    """The graph that gives ``cross`` of a source."""
-    return _Encoder(config, weights).model()
+def encoder_graph(config: Seq2SeqConfig, weights: Weights, rounding: InputRounding | None = None) -> ov.Model:
+    """The graph that gives ``cross`` of a source; for its arguments, see :func:`decoder_graph`."""
+    return _Encoder(config, weights, rounding).model()
 
 
-def decoder_graph(config: Seq2SeqConfig, weights: Weights, last_only: bool = False) -> ov.Model:
+def decoder_graph(
+    config: Seq2SeqConfig, weights: Weights, last_only: bool = False, rounding: InputRounding | None = None
+) -> ov.Model:
     """The stateful graph that gives logits.
 
     Args:
         config: what it is.
         weights: see :data:`~lilliput.graph.layers.Weights`.
         last_only: compute the last token's logits alone, as generation needs.
+        rounding: of the linear layers' inputs.
     """
-    return _Decoder(config, weights).model(last_only)
+    return _Decoder(config, weights, rounding).model(last_only)
 
 
 def _padding_mask(mask: Value) -> Value:
@@ -115,8 +118,10 @@ def _padding_mask(mask: Value) -> Value:
 class _Part(Layers):
     """What encoder and decoder have in common; ``name`` is the first part of its weights' names."""
 
-    def __init__(self, config: Seq2SeqConfig, weights: Weights, name: str, stack: Stack) -> None:
-        super().__init__(config, weights)
+    def __init__(
+        self, config: Seq2SeqConfig, weights: Weights, rounding: InputRounding | None, name: str, stack: Stack
+    ) -> None:
+        super().__init__(config, weights, rounding)
         self.config, self.name, self.stack = config, name, stack
         self.ids, self.mask = graph_input("input_ids", [-1, -1]), graph_input("attention_mask", [-1, -1])
 
@@ -160,8 +165,8 @@ class _Part(Layers):
 
 
 class _Encoder(_Part):
-    def __init__(self, config: Seq2SeqConfig, weights: Weights) -> None:
-        super().__init__(config, weights, "encoder", config.encoder)
+    def __init__(self, config: Seq2SeqConfig, weights: Weights, rounding: InputRounding | None) -> None:
+        super().__init__(config, weights, rounding, "encoder", config.encoder)
 
     def model(self) -> ov.Model:
         zero, one = ops.constant(0, ov.Type.i64), ops.constant(1, ov.Type.i64)
@@ -186,8 +191,8 @@ class _Encoder(_Part):
 
 
 class _Decoder(_Part):
-    def __init__(self, config: Seq2SeqConfig, weights: Weights) -> None:
-        super().__init__(config, weights, "decoder", config.decoder)
+    def __init__(self, config: Seq2SeqConfig, weights: Weights, rounding: InputRounding | None) -> None:
+        super().__init__(config, weights, rounding, "decoder", config.decoder)
         self.positions, self.beams = graph_input("position_ids", [-1, -1]), graph_input("beam_idx", [-1], ov.Type.i32)
         shape = [2 * self.stack.layers, -1, self.stack.heads, -1, self.stack.head_width]
         self.cross = graph_input("cross", shape, ov.Type.f32)

@@ -57,6 +57,11 @@ class ActivationRange:
         """The code that stands for 0."""
         return int(np.clip(np.rint(-self.low / self.scale), 0, 255))
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """What codes 0 and 255 stand for: the range, moved by less than a step, so that a code is exactly 0."""
+        return -self.zero_point * self.scale, (255 - self.zero_point) * self.scale
+
 
 def quantize_rows(weight: NDArray[np.float32], precision: Precision) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Symmetric round-to-nearest of ``weight [rows, width]``.

@@ -92,11 +92,17 @@ def probabilities(logits: Logits, sampling: Sampling) -> NDArray[np.float64]:
 
 
 def _nucleus(chances: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-    """``chances`` without the tail: a token stays while those above it have less than ``share`` together."""
-    order = np.argsort(-chances, axis=1, kind="stable")
-    sorted_chances = np.take_along_axis(chances, order, axis=1)
-    above = sorted_chances.cumsum(axis=1) - sorted_chances
-    kept = np.where(above < share, sorted_chances, 0.0)
+    """``chances`` without the tail: a token stays while those above it have less than ``share`` together.
+
+    Tokens below ``(1 - share) / vocabulary`` have less than ``1 - share`` together, so they are of the tail, and only
+    the few others have to be sorted.
+    """
     result = np.zeros_like(chances)
-    np.put_along_axis(result, order, kept, axis=1)
+    for row, kept in zip(chances, result, strict=True):
+        likely = np.flatnonzero(row >= (1 - share) / len(row) * row.sum())
+        order = likely[np.argsort(-row[likely], kind="stable")]
+        found = row[order]
+        above = (found.cumsum() - found) / row.sum()
+        chosen = order[above < share]
+        kept[chosen] = row[chosen]
     return np.asarray(result / result.sum(axis=1, keepdims=True), np.float64)

@@ -1,0 +1,291 @@
+"""Speed and memory of generators, beside llama.cpp, CTranslate2, optimum-intel and torch; two threads, one sequence.
+
+Run: python benchmarks/generators.py WORK --model qwen=model.gguf [--rounds 10] [--output FILE]
+     python benchmarks/generators.py WORK --model codegen=random
+
+WORK keeps an environment and converted models for each peer, made where they are missing (20 GB): no two peers need to
+agree on a package. Each peer is a process of its own (``peers/``) that answers one question at a time: all are loaded,
+and asked in turn, round after round, so that a slow moment of the machine hits all alike. Ratios are between medians,
+with the 95 % interval of a bootstrap over rounds. 'random': the weights are made up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from six_billion import bandwidth
+
+from lilliput.evaluate.resources import machine
+from lilliput.files import write_json
+from lilliput.progress import for_stream
+from lilliput.quantize.activations import Activations
+from lilliput.quantize.policy import policy
+from lilliput.verbs.quantize import QuantizeSettings, quantize
+
+HERE = Path(__file__).parent
+PROMPT, DECODED, REMEMBERED = 512, 32, 200
+"""Tokens of a prompt; decoded in a round; decoded before memory is looked at."""
+
+PACKAGES = {
+    "llama": ("llama-cpp-python==0.3.36",),
+    "ctranslate2": ("ctranslate2==4.8.5", "numpy"),
+    "optimum": ("torch==2.13.0", "optimum-intel==2.2.0", "openvino", "nncf"),
+    "torch": ("torch==2.13.0", "transformers", "safetensors", "ctranslate2==4.8.5"),
+}
+"""Environment -> what is installed in it. torch's also converts for CTranslate2."""
+
+CODEGEN_350M = {
+    "model_type": "codegen",
+    "architectures": ["CodeGenForCausalLM"],
+    "vocab_size": 51200,
+    "n_embd": 1024,
+    "n_layer": 20,
+    "n_head": 16,
+    "n_positions": 2048,
+    "rotary_dim": 32,
+    "activation_function": "gelu_new",
+    "tie_word_embeddings": False,
+    "bos_token_id": 1,
+    "eos_token_id": 50256,
+}
+"""Salesforce/codegen-350M-mono's published configuration."""
+
+OURS = {
+    "lilliput int8": QuantizeSettings(policy("int8")),
+    "lilliput int4": QuantizeSettings(policy("int4"), Activations(group=128)),
+}
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A way to run the model.
+
+    Attributes:
+        name: with its precision.
+        command: that starts it.
+        path: of its weights.
+        process: once it is started.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    path: Path
+
+    @property
+    def bytes(self) -> int:
+        if self.path.is_file():
+            return self.path.stat().st_size
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+
+class Workplace:
+    """Where environments and models are, made where they are missing."""
+
+    def __init__(self, folder: Path, name: str, source: str) -> None:
+        self.folder, self.name, self.source = folder, name, source
+        self.models = folder / name
+
+    def python(self, environment: str) -> str:
+        home = self.folder / f"env-{environment}"
+        if not (home / "ready").exists():
+            print(f"installing {environment} ...", flush=True)
+            subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+            subprocess.run([str(home / "bin/pip"), "install", "-q", *PACKAGES[environment]], check=True)
+            (home / "ready").touch()
+        return str(home / "bin/python")
+
+    def checkpoint(self) -> Path:
+        """A folder as transformers reads it, float16."""
+        folder = self.models / "checkpoint"
+        if not (folder / "config.json").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            (export_random if self.source == "random" else export_gguf)(self.source, folder)
+        return folder
+
+    def converted(self, peer: str, target: str, environment: str, *arguments: str) -> Path:
+        """What ``peer`` itself makes of the checkpoint."""
+        path = self.models / target
+        if not path.exists():
+            print(f"making {target} ...", flush=True)
+            subprocess.run([self.python(environment), str(HERE / "peers" / peer), *arguments], check=True)
+        return path
+
+    def peers(self, wanted: Sequence[str]) -> list[Peer]:
+        found = []
+        for name, settings in OURS.items():
+            out = self.models / name.replace(" ", "-")
+            if not out.exists():
+                quantize(self.checkpoint(), out, settings=settings, progress=for_stream())
+            found.append(self._peer(name, sys.executable, "lilliput_peer.py", out))
+        if "llama" in wanted and self.source.endswith(".gguf"):
+            for kind in ("Q8_0", "Q4_0"):
+                path = self.models / f"{kind}.gguf"
+                self.converted("llama_peer.py", path.name, "llama", self.source, str(path), kind)
+                found.append(self._peer(f"llama.cpp {kind}", self.python("llama"), "llama_peer.py", path))
+        if "ctranslate2" in wanted:
+            path = self.models / "ctranslate2-int8"
+            if not path.exists():
+                converter = str(Path(self.python("torch")).with_name("ct2-transformers-converter"))
+                arguments = ["--model", str(self.checkpoint()), "--output_dir", str(path), "--quantization", "int8"]
+                subprocess.run([converter, *arguments], check=True)
+            found.append(
+                self._peer("CTranslate2 int8", self.python("ctranslate2"), "ctranslate2_peer.py", path, "int8")
+            )
+        if "optimum" in wanted:
+            for bits in ("8", "4"):
+                path = self.models / f"optimum-{bits}"
+                self.converted("optimum_peer.py", path.name, "optimum", str(self.checkpoint()), str(path), bits)
+                found.append(self._peer(f"optimum-intel int{bits}", self.python("optimum"), "optimum_peer.py", path))
+        if "torch" in wanted:
+            for kind in ("bf16", "fp32"):
+                python = self.python("torch")
+                found.append(self._peer(f"torch {kind}", python, "torch_peer.py", self.checkpoint(), kind))
+        return found
+
+    def _peer(self, name: str, python: str, script: str, path: Path, *arguments: str) -> Peer:
+        return Peer(name, (python, str(HERE / "peers" / script), str(path), *arguments), path)
+
+
+def export_gguf(source: str, folder: Path) -> None:
+    """A GGUF model as a checkpoint: dequantized, float16."""
+    from safetensors.numpy import save_file
+
+    from lilliput.teachers.generator import open_generator
+
+    opened = open_generator(source)
+    tensors = {name: opened.tensors.read(name).astype(np.float16) for name in opened.tensors}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    opened.tokenizer.save(str(folder / "tokenizer.json"))
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
+    names = {"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM", "llama": "LlamaForCausalLM"}
+    config = {"architectures": [names[opened.values["model_type"]]], "torch_dtype": "float16", **opened.values}
+    write_json(folder / "config.json", config)
+
+
+def export_random(source: str, folder: Path) -> None:
+    """A checkpoint of CodeGen-350M's shape with random weights."""
+    import six_billion
+
+    six_billion.CONFIG.clear()
+    six_billion.CONFIG.update(CODEGEN_350M)
+    six_billion.make_checkpoint(folder)
+
+
+class Running:
+    """A started peer."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.process = subprocess.Popen(peer.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.prefill: list[float] = []
+        self.decode: list[float] = []
+        self.memory: dict[str, float] = {}
+
+    def answer(self) -> Any:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.peer.name} ended with {self.process.wait()}")
+        return json.loads(line)
+
+    def ask(self, question: str) -> Any:
+        assert self.process.stdin is not None
+        self.process.stdin.write(question + "\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+
+def interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, list[float]]:
+    """Median of ``theirs`` over that of ``ours``, with its 95 % interval over rounds."""
+    pairs = np.array([ours, theirs])
+    rows = np.random.default_rng(0).integers(0, pairs.shape[1], (2000, pairs.shape[1]))
+    medians = np.median(pairs[:, rows], axis=2)
+    low, high = np.quantile(medians[1] / medians[0], [0.025, 0.975])
+    return float(np.median(pairs[1]) / np.median(pairs[0])), [float(low), float(high)]
+
+
+def weights_read(artifact: Path) -> int:
+    """Bytes of weights that a token reads: all but the embedding's, of which it takes a row."""
+    entries = json.loads((artifact / "evidence.json").read_text(encoding="utf-8"))["weights"]
+    names = {entry["name"] for entry in entries}
+    return sum(e["bytes"] for e in entries if e["name"] != "embedding.weight" or "head.weight" not in names)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--model", required=True, help="NAME=FILE.gguf, or NAME=random for CodeGen-350M's shape.")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--peers", nargs="*", default=list(PACKAGES))
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    name, source = options.model.split("=", 1)
+    work = Workplace(options.work.resolve(), name, source)
+    running = [Running(peer) for peer in work.peers(options.peers)]
+    for each in running:
+        print(f"{each.peer.name}: {each.answer()}", flush=True)
+    rates = []
+    with for_stream().track("rounds", options.rounds) as advance:
+        for _ in range(options.rounds):
+            rates.append(bandwidth())
+            for each in running:
+                each.prefill.append(each.ask(f"prefill {PROMPT}"))
+                each.decode.append(statistics.median(each.ask(f"decode {DECODED}")))
+            advance()
+    for each in running:
+        each.ask(f"prefill {PROMPT}")
+        each.ask(f"decode {REMEMBERED}")
+        each.memory = each.ask("memory")
+    rate = float(np.median(rates))
+    rows = []
+    print(f"\n{'':22} {'MB':>7} {'tokens/s':>9} {'limit':>6} {'prefill s':>9} {'resident MB':>12} {'private MB':>11}")
+    for each in running:
+        tokens = 1 / statistics.median(each.decode)
+        row: dict[str, Any] = {
+            "name": each.peer.name,
+            "bytes": each.peer.bytes,
+            "tokens_per_second": tokens,
+            "prefill_seconds": statistics.median(each.prefill),
+            **each.memory,
+        }
+        limit = ""
+        if each.peer.name.startswith("lilliput"):
+            row["of_bandwidth"] = tokens * weights_read(each.peer.path) / rate
+            limit = f"{row['of_bandwidth']:.0%}"
+        for ours in running[: len(OURS)]:
+            row[f"decode, times {ours.peer.name}'s time"] = interval(ours.decode, each.decode)
+            row[f"prefill, times {ours.peer.name}'s time"] = interval(ours.prefill, each.prefill)
+        rows.append(row)
+        print(
+            f"{each.peer.name:22} {each.peer.bytes / 1e6:7.0f} {tokens:9.1f} {limit:>6} {row['prefill_seconds']:9.2f} "
+            f"{row['resident_mb']:12.0f} {row['private_mb']:11.0f}"
+        )
+    output = options.output or HERE / "results" / f"generators-{name}.json"
+    arguments = ["WORK", *(Path(a).name if a.endswith(".gguf") and "=" not in a else a for a in sys.argv[2:])]
+    write_json(
+        output,
+        {
+            "command": shlex.join(["python", "benchmarks/generators.py", *arguments]),
+            "machine": machine(),
+            "packages": PACKAGES,
+            "prompt_tokens": PROMPT,
+            "decoded_tokens": DECODED,
+            "rounds": options.rounds,
+            "read_bandwidth_gb_per_second": {"median": rate / 1e9, "best": max(rates) / 1e9},
+            "rows": rows,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

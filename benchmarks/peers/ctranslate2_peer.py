@@ -1,0 +1,42 @@
+"""CTranslate2: a converted folder. It has no single step from outside: tokens are timed by a callback."""
+
+import json
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import ctranslate2
+from protocol import THREADS, _answer, memory, prompt
+
+folder = Path(sys.argv[1])
+model = ctranslate2.Generator(str(folder), device="cpu", intra_threads=THREADS, compute_type=sys.argv[2])
+names = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+
+
+def run(count, new):
+    """Times at which each of ``new`` tokens came, after ``count`` read; the first ends the reading."""
+    stamps = [time.perf_counter()]
+    tokens = [names[i] for i in prompt(count, len(names))]
+    model.generate_batch(
+        [tokens],
+        max_length=new,
+        min_length=new,
+        include_prompt_in_result=False,
+        callback=lambda result: stamps.append(time.perf_counter()) or False,
+    )
+    return [after - before for before, after in pairwise(stamps)]
+
+
+run(16, 4)
+_answer({"ready": True})
+context = 16
+for line in sys.stdin:
+    what, *arguments = line.split()
+    if what == "prefill":
+        context = int(arguments[0])
+        _answer(run(context, 1)[0])
+    elif what == "decode":
+        _answer(run(context, int(arguments[0]) + 1)[1:])
+    else:
+        _answer(memory())

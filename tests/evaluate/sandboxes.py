@@ -1,0 +1,55 @@
+"""What the sandbox's tests share: programs run with all layers and with none, and a look at what runs on this machine.
+
+``anywhere`` marks what holds without any layer of the kernel: such tests run twice.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lilliput.evaluate import sandbox
+from lilliput.evaluate.sandbox import protections
+
+no_windows = pytest.mark.skipif(sys.platform == "win32", reason="programs cannot be run on Windows")
+
+SHORT = 1.0
+"""Seconds for programs that do not end; starting one on a loaded machine takes a good part of this."""
+
+
+def judge(program, layers, seconds=20.0, memory_mb=1024):
+    return sandbox._run(program, seconds, memory_mb, layers)
+
+
+def every_layer():
+    return [] if sys.platform == "win32" else sorted({sandbox._layers()[0], ""})
+
+
+anywhere = pytest.mark.parametrize("layers", every_layer(), ids=lambda layers: layers or "no layers")
+
+
+def needs(layer):
+    """Skip unless ``layer`` is had here."""
+    if not getattr(protections(), layer):
+        pytest.skip(f"the kernel does not grant it: {protections().refused or 'this system has no such layer'}")
+
+
+def running(marker):
+    """Processes on this machine, in whatever namespace, whose command line holds ``marker``."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker.encode() in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def gone(marker, seconds=5.0):
+    """Whether no such process is left, or is within ``seconds``: the kernel takes a moment to end them."""
+    last = time.monotonic() + seconds
+    while running(marker) and time.monotonic() < last:
+        time.sleep(0.05)
+    return not running(marker)

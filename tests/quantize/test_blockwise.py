@@ -1,0 +1,117 @@
+"""GPTQ and AWQ, one block after another: what they do to a whole decoder."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from openvino import opset13 as ops
+
+from lilliput.graph.architectures import graphs, read_piece
+from lilliput.graph.decoder import DecoderConfig, block_graph, embedding_graph
+from lilliput.quantize.blockwise import Blockwise, Decoder
+from lilliput.quantize.policy import policy
+from lilliput.quantize.stored_values import stored_values
+from lilliput.quantize.stream import Places, stream
+from lilliput.runtime.engine import Engine
+from lilliput.teachers.generator import open_generator
+from tests.graph.test_decoders import EXACT
+from tests.graph.test_decoders import VARIANTS as DECODERS
+from tests.verbs.tiny_checkpoints import LLAMA, VARIANTS, checkpoint
+
+IDS = np.random.default_rng(0).integers(3, 300, (6, 24))
+EVERY_WEIGHT = {"query", "key", "value", "output", "up", "down"}
+
+
+def opened(folder, kind, options):
+    checkpoint(folder, kind, options)
+    return open_generator(folder)
+
+
+def decoder_of(model):
+    return Decoder(model.config, model.pieces, model.tensors)
+
+
+def floats(model):
+    return {name: read_piece(piece, model.tensors) for name, piece in model.pieces.items()}
+
+
+def logits(model, weights, ids=IDS):
+    graph = graphs(model.config, {name: partial(ops.constant, value) for name, value in weights.items()})["model"]
+    engine = Engine(graph, 1, EXACT)
+    positions = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
+    return engine(ids, np.ones_like(ids), positions, np.arange(len(ids), dtype=np.int32))[0]
+
+
+def rounded(model, rounding, folder, group=16):
+    """Stored values of every weight."""
+    chosen = policy("int3", rounding=rounding, group=group)
+    places = Places(folder / "weights.bin", folder / "journal.jsonl")
+    method = None if rounding == "nearest" else Blockwise(decoder_of(model), chosen, IDS)
+    entries = stream(model.pieces, model.tensors, chosen, places, rounding=method)
+    return entries, places
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    return opened(tmp_path_factory.mktemp("llama"), *LLAMA)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_blocks_in_turn_are_the_decoder(name, tmp_path):
+    model = opened(tmp_path / "model", *VARIANTS[name])
+    weights = {key: partial(ops.constant, value) for key, value in floats(model).items()}
+    positions = np.broadcast_to(np.arange(IDS.shape[1]), IDS.shape)
+    (vectors,) = Engine(embedding_graph(model.config, weights), 1, EXACT)(IDS, positions)
+    for index in range(model.config.layers):
+        graph, readers = block_graph(model.config, weights, index)
+        assert {layer.rpartition(".")[2] for layers in readers.values() for layer in layers} >= EVERY_WEIGHT
+        inputs = [vectors, np.ones_like(IDS), positions][: len(graph.inputs)]
+        vectors = Engine(graph, 1, EXACT)(*inputs)[0]
+    values = floats(model)
+    head = values.get("head.weight", values["embedding.weight"])
+    found = _normal(vectors, values, model.config) @ head.T + values.get("head.bias", 0)
+    np.testing.assert_allclose(found, logits(model, values), rtol=0, atol=2e-4)
+
+
+def _normal(vectors, weights, config):
+    if "final_norm.weight" not in weights:
+        return vectors
+    if config.norm == "layer":
+        vectors = vectors - vectors.mean(-1, keepdims=True)
+    scale = np.sqrt(np.square(vectors).mean(-1, keepdims=True) + config.norm_epsilon)
+    return vectors / scale * weights["final_norm.weight"] + weights.get("final_norm.bias", 0)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_awq_changes_weights_and_not_the_function(name, tmp_path):
+    model = opened(tmp_path / "model", *VARIANTS[name])
+    assert isinstance(model.config, DecoderConfig)
+    method = Blockwise(decoder_of(model), policy("int3", rounding="awq", group=16), IDS)
+    before = floats(model)
+    after = {key: method.change(key, value) for key, value in before.items()}
+    assert any(not np.array_equal(before[key], after[key]) for key in before)
+    np.testing.assert_allclose(logits(model, after), logits(model, before), rtol=0, atol=5e-4)
+
+
+@pytest.mark.parametrize("rounding", ["gptq", "awq-gptq"])
+def test_outputs_are_nearer_than_with_the_nearest_codes(rounding, llama, tmp_path):
+    expected, errors = logits(llama, floats(llama)), {}
+    for method in ("nearest", rounding):
+        folder = tmp_path / method
+        folder.mkdir()
+        entries, places = rounded(llama, method, folder)
+        found = logits(llama, {entry.name: stored_values(entry, places.weights) for entry in entries})
+        errors[method] = np.linalg.norm(found - expected)
+    assert errors[rounding] < 0.8 * errors["nearest"]
+
+
+@pytest.mark.parametrize("rounding", ["gptq", "awq", "awq-gptq"])
+@pytest.mark.parametrize("whole", [3, 12])
+def test_a_killed_run_goes_on_to_the_same_bytes(rounding, whole, llama, tmp_path):
+    entries, places = rounded(llama, rounding, tmp_path)
+    expected = places.weights.read_bytes()
+    lines = places.journal.read_text().splitlines(keepends=True)
+    places.journal.write_text("".join(lines[:whole]))
+    again, _ = rounded(llama, rounding, tmp_path)
+    assert places.weights.read_bytes() == expected
+    assert again == entries
