@@ -151,8 +151,8 @@ def artifact_row(path: Path, problems: Sequence[Problem], options: argparse.Name
                 found = asdict(perplexity(path, ids, options.threads, for_stream()))
             except UserError as error:  # an encoder-decoder's
                 found = {"note": error.problem}
-            kept.add(key, found)
-        row["perplexity"] = {name: value for name, value in kept.found[key].items() if name != "key"}
+            kept.add(key, {"found": found})
+        row["perplexity"] = kept.found[key]["found"]
     if problems:
 
         def open_model() -> Complete:
@@ -171,21 +171,30 @@ def artifact_row(path: Path, problems: Sequence[Problem], options: argparse.Name
 class Llama:
     """A GGUF file in llama.cpp.
 
-    Raises:
-        ImportError: llama-cpp-python is not installed.
+    Args:
+        path: the file.
+        threads: processor threads.
+        positions: of its cache.
+        every_logit: keep those of all tokens of a prompt (much memory), not of the last alone.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, positions: int, every_logit: bool) -> None:
         package: Any = importlib.import_module("llama_cpp")
-        self.package = package
         self.model = package.Llama(
-            model_path=str(path), n_ctx=2048, n_threads=threads, n_threads_batch=threads, logits_all=True, verbose=False
+            model_path=str(path),
+            n_ctx=positions,
+            n_threads=threads,
+            n_threads_batch=threads,
+            logits_all=every_logit,
+            verbose=False,
         )
 
     def complete(self, prompts: Sequence[str]) -> list[Row]:
         made = []
         for prompt in prompts:
-            answer = self.model.create_completion(prompt, max_tokens=NEW_TOKENS, temperature=0.0, stop=list(STOPS))
+            answer = self.model.create_completion(
+                prompt, max_tokens=NEW_TOKENS, temperature=0.0, repeat_penalty=1.0, stop=list(STOPS)
+            )
             choice = answer["choices"][0]
             tokens = answer["usage"]["completion_tokens"]
             made.append({"text": choice["text"], "tokens": tokens, "finish": choice["finish_reason"]})
@@ -211,25 +220,22 @@ def llama_row(path: Path, artifact: Path, problems: Sequence[Problem], options: 
     """The same for a GGUF file; perplexity on the very tokens of ``artifact``, where the two have one vocabulary."""
     model, name = sha256_of(path), f"{path.parent.name}/{path.name}, llama.cpp"
     row: Row = {"model": name, "bytes": path.stat().st_size, "file_sha256": model}
-    opened: list[Llama] = []
-
-    def llama() -> Llama:
-        if not opened:
-            opened.append(Llama(path, options.threads or usable_cores()))
-        return opened[0]
-
+    threads = options.threads or usable_cores()
     if options.perplexity_pieces:
         ids = held_out_ids(artifact, options.perplexity_pieces, PIECE_TOKENS)
         key = kept.key(model, "perplexity", hashlib.sha256(ids.tobytes()).hexdigest())
         if key not in kept.found:
             text = tokenizer_of(artifact).decode(ids[0].tolist(), skip_special_tokens=False)
-            if llama().same_tokens(text, ids[0].tolist()):
-                kept.add(key, llama_perplexity(llama(), ids, name))
+            llama = Llama(path, threads, PIECE_TOKENS, every_logit=True)
+            if llama.same_tokens(text, ids[0].tolist()):
+                kept.add(key, {"found": llama_perplexity(llama, ids, name)})
             else:
-                kept.add(key, {"note": f"its tokens are not those of {artifact.name}"})
-        row["perplexity"] = {name: value for name, value in kept.found[key].items() if name != "key"}
+                kept.add(key, {"found": {"note": f"its tokens are not those of {artifact.name}"}})
+        row["perplexity"] = kept.found[key]["found"]
     if problems:
-        made = completions(name, model, lambda: llama().complete, problems, 1, kept)
+        made = completions(
+            name, model, lambda: Llama(path, threads, 2048, every_logit=False).complete, problems, 1, kept
+        )
         row["humaneval"] = judged(name, problems, made)
     return row
 

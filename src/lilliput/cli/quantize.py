@@ -39,16 +39,23 @@ def quantize(
         str | None, typer.Option("--head", help="Format of the output layer. Default: int8 for integers.")
     ] = None,
     activations: Annotated[
-        str, typer.Option("--activations", help="How inputs of products are rounded: none or dynamic.")
+        str, typer.Option("--activations", help="How inputs of products are rounded: none, dynamic, token or static.")
     ] = "dynamic",
     activation_group: Annotated[
-        int | None, typer.Option("--activation-group", help="Values of a token that share a scale.")
+        int | None, typer.Option("--activation-group", help="For dynamic: values of a token that share a scale.")
+    ] = None,
+    activation_calibration: Annotated[
+        str | None,
+        typer.Option(
+            "--activation-calibration",
+            help="How static finds ranges: minmax, percentile, mse or entropy. Default: mse.",
+        ),
     ] = None,
     calibration_data: Annotated[
         list[Path] | None,
         typer.Option(
             "--calibration-data",
-            help="Source file, or table of functions, for gptq and awq; else the standard library. Repeatable.",
+            help="Source file, or table of functions, for gptq, awq and static; else the standard library. Repeatable.",
         ),
     ] = None,
     calibration_pieces: Annotated[
@@ -57,6 +64,9 @@ def quantize(
     calibration_tokens: Annotated[int, typer.Option("--calibration-tokens", min=16, help="Tokens of each.")] = 512,
     seed: options.Seed = 0,
     tokenizer: options.Tokenizer = None,
+    allow_slow: Annotated[
+        bool, typer.Option("--allow-slow", help="Also what is emulated: for accuracy studies, not for use.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Make a generator of code small enough for a laptop, whatever its size.
@@ -67,16 +77,18 @@ def quantize(
     from lilliput.quantize.activations import Activations
     from lilliput.quantize.calibration import Calibration
     from lilliput.quantize.policy import policy
-    from lilliput.verbs.quantize import QuantizeSettings
     from lilliput.verbs.quantize import quantize as run
+    from lilliput.verbs.quantize_settings import QuantizeSettings
 
-    chosen = Activations(activations) if activation_group is None else Activations(activations, activation_group)
+    asked = {"group": activation_group, "calibration": activation_calibration}
+    chosen = Activations(activations, **{name: value for name, value in asked.items() if value is not None})
     calibration = Calibration(tuple(calibration_data or ()), calibration_pieces, calibration_tokens, seed)
     result = run(
         model,
         out,
         settings=QuantizeSettings(policy(weights, symmetric, group, rounding, embedding, head), chosen, calibration),
         tokenizer=tokenizer,
+        allow_slow=allow_slow,
         command=shlex.join(["lilliput", *sys.argv[1:]]),
         progress=progress.for_stream(),
     )

@@ -36,10 +36,19 @@ def shrink(
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures tried by distillation.")] = 5,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data in the last distillation.")] = 10,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="Its peak.")] = 5e-4,
-    temperature: Annotated[float, typer.Option("--temperature", help="Softens the teacher's probabilities.")] = 2.0,
-    soft: Annotated[float, typer.Option("--soft", help="Weight of the teacher's probabilities.")] = 1.0,
-    hard: Annotated[float, typer.Option("--hard", help="Weight of the labels.")] = 0.5,
-    hidden: Annotated[float, typer.Option("--hidden", help="Weight of the teacher's vectors.")] = 0.5,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", help="Softens the teacher's probabilities; 2 where they count.")
+    ] = None,
+    soft: Annotated[
+        float | None,
+        typer.Option(
+            "--soft", help="Weight of the teacher's probabilities. Default: 1 with --unlabelled; else labels alone."
+        ),
+    ] = None,
+    hard: Annotated[float | None, typer.Option("--hard", help="Weight of the labels; 0.5 beside the teacher.")] = None,
+    hidden: Annotated[
+        float | None, typer.Option("--hidden", help="Weight of the teacher's vectors; 0.5 beside its probabilities.")
+    ] = None,
     quantization: Annotated[
         str, typer.Option("--quantization", help="auto, calibration or aware (fine-tuned with rounding).")
     ] = "auto",
@@ -66,6 +75,8 @@ def shrink(
     from lilliput.verbs.shrink import shrink as run
     from lilliput.verbs.shrink_settings import ShrinkSettings
 
+    weights = {"temperature": temperature, "soft": soft, "hard": hard, "hidden": hidden}
+    chosen = {name: value for name, value in weights.items() if value is not None}
     result = run(
         teacher,
         task,
@@ -86,7 +97,7 @@ def shrink(
             quantization=quantization,
             aware_epochs=aware_epochs,
             max_tokens=max_tokens,
-            mix=DistillationMix(temperature, soft, hard, hidden),
+            mix=DistillationMix(**chosen) if chosen else None,
             seed=seed,
         ),
         command=shlex.join(["lilliput", *sys.argv[1:]]),

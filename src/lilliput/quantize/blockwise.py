@@ -14,17 +14,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
-from openvino import opset13 as ops
 
 from lilliput.graph.architectures import read_piece
-from lilliput.graph.blocks import Value
-from lilliput.graph.decoder import DecoderConfig, block_graph, embedding_graph
+from lilliput.graph.decoder import DecoderConfig
 from lilliput.graph.pieces import Pieces
 from lilliput.graph.stored import StoredWeight
 from lilliput.quantize.awq import clip, column_scales
 from lilliput.quantize.gptq import gptq
+from lilliput.quantize.passes import BATCH, EMBEDDING_WEIGHTS, BlockRun, embedded
 from lilliput.quantize.policy import Policy
 from lilliput.quantize.rounding import nearest
 from lilliput.quantize.stored_values import stored_values
@@ -34,9 +32,6 @@ from lilliput.teachers.tensors import Tensors
 Matrix = NDArray[np.float32]
 Changes = dict[str, list[Callable[[Matrix], Matrix]]]
 """Name of a weight -> what is done to it before it is rounded."""
-
-BATCH = 4
-"""Pieces of calibration data that go through a block at once."""
 
 DAMPING = 0.05
 """GPTQ's, of the diagonal's mean. With few tokens a column the paper's 0.01 fits them, and does worse on others."""
@@ -125,40 +120,29 @@ class Blockwise:
     def _leave(self) -> None:
         """The vectors after the present block as it is stored; before the first block, the embedding's."""
         if self.layer < 0:
-            graph = embedding_graph(self.decoder.config, _constants(self._outside()))
-            run = _compiled(graph)
-            self.vectors = np.concatenate([run([part, _positions(part)])["hidden"] for part in self._batches(self.ids)])
+            self.vectors = embedded(self.decoder.config, self._outside(), self.ids)
             return
         for name in self._names():
             if name in self.done:
                 self.values[name] = stored_values(self.done[name], self.file)
-        graph, _ = block_graph(self.decoder.config, _constants(self.values), self.layer)
-        run = _compiled(graph, ["hidden"])
-        for part in self._batches(self.vectors):  # a view: what is written is kept
-            part[:] = run(self._block_inputs(part))["hidden"]
+        BlockRun(self.decoder.config, self.values, self.layer).advance(self.vectors)
         self.values, self.inputs, self.changes = {}, {}, {}
 
     def _outside(self) -> dict[str, Matrix]:
-        names = ("embedding.weight", "positions.weight")
-        return {
-            name: read_piece(self.decoder.pieces[name], self.decoder.tensors)
-            for name in names
-            if name in self.decoder.pieces
-        }
+        pieces = self.decoder.pieces
+        return {name: read_piece(pieces[name], self.decoder.tensors) for name in EMBEDDING_WEIGHTS if name in pieces}
 
     def _look(self, weights: dict[str, Matrix]) -> tuple[dict[str, Inputs], Changes]:
         """What the present block's layers read; and, for AWQ, how that has its weights changed."""
-        graph, readers = block_graph(self.decoder.config, _constants(weights), self.layer)
-        run = _compiled(graph, list(readers))
-        found = {name: Inputs(self.policy.linear.rounding) for name in readers}
-        for part in self._batches(self.vectors):
-            outputs = run(self._block_inputs(part))
+        block = BlockRun(self.decoder.config, weights, self.layer)
+        found = {name: Inputs(self.policy.linear.rounding) for name in block.readers}
+        for _, outputs in block.outputs(self.vectors, list(block.readers)):
             for name, inputs in found.items():
                 inputs.add(outputs[name].reshape(-1, outputs[name].shape[-1]))
         changes: Changes = {}
         if self.policy.linear.rounding in (AWQ, AWQ_GPTQ):
-            changes = self._rescaled(weights, readers, found)
-        return {layer: found[name] for name, layers in readers.items() for layer in layers}, changes
+            changes = self._rescaled(weights, block.readers, found)
+        return {layer: found[name] for name, layers in block.readers.items() for layer in layers}, changes
 
     def _rescaled(
         self, weights: Mapping[str, Matrix], readers: Mapping[str, list[str]], found: Mapping[str, Inputs]
@@ -179,14 +163,6 @@ class Blockwise:
                 if part in weights:
                     changes.setdefault(part, []).append(partial(_divided_rows, scales))
         return changes
-
-    def _batches(self, array: NDArray[np.generic]) -> list[NDArray[np.generic]]:
-        return [array[first : first + BATCH] for first in range(0, len(array), BATCH)]
-
-    def _block_inputs(self, vectors: NDArray[np.generic]) -> list[NDArray[np.generic]]:
-        mask = np.ones(vectors.shape[:2], np.int64)
-        inputs: list[NDArray[np.generic]] = [vectors, mask]
-        return inputs if self.decoder.config.rotary is None else [*inputs, _positions(mask)]
 
 
 class Inputs:
@@ -240,27 +216,3 @@ def _source(config: DecoderConfig, layers: list[str], weights: Mapping[str, Matr
         sources["output"] = "value"
     source = f"{prefix}.{sources.get(first)}"
     return source if f"{source}.weight" in weights else None
-
-
-def _constants(weights: Mapping[str, Matrix]) -> dict[str, Callable[[], Value]]:
-    return {name: partial(ops.constant, weight) for name, weight in weights.items()}
-
-
-def _positions(ids: NDArray[np.generic]) -> NDArray[np.int64]:
-    return np.broadcast_to(np.arange(ids.shape[1], dtype=np.int64), ids.shape[:2])
-
-
-Run = Callable[[list[NDArray[np.generic]]], dict[str, Matrix]]
-
-
-def _compiled(model: ov.Model, outputs: list[str] | None = None) -> Run:
-    """What runs a graph, for some of its outputs; in bfloat16 where the processor can, which is as exact as need be."""
-    wanted = ov.Model([model.output(name) for name in outputs], model.get_parameters(), "part") if outputs else model
-    compiled = ov.Core().compile_model(wanted, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
-    names = [next(iter(port.get_names() & set(outputs or ["hidden"]))) for port in compiled.outputs]
-
-    def run(inputs: list[NDArray[np.generic]]) -> dict[str, Matrix]:
-        results = compiled([np.ascontiguousarray(value) for value in inputs])
-        return {name: np.asarray(results[place], np.float32) for place, name in enumerate(names)}
-
-    return run

@@ -48,7 +48,8 @@ class Histogram:
     @property
     def centers(self) -> NDArray[np.float64]:
         """Of the bins."""
-        return (self.first + np.arange(len(self.counts)) + 0.5) * self.width
+        places: NDArray[np.float64] = self.first + np.arange(len(self.counts), dtype=np.float64) + 0.5
+        return places * self.width
 
     def add(self, values: Array) -> None:
         """Count values of any shape.

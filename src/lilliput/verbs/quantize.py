@@ -9,13 +9,15 @@ import math
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 
 from lilliput.artifact import (
     CARD,
@@ -33,47 +35,28 @@ from lilliput.graph import architectures
 from lilliput.graph.architectures import stored_name
 from lilliput.graph.checks import refuse_other_shapes
 from lilliput.graph.decoder import DecoderConfig
-from lilliput.graph.layers import Weights
+from lilliput.graph.layers import InputRounding, Weights
 from lilliput.graph.stored import StoredWeight, expected_bytes, write_graphs
 from lilliput.progress import Progress
-from lilliput.quantize.activations import Activations
-from lilliput.quantize.blockwise import Blockwise, Decoder
-from lilliput.quantize.calibration import Calibration, digest
-from lilliput.quantize.policy import Policy, policy
-from lilliput.quantize.stream import Places, Rounding, stream
-from lilliput.quantize.unseen import Unseen
-from lilliput.quantize.weights import AWQ, AWQ_GPTQ, GPTQ, HQQ, NEAREST
+from lilliput.quantize.activations import STATIC
+from lilliput.quantize.ranges import bytes_kept
+from lilliput.quantize.stream import Places, stream
 from lilliput.report.generator_card import generator_card
 from lilliput.teachers.generator import GeneratorCheckpoint, open_generator
 from lilliput.units import show_bytes
+from lilliput.verbs.quantize_methods import (
+    calibration_facts,
+    calibration_ids,
+    input_rounding,
+    ranges_of_inputs,
+    weight_rounding,
+)
+from lilliput.verbs.quantize_settings import QuantizeSettings
 from lilliput.verbs.stages import Stages, work_folder
 from lilliput.version import VERSION
 
 ROOM_FOR_GRAPHS = 30_000_000
 """Bytes of graphs, tokenizer, card and evidence, at most, for the disk's sake."""
-
-
-@dataclass(frozen=True)
-class QuantizeSettings:
-    """How a generator is made small.
-
-    Attributes:
-        policy: how weights are stored.
-        activations: how inputs of matrix products are rounded.
-        calibration: what GPTQ and AWQ look at.
-    """
-
-    policy: Policy = field(default_factory=policy)
-    activations: Activations = field(default_factory=Activations)
-    calibration: Calibration = field(default_factory=Calibration)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "policy": self.policy.as_dict(),
-            "activations": self.activations.as_dict(),
-            "calibration": self.calibration.as_dict(),
-        }
 
 
 @dataclass(frozen=True)
@@ -115,6 +98,7 @@ def quantize(
     *,
     settings: QuantizeSettings | None = None,
     tokenizer: str | Path | None = None,
+    allow_slow: bool = False,
     command: str = "",
     progress: Progress | None = None,
 ) -> QuantizeResult:
@@ -125,6 +109,7 @@ def quantize(
         out: the artifact's folder.
         settings: how; by default 8-bit weights, a scale a row.
         tokenizer: its ``tokenizer.json``, where the model does not carry it.
+        allow_slow: make also what rounds inputs of products and multiplies them in floating point all the same.
         command: recorded in the provenance.
         progress: shown while working.
 
@@ -133,11 +118,14 @@ def quantize(
             where it was.
     """
     out, settings, progress = Path(out), settings or QuantizeSettings(), progress or Progress()
+    if not allow_slow:
+        settings.activations.refuse_slow(settings.policy.linear)
     refuse_occupied(out)
     checkpoint = open_generator(model, None if tokenizer is None else Path(tokenizer))
-    method, seen = _method(checkpoint, settings)
+    ids = calibration_ids(checkpoint, settings)
+    method = weight_rounding(checkpoint, settings, ids)
     with explain_disk_errors(out):
-        _require_room(checkpoint, settings.policy, out)
+        _require_room(checkpoint, settings, ids, out)
         _leave_alone(out)
     work = Stages(out, {"model": checkpoint.fingerprint(), "lilliput": VERSION, **settings.as_dict()}, progress)
     weights, journal = work.file(WEIGHTS), work.file("journal.jsonl")
@@ -147,37 +135,20 @@ def quantize(
             checkpoint.pieces, checkpoint.tensors, settings.policy, places, rounding=method, progress=progress
         )
         with explain_disk_errors(out):
-            graphs = _write_graphs(checkpoint, entries, work)
+            _keep_weights_alone(entries, weights)
+            refuse_other_shapes(checkpoint.config, {entry.name: entry.shape for entry in entries}, checkpoint.path)
+            ranges = ranges_of_inputs(checkpoint, settings, entries, ids, work)
+            build = partial(_build, checkpoint, input_rounding(settings.activations, ranges))
+            graphs = {file.name: file for file in write_graphs(build, entries, work.folder, weights)}
     except CheckpointError:  # nothing to go on with: that checkpoint will never do
         work.finish()
         raise
-    made = {**_provenance(checkpoint, command, progress), "calibration": seen}
-    result = _save(checkpoint, entries, {WEIGHTS: weights, **graphs}, out, settings, made, progress)
+    made = {**_provenance(checkpoint, command, progress), "calibration": calibration_facts(settings.calibration, ids)}
+    evidence = {"weights": [_figures(entry) for entry in entries]}
+    evidence |= {"inputs": [found.as_dict() for found in ranges]} if ranges else {}
+    result = _save(checkpoint, entries, {WEIGHTS: weights, **graphs}, evidence, out, settings, made, progress)
     work.finish()
     return result
-
-
-def _method(checkpoint: GeneratorCheckpoint, settings: QuantizeSettings) -> tuple[Rounding | None, dict[str, Any]]:
-    """How codes are found, and what is to be said of the data that it takes.
-
-    Raises:
-        UserError: the method is not for this kind of model, or there are too few data.
-    """
-    rounding = settings.policy.linear.rounding
-    if rounding not in (GPTQ, AWQ, AWQ_GPTQ):
-        return (None if rounding == NEAREST else Unseen()), {}
-    config = checkpoint.config
-    if not isinstance(config, DecoderConfig):
-        raise UserError(
-            f"{rounding} is for decoders; '{checkpoint.values['model_type']}' has an encoder, too.",
-            where="--rounding",
-            remedy=f"Choose {NEAREST}, or {HQQ}.",
-        )
-    if settings.policy.linear.kind.floating:
-        raise UserError(f"{settings.policy.linear.format} is not rounded.", where="--rounding", remedy="Leave it out.")
-    ids = settings.calibration.ids(checkpoint.tokenizer, config.positions)
-    facts = {**settings.calibration.as_dict(), "pieces": len(ids), "tokens": ids.shape[1], "sha256": digest(ids)}
-    return Blockwise(Decoder(config, checkpoint.pieces, checkpoint.tensors), settings.policy, ids), facts
 
 
 def _provenance(checkpoint: GeneratorCheckpoint, command: str, progress: Progress) -> dict[str, Any]:
@@ -190,7 +161,9 @@ def _provenance(checkpoint: GeneratorCheckpoint, command: str, progress: Progres
     }
 
 
-def _require_room(checkpoint: GeneratorCheckpoint, policy: Policy, out: Path) -> None:
+def _require_room(
+    checkpoint: GeneratorCheckpoint, settings: QuantizeSettings, ids: NDArray[np.int64] | None, out: Path
+) -> None:
     """Refuse to begin what the disk has no room for; what an earlier run left there counts as room."""
     tied = "head.weight" not in checkpoint.pieces
     seen: dict[str, int] = {}
@@ -198,8 +171,10 @@ def _require_room(checkpoint: GeneratorCheckpoint, policy: Policy, out: Path) ->
         if piece.source:
             source = stored_name(piece, checkpoint.tensors)
             shape = checkpoint.tensors.shape(source)
-            seen[source] = max(seen.get(source, 0), expected_bytes(shape, policy.scheme(name, shape, tied)))
+            seen[source] = max(seen.get(source, 0), expected_bytes(shape, settings.policy.scheme(name, shape, tied)))
     needed = ROOM_FOR_GRAPHS + sum(seen.values())
+    if settings.activations.mode == STATIC and ids is not None:
+        needed += bytes_kept(checkpoint.config.hidden, ids)
     work = work_folder(out)
     there = sum(file.stat().st_size for file in work.iterdir()) if work.is_dir() else 0
     free = shutil.disk_usage(next(folder for folder in out.absolute().parents if folder.is_dir())).free + there
@@ -218,20 +193,15 @@ def _leave_alone(out: Path) -> None:
         left.unlink()
 
 
-def _write_graphs(checkpoint: GeneratorCheckpoint, entries: Sequence[StoredWeight], work: Stages) -> dict[str, Path]:
-    """The graphs' files; their constants are appended to the weights."""
-    weights = work.file(WEIGHTS)
-    end = max(first + size for entry in entries for first, size in entry.places.values())
+def _keep_weights_alone(entries: Sequence[StoredWeight], weights: Path) -> None:
+    """Cut off what a killed run appended to the weights."""
     with weights.open("r+b") as file:
-        file.truncate(end)  # of what a killed run appended
-    refuse_other_shapes(checkpoint.config, {entry.name: entry.shape for entry in entries}, checkpoint.path)
-    build = partial(_build, checkpoint)
-    return {file.name: file for file in write_graphs(build, entries, work.folder, weights)}
+        file.truncate(max(first + size for entry in entries for first, size in entry.places.values()))
 
 
-def _build(checkpoint: GeneratorCheckpoint, weights: Weights) -> dict[str, ov.Model]:
+def _build(checkpoint: GeneratorCheckpoint, rounding: InputRounding | None, weights: Weights) -> dict[str, ov.Model]:
     try:
-        return architectures.graphs(checkpoint.config, weights, last_only=True)
+        return architectures.graphs(checkpoint.config, weights, last_only=True, rounding=rounding)
     except RuntimeError as error:  # the engine's own
         raise CheckpointError(
             f"has tensors of shapes that do not go together ({str(error).strip().splitlines()[-1]}).",
@@ -244,6 +214,7 @@ def _save(
     checkpoint: GeneratorCheckpoint,
     entries: Sequence[StoredWeight],
     files: dict[str, Path],
+    evidence: Mapping[str, Any],
     out: Path,
     settings: QuantizeSettings,
     provenance: Mapping[str, Any],
@@ -256,7 +227,7 @@ def _save(
         architecture=dataclasses.asdict(checkpoint.config),
         parameters=parameters,
         weights=settings.policy.as_dict(),
-        activations=settings.activations.as_dict(),
+        activations=settings.as_dict()["activations"],
         positions=checkpoint.config.positions,
         vocabulary=checkpoint.config.vocabulary,
         end=checkpoint.end,
@@ -265,7 +236,6 @@ def _save(
         fill=checkpoint.fill,
         provenance=provenance,
     )
-    evidence = {"weights": [_figures(entry) for entry in entries]}
     written = sum(file.stat().st_size for file in files.values())
     contents: dict[str, bytes | Path] = {
         **files,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lilliput.bpe import SMALLEST_VOCABULARY
 from lilliput.distill.losses import DistillationMix
@@ -27,10 +30,6 @@ quantization-aware fine-tuning where that is better."""
 class ShrinkSettings:
     """How a student is made.
 
-    The mix of losses is meant for a teacher that knows more than the labels tell, and has not been measured with one.
-    With a teacher no better than its student, labels alone did better, by 1.7 points with wide pooling and 0.3 with the
-    mean (``benchmarks/results/student.json``, 2 seeds): ``--soft 0 --hard 1 --hidden 0``.
-
     Attributes:
         precision: how weights are stored.
         objective: what ranks architectures, a name in :data:`lilliput.search.OBJECTIVES`.
@@ -42,7 +41,7 @@ class ShrinkSettings:
         max_tokens: longest input, special tokens included.
         dropout: probability.
         pooling: an option of :class:`~lilliput.encoder.EncoderConfig`; ``None``: :data:`POOLING` of the task's arity.
-        mix: weights of the losses.
+        mix: weights of the losses; ``None``: :func:`mix_for` the data.
         quantization: a name in :data:`QUANTIZATIONS`.
         aware_epochs: passes of quantization-aware fine-tuning, where it is needed.
         aware_learning_rate: its peak.
@@ -60,7 +59,7 @@ class ShrinkSettings:
     max_tokens: int = 400
     dropout: float = 0.1
     pooling: str | None = None
-    mix: DistillationMix = field(default_factory=DistillationMix)
+    mix: DistillationMix | None = None
     quantization: str = "auto"
     aware_epochs: int = 1
     aware_learning_rate: float = 5e-5
@@ -93,3 +92,17 @@ class ShrinkSettings:
             if not fine:
                 option = f"--{name.replace('_', '-')}"
                 raise UserError(f"{complaint}; it is {getattr(self, name)!r}.", where=option)
+
+
+LABELS_ALONE = DistillationMix(soft=0.0, hard=1.0, hidden=0.0)
+
+
+def mix_for(labels: NDArray[np.int64]) -> DistillationMix:
+    """What a student learns from, where nothing was asked for.
+
+    PLACEHOLDER
+
+    Args:
+        labels: of the training examples, ``-1`` where there is none.
+    """
+    return LABELS_ALONE if (labels >= 0).all() else DistillationMix()

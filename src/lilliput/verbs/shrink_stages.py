@@ -33,7 +33,7 @@ from lilliput.teachers import Teacher
 from lilliput.teachers.outputs import TeacherOutputs, content_hash, teacher_outputs
 from lilliput.training import History, TrainingPlan
 from lilliput.verbs.search import search_problem
-from lilliput.verbs.shrink_settings import POOLING, ShrinkSettings
+from lilliput.verbs.shrink_settings import POOLING, ShrinkSettings, mix_for
 from lilliput.verbs.stages import Stages
 
 TOLERANCE = 0.005
@@ -292,7 +292,7 @@ class ShrinkStages:
         history = distill(
             student,
             lesson,
-            settings.mix,
+            settings.mix or mix_for(self.train.labels),
             plan,
             BatchPlan(examples=settings.batch, seed=settings.seed),
             validate=(lambda: self.validated(student)) if keep_best else None,

@@ -1,0 +1,57 @@
+"""Code of the standard library, for calibration and for perplexity."""
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from lilliput.data.code_texts import CALIBRATION, HELD_OUT, LARGEST, SMALLEST, code_files, read_texts, windows
+from lilliput.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def letters():
+    """A token a byte."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return tokenizer
+
+
+def test_no_file_is_in_both_parts():
+    calibration, held_out = set(code_files(CALIBRATION)), set(code_files(HELD_OUT))
+    assert not calibration & held_out
+    assert len(calibration) > len(held_out) > 50
+    assert all(SMALLEST <= file.stat().st_size <= LARGEST for file in calibration | held_out)
+
+
+def test_the_seed_decides_the_order_alone():
+    assert code_files(CALIBRATION, 1) == code_files(CALIBRATION, 1)
+    assert code_files(CALIBRATION, 1) != code_files(CALIBRATION, 2)
+    assert set(code_files(CALIBRATION, 1)) == set(code_files(CALIBRATION, 2))
+
+
+def test_pieces_are_the_first_of_every_text_then_the_second(letters):
+    rows = windows(["aaaabbbbcc", "xy", "ddddeeee"], letters, 4, 4)
+    assert ["".join(letters.id_to_token(int(i)) for i in row) for row in rows] == ["aaaa", "dddd", "bbbb", "eeee"]
+
+
+def test_no_more_text_is_read_than_is_needed(letters):
+    read = []
+
+    def texts():
+        for text in ("aaaa", "bbbb", "cccc"):
+            read.append(text)
+            yield text
+
+    windows(texts(), letters, 2, 4)
+    assert read == ["aaaa", "bbbb"]
+
+
+def test_too_little_text_is_refused(letters):
+    with pytest.raises(UserError, match="1 pieces of 4 tokens, and 2 are needed"):
+        windows(["aaaa", "bbb"], letters, 2, 4)
+
+
+def test_files_that_are_no_utf8_are_passed_over(tmp_path):
+    (tmp_path / "a.py").write_bytes(b"\xff\xfe")
+    (tmp_path / "b.py").write_text("b = 1")
+    assert list(read_texts([tmp_path / "a.py", tmp_path / "b.py"])) == ["b = 1"]

@@ -1,0 +1,48 @@
+"""Perplexity against transformers' own loss."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from lilliput.errors import UserError
+from lilliput.evaluate import perplexity as measured
+from lilliput.evaluate.perplexity import perplexity
+from lilliput.quantize.activations import Activations
+from lilliput.quantize.policy import policy
+from lilliput.verbs.quantize import QuantizeSettings, quantize
+from tests.verbs.tiny_checkpoints import LLAMA, VARIANTS, checkpoint
+
+IDS = np.random.default_rng(0).integers(3, 300, (5, 40))
+EXACT = QuantizeSettings(policy("fp32"), Activations("none"))
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("llama")
+    checkpoint(folder / "model", *LLAMA)
+    quantize(folder / "model", folder / "artifact", settings=EXACT)
+    return folder
+
+
+@pytest.mark.parametrize("tokens", [7, 39, 128])
+def test_it_is_the_loss_of_transformers(tokens, llama, monkeypatch):
+    monkeypatch.setattr(measured, "PASS_TOKENS", tokens)
+    found = perplexity(llama / "artifact", IDS, 1)
+    model = AutoModelForCausalLM.from_pretrained(llama / "model").eval()
+    with torch.no_grad():
+        losses = [float(model(torch.from_numpy(row[None]), labels=torch.from_numpy(row[None])).loss) for row in IDS]
+    assert found.pieces == pytest.approx(losses, abs=1e-4)
+    assert found.nll == pytest.approx(np.mean(losses), abs=1e-4)
+    assert found.perplexity == pytest.approx(math.exp(found.nll))
+    assert found.interval[0] < found.perplexity < found.interval[1]
+    assert found.tokens == 5 * 39
+
+
+def test_an_encoder_decoder_is_refused(tmp_path):
+    checkpoint(tmp_path / "model", *VARIANTS["t5"])
+    quantize(tmp_path / "model", tmp_path / "artifact", settings=EXACT)
+    with pytest.raises(UserError, match="has an encoder"):
+        perplexity(tmp_path / "artifact", IDS)
