@@ -42,7 +42,8 @@ class GeneratorManifest:
         architecture: its sizes, for people.
         parameters: how many weights there are.
         weights: how each kind of matrix is stored (``linear``, ``embedding``, ``head``).
-        activations: how inputs of matrix products are rounded, and the settings of the engine that do it.
+        activations: how inputs of matrix products are rounded, whether that is emulated in floating point, and the
+            settings of the engine.
         positions: the longest sequence, prompt included; ``None``: any.
         vocabulary: number of logits.
         end: ids that end a sequence.
@@ -97,6 +98,9 @@ class GeneratorManifest:
         mode, group = (values["activations"].get(name) for name in ("mode", "group"))
         require(mode is None or isinstance(mode, str), "activations: mode", "a word")
         require(group is None or _is_group(group), "activations: group", "a whole number")
+        found_by, emulated = (values["activations"].get(name) for name in ("calibration", "emulated"))
+        require(found_by is None or isinstance(found_by, str), "activations: calibration", "a word")
+        require(emulated is None or isinstance(emulated, bool), "activations: emulated", "true or false")
         made = values["provenance"]
         for name in ("checkpoint", "teacher", "data"):
             require(isinstance(made.get(name, {}), dict), f"provenance: {name}", "an object")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -80,7 +80,7 @@ def quantize(
     from lilliput.verbs.quantize import quantize as run
     from lilliput.verbs.quantize_settings import QuantizeSettings
 
-    asked = {"group": activation_group, "calibration": activation_calibration}
+    asked: dict[str, Any] = {"group": activation_group, "calibration": activation_calibration}
     chosen = Activations(activations, **{name: value for name, value in asked.items() if value is not None})
     calibration = Calibration(tuple(calibration_data or ()), calibration_pieces, calibration_tokens, seed)
     result = run(

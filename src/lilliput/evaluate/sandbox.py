@@ -269,9 +269,9 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[str, bytes]
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        os.set_blocking(process.stderr.fileno(), False)
-        with process.stdout, process.stderr as rest:
-            errors = (errors + (rest.read() or b""))[-KEPT_BYTES:]
+        with process.stdout, process.stderr as rest, contextlib.suppress(BlockingIOError):
+            os.set_blocking(rest.fileno(), False)
+            errors = (errors + os.read(rest.fileno(), 1 << 16))[-KEPT_BYTES:]  # no more than a pipe holds
     return report.decode("ascii", "replace"), errors
 
 

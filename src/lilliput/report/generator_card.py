@@ -64,6 +64,11 @@ def in_words(scheme: Mapping[str, Any]) -> str:
 
 def activations_in_words(activations: Mapping[str, Any]) -> str:
     """How activations are rounded, as a manifest has it."""
-    group = activations.get("group")
-    words = {"none": "float32", "dynamic": f"8 bits, a scale for {group} values, found while running"}
-    return words.get(activations.get("mode", ""), "unknown")
+    group, found_by = (clean(str(activations.get(name))) for name in ("group", "calibration"))
+    words = {
+        "none": "float32",
+        "dynamic": f"8 bits, a scale for {group} values, found while running",
+        "token": "8 bits, a scale for a token, found while running",
+        "static": f"8 bits, one range for all values of a layer, found by calibration ({found_by})",
+    }.get(activations.get("mode", ""), "unknown")
+    return f"{words}; emulated in floating point, which is slow" if activations.get("emulated") else words

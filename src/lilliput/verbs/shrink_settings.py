@@ -100,7 +100,11 @@ LABELS_ALONE = DistillationMix(soft=0.0, hard=1.0, hidden=0.0)
 def mix_for(labels: NDArray[np.int64]) -> DistillationMix:
     """What a student learns from, where nothing was asked for.
 
-    PLACEHOLDER
+    Where every example has a label, labels alone: in ``benchmarks/results/student*.json`` (clone pairs, students of 1 x
+    128) they were ahead of the mix by 1.7 points with a teacher no better than its students (86 %, 2 seeds), and level
+    with it with one that had seen four times the pairs (91 %; 87.7 against 87.6, 3 seeds). Where examples lack one, the
+    teacher's: three times as many pairs without labels brought 2.1 to 2.6 points (2 seeds), and the three mixes that
+    can use them did not differ beyond the seeds' spread.
 
     Args:
         labels: of the training examples, ``-1`` where there is none.
