@@ -28,7 +28,6 @@ from six_billion import bandwidth
 from lilliput.evaluate.resources import machine
 from lilliput.files import write_json
 from lilliput.progress import for_stream
-from lilliput.quantize.activations import Activations
 from lilliput.quantize.policy import policy
 from lilliput.verbs.quantize import QuantizeSettings, quantize
 
@@ -62,7 +61,7 @@ CODEGEN_350M = {
 
 OURS = {
     "lilliput int8": QuantizeSettings(policy("int8")),
-    "lilliput int4": QuantizeSettings(policy("int4"), Activations(group=128)),
+    "lilliput int4": QuantizeSettings(policy("int4")),
 }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lilliput.errors import UserError
@@ -25,12 +26,13 @@ class Activations:
             found while running; the engine computes the products in integers. ``token``: 8 bits, with a scale for all
             values of a token, found while running, by operations of the graph. ``static``: 8 bits, with one range for
             all values of a layer's input, found by calibration.
-        group: see ``dynamic``.
+        group: see ``dynamic``. Larger ones are faster: 128 decodes 1.15 times as fast as 32 and reads a prompt 1.2
+            times as fast (0.5 B, int8), and costs 0.2 % of perplexity there, with 135 M weights at most 1.5 %.
         calibration: how ``static`` finds ranges: a name in :data:`~lilliput.quantize.observe.OBSERVERS`.
     """
 
     mode: str = DYNAMIC
-    group: int = 32
+    group: int = 128
     calibration: str = MSE
 
     def __post_init__(self) -> None:
@@ -49,6 +51,12 @@ class Activations:
                 remedy="Choose a multiple of 16.",
             )
 
+    def fitted(self, groups: Iterable[int]) -> Activations:
+        """The same for weights in ``groups``: with a larger group than theirs the engine takes twice as long to read a
+        prompt."""
+        least = min((group for group in groups if group > 0), default=self.group)
+        return replace(self, group=max(16, min(self.group, least) // 16 * 16))
+
     def engine(self) -> dict[str, Any]:
         """Properties of the CPU plugin. Without the hint it computes in bfloat16 where the processor can, and then
         rounds nothing. Keys and values of 8 bits change the perplexity of a 135 M model by less than 0.02 %."""
@@ -66,7 +74,7 @@ class Activations:
         return self.mode == TOKEN
 
     def refuse_slow(self, weights: Scheme) -> None:
-        """Refuse what takes more time than leaving inputs as they are.
+        """Refuse what costs accuracy and saves no time.
 
         Raises:
             UserError: it is emulated; the message says which choice is fast.
@@ -74,16 +82,16 @@ class Activations:
         if not self.emulated(weights):
             return
         why, fast = {
-            TOKEN: ("one scale a token is none of the engine's", f"{DYNAMIC} has scales for groups, and does"),
+            TOKEN: ("the engine multiplies no integers with a scale for each token", f"choose {DYNAMIC}"),
             STATIC: (
-                "the engine does that with int8 weights of a scale a row, without zero points",
-                "leave out --weights, --group and --asymmetric",
+                "its integers are multiplied only with int8 weights of a scale a row, without zero points",
+                f"choose such weights, or {DYNAMIC}",
             ),
         }[self.mode]
         raise UserError(
-            f"{self.mode} would not multiply integers but emulate them, slower than --activations {NONE}: {why}.",
+            f"{self.mode} would be emulated in floating point, and save no time: {why}.",
             where="--activations",
-            remedy=f"Choose another ({fast}), or add --allow-slow to study what it does to accuracy.",
+            remedy=f"To be fast, {fast}; to study what it does to accuracy, add --allow-slow.",
         )
 
     def as_dict(self) -> dict[str, Any]:

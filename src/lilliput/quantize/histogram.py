@@ -100,6 +100,8 @@ def extremes(values: Array, low: float = 0.0, high: float = 0.0) -> tuple[float,
 
 def _exponent(low: float, high: float, bins: int) -> int:
     """The smallest exponent of a width of which so many bins, one of them starting at 0, reach from low to high."""
+    if low == high:
+        return NARROWEST
     _, exponent = math.frexp((high - low) / bins)  # narrower ones would be too many wherever they started
     exponent = max(exponent, NARROWEST)
     while math.floor(high / 2.0**exponent) - math.floor(low / 2.0**exponent) >= bins:

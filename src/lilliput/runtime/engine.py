@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,20 @@ class Engine:
         return [np.array(self.request.get_output_tensor(i).data) for i in range(len(self.compiled.outputs))]
 
     def executed_precisions(self) -> dict[str, str]:
-        """Matrix product's name -> the precision it really runs in (``i8``, ``bf16``, ``f32``)."""
-        found = {}
+        """Matrix product's name -> the precision of what it reads (``i8``, ``bf16``, ``f32``); of a product of floating
+        point with weights that are stored as integers, the weights'."""
+        return {name: _text(info["runtimePrecision"]) for name, info in self._products()}
+
+    def integer_products(self) -> dict[str, bool]:
+        """Matrix product's name -> whether its kernel multiplies integers that the graph gives it. What the engine
+        itself rounds on the way (dynamic quantization) it does not tell."""
+        return {name: _text(info["primitiveType"]).lower().endswith("i8") for name, info in self._products()}
+
+    def _products(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for node in self.compiled.get_runtime_model().get_ordered_ops():
             info = node.get_rt_info()
             if _text(info["layerType"]) in ("FullyConnected", "MatMul"):
-                found[node.get_friendly_name()] = _text(info["runtimePrecision"])
-        return found
+                yield node.get_friendly_name(), info
 
 
 def read_graph(source: Path | bytes) -> ov.Model:

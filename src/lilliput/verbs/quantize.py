@@ -227,7 +227,7 @@ def _save(
         architecture=dataclasses.asdict(checkpoint.config),
         parameters=parameters,
         weights=settings.policy.as_dict(),
-        activations=settings.as_dict()["activations"],
+        activations=settings.fitted(entry.scheme.group for entry in entries).as_dict()["activations"],
         positions=checkpoint.config.positions,
         vocabulary=checkpoint.config.vocabulary,
         end=checkpoint.end,

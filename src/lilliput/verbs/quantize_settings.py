@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lilliput.quantize.activations import Activations
@@ -23,6 +24,10 @@ class QuantizeSettings:
     policy: Policy = field(default_factory=policy)
     activations: Activations = field(default_factory=Activations)
     calibration: Calibration = field(default_factory=Calibration)
+
+    def fitted(self, groups: Iterable[int]) -> QuantizeSettings:
+        """The same, for weights that are stored in ``groups``."""
+        return replace(self, activations=self.activations.fitted(groups))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -1,0 +1,128 @@
+"""Ranges of what a stored decoder's layers read, against what transformers' layers read."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from lilliput.errors import CheckpointError
+from lilliput.progress import Progress
+from lilliput.quantize import ranges
+from lilliput.quantize.policy import policy
+from lilliput.quantize.ranges import Stored, input_ranges
+from lilliput.quantize.scheme import ActivationRange
+from lilliput.quantize.stream import Places, stream
+from lilliput.teachers.generator import open_generator
+from tests.verbs.tiny_checkpoints import LLAMA, PLAIN, VOCABULARY, checkpoint
+
+IDS = np.random.default_rng(0).integers(3, VOCABULARY, (6, 24))
+DECODERS = [kind for kind in PLAIN if kind not in ("t5", "bart", "plbart")]
+
+
+def stored(folder, kind, options, weights="fp32"):
+    """Transformers' model, and the same as it is stored."""
+    theirs = checkpoint(folder, kind, options)
+    model = open_generator(folder)
+    places = Places(folder / "weights.bin", folder / "journal.jsonl")
+    entries = stream(model.pieces, model.tensors, policy(weights), places)
+    return theirs, Stored(model.config, entries, places.weights)
+
+
+def linear_inputs(model, ids):
+    """What transformers' linear layers but the last read: name -> values."""
+    seen = {}
+    handles = [
+        module.register_forward_pre_hook(lambda _, given, name=name: seen.update({name: given[0].numpy()}))
+        for name, module in model.named_modules()
+        if type(module).__name__ in ("Linear", "Conv1D") and not name.endswith(("lm_head", "embed_out"))
+    ]
+    with torch.no_grad():
+        model(torch.from_numpy(ids))
+    for handle in handles:
+        handle.remove()
+    return seen
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_ranges_are_those_of_what_layers_read(kind, tmp_path):
+    theirs, decoder = stored(tmp_path / "model", *PLAIN[kind])
+    found = input_ranges(decoder, IDS, "minmax", tmp_path / "kept.npz", Progress())
+    layers = [layer for one in found for layer in one.layers]
+    matrices = {e.name for e in decoder.entries if len(e.shape) == 2 and e.name.startswith("layers.")}
+    assert {f"{layer}.weight" for layer in layers} == matrices
+    assert len(layers) == len(set(layers))
+    read = linear_inputs(theirs, IDS).values()
+    expected = np.array(sorted({(min(0, values.min()), max(0, values.max())) for values in read}))
+    ours = np.array([(one.range.low, one.range.high) for one in found])
+    assert ours.shape == expected.shape
+    near = np.isclose(ours[:, None], expected, rtol=0.03, atol=0.01).all(axis=-1)  # the passes are bfloat16's
+    assert near.any(axis=0).all()
+    assert near.any(axis=1).all()
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    return stored(tmp_path_factory.mktemp("llama"), *LLAMA, weights="int8")
+
+
+def look(llama, folder, method="mse", ids=IDS):
+    return input_ranges(llama[1], ids, method, folder / "kept.npz", Progress())
+
+
+@pytest.mark.parametrize("method", ["minmax", "percentile", "mse", "entropy"])
+def test_two_runs_find_the_same(method, llama, tmp_path):
+    one = look(llama, tmp_path, method)
+    (tmp_path / "kept.npz").unlink()
+    assert look(llama, tmp_path, method) == one
+    assert len(one) == 2 * 4
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def test_a_killed_run_goes_on_and_finds_the_same(llama, tmp_path, monkeypatch):
+    expected = look(llama, tmp_path)
+    (tmp_path / "kept.npz").unlink()
+    looked, seen = ranges._look, []
+
+    def dying(decoder, work, method):
+        seen.append(work.blocks)
+        if seen == [0, 1]:
+            raise Killed
+        return looked(decoder, work, method)
+
+    monkeypatch.setattr(ranges, "KEEP_EVERY", 0)
+    monkeypatch.setattr(ranges, "_look", dying)
+    with pytest.raises(Killed):
+        look(llama, tmp_path)
+    assert look(llama, tmp_path) == expected
+    assert seen == [0, 1, 1]
+    assert look(llama, tmp_path) == expected  # all of it is kept
+    assert seen == [0, 1, 1]
+
+
+def test_what_is_kept_takes_no_more_than_was_said(llama, tmp_path):
+    look(llama, tmp_path)
+    kept = (tmp_path / "kept.npz").stat().st_size
+    assert kept <= ranges.bytes_kept(llama[1].config.hidden, IDS) + 4000
+
+
+def test_inputs_that_are_no_numbers_are_refused_by_name(tmp_path):
+    _, decoder = stored(tmp_path / "model", *LLAMA)
+    values = decoder.block(1)
+    values["layers.1.up.weight"][:] = 1e38
+
+    class Overflowing(Stored):
+        def block(self, index):
+            return values if index == 1 else super().block(index)
+
+    broken = Overflowing(**{field.name: getattr(decoder, field.name) for field in dataclasses.fields(decoder)})
+    with pytest.raises(CheckpointError, match=r"'layers\.1\.down' reads .* no finite numbers"):
+        input_ranges(broken, IDS, "minmax", tmp_path / "kept.npz", Progress())
+
+
+def test_a_range_survives_being_written():
+    found = ranges.InputRange(("a", "b"), ActivationRange(-0.1, 1 / 3))
+    assert ranges.InputRange.from_dict(found.as_dict()) == found
