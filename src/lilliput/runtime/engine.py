@@ -11,6 +11,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from lilliput.errors import ArtifactError
+from lilliput.runtime.pages import trim
 
 VECTORS = "vectors"
 """Name of the graph value that holds one vector a function."""
@@ -37,6 +38,11 @@ class Engine:
         """Run once; the arrays returned are the caller's to keep."""
         self.request.infer(list(inputs))
         return [np.array(self.request.get_output_tensor(i).data) for i in range(len(self.compiled.outputs))]
+
+    def release(self) -> None:
+        """Give back the memory of activations; the next run takes what it needs."""
+        self.compiled.release_memory()
+        trim()
 
     def executed_precisions(self) -> dict[str, str]:
         """Matrix product's name -> the precision of what it reads (``i8``, ``bf16``, ``f32``); of a product of floating

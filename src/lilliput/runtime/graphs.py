@@ -12,7 +12,7 @@ from lilliput.artifact import DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS, Artifact
 from lilliput.errors import ArtifactError
 from lilliput.generator_manifest import SEQ2SEQ
 from lilliput.runtime.engine import Engine
-from lilliput.runtime.pages import release_mapped
+from lilliput.runtime.pages import release_mapped, trim
 from lilliput.runtime.sessions import (
     DECODER_INPUTS,
     ENCODER_INPUTS,
@@ -39,6 +39,7 @@ def open_session(artifact: Artifact, threads: int | None = None) -> Session:
     # The plugin copies the weights when it first runs: better now than while somebody waits for a first token.
     session.start([np.zeros(2, np.int64)])
     release_mapped(artifact.file(WEIGHTS))
+    trim()
     return session
 
 

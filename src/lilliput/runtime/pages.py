@@ -1,4 +1,4 @@
-"""Memory that holds what is on the disk anyway, given back.
+"""Memory that is of no use any more, given back: what is on the disk anyway, and what was freed.
 
 The CPU plugin maps the file of weights and, once it has run, keeps a copy of most of them in the layout its kernels
 want. The pages of the file that it read for that stay resident, though only rows of the embedding are read again.
@@ -33,3 +33,11 @@ def release_mapped(file: Path) -> int:
             if libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _DONT_NEED) == 0:
                 given += last - first
     return given
+
+
+def trim() -> None:
+    """Give freed memory back to the system, which the C library otherwise keeps for itself; nothing without glibc."""
+    if sys.platform == "linux" and ctypes.util.find_library("c"):
+        library = ctypes.CDLL(ctypes.util.find_library("c"))
+        if hasattr(library, "malloc_trim"):
+            library.malloc_trim(0)
