@@ -270,7 +270,8 @@ def main() -> None:
             f"{row['resident_mb']:12.0f} {row['private_mb']:11.0f}"
         )
     output = options.output or HERE / "results" / f"generators-{name}.json"
-    arguments = ["WORK", *(Path(a).name if a.endswith(".gguf") and "=" not in a else a for a in sys.argv[2:])]
+    shown = [f"{name}={Path(source).name}" if argument == options.model else argument for argument in sys.argv[2:]]
+    arguments = ["WORK", *shown]
     write_json(
         output,
         {

@@ -258,7 +258,7 @@ def test_what_is_no_checkpoint(name, content, words, tmp_path, lilliput):
         ("--weights nf4 --asymmetric", ["--asymmetric: codes of nf4 have no zero points"]),
         ("--embedding int5", ["--embedding: there is none called 'int5'"]),
         ("--head int5", ["--head: there is none called 'int5'"]),
-        ("--activations static", ["--activations: there is none called 'static'. Choose one of: none, dynamic"]),
+        ("--activations row", ["--activations: there is none called 'row'. Choose one of: none, dynamic"]),
         ("--activation-group 20", ["--activation-group: 20 is no size of a group. Choose a multiple of 16"]),
         ("--activation-group 0", ["--activation-group: 0 is no size"]),
         ("--tokenizer no.json", ["no.json: there is no such file or folder. Check --tokenizer."]),
