@@ -129,8 +129,8 @@ def test_the_manifest_tells_what_it_is(llama):
     assert manifest.fill is not None
     assert (manifest.fill.prefix, manifest.fill.suffix, manifest.fill.middle) == FILL_MARKS
     assert manifest.weights["linear"] == {"format": "int8", "symmetric": True, "group": 0, "rounding": "nearest"}
-    assert (manifest.activations["mode"], manifest.activations["group"]) == ("dynamic", 32)
-    engine = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 32}
+    assert (manifest.activations["mode"], manifest.activations["group"]) == ("dynamic", 128)
+    engine = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 128}
     assert engine.items() <= manifest.activations["engine"].items()
     assert manifest.architecture["hidden"] == 64
     assert manifest.architecture["rotary"]["width"] == 16
