@@ -140,7 +140,7 @@ class PrivateMemory(threading.Thread):
 
     def run(self) -> None:
         while self.process.poll() is None:
-            with contextlib.suppress(OSError, ValueError, IndexError):
+            with contextlib.suppress(OSError, KeyError):  # it has just ended
                 lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines()
                 found = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Rss")}
                 anonymous = 1024 * int(found["RssAnon"])
