@@ -279,3 +279,12 @@ def test_the_last_line_tells_sizes(made, tmp_path):
     told = Told()
     quantize(made("llama")[1], tmp_path / "small", progress=told)
     assert "million weights" in told.lines[-1]
+
+
+def test_the_result_tells_what_the_artifact_has(tmp_path):
+    checkpoint(tmp_path / "model", *LLAMA)
+    chosen = QuantizeSettings(policy("int4", group=32))
+    made = quantize(tmp_path / "model", tmp_path / "small", settings=chosen).as_dict()
+    manifest = open_artifact(tmp_path / "small").generator
+    assert made["settings"]["activations"] == manifest.activations
+    assert manifest.activations["group"] == 32  # no larger than the weights'

@@ -28,7 +28,7 @@ from lilliput.quantize.packing import lifted, packed, unsigned
 from lilliput.quantize.policy import Policy
 from lilliput.quantize.rounding import encoded, nearest, ranges
 from lilliput.quantize.source import WeightSource
-from lilliput.quantize.weights import TENSOR, Quantized, Scheme
+from lilliput.quantize.weights import LARGEST_SCALE, TENSOR, Quantized, Scheme
 from lilliput.teachers.tensors import Tensors
 
 Matrix = NDArray[np.float32]
@@ -45,10 +45,6 @@ class Rounding(Protocol):
 
     def round(self, name: str, weight: Matrix, scheme: Scheme) -> Quantized:
         """Codes of a matrix ``[rows, width]`` that :meth:`change` gave."""
-
-
-LARGEST_SCALE = 65504
-"""What larger scales become."""
 
 
 @dataclass(frozen=True)

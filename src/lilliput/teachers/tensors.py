@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
+from lilliput.files import read_json
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 
@@ -115,11 +116,7 @@ class SafetensorsFolder:
 
     def _place(self, name: str) -> _Place:
         if name not in self.places:
-            near = ", ".join(sorted(self.places)[:5])
-            raise CheckpointError(
-                f"the checkpoint has no tensor '{name}'; it has {near}, ...",
-                remedy="Is it a checkpoint of the architecture that its config.json names?",
-            )
+            raise no_such_tensor(name, self.places)
         return self.places[name]
 
 
@@ -134,9 +131,18 @@ def _files(folder: Path) -> list[Path]:
                 remedy="Give the folder of a Hugging Face checkpoint with safetensors weights.",
             )
         return [folder / SINGLE]
+    return shards(index)
+
+
+def shards(index: Path) -> list[Path]:
+    """The files beside an index that it names, each checked to be there.
+
+    Raises:
+        CheckpointError: it is no index, or a file is missing.
+    """
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        names = sorted(set(read_json(index)["weight_map"].values()))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise CheckpointError(
             f"is no index of shards ({type(error).__name__}: {error}).", where=index, remedy="Get the file again."
         ) from error
@@ -145,9 +151,18 @@ def _files(folder: Path) -> list[Path]:
             raise CheckpointError(
                 f"names the unsafe file '{name}'.", where=index, remedy="Do not trust this checkpoint."
             )
-        if not (folder / name).is_file():
-            raise CheckpointError("is missing.", where=folder / name, remedy=f"Get it: {INDEX} lists it.")
-    return [folder / name for name in names]
+        if not (index.parent / name).is_file():
+            raise CheckpointError("is missing.", where=index.parent / name, remedy=f"Get it: {index.name} lists it.")
+    return [index.parent / name for name in names]
+
+
+def no_such_tensor(name: str, known: Iterable[str]) -> CheckpointError:
+    """What to raise where a checkpoint has no tensor of that name."""
+    near = ", ".join(sorted(known)[:5])
+    return CheckpointError(
+        f"the checkpoint has no tensor '{name}'; it has {near}, ...",
+        remedy="Is it a checkpoint of the architecture that its config.json names?",
+    )
 
 
 def _header(file: Path) -> dict[str, _Place]:

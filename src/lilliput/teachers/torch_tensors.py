@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
 from lilliput.extras import require
-from lilliput.files import read_json
+from lilliput.teachers.tensors import no_such_tensor, shards
 
-INDEX = "pytorch_model.bin.index.json"
+INDEX, SINGLE = "pytorch_model.bin.index.json", "pytorch_model.bin"
 
 
 class TorchFiles:
@@ -29,7 +29,8 @@ class TorchFiles:
         from lilliput.torchfiles import load
 
         self.tensors: dict[str, Any] = {}
-        for file in _files(folder):
+        index = folder / INDEX
+        for file in shards(index) if index.is_file() else [folder / SINGLE]:
             values = load(file, mapped=True)
             if not isinstance(values, dict):
                 raise CheckpointError("holds no table of tensors.", where=file, remedy="Get the checkpoint again.")
@@ -54,27 +55,5 @@ class TorchFiles:
 
     def _tensor(self, name: str) -> Any:
         if name not in self.tensors:
-            near = ", ".join(sorted(self.tensors)[:5])
-            raise CheckpointError(
-                f"the checkpoint has no tensor '{name}'; it has {near}, ...",
-                remedy="Is it a checkpoint of the architecture that its config.json names?",
-            )
+            raise no_such_tensor(name, self.tensors)
         return self.tensors[name]
-
-
-def _files(folder: Path) -> list[Path]:
-    index = folder / INDEX
-    if not index.is_file():
-        return [folder / "pytorch_model.bin"]
-    try:
-        names = sorted(set(read_json(index)["weight_map"].values()))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise CheckpointError(
-            f"is no index of shards ({type(error).__name__}: {error}).", where=index, remedy="Get the file again."
-        ) from error
-    for name in names:
-        if not isinstance(name, str) or Path(name).name != name:
-            raise CheckpointError(f"names the unsafe file '{name}'.", where=index, remedy="Do not trust it.")
-        if not (folder / name).is_file():
-            raise CheckpointError("is missing.", where=folder / name, remedy=f"Get it: {INDEX} lists it.")
-    return [folder / name for name in names]

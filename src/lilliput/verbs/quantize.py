@@ -143,6 +143,7 @@ def quantize(
     except CheckpointError:  # nothing to go on with: that checkpoint will never do
         work.finish()
         raise
+    settings = settings.fitted(entry.scheme.group for entry in entries)
     made = {**_provenance(checkpoint, command, progress), "calibration": calibration_facts(settings.calibration, ids)}
     evidence = {"weights": [_figures(entry) for entry in entries]}
     evidence |= {"inputs": [found.as_dict() for found in ranges]} if ranges else {}
@@ -227,7 +228,7 @@ def _save(
         architecture=dataclasses.asdict(checkpoint.config),
         parameters=parameters,
         weights=settings.policy.as_dict(),
-        activations=settings.fitted(entry.scheme.group for entry in entries).as_dict()["activations"],
+        activations=settings.as_dict()["activations"],
         positions=checkpoint.config.positions,
         vocabulary=checkpoint.config.vocabulary,
         end=checkpoint.end,
