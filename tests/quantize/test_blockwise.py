@@ -1,5 +1,6 @@
 """GPTQ and AWQ, one block after another: what they do to a whole decoder."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,7 +9,9 @@ from openvino import opset13 as ops
 
 from lilliput.graph.architectures import graphs, read_piece
 from lilliput.graph.decoder import DecoderConfig, block_graph, embedding_graph
+from lilliput.quantize import blockwise
 from lilliput.quantize.blockwise import Blockwise, Decoder
+from lilliput.quantize.passes import FINAL_NORM, normed
 from lilliput.quantize.policy import policy
 from lilliput.quantize.stored_values import stored_values
 from lilliput.quantize.stream import Places, stream
@@ -42,9 +45,9 @@ def logits(model, weights, ids=IDS):
     return engine(ids, np.ones_like(ids), positions, np.arange(len(ids), dtype=np.int32))[0]
 
 
-def rounded(model, rounding, folder, group=16):
+def rounded(model, rounding, folder, chosen=None):
     """Stored values of every weight."""
-    chosen = policy("int3", rounding=rounding, group=group)
+    chosen = chosen or policy("int3", rounding=rounding, group=16)
     places = Places(folder / "weights.bin", folder / "journal.jsonl")
     method = None if rounding == "nearest" else Blockwise(decoder_of(model), chosen, IDS)
     entries = stream(model.pieces, model.tensors, chosen, places, rounding=method)
@@ -69,6 +72,9 @@ def test_blocks_in_turn_are_the_decoder(name, tmp_path):
         vectors = Engine(graph, 1, EXACT)(*inputs)[0]
     values = floats(model)
     head = values.get("head.weight", values["embedding.weight"])
+    outside = {name: values[name] for name in FINAL_NORM if name in values}
+    read = np.concatenate(list(normed(model.config, outside, vectors)))
+    np.testing.assert_allclose(read, _normal(vectors, values, model.config), rtol=0, atol=0.05)  # bfloat16
     found = _normal(vectors, values, model.config) @ head.T + values.get("head.bias", 0)
     np.testing.assert_allclose(found, logits(model, values), rtol=0, atol=2e-4)
 
@@ -103,6 +109,28 @@ def test_outputs_are_nearer_than_with_the_nearest_codes(rounding, llama, tmp_pat
         found = logits(llama, {entry.name: stored_values(entry, places.weights) for entry in entries})
         errors[method] = np.linalg.norm(found - expected)
     assert errors[rounding] < 0.8 * errors["nearest"]
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("rounding", ["gptq", "awq-gptq"])
+def test_an_output_layer_of_few_bits_is_rounded_by_what_it_reads(rounding, tied, tmp_path, monkeypatch):
+    monkeypatch.setattr(blockwise, "HEAD_ROWS", 128)  # several blocks
+    kind, options = LLAMA
+    model = opened(tmp_path / "model", kind, {**options, "tie_word_embeddings": tied})
+    values, errors = floats(model), {}
+    name = "embedding.weight" if tied else "head.weight"
+    assert ("head.weight" in values) is not tied
+    calibrated = policy("int8", rounding=rounding, group=16, head="int2")
+    assert calibrated.head.rounding == "gptq"
+    for chosen in (calibrated, replace(calibrated, head=replace(calibrated.head, rounding="nearest"))):
+        folder = tmp_path / chosen.head.rounding
+        folder.mkdir()
+        entries, places = rounded(model, rounding, folder, chosen)
+        assert [entry.name for entry in entries] == list(model.pieces)
+        stored = {entry.name: stored_values(entry, places.weights) for entry in entries}
+        stored |= {} if not tied else {"head.weight": stored["embedding.weight"], "embedding.weight": values[name]}
+        errors[chosen.head.rounding] = np.linalg.norm(logits(model, stored) - logits(model, values))
+    assert errors["gptq"] < 0.8 * errors["nearest"]
 
 
 @pytest.mark.parametrize("rounding", ["gptq", "awq", "awq-gptq"])

@@ -102,6 +102,13 @@ def embedding_graph(config: DecoderConfig, weights: Weights) -> ov.Model:
     return finished("embedding", decoder.embed(), "hidden", [decoder.ids, decoder.positions], [])
 
 
+def final_norm_graph(config: DecoderConfig, weights: Weights) -> ov.Model:
+    """What comes behind the last block: its ``hidden``, see :func:`block_graph`, to ``normed``, which the output layer
+    reads."""
+    hidden = graph_input("hidden", [-1, -1, config.hidden], ov.Type.f32)
+    return finished("final norm", Layers(config, weights).norm(hidden, "final_norm"), "normed", [hidden], [])
+
+
 class _Decoder(Layers):
     def __init__(self, config: DecoderConfig, weights: Weights, rounding: InputRounding | None = None) -> None:
         super().__init__(config, weights, rounding)

@@ -8,7 +8,7 @@ the model's size.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,8 @@ from lilliput.graph.pieces import Pieces
 from lilliput.graph.stored import StoredWeight
 from lilliput.quantize.awq import clip, column_scales
 from lilliput.quantize.gptq import gptq
-from lilliput.quantize.passes import BATCH, EMBEDDING_WEIGHTS, BlockRun, embedded
-from lilliput.quantize.policy import Policy
+from lilliput.quantize.passes import BATCH, EMBEDDING_WEIGHTS, FINAL_NORM, BlockRun, embedded, normed
+from lilliput.quantize.policy import Policy, head_name
 from lilliput.quantize.rounding import nearest
 from lilliput.quantize.stored_values import stored_values
 from lilliput.quantize.weights import AWQ, AWQ_GPTQ, GPTQ, Quantized, Scheme
@@ -38,6 +38,9 @@ DAMPING = 0.05
 
 AWQ_TOKENS = 512
 """Inputs that AWQ looks at."""
+
+HEAD_ROWS = 16384
+"""Of the output layer, rounded at a time: there are as many rows as tokens, and GPTQ takes each row by itself."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Decoder:
 
 
 class Blockwise:
-    """The :class:`~lilliput.quantize.stream.Rounding` of GPTQ and AWQ.
+    """The :class:`~lilliput.quantize.stream.Rounding` of GPTQ and AWQ; of the output layer, where its scheme says so.
 
     Args:
         decoder: the checkpoint.
@@ -71,6 +74,7 @@ class Blockwise:
 
     def __init__(self, decoder: Decoder, policy: Policy, ids: NDArray[np.int64]) -> None:
         self.decoder, self.policy, self.ids = decoder, policy, ids
+        self.head = head_name(decoder.pieces)
         self.layer = -1
         self.vectors = np.zeros(0, np.float32)
         self.inputs: dict[str, Inputs] = {}
@@ -94,8 +98,15 @@ class Blockwise:
     def round(self, name: str, weight: Matrix, scheme: Scheme) -> Quantized:
         """Codes of a weight that :meth:`change` gave."""
         seen = self.inputs.get(name.removesuffix(".weight"))
-        if seen is None:  # the embedding and the output layer, which have schemes of their own
+        if seen is None:  # the embedding, and mostly the output layer
             return nearest(weight, scheme)
+        if name == self.head:
+            return _joined(
+                [
+                    gptq(weight[row : row + HEAD_ROWS], scheme, seen.gram, DAMPING)
+                    for row in range(0, len(weight), HEAD_ROWS)
+                ]
+            )
         if scheme.rounding in (GPTQ, AWQ_GPTQ):
             found = gptq(weight, scheme, seen.gram, DAMPING)
         else:
@@ -105,14 +116,17 @@ class Blockwise:
 
     def _enter(self, name: str) -> None:
         """Get to the block of a weight, through all before it."""
-        match = re.match(r"layers\.(\d+)\.", name)
-        wanted = int(match[1]) if match else self.layer
+        match, last = re.match(r"layers\.(\d+)\.", name), self.decoder.config.layers
+        wanted = int(match[1]) if match else last if name == self.head and self._head_is_calibrated() else self.layer
         while self.layer < wanted:
             self._leave()
             self.layer += 1
-            if all(name in self.done for name in self._names()):
+            if self.layer == last:
+                self.inputs = {self.head.removesuffix(".weight"): self._look_behind()}
+            elif all(name in self.done for name in self._names()):
                 continue
-            self.inputs, self.changes = self._look(self.decoder.layer(self.layer))
+            else:
+                self.inputs, self.changes = self._look(self.decoder.layer(self.layer))
 
     def _names(self) -> list[str]:
         return [name for name in self.decoder.pieces if name.startswith(f"layers.{self.layer}.")]
@@ -120,7 +134,7 @@ class Blockwise:
     def _leave(self) -> None:
         """The vectors after the present block as it is stored; before the first block, the embedding's."""
         if self.layer < 0:
-            self.vectors = embedded(self.decoder.config, self._outside(), self.ids)
+            self.vectors = embedded(self.decoder.config, self._outside(EMBEDDING_WEIGHTS), self.ids)
             return
         for name in self._names():
             if name in self.done:
@@ -128,9 +142,19 @@ class Blockwise:
         BlockRun(self.decoder.config, self.values, self.layer).advance(self.vectors)
         self.values, self.inputs, self.changes = {}, {}, {}
 
-    def _outside(self) -> dict[str, Matrix]:
+    def _outside(self, names: Sequence[str]) -> dict[str, Matrix]:
         pieces = self.decoder.pieces
-        return {name: read_piece(pieces[name], self.decoder.tensors) for name in EMBEDDING_WEIGHTS if name in pieces}
+        return {name: read_piece(pieces[name], self.decoder.tensors) for name in names if name in pieces}
+
+    def _head_is_calibrated(self) -> bool:
+        return self.policy.head.rounding == GPTQ
+
+    def _look_behind(self) -> Inputs:
+        """What the output layer reads."""
+        found = Inputs(GPTQ)
+        for part in normed(self.decoder.config, self._outside(FINAL_NORM), self.vectors):
+            found.add(part.reshape(-1, part.shape[-1]))
+        return found
 
     def _look(self, weights: dict[str, Matrix]) -> tuple[dict[str, Inputs], Changes]:
         """What the present block's layers read; and, for AWQ, how that has its weights changed."""
@@ -199,6 +223,17 @@ class Inputs:
         if self._outer:
             self.gram /= scales
             self.gram /= scales[:, None]
+
+
+def _joined(parts: Sequence[Quantized]) -> Quantized:
+    """Blocks of rows as one matrix."""
+    zeros = [part.zeros for part in parts if part.zeros is not None]
+    return Quantized(
+        parts[0].scheme,
+        np.concatenate([part.codes for part in parts]),
+        np.concatenate([part.scales for part in parts]),
+        np.concatenate(zeros) if zeros else None,
+    )
 
 
 def _divided_rows(scales: Matrix, weight: Matrix) -> Matrix:

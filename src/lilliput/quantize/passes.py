@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from openvino import opset13 as ops
 
 from lilliput.graph.blocks import Value
-from lilliput.graph.decoder import DecoderConfig, block_graph, embedding_graph
+from lilliput.graph.decoder import DecoderConfig, block_graph, embedding_graph, final_norm_graph
 
 Matrix = NDArray[np.float32]
 
@@ -22,6 +22,9 @@ BATCH = 4
 EMBEDDING_WEIGHTS = ("embedding.weight", "positions.weight")
 """What :func:`embedded` takes, as far as a decoder has it."""
 
+FINAL_NORM = ("final_norm.weight", "final_norm.bias")
+"""What :func:`normed` takes, likewise."""
+
 HIDDEN = "hidden"
 """Name of what goes from block to block."""
 
@@ -30,6 +33,13 @@ def embedded(config: DecoderConfig, weights: Mapping[str, Matrix], ids: NDArray[
     """What the first block takes for ``ids [pieces, tokens]``: ``[pieces, tokens, hidden]``."""
     run = _compiled(embedding_graph(config, _constants(weights)), [HIDDEN])
     return np.concatenate([run([part, _positions(part)])[HIDDEN] for part in _batches(ids)])
+
+
+def normed(config: DecoderConfig, weights: Mapping[str, Matrix], vectors: Matrix) -> Iterator[Matrix]:
+    """What the output layer takes, of the last block's outputs ``vectors [pieces, tokens, hidden]``: parts of them."""
+    run = _compiled(final_norm_graph(config, _constants(weights)), ["normed"])
+    for part in _batches(vectors):
+        yield run([part])["normed"]
 
 
 class BlockRun:

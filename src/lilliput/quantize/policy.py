@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lilliput.errors import UserError
-from lilliput.quantize.weights import ROW, Scheme
+from lilliput.quantize.weights import AWQ_GPTQ, GPTQ, ROW, Scheme
 
 LINEAR, EMBEDDING, HEAD = "linear", "embedding", "head"
 
 _TABLES = ("positions.weight", "relative.weight")
 """Ends of the names of matrices that are no linear layers: small, and added rather than multiplied."""
+
+
+def head_name(names: Container[str]) -> str:
+    """The output layer's weight: its own where there is one, else the embedding's."""
+    return "head.weight" if "head.weight" in names else "embedding.weight"
 
 
 def role_of(name: str, shape: Sequence[int], tied: bool) -> str | None:
@@ -86,7 +91,8 @@ def policy(
         weights: name of the format of linear layers.
         symmetric: of linear layers.
         group: likewise.
-        rounding: likewise.
+        rounding: likewise; where it looks at inputs (``gptq``, ``awq-gptq``), an output layer of less than 8 bits is
+            rounded by ``gptq``, too.
         embedding: name of a format; its default scheme for linear layers is used, with whole rows for 8 bits.
         head: likewise.
 
@@ -102,7 +108,9 @@ def policy(
     for role, name in ((EMBEDDING, embedding), (HEAD, head)):
         if name is not None:
             others[role] = _default(role, name).linear
-    return replace(base, linear=linear, **others)
+    found = replace(base, linear=linear, **others)
+    calibrated = rounding in (GPTQ, AWQ_GPTQ) and found.head.kind.bits < 8
+    return replace(found, head=replace(found.head, rounding=GPTQ)) if calibrated else found
 
 
 def _default(option: str, name: str) -> Policy:

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from lilliput.errors import CheckpointError
 from lilliput.files import explain_disk_errors
 from lilliput.graph.architectures import stored_name
-from lilliput.graph.pieces import Pieces
+from lilliput.graph.pieces import Piece, Pieces
 from lilliput.graph.stored import CODES, SCALES, ZEROS, StoredWeight, append
 from lilliput.progress import Progress
 from lilliput.quantize.packing import lifted, packed, unsigned
-from lilliput.quantize.policy import Policy
+from lilliput.quantize.policy import Policy, head_name
 from lilliput.quantize.rounding import encoded, nearest, ranges
 from lilliput.quantize.source import WeightSource
 from lilliput.quantize.weights import LARGEST_SCALE, TENSOR, Quantized, Scheme
@@ -91,24 +91,28 @@ def stream(
         tied = "head.weight" not in pieces
         if rounding is not None:
             rounding.resume(dict(done), places.weights)
-        entries = []
         with (
             (progress or Progress()).track("quantizing, million weights", _millions(pieces, tensors)) as advance,
             places.weights.open("ab") as weights,
             places.journal.open("a", encoding="utf-8") as journal,
         ):
             gone = 0
-            for name, piece in pieces.items():
+            for name, piece in _in_turn(pieces):
                 if name not in done:
                     source = WeightSource(piece, tensors, None if rounding is None else partial(rounding.change, name))
                     done[name] = _write(name, source, policy, tied, weights, rounding)
                     weights.flush()
                     journal.write(json.dumps(done[name].as_dict()) + "\n")
                     journal.flush()
-                entries.append(done[name])
                 before, gone = gone, gone + math.prod(done[name].shape)
                 advance(gone // MILLION - before // MILLION)
-    return entries
+    return [done[name] for name in pieces]
+
+
+def _in_turn(pieces: Pieces) -> list[tuple[str, Piece]]:
+    """The output layer comes last, behind all that it reads; as the embedding that it may be, it comes first."""
+    last = head_name(pieces)
+    return sorted(pieces.items(), key=lambda item: item[0] == last)
 
 
 MILLION = 1_000_000
