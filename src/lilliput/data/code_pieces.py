@@ -1,0 +1,82 @@
+"""Pieces of source files as token ids, with what each token is of: code, or white space and comments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from lilliput.data.languages import prose_spans
+from lilliput.data.repository import Source
+
+SHORTEST = 16
+"""Tokens of a piece, at least: the ends of files, and files, that have fewer are left out."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Tokens that follow each other in a file.
+
+    Attributes:
+        name: the file's.
+        ids: ``[T]``; the first are those that the tokenizer puts before every text, where it does.
+        code: ``[T]``, whether a token holds a character of code: not white space, nor in a comment or a string of
+            several lines.
+    """
+
+    name: str
+    ids: NDArray[np.int64]
+    code: NDArray[np.bool_]
+
+
+def code_pieces(sources: Sequence[Source], tokenizer: Tokenizer, count: int, length: int, seed: int = 0) -> list[Piece]:
+    """Pieces of ``length`` tokens or (at the end of a file) fewer: one of each file, then a second of each, and so on.
+
+    Args:
+        sources: the files.
+        tokenizer: without truncation or padding of its own.
+        count: pieces, at most.
+        length: tokens of a piece, at most, those that the tokenizer puts before every text included.
+        seed: which pieces of a file come first.
+    """
+    start = _start(tokenizer)
+    encoded = [_encoded(source, tokenizer) for source in sources[:count]]
+    rounds = zip_longest(*(_pieces_of(piece, start, length, seed) for piece in encoded))
+    return list(islice((piece for piece in chain.from_iterable(rounds) if piece is not None), count))
+
+
+def _start(tokenizer: Tokenizer) -> NDArray[np.int64]:
+    """Ids that the tokenizer puts before every text."""
+    encoding = tokenizer.encode("a")
+    own = [place for place, added in enumerate(encoding.special_tokens_mask) if not added]
+    return np.array(encoding.ids[: own[0] if own else 0], np.int64)
+
+
+def _encoded(source: Source, tokenizer: Tokenizer) -> Piece:
+    encoding = tokenizer.encode(source.text, add_special_tokens=False)
+    ends = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+    count = np.concatenate(([0], np.cumsum(code_characters(source))))
+    return Piece(source.name, np.array(encoding.ids, np.int64), count[ends[:, 1]] > count[ends[:, 0]])
+
+
+def code_characters(source: Source) -> NDArray[np.bool_]:
+    """Of each character, whether it is code: not white space, nor in a comment or a string of several lines."""
+    marks = np.array([not character.isspace() for character in source.text], np.bool_)
+    for begin, end in prose_spans(source.text, source.language):
+        marks[begin:end] = False
+    return marks
+
+
+def _pieces_of(whole: Piece, start: NDArray[np.int64], length: int, seed: int) -> Iterator[Piece]:
+    """The file's pieces, one after the other, in an order by chance."""
+    room = length - len(start)
+    begins = [begin for begin in range(0, len(whole.ids), room) if len(whole.ids) - begin >= SHORTEST]
+    Random(f"pieces {seed} {whole.name}").shuffle(begins)
+    for begin in begins:
+        ids, code = whole.ids[begin : begin + room], whole.code[begin : begin + room]
+        yield Piece(whole.name, np.concatenate((start, ids)), np.concatenate((np.zeros(len(start), np.bool_), code)))

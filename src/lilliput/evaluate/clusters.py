@@ -1,0 +1,67 @@
+"""Ratios of sums, with intervals, over examples that come in clusters: tokens of a piece, lines of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lilliput.evaluate.intervals import RESAMPLES, Estimate, wilson
+
+
+def ratio(parts: ArrayLike, wholes: ArrayLike, seed: int = 0) -> Estimate:
+    """``sum(parts) / sum(wholes)`` with its 95 % percentile interval over resamples of clusters.
+
+    Examples of a cluster resemble each other, so what is drawn again is whole clusters.
+
+    Source: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8.
+
+    Args:
+        parts: of each cluster, say correct tokens.
+        wholes: of each cluster, say tokens: not negative, and not all 0.
+        seed: of the resamples.
+
+    Returns:
+        The estimate; its ``n`` is the number of clusters that are not empty.
+
+    Raises:
+        ValueError: there is nothing to divide by.
+    """
+    below = np.asarray(wholes, np.float64)
+    used = below > 0
+    below, above = below[used], np.asarray(parts, np.float64)[used]
+    if not below.size:
+        raise ValueError("clusters without examples have no ratio")
+    draws = np.random.default_rng(seed).integers(0, below.size, (RESAMPLES, below.size))
+    low, high = np.quantile(above[draws].sum(axis=1) / below[draws].sum(axis=1), [0.025, 0.975])
+    return Estimate(float(above.sum() / below.sum()), float(low), float(high), int(below.size))
+
+
+def mean_of(values: Sequence[float], groups: Sequence[str]) -> Estimate:
+    """The mean of ``values``, with its interval over ``groups``; its ``n`` is the number of values.
+
+    Args:
+        values: one an example.
+        groups: of each example, the cluster it is of.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    _, place = np.unique(np.array(groups, np.str_), return_inverse=True)
+    found = ratio(np.bincount(place, np.asarray(values, np.float64)), np.bincount(place))
+    return Estimate(found.value, found.low, found.high, len(values))
+
+
+def share_of(values: Sequence[bool], groups: Sequence[str]) -> Estimate:
+    """The share of ``values`` that are true; its ``n`` is the number of values.
+
+    The interval is a proportion's where each is of a group of its own, and where all are alike: a bootstrap's would be
+    a point there.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if len(set(groups)) == len(groups) or len(set(values)) == 1:
+        return wilson(sum(values), len(values))
+    return mean_of(values, groups)

@@ -1,0 +1,223 @@
+"""Next-token accuracy: how often the token that follows is the model's first guess, or among its first five.
+
+Measured in the pass that gives the perplexity: every token of a piece is predicted from those before it in the piece.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from lilliput.artifact import DECODER_GRAPH, WEIGHTS, Artifact
+from lilliput.data.code_pieces import Piece
+from lilliput.errors import UserError
+from lilliput.evaluate.clusters import ratio
+from lilliput.evaluate.intervals import Estimate
+from lilliput.evaluate.perplexity import PASS_TOKENS
+from lilliput.generator_manifest import DECODER
+from lilliput.graph.layers import every_token
+from lilliput.runtime.engine import Engine
+
+GUESSES = 5
+
+LONGEST_CONTEXT = 3
+"""Tokens that the copy model looks back, at most."""
+
+
+@dataclass(frozen=True)
+class PieceCounts:
+    """What was found in one piece.
+
+    Attributes:
+        name: the file's.
+        tokens: predicted.
+        nll: the sum of their negative log-likelihoods, nats; 0 of the copy model, which gives no probabilities.
+        top1, top5: how many were the first guess, and among the first five.
+        code_tokens, code_top1, code_top5: the same of tokens of code alone.
+    """
+
+    name: str
+    tokens: int
+    nll: float
+    top1: int
+    top5: int
+    code_tokens: int
+    code_top1: int
+    code_top5: int
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Of tokens.
+
+    Attributes:
+        top1, top5: share whose token was the first guess, and among the first five; ``n`` is the number of files.
+        tokens: predicted.
+    """
+
+    top1: Estimate
+    top5: Estimate
+    tokens: int
+
+
+@dataclass(frozen=True)
+class NextTokenScores:
+    """Of all pieces; intervals are over files.
+
+    Attributes:
+        nll: mean negative log-likelihood, nats a token.
+        perplexity: e to the ``nll``.
+        every: accuracy on all tokens.
+        code: accuracy on tokens of code; ``None``: there are none.
+        copied, copied_code: the same of the copy model (:func:`copied_ranks`).
+        pieces: how many.
+    """
+
+    nll: Estimate
+    perplexity: Estimate
+    every: Accuracy
+    code: Accuracy | None
+    copied: Accuracy
+    copied_code: Accuracy | None
+    pieces: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; shares, not percent."""
+        return asdict(self)
+
+
+def reader(artifact: Artifact, threads: int | None = None) -> Engine:
+    """A decoder's graph that gives every token's logits.
+
+    Raises:
+        UserError: it is an encoder-decoder, which predicts no text of its own.
+    """
+    if artifact.generator.family != DECODER:
+        raise UserError("has an encoder; next tokens are of decoders.", where=artifact.path, remedy="Choose another.")
+    graph, weights = artifact.file(DECODER_GRAPH), artifact.file(WEIGHTS)
+    model = every_token(ov.Core().read_model(str(graph), str(weights)))
+    return Engine(model, threads, artifact.generator.activations.get("engine", {}))
+
+
+def read_piece(engine: Engine, ids: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Of each token but the first, its negative log-likelihood (nats) and its rank among the guesses (0: the first).
+
+    Args:
+        engine: see :func:`reader`.
+        ids: ``[T]``, two at least.
+
+    Returns:
+        Both ``[T - 1]``.
+    """
+    engine.request.reset_state()
+    costs, ranks = [], []
+    for first in range(0, len(ids) - 1, PASS_TOKENS):
+        part = ids[None, first : min(first + PASS_TOKENS, len(ids) - 1)]
+        last = first + part.shape[1]
+        mask, positions = np.ones((1, last), np.int64), np.arange(first, last)[None]
+        (logits,) = engine(part, mask, positions, np.zeros(1, np.int32))
+        cost, rank = _judged(logits[0], ids[first + 1 : last + 1])
+        costs.append(cost)
+        ranks.append(rank)
+    return np.concatenate(costs), np.concatenate(ranks)
+
+
+def _judged(logits: NDArray[np.float32], tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Negative log-likelihood and rank of each row's token; of equal logits the first comes first, as in ``argmax``."""
+    rows = np.arange(len(tokens))
+    chosen = logits[rows, tokens][:, None]
+    before = np.arange(logits.shape[1]) < tokens[:, None]
+    ranks = (logits > chosen).sum(axis=1) + ((logits == chosen) & before).sum(axis=1)
+    top = logits.max(axis=1, keepdims=True)
+    costs = np.log(np.exp(logits - top).sum(axis=1, dtype=np.float64)) - (chosen - top)[:, 0]
+    return costs, ranks
+
+
+def counted(piece: Piece, ranks: NDArray[np.int64], costs: NDArray[np.float64] | None = None) -> PieceCounts:
+    """What ranks (and costs) of a piece's tokens but the first come to."""
+    code = ranks[piece.code[1:]]
+    return PieceCounts(
+        name=piece.name,
+        tokens=len(ranks),
+        nll=0.0 if costs is None else float(costs.sum()),
+        top1=int((ranks < 1).sum()),
+        top5=int((ranks < GUESSES).sum()),
+        code_tokens=len(code),
+        code_top1=int((code < 1).sum()),
+        code_top5=int((code < GUESSES).sum()),
+    )
+
+
+def copied_ranks(ids: Sequence[int]) -> NDArray[np.int64]:
+    """As :func:`read_piece`'s ranks, of a model that copies: :data:`GUESSES` for tokens that it does not guess.
+
+    Its guesses are the tokens that most often followed the last three tokens earlier in the piece, then those that
+    followed the last two, then the last one, then the most frequent ones; the earliest seen of equals.
+    """
+    followers: defaultdict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
+    found = []
+    for place in range(len(ids)):
+        contexts = [tuple(ids[place - n : place]) for n in range(min(LONGEST_CONTEXT, place), -1, -1)]
+        if place:
+            found.append(_rank(ids[place], _guesses([followers[context] for context in contexts])))
+        for context in contexts:
+            followers[context][ids[place]] += 1
+    return np.array(found, np.int64)
+
+
+def _guesses(followers: Sequence[Counter[int]]) -> Iterator[int]:
+    """Tokens by falling promise, some more than once."""
+    for counts in followers:
+        yield from (token for token, _ in counts.most_common(GUESSES))
+
+
+def _rank(token: int, guesses: Iterator[int]) -> int:
+    tried: dict[int, None] = {}
+    for guess in guesses:
+        if guess == token:
+            return min(GUESSES, len(tried))
+        tried[guess] = None
+        if len(tried) == GUESSES:
+            break
+    return GUESSES
+
+
+def next_token_scores(model: Sequence[PieceCounts], copy: Sequence[PieceCounts]) -> NextTokenScores:
+    """The scores of a model and of the copy model on the same pieces.
+
+    Raises:
+        ValueError: there are no pieces.
+    """
+    by_file = _by_file(model)
+    nll = ratio([each["nll"] for each in by_file], [each["tokens"] for each in by_file])
+    return NextTokenScores(
+        nll=nll,
+        perplexity=Estimate(math.exp(nll.value), math.exp(nll.low), math.exp(nll.high), nll.n),
+        every=_accuracy(by_file, ""),
+        code=_accuracy(by_file, "code_") if any(each["code_tokens"] for each in by_file) else None,
+        copied=_accuracy(_by_file(copy), ""),
+        copied_code=_accuracy(_by_file(copy), "code_") if any(each.code_tokens for each in copy) else None,
+        pieces=len(model),
+    )
+
+
+def _by_file(counts: Sequence[PieceCounts]) -> list[Counter[str]]:
+    """Sums of each file's pieces."""
+    sums: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for each in counts:
+        values: dict[str, Any] = asdict(each)
+        sums[values.pop("name")].update(values)
+    return list(sums.values())
+
+
+def _accuracy(by_file: Sequence[Counter[str]], kind: str) -> Accuracy:
+    tokens = [each[f"{kind}tokens"] for each in by_file]
+    top1, top5 = (ratio([each[f"{kind}{top}"] for each in by_file], tokens) for top in ("top1", "top5"))
+    return Accuracy(top1, top5, sum(tokens))

@@ -1,0 +1,228 @@
+"""A user's own repository: how well a generator predicts its tokens, and completes its lines."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from lilliput.artifact import MANIFEST, TOKENIZER, Artifact, open_artifact
+from lilliput.data.code_pieces import SHORTEST, Piece, code_pieces
+from lilliput.data.repository import Source, read_sources
+from lilliput.errors import DataError, UserError
+from lilliput.evaluate.kept import KeptRows
+from lilliput.evaluate.line_completion import LineScores, Place, left_context, line_scores, places
+from lilliput.evaluate.next_token import (
+    NextTokenScores,
+    PieceCounts,
+    copied_ranks,
+    counted,
+    next_token_scores,
+    read_piece,
+    reader,
+)
+from lilliput.files import sha256_of
+from lilliput.generator_manifest import DECODER
+from lilliput.progress import Progress
+from lilliput.runtime.generator import Generator
+from lilliput.runtime.settings import Options, Settings
+
+
+@dataclass(frozen=True)
+class RepositorySettings:
+    """What of a repository is measured on.
+
+    Attributes:
+        pieces: of files, whose tokens are predicted, at most.
+        length: tokens of a piece, at most.
+        places: lines to complete, at most.
+        context: tokens that the model sees before the cursor, at most.
+        max_new_tokens: of a line's rest.
+        seed: of the draws.
+        languages: names in :data:`~lilliput.data.languages.LANGUAGES`; ``None``: all.
+        batch: lines completed side by side.
+
+    Raises:
+        UserError: a value that means nothing.
+    """
+
+    pieces: int = 64
+    length: int = 512
+    places: int = 100
+    context: int = 512
+    max_new_tokens: int = 64
+    seed: int = 0
+    languages: tuple[str, ...] | None = None
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        least = {"pieces": 1, "length": SHORTEST, "places": 1, "context": 1}
+        for name, minimum in least.items():
+            if getattr(self, name) < minimum:
+                raise UserError(f"must be {minimum} or more; it is {getattr(self, name)}.", where=name)
+        Settings(max_new_tokens=self.max_new_tokens, batch=self.batch, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class RepositoryMeasure:
+    """What was measured; :meth:`as_dict` is the JSON contract.
+
+    Attributes:
+        name: the artifact's folder.
+        next_token: ``None`` of an encoder-decoder, which predicts no text of its own.
+        lines: of lines completed.
+        settings: what was measured on, as the model's positions allow it.
+        data: files taken, who listed them, how many there were, and what was left out.
+    """
+
+    name: str
+    next_token: NextTokenScores | None
+    lines: LineScores
+    settings: Mapping[str, Any]
+    data: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "name": self.name,
+            "task": "repository",
+            "next_token": None if self.next_token is None else self.next_token.as_dict(),
+            "lines": self.lines.as_dict(),
+            "settings": dict(self.settings),
+            "data": dict(self.data),
+        }
+
+
+def measure_repository(
+    model_path: str | Path,
+    repo: str | Path,
+    *,
+    settings: RepositorySettings | None = None,
+    threads: int | None = None,
+    kept: str | Path | None = None,
+    progress: Progress | None = None,
+) -> RepositoryMeasure:
+    """Measure a generator on a folder's source files: perplexity, next-token accuracy, line completion (greedy).
+
+    Args:
+        model_path: a generator's artifact.
+        repo: the folder; see :func:`~lilliput.data.repository.read_sources` for what of it is taken.
+        settings: what is measured on.
+        threads: processor threads; ``None`` leaves the choice to the engine.
+        kept: file for finished pieces and lines (JSON Lines): a run that was killed goes on where it was.
+        progress: shown while working.
+
+    Raises:
+        UserError: bad input, no generator's artifact, or no source files.
+    """
+    settings, progress = settings or RepositorySettings(), progress or Progress()
+    artifact = open_artifact(model_path)
+    length, context = _fitting(artifact, settings)
+    sources = read_sources(repo, max(settings.pieces, settings.places), settings.seed, settings.languages)
+    tokenizer = Tokenizer.from_file(str(artifact.file(TOKENIZER)))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True  # source code has no control tokens, whatever it spells
+    found = places(sources.files, settings.places, settings.seed)
+    pieces = code_pieces(sources.files, tokenizer, settings.pieces, length, settings.seed)
+    if not found or not pieces:
+        raise DataError(
+            f"its files are too small to measure on: there is no piece of {SHORTEST} tokens, or no line to complete.",
+            where=Path(repo),
+            remedy="Give a folder with more source code.",
+        )
+    recorded = {**asdict(settings), "length": length, "context": context}
+    recorded["languages"] = None if settings.languages is None else list(settings.languages)
+    digest = _digest(sources.files)
+    rows = KeptRows(kept, {"artifact": sha256_of(artifact.file(MANIFEST)), "settings": recorded, "sha256": digest})
+    next_token = None
+    if artifact.generator.family == DECODER:
+        next_token = _next_token(artifact, pieces, threads, rows, progress)
+    written = _written(artifact, found, settings, context, threads, rows, progress)
+    data = {
+        "files": len(sources.files),
+        "eligible": sources.eligible,
+        "listed_by": sources.listed_by,
+        "skipped": dict(sources.skipped),
+        "languages": dict(Counter(source.language.name for source in sources.files).most_common()),
+        "sha256": digest,
+    }
+    return RepositoryMeasure(artifact.path.name, next_token, line_scores(found, written), recorded, data)
+
+
+def _fitting(artifact: Artifact, settings: RepositorySettings) -> tuple[int, int]:
+    """Length of pieces, and tokens before the cursor, that the model has positions for."""
+    positions = artifact.generator.positions
+    if positions is None:
+        return settings.length, settings.context
+    own = settings.max_new_tokens if artifact.generator.family == DECODER else 0
+    room = positions - own - _FRAME
+    if room < 1:
+        raise UserError(
+            f"the model has {positions:,} positions: too few for {settings.max_new_tokens} new tokens.",
+            where="max_new_tokens",
+            remedy="Ask for fewer.",
+        )
+    return min(settings.length, positions), min(settings.context, room)
+
+
+_FRAME = 4
+"""Tokens that a tokenizer may put around a text, and that a text may have more when it is cut elsewhere."""
+
+
+def _next_token(
+    artifact: Artifact, pieces: Sequence[Piece], threads: int | None, rows: KeptRows, progress: Progress
+) -> NextTokenScores:
+    names = [f"piece {place}" for place in range(len(pieces))]
+    engine = reader(artifact, threads) if any(name not in rows.rows for name in names) else None
+    with progress.track("predicting tokens, in pieces", len(pieces)) as advance:
+        for name, piece in zip(names, pieces, strict=True):
+            if name not in rows.rows:
+                assert engine is not None  # it was opened for this
+                costs, ranks = read_piece(engine, piece.ids)
+                rows.add(name, asdict(counted(piece, ranks, costs)))
+            advance()
+    copied = [counted(piece, copied_ranks(piece.ids.tolist())) for piece in pieces]
+    return next_token_scores([PieceCounts(**rows.rows[name]) for name in names], copied)
+
+
+def _written(
+    artifact: Artifact,
+    found: Sequence[Place],
+    settings: RepositorySettings,
+    context: int,
+    threads: int | None,
+    rows: KeptRows,
+    progress: Progress,
+) -> list[str]:
+    """What the model writes at each place."""
+    names = [f"place {number}" for number in range(len(found))]
+    left = [number for number, name in enumerate(names) if name not in rows.rows]
+    generator = Generator.open(artifact, threads) if left else None
+    with progress.track("completing lines", len(found)) as advance:
+        advance(len(found) - len(left))
+        for begin in range(0, len(left), settings.batch):
+            assert generator is not None  # it was opened for this
+            part = left[begin : begin + settings.batch]
+            generator.tokenizer.encode_special_tokens = True
+            prompts = [left_context(found[number].before, generator.tokenizer, context) for number in part]
+            how: Options = {"max_new_tokens": settings.max_new_tokens, "stop": "\n", "batch": settings.batch}
+            for number, (line,) in zip(part, generator.generate(prompts, **how), strict=True):
+                place = found[number]
+                rows.add(names[number], {"file": place.name, "line": place.line, "rest": place.rest, "text": line.text})
+            advance(len(part))
+    return [rows.rows[name]["text"] for name in names]
+
+
+def _digest(files: Sequence[Source]) -> str:
+    """Hex SHA-256 of names and contents, in their order."""
+    digest = hashlib.sha256()
+    for file in files:
+        for text in (file.name, file.text):
+            digest.update(hashlib.sha256(text.encode(errors="surrogateescape")).digest())
+    return digest.hexdigest()

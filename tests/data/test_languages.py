@@ -1,0 +1,63 @@
+"""Languages by suffix, and prose in their files."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lilliput.data.corpus.lexing import scan
+from lilliput.data.languages import LANGUAGES, language_of, prose_spans
+
+
+def prose(text, name):
+    return [text[begin:end] for begin, end in prose_spans(text, LANGUAGES[name])]
+
+
+def test_suffixes_are_of_one_language_each():
+    suffixes = [suffix for language in LANGUAGES.values() for suffix in language.suffixes]
+    assert len(suffixes) == len(set(suffixes))
+    assert language_of(Path("a/B.PY")) is LANGUAGES["python"]
+    assert language_of(Path("Makefile")) is None
+
+
+@pytest.mark.parametrize(
+    "name, text, expected",
+    [
+        ("python", "x = '# no' # yes\n", ["# yes"]),
+        ("python", 'def f():\n    """One\n    two."""\n    return "a#b"\n', ['"""One\n    two."""']),
+        ("python", "s = '''one line''' # c", ["# c"]),
+        ("python", "d = it's # fine\n'", ["# fine"]),
+        ("java", 'url = "http://x"; // a\n/* b\n * c */ int i = \'"\'; // d', ["// a", "/* b\n * c */", "// d"]),
+        ("javascript", "`a // b\n${c}` // d", ["`a // b\n${c}`", "// d"]),
+        ("rust", "fn f<'a>(x: &'a str) {} // it's", ["// it's"]),
+        ("c", "a /* never ends", ["/* never ends"]),
+        ("php", "$a = 1; # x\n$b = '//'; // y", ["# x", "// y"]),
+        ("haskell", "f x = x -- id\n{- block -}", ["-- id", "{- block -}"]),
+    ],
+)
+def test_comments_and_long_strings_are_prose(name, text, expected):
+    assert prose(text, name) == expected
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+@settings(deadline=None)
+@given(st.text(st.sampled_from("ab'\"`#/*-\\\n{}[]= "), max_size=40))
+def test_spans_are_in_order_and_inside_any_text(name, text):
+    end = 0
+    for begin, after in prose_spans(text, LANGUAGES[name]):
+        assert end <= begin < after <= len(text)
+        end = after
+
+
+def test_hostile_text_takes_no_longer_than_other_text():
+    assert prose("/* " * 300_000, "c") == ["/* " * 300_000]
+    for name in LANGUAGES:
+        for quotes in ("\"'`", "\"\"\"'''", "'''\"", "`'", '\\"'):
+            assert isinstance(prose(quotes * 30_000, name), list)
+
+
+def test_python_has_the_comments_that_its_own_lexer_finds():
+    text = Path(__file__).with_name("test_corpus_rewrites.py").read_text()
+    expected = [token for kind, token, _ in scan(text) if kind == "comment"]
+    assert [span for span in prose(text, "python") if span.startswith("#")] == expected
