@@ -1,0 +1,146 @@
+"""Robustness of a generator of code: what is left of pass@k in the worst of several perturbations of each prompt.
+
+Source: Wang et al., "ReCode: Robustness Evaluation of Code Generation Models", ACL 2023, on evaluation metrics. With
+``n`` completions of each prompt ``x`` and of each of its ``s`` perturbed versions, the i-th completion counts
+
+- as robust where it passes after *every* version (the worst case): ``rc(x)`` completions do;
+- as lost where it passes after ``x`` and not after every version: ``rc-(x)``;
+- as gained where it fails after ``x`` and passes after *some* version (the best case): ``rc+(x)``.
+
+Then, with ``f(c) = 1 - C(n - c, k) / C(n, k)`` (pass@k's estimate) and means over problems:
+
+- Robust Pass ``RP_s@k = mean f(rc(x))``;
+- Robust Drop ``RD_s@k = (Pass@k - RP_s@k) / Pass@k``;
+- Robust Relative ``RR_s@k = mean (f(rc-(x)) + f(rc+(x)))``, the share of problems that change where ``n = k = 1``.
+
+ReCode's published script takes the worst case for gains too (a completion that passes after every version); its RR is
+therefore the smaller one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lilliput.errors import DataError
+from lilliput.evaluate.intervals import RESAMPLES, Estimate, bootstrap_mean, wilson
+from lilliput.evaluate.passk import Tries, pass_at_k
+
+Flags = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """pass@k after a perturbation, beside what it was before.
+
+    Attributes:
+        k: completions of which one must pass.
+        seeds: perturbed versions of each prompt, ``s``.
+        completions: of each prompt and version, ``n``.
+        nominal_pass: pass@k after the prompts as they were.
+        robust_pass: ``RP_s@k``, 0 to 1.
+        robust_drop: ``RD_s@k``, at most 1; below 0 where perturbed prompts do better; ``None`` where nothing passed
+            before, so that nothing can be lost.
+        robust_relative: ``RR_s@k``, 0 to 1 with one completion, at most 2 with more.
+    """
+
+    k: int
+    seeds: int
+    completions: int
+    nominal_pass: Estimate
+    robust_pass: Estimate
+    robust_drop: Estimate | None
+    robust_relative: Estimate
+
+
+def robustness(nominal: ArrayLike, perturbed: ArrayLike, k: int = 1, seed: int = 0) -> Robustness:
+    """RP, RD and RR of one perturbation, each with its 95 % interval over problems.
+
+    Args:
+        nominal: shape ``[problems, n]``: whether each completion of each prompt passed.
+        perturbed: shape ``[seeds, problems, n]``: the same after each perturbed version. With random sampling, the i-th
+            completions of all versions count as one try, as in the paper; let their sampling seeds be the same.
+        k: completions of which one must pass.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: no problems, versions or completions; shapes that do not fit; or a ``k`` beyond the completions.
+    """
+    before, after = _flags(nominal, 2, "nominal"), _flags(perturbed, 3, "perturbed")
+    if after.shape[1:] != before.shape:
+        raise DataError(
+            f"perturbed results of shape {after.shape} do not fit nominal ones of shape {before.shape}.",
+            remedy="Give as many problems, and completions of each, after every version as before.",
+        )
+    always: Flags = np.all(after, axis=0)
+    ever: Flags = np.any(after, axis=0)
+    base = _scores(before, k)
+    robust = _scores(always, k)
+    changed = _scores(before & ~always, k) + _scores(~before & ever, k)
+    single = before.shape[1] == 1
+    return Robustness(
+        k=k,
+        seeds=len(after),
+        completions=before.shape[1],
+        nominal_pass=_mean(base, single, seed),
+        robust_pass=_mean(robust, single, seed),
+        robust_drop=_drop(base, robust, seed),
+        robust_relative=_mean(changed, single, seed),
+    )
+
+
+def worst_of(results: Sequence[ArrayLike]) -> Flags:
+    """Several perturbations as one: all their versions in a row, shape ``[versions, problems, n]``.
+
+    The paper's figure for a family of perturbations is that of the worst version among all of the family's.
+
+    Args:
+        results: of each perturbation, shape ``[seeds, problems, n]``; the numbers of seeds may differ.
+
+    Raises:
+        DataError: there are none, or their problems or completions differ in number.
+    """
+    flags = [_flags(result, 3, "perturbed") for result in results]
+    if len({result.shape[1:] for result in flags}) != 1:
+        raise DataError(
+            "perturbations to be taken together must be of the same problems, with as many completions.",
+            remedy="Give results of shape [seeds, problems, completions] that differ in seeds only.",
+        )
+    return np.concatenate(flags)
+
+
+def _flags(values: ArrayLike, dimensions: int, name: str) -> Flags:
+    found = np.asarray(values, dtype=np.bool_)
+    if found.ndim != dimensions or found.size == 0:
+        raise DataError(
+            f"{name} results have the shape {found.shape}.",
+            remedy="Give [problems, completions]." if dimensions == 2 else "Give [seeds, problems, completions].",
+        )
+    return found
+
+
+def _scores(flags: Flags, k: int) -> Floats:
+    """pass@k of each problem, where a completion counts as its flag says: shape ``[problems]``."""
+    n = flags.shape[1]
+    return np.array([pass_at_k(Tries(n, int(count)), k) for count in flags.sum(axis=1)])
+
+
+def _mean(scores: Floats, single: bool, seed: int) -> Estimate:
+    """With one completion a problem a proportion, whose interval does not shrink to a point at 0 and 1."""
+    return wilson(int(scores.sum()), len(scores)) if single else bootstrap_mean(scores, seed)
+
+
+def _drop(base: Floats, robust: Floats, seed: int) -> Estimate | None:
+    """The drop with its percentile interval over resamples of problems in which something passed before."""
+    n = len(base)
+    if not base.any():
+        return None
+    rows = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
+    befores, afters = base[rows].mean(axis=1), robust[rows].mean(axis=1)
+    defined = befores > 0
+    low, high = np.quantile(1 - afters[defined] / befores[defined], [0.025, 0.975])
+    return Estimate(float(1 - robust.mean() / base.mean()), float(low), float(high), n)
