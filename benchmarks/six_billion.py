@@ -102,11 +102,16 @@ def make_checkpoint(folder: Path) -> None:
                     part = BLOCK[place : place + left]
                     stream.write(part.data)
                     left, place = left - part.size, 0
-    vocabulary = {token: number for number, token in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    names = [*letters, *(f"<unused {number}>" for number in range(len(letters), CONFIG["vocab_size"]))]
+    vocabulary = {token: number for number, token in enumerate(names)}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(False), decoders.ByteLevel()
     tokenizer.save(str(folder / "tokenizer.json"))
-    write_json(folder / "model.safetensors.index.json", {"weight_map": index})
+    special = {f"{kind}_token": names[CONFIG["eos_token_id"]] for kind in ("bos", "eos", "unk")}
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **special})
+    total = sum(2 * int(np.prod(shape)) for shard in shards for _, shape in shard)
+    write_json(folder / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": index})
     write_json(folder / "config.json", CONFIG)
 
 

@@ -1,0 +1,61 @@
+"""How ``lilliput evaluate`` asks generators, and shows what it found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lilliput.cli.output import print_facts
+from lilliput.cli.score import show as show_score
+from lilliput.units import show_bytes
+
+N = Annotated[int, typer.Option("--n", min=1, help="Completions a problem; several need a temperature.")]
+Temperature = Annotated[
+    float, typer.Option("--temperature", min=0, help="How freely tokens are drawn; 0: the likeliest each time.")
+]
+TopP = Annotated[
+    float, typer.Option("--top-p", help="Draw among the likeliest with this probability together; 1: all.")
+]
+NewTokens = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Tokens of each completion, at most.")]
+Prompt = Annotated[
+    str, typer.Option("--prompt", help="'plain': the model goes on from the prompt; 'chat': it is asked, and answers.")
+]
+Strip = Annotated[
+    bool, typer.Option("--strip", help="Take the white space off plain prompts' ends: better with GPT-2's tokenizers.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Problems, the first of the file. Default: all.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, help="Completions side by side (requests, with a server).")]
+Precision = Annotated[str, typer.Option("--precision", help="What a checkpoint is run in: fp32 or bf16.")]
+Template = Annotated[
+    Path | None, typer.Option("--chat-template", help="Jinja template of chats, for a model that does not carry one.")
+]
+Served = Annotated[str | None, typer.Option("--served", help="Name of the model at a server. Default: the first.")]
+Costs = Annotated[bool, typer.Option("--costs/--no-costs", help="Measure speed, memory and energy, too.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="Result to write (.json, or a folder); a run that was killed goes on beside it."),
+]
+
+
+def show(result: dict[str, Any]) -> None:
+    """An evaluation of a generator, for people."""
+    show_score(result)
+    sizes, energy, memory = result["bytes"], result["energy"], result["peak_memory_mb"]
+    rates = {name: result[f"{name}_tokens_per_s"] for name in ("prefill", "decode")}
+    print_facts(
+        {
+            "model": f"{result['name']}, {result['model']['kind']}",
+            "bytes": "not known" if sizes is None else f"{sizes['total']:,}",
+            **{name: "not measured" if rate is None else f"{rate:,.1f} tokens/s" for name, rate in rates.items()},
+            "peak memory": "not measured" if memory is None else f"{show_bytes(memory * 1e6)} resident",
+            "energy": "not measured"
+            if energy is None
+            else f"{1e3 * energy['joules_per_token']:.1f} mJ a token, {energy['kind']}",
+            "carbon": "not measured"
+            if energy is None
+            else f"{1e6 * result['carbon']['grams_co2e_per_token']:.2f} µg CO2e a token at "
+            f"{result['carbon']['intensity']['grams_per_kwh']:g} g/kWh ({result['carbon']['intensity']['region']})",
+        }
+    )

@@ -1,0 +1,99 @@
+"""``lilliput score``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lilliput import progress
+from lilliput.cli import code_options, options
+from lilliput.cli.output import print_facts, print_json, print_table, with_interval
+
+
+def score(
+    problems: Annotated[
+        Path, typer.Option("--problems", help="HumanEval, HumanEval+, MBPP, sanitized MBPP or MBPP+; gzip is fine.")
+    ],
+    completions: Annotated[
+        Path, typer.Option("--completions", help="JSON Lines of task_id and completion; several a problem are fine.")
+    ],
+    k: code_options.K = None,
+    form: Annotated[
+        str,
+        typer.Option("--form", help="What completions are: 'completion' (goes on from the prompt), 'program', 'auto'."),
+    ] = "auto",
+    partial: Annotated[bool, typer.Option("--partial", help="Leave out problems without completions.")] = False,
+    challenges: code_options.Challenges = False,
+    workers: code_options.Workers = None,
+    seconds: code_options.Seconds = 10.0,
+    memory: code_options.Memory = 1024,
+    unsafe: code_options.Unsafe = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Result to write (.json, or a folder); a run that was killed goes on beside it."),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Run completions made elsewhere against the problems' tests, in a sandbox: pass@k with intervals.
+
+    Exit code 1: more than 5 % of the problems have no verdict, for reasons of the runner's own.
+    """
+    from lilliput.evaluate.judging import Limits
+    from lilliput.verbs.score import score as run
+    from lilliput.verbs.tally import parsed_ks
+
+    found = run(
+        problems,
+        completions,
+        k=parsed_ks(k),
+        form=form,
+        partial=partial,
+        challenges=challenges,
+        workers=workers,
+        limits=Limits(seconds, memory),
+        unsafe=unsafe,
+        out=out,
+        command=shlex.join(["lilliput", *sys.argv[1:]]),
+        progress=progress.for_stream(),
+    )
+    end(found.as_dict(), json, found.exit_code)
+
+
+def end(
+    result: dict[str, Any], json: bool, exit_code: int, showing: Callable[[dict[str, Any]], None] | None = None
+) -> None:
+    """Show a result, with its warning first, and leave with its exit code."""
+    if json:
+        print_json(result)
+    else:
+        (showing or show)(result)
+    if exit_code:
+        if json:
+            typer.echo(f"warning: {result['warning']}", err=True)
+        raise typer.Exit(exit_code)
+
+
+def show(result: dict[str, Any]) -> None:
+    """pass@k and what became of the rest, for people."""
+    if "warning" in result:
+        typer.echo(f"warning: {result['warning']}\n")
+    rows = [[f"pass@{k}", with_interval(result[f"pass@{k}"], result["intervals"][f"pass@{k}"])] for k in result["k"]]
+    print_table([f"n = {result['n']:,} problems", result["task"]], rows)
+    typer.echo("")
+    counts, failures = result["completions"], result["failures"]
+    walls = result["sandbox"]
+    kept = "no network, no files of yours" if walls["network"] and walls["files"] else "NOT isolated (--unsafe)"
+    print_facts(
+        {
+            "completions": f"{counts['total']:,}, {counts['fewest']} to {counts['most']} a problem",
+            "failures": ", ".join(f"{name} {count:,}" for name, count in failures.items()),
+            "sandbox": kept,
+            "post-processing": "; ".join(result["postprocessing"]),
+        }
+        | {f"note {place}": note for place, note in enumerate(result["notes"], 1)}
+    )

@@ -1,0 +1,102 @@
+"""Completions of problems, made elsewhere: JSON Lines of ``task_id`` and ``completion``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lilliput.data import problem
+from lilliput.data.formats import read_rows
+from lilliput.data.lines import listed, shown
+from lilliput.data.problem import Problem, defined_names
+
+FORMS = ("auto", "completion", "program")
+"""What a completion may be taken for: what goes on from the prompt, a whole program, or whichever it looks like."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """One completion.
+
+    Attributes:
+        task_id: of its problem.
+        text: what was written.
+        line: of the file.
+        whole: it was given as a ``solution``, which is a whole program whatever is asked for.
+    """
+
+    task_id: str
+    text: str
+    line: int | None
+    whole: bool = False
+
+
+def read_completions(path: Path, problems: Iterable[Problem]) -> list[Given]:
+    """The completions in a file, in their order; a problem may have several.
+
+    ``solution``, EvalPlus' name of whole programs, may stand in the place of ``completion``. Where problems are
+    numbers, as MBPP's, ``Mbpp/2`` is the problem ``2``.
+
+    Raises:
+        DataError: the file cannot be read, a field is missing or of the wrong kind, or the task_id is unknown; the
+            message names file and line.
+    """
+    known = _names([item.task_id for item in problems])
+    found = []
+    for row in read_rows(path, ("task_id", "completion", "solution")):
+        name = problem.task_id(row)
+        if name not in known:
+            raise row.place.error(
+                f"the task_id {shown(name)} is none of the problems', which are {listed(dict.fromkeys(known), 3)}.",
+                "Give the file of problems that the completions are of.",
+            )
+        whole = "completion" not in row.values and "solution" in row.values
+        text = problem.text(row, "solution" if whole else "completion", empty=True)
+        found.append(Given(known[name], text, row.place.line, whole))
+    return found
+
+
+def _names(task_ids: Sequence[str]) -> Mapping[str, str]:
+    """What a problem may be called -> its name."""
+    others = {f"{prefix}/{name}": name for name in task_ids if name.isdecimal() for prefix in ("Mbpp", "MBPP")}
+    return {name: name for name in task_ids} | {other: name for other, name in others.items() if other not in task_ids}
+
+
+def is_program(problem: Problem, completion: str) -> bool:
+    """Whether a completion defines the function that is asked for by itself, at its top level."""
+    names = defined_names(completion)
+    if names is not None:
+        return problem.entry_point in names
+    # No Python: it will fail as either, but perhaps only because it goes on from a prompt, being indented.
+    first = next((line for line in completion.splitlines() if line.strip()), "")
+    starts = (f"def {problem.entry_point}(", f"async def {problem.entry_point}(")
+    return first[:1].strip() != "" and any(line.startswith(starts) for line in completion.splitlines())
+
+
+def form_of(problem: Problem, completion: str, form: str) -> str:
+    """``completion`` or ``program``: what ``form`` means for this one."""
+    if form != "auto":
+        return form
+    return "program" if is_program(problem, completion) else "completion"
+
+
+def parts_of(problem: Problem, completion: str, form: str) -> tuple[str, ...]:
+    """The pieces of the program, which are run one after the other as one module.
+
+    A continuation is joined to the prompt. A whole program is run after the prompt, whose imports and helpers it may
+    use, and whose function it defines anew.
+
+    Args:
+        problem: what it is of.
+        completion: what was written.
+        form: ``completion`` or ``program``.
+    """
+    before = (problem.imports,) if problem.imports else ()
+    if not problem.keeps_prompt:
+        return (*before, completion)
+    if form == "completion":
+        return (*before, problem.prompt + completion)
+    if problem.entry_point not in (defined_names(problem.prompt) or ()):
+        return (*before, completion)  # a prompt that cannot stand alone
+    return (*before, problem.prompt, completion)

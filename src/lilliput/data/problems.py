@@ -1,0 +1,211 @@
+"""Files of programming problems, whatever their shape: HumanEval, HumanEval+, MBPP, MBPP+, sanitized MBPP.
+
+Each is recognised by the fields of its rows. JSON Lines, a JSON list, or Parquet; plain or gzipped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from lilliput.data import humaneval, mbpp, plus
+from lilliput.data.formats import PARQUET_MAGIC, Row, read_rows
+from lilliput.data.lines import MAX_LINE_BYTES, Place, listed, read_lines, read_start, shown
+from lilliput.data.problem import Problem
+from lilliput.errors import UserError
+
+__all__ = ["BENCHMARKS", "SHAPES", "Benchmark", "Problem", "benchmark_named", "read_problems"]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What holds for all problems of a benchmark, and is no part of its files.
+
+    Attributes:
+        name: as ``--task`` has it.
+        stops: strings that end a plain completion.
+        instruction: what a chat is asked.
+        prompt: how a plain prompt is made, in words.
+        program: what is run, in words.
+    """
+
+    name: str
+    stops: tuple[str, ...]
+    instruction: Callable[[Problem], str]
+    prompt: str
+    program: str
+
+
+BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
+    {
+        "humaneval": Benchmark(
+            "humaneval",
+            humaneval.STOPS,
+            humaneval.instruction,
+            "the file's prompt: imports, signature, docstring",
+            "prompt + completion, then test, then check(entry_point)",
+        ),
+        "mbpp": Benchmark(
+            "mbpp",
+            mbpp.STOPS,
+            mbpp.instruction,
+            "a docstring of the task's sentence and the first assert (of MBPP+, the file's own docstring)",
+            "test_imports, then the completion, then test_setup_code, then test_list",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a row of a file may look like.
+
+    Attributes:
+        name: in words.
+        benchmark: whose rules hold.
+        fields: that tell it; all of them must be there.
+        make: the problem of a row.
+    """
+
+    name: str
+    benchmark: str
+    fields: tuple[str, ...]
+    make: Callable[[Row], Problem]
+
+
+_PLUS = ("task_id", "prompt", "entry_point", "canonical_solution", "base_input", "plus_input")
+
+
+def _of_plus(row: Row) -> Problem:
+    """HumanEval+ and MBPP+ have the same fields but for ``assertion``; their names differ, too."""
+    name = str(row.values["task_id"]).lower()
+    is_mbpp = "assertion" in row.values or name.startswith("mbpp") or name.isdecimal()
+    return mbpp.of_plus_row(row) if is_mbpp else humaneval.of_plus_row(row)
+
+
+SHAPES = (
+    Shape("EvalPlus", "", _PLUS, _of_plus),
+    Shape("HumanEval", "humaneval", humaneval.FIELDS, humaneval.of_row),
+    Shape("MBPP+", "mbpp", ("task_id", "prompt", "code", "test_list", "test"), mbpp.of_hub_plus_row),
+    Shape("MBPP", "mbpp", ("task_id", "text", "code", "test_list"), mbpp.of_row),
+    Shape("sanitized MBPP", "mbpp", ("task_id", "prompt", "code", "test_list"), mbpp.of_row),
+)
+"""The first whose fields are all there is what a row is taken for."""
+
+_OPTIONAL = ("test_setup_code", "challenge_test_list", "test_imports", *plus.FIELDS)
+_FIELDS = tuple(dict.fromkeys((*(field for shape in SHAPES for field in shape.fields), *_OPTIONAL)))
+
+_EMPTY = "Give a file of HumanEval or MBPP."
+
+
+def benchmark_named(name: str) -> Benchmark:
+    """The benchmark called ``name``.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in BENCHMARKS:
+        raise UserError(f"{shown(name)} is no benchmark.", where="--task", remedy=f"Use {' or '.join(BENCHMARKS)}.")
+    return BENCHMARKS[name]
+
+
+def read_problems(path: Path, benchmark: str | None = None, *, challenges: bool = False) -> list[Problem]:
+    """The problems in a file, in their order.
+
+    Args:
+        path: the file.
+        benchmark: the one they must be of; ``None``: any, but all of one.
+        challenges: MBPP is judged by ``challenge_test_list``, too.
+
+    Raises:
+        DataError: the file cannot be read or is empty, a row is of no known shape or of another benchmark, a field is
+            of the wrong kind, or a name comes twice; the message names file, line and field.
+    """
+    found: dict[str, Problem] = {}
+    for row in _rows(path):
+        shape = _shape_of(row, benchmark)
+        make = mbpp.with_challenges if challenges and shape.make is mbpp.of_row else shape.make
+        made = make(row)
+        if made.task_id in found:
+            raise row.place.error(f"the task_id {shown(made.task_id)} is there already.", "Remove one of the two.")
+        if benchmark is not None and made.benchmark != benchmark:
+            raise row.place.error(f"is a problem of {made.benchmark}, not {benchmark}.", "Name its task, or its file.")
+        benchmark = made.benchmark
+        found[made.task_id] = made
+    if not found:
+        raise Place(path).error("has no problems.", _EMPTY)
+    return list(found.values())
+
+
+def _shape_of(row: Row, benchmark: str | None) -> Shape:
+    there = {name for name, value in row.values.items() if value is not None or name not in _OPTIONAL}
+    for shape in SHAPES:
+        if there.issuperset(shape.fields):
+            return shape
+    wanted = [shape for shape in SHAPES if benchmark is None or shape.benchmark in ("", benchmark)]
+    nearest = min(wanted, key=lambda shape: (len(set(shape.fields) - there), -len(set(shape.fields) & there)))
+    missing = [field for field in nearest.fields if field not in there]
+    raise row.place.error(
+        f"lacks {listed(missing)}, which a problem of {nearest.name} has; it has {listed(row.columns)}.",
+        "Give a file of HumanEval or MBPP, as it is published.",
+    )
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    """Rows of a JSON list, or of a table."""
+    return _list_rows(path) if _is_list(path) else read_rows(path, _FIELDS)
+
+
+def _is_list(path: Path) -> bool:
+    if read_start(path, len(PARQUET_MAGIC)) == PARQUET_MAGIC:
+        return False
+    for _, text in read_lines(path):
+        if start := text.lstrip()[:1]:
+            return start == "["
+    raise Place(path).error("is empty.", _EMPTY)
+
+
+def _list_rows(path: Path) -> Iterator[Row]:
+    """The objects of a JSON list; each one's place is the line on which it begins."""
+    parts, size = [], 0
+    for _, piece in read_lines(path):
+        parts.append(piece)
+        size += len(piece)
+        if size > MAX_LINE_BYTES:
+            raise Place(path).error(f"is a JSON list of more than {MAX_LINE_BYTES:,} characters.", "Give JSON Lines.")
+    text = "".join(parts)
+    decoder, at = json.JSONDecoder(), text.index("[") + 1
+    line, counted = 1, 0
+    separated = True
+    while True:
+        at = _skipped(text, at, " \t\r\n")
+        line, counted = line + text.count("\n", counted, at), at
+        place = Place(path, line)
+        if text[at : at + 1] == "]":
+            if text[at + 1 :].strip():
+                raise place.error("has something after the end of its JSON list.", "Get the file again.")
+            return
+        if not separated:
+            raise place.error("is not JSON: a comma or the end of the list is missing.", "Get the file again.")
+        try:
+            values, at = decoder.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            wrong = Place(path, error.lineno)
+            raise wrong.error(f"is not JSON: {error.msg} at character {error.colno}.", "Get the file again.") from error
+        except (RecursionError, ValueError) as error:
+            raise place.error(f"is JSON that cannot be read: {error}.", "Get the file again.") from error
+        if not isinstance(values, dict):
+            raise place.error(f"is not a JSON object but {shown(values)}.", "Give a list of problems.")
+        yield Row(place, values, values.keys())
+        at = _skipped(text, at, " \t\r\n")
+        separated = text[at : at + 1] == ","
+        at += separated
+
+
+def _skipped(text: str, at: int, characters: str) -> int:
+    while at < len(text) and text[at] in characters:
+        at += 1
+    return at

@@ -1,0 +1,26 @@
+"""The tasks that ``evaluate`` knows, and which kind of model each is for: one table, which the command line asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from lilliput.data.problems import BENCHMARKS
+from lilliput.errors import UserError
+from lilliput.tasks import TASKS
+
+CLASSIFIER, GENERATOR = "classifier", "generator"
+
+KINDS: Mapping[str, str] = MappingProxyType(dict.fromkeys(TASKS, CLASSIFIER) | dict.fromkeys(BENCHMARKS, GENERATOR))
+"""Task -> what it measures."""
+
+
+def kind_of_task(task: str) -> str:
+    """What ``task`` measures.
+
+    Raises:
+        UserError: there is no such task.
+    """
+    if task not in KINDS:
+        raise UserError(f"unknown task '{task}'.", where="--task", remedy=f"Use one of: {', '.join(KINDS)}.")
+    return KINDS[task]

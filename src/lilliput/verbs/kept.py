@@ -1,0 +1,74 @@
+"""What a long run has found so far, in a file: a run that was killed goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lilliput.data.lines import UTF8_BOM
+from lilliput.files import explain_disk_errors
+
+ENDING = ".kept.jsonl"
+
+
+def key_of(*what: Any) -> str:
+    """A name for what is found from exactly this (plain JSON values)."""
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def beside(out: Path | None, result: str) -> tuple[Path | None, Path | None]:
+    """Where the result goes, and where what is found on the way is kept: a file, or ``result`` in a folder.
+
+    Args:
+        out: a file that ends in ``.json``, or a folder; ``None``: nothing is written.
+        result: name of the result's file in a folder.
+    """
+    if out is None:
+        return None, None
+    file = out if out.suffix == ".json" and not out.is_dir() else out / result
+    return file, file.with_name(file.stem + ENDING)
+
+
+class Kept:
+    """Findings by key, as JSON lines; each is written as soon as it is known.
+
+    The file is a help, not a result: it never says that it is complete, a line that a kill cut short is passed over,
+    and it may be deleted at any time.
+
+    Args:
+        path: the file; ``None``: findings are forgotten at the end.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.found: dict[str, Any] = {}
+        if path is not None and path.is_file():
+            with explain_disk_errors(path):
+                content = path.read_bytes().removeprefix(UTF8_BOM)
+            for line in content.decode("utf-8", "replace").splitlines():
+                self._take(line)
+
+    def _take(self, line: str) -> None:
+        try:
+            record = json.loads(line)
+            self.found[record["key"]] = record["found"]
+        except (ValueError, RecursionError, KeyError, TypeError):
+            return
+
+    def add(self, key: str, found: Mapping[str, Any]) -> None:
+        """Keep what was found.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        self.found[key] = dict(found)
+        if self.path is None:
+            return
+        with explain_disk_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as stream:
+                start = "\n" if stream.tell() else ""  # ends a line that was cut short
+                stream.write(start + json.dumps({"key": key, "found": self.found[key]}))

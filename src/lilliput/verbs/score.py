@@ -1,0 +1,197 @@
+"""``score``: completions that were made elsewhere, run against their problems' tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lilliput.data.completions import FORMS, Given, form_of, parts_of, read_completions
+from lilliput.data.lines import shown
+from lilliput.data.problems import BENCHMARKS, Problem, read_problems
+from lilliput.errors import DataError, UserError
+from lilliput.evaluate import resources
+from lilliput.evaluate.judging import Judgement, Limits, judge_many, judged_source, require_walls
+from lilliput.files import sha256_of, write_json
+from lilliput.progress import Progress
+from lilliput.verbs.kept import Kept, beside, key_of
+from lilliput.verbs.tally import Attempt, Tally, checked_ks, protections_dict, tally
+
+RESULT = "score.json"
+
+_FORM_WORDS = {
+    "completion": "each completion goes on from the prompt",
+    "program": "each completion is a whole program; the problem's prompt is run before it",
+    "auto": "a completion that defines the function itself is a whole program, and the prompt is run before it; any "
+    "other goes on from the prompt",
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """What was found; :meth:`as_dict` is the JSON contract of ``lilliput score``.
+
+    Attributes:
+        task: the benchmark.
+        tally: the figures.
+        missing: problems without completions, which were left out.
+        facts: settings, files, sandbox, machine, command.
+    """
+
+    task: str
+    tally: Tally
+    missing: int
+    facts: Mapping[str, Any]
+
+    @property
+    def exit_code(self) -> int:
+        """1 where the figures are not to be trusted."""
+        return 1 if self.tally.warning else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values. Fractions, not percent. Where there is a warning, it stands first."""
+        found = self.tally.as_dict()
+        if self.missing:
+            found["notes"].append(f"partial: {self.missing} problems have no completions and are left out")
+        warning = {"warning": found.pop("warning")} if "warning" in found else {}
+        return {
+            **warning,
+            "task": self.task,
+            **found,
+            "partial": bool(self.missing),
+            "problems_without_completions": self.missing,
+            **self.facts,
+            "problems": self.tally.records(),
+        }
+
+
+def score(
+    problems: str | Path,
+    completions: str | Path,
+    *,
+    k: Sequence[int] | None = None,
+    form: str = "auto",
+    partial: bool = False,
+    challenges: bool = False,
+    workers: int | None = None,
+    limits: Limits | None = None,
+    unsafe: bool = False,
+    out: str | Path | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Score:
+    """Run completions against their problems' tests.
+
+    Args:
+        problems: a file of HumanEval, HumanEval+, MBPP or MBPP+.
+        completions: JSON Lines of ``task_id`` and ``completion``.
+        k: of pass@k; those that there are too few completions for are left out. ``None``: 1, and 10 where there are
+            so many.
+        form: ``completion``, ``program`` or ``auto``: see :data:`lilliput.data.completions.FORMS`.
+        partial: score the problems that have completions, and leave the others out.
+        challenges: MBPP is judged by ``challenge_test_list``, too.
+        workers: programs that run side by side; ``None``: one a core.
+        limits: of each program.
+        unsafe: run programs even where the kernel does not keep them from the user's files.
+        out: where the result is written, a ``.json`` or a folder; a run that was killed goes on from what is kept
+            beside it.
+        command: recorded in the result.
+        progress: shown while working.
+
+    Raises:
+        UserError: bad input; or problems without completions, and not ``partial``.
+    """
+    ks, limits, progress = checked_ks(k), limits or Limits(), progress or Progress()
+    if form not in FORMS:
+        raise UserError(f"{shown(form)} is no form of completions.", where="--form", remedy=f"Use {', '.join(FORMS)}.")
+    problems, completions = Path(problems), Path(completions)
+    every = read_problems(problems, challenges=challenges)
+    given = read_completions(completions, every)
+    wanted = _with_completions(every, given, completions, partial)
+    walls = require_walls(unsafe)
+    target, kept = beside(None if out is None else Path(out), RESULT)
+    attempts = _judged(wanted, given, form, limits, workers, Kept(kept), progress)
+    benchmark = BENCHMARKS[every[0].benchmark]
+    result = Score(
+        benchmark.name,
+        tally(attempts, ks),
+        len(every) - len(wanted),
+        {
+            "settings": {
+                "form": form,
+                "partial": partial,
+                "challenges": challenges,
+                "workers": workers or resources.usable_cores(),
+                **asdict(limits),
+            },
+            "postprocessing": ["completions are taken as they are: nothing is cut", _FORM_WORDS[form]],
+            "program": benchmark.program,
+            "data": {
+                "problems": {"source": str(problems), "sha256": sha256_of(problems)},
+                "completions": {"source": str(completions), "sha256": sha256_of(completions)},
+            },
+            "sandbox": protections_dict(walls, unsafe),
+            "machine": resources.machine(),
+            "command": command,
+        },
+    )
+    if target is not None:
+        write_json(target, result.as_dict())
+    return result
+
+
+def _with_completions(
+    problems: Sequence[Problem], given: Sequence[Given], file: Path, partial: bool
+) -> Sequence[Problem]:
+    there = {item.task_id for item in given}
+    missing = [problem.task_id for problem in problems if problem.task_id not in there]
+    if missing and not partial:
+        raise DataError(
+            f"has no completions of {len(missing)} of {len(problems)} problems; the first is {shown(missing[0])}.",
+            where=file,
+            remedy="Complete them (an empty completion is one), or give --partial to score the others alone.",
+        )
+    return [problem for problem in problems if problem.task_id in there]
+
+
+def _judged(
+    problems: Sequence[Problem],
+    given: Sequence[Given],
+    form: str,
+    limits: Limits,
+    workers: int | None,
+    kept: Kept,
+    progress: Progress,
+) -> dict[str, list[Attempt]]:
+    by_name = {problem.task_id: problem for problem in problems}
+    forms = ["program" if item.whole else form_of(by_name[item.task_id], item.text, form) for item in given]
+    sources = [
+        judged_source(parts_of(by_name[item.task_id], item.text, one), by_name[item.task_id].tests)
+        for item, one in zip(given, forms, strict=True)
+    ]
+    attempts: dict[str, list[Attempt]] = {problem.task_id: [] for problem in problems}
+    found = judged(sources, limits, workers, kept, progress)
+    for item, one, judgement in zip(given, forms, found, strict=True):
+        record = {"line": item.line, "form": one, "empty": not item.text.strip()}
+        attempts[item.task_id].append(Attempt(item.task_id, judgement, record))
+    return attempts
+
+
+def judged(
+    sources: Sequence[str], limits: Limits, workers: int | None, kept: Kept, progress: Progress
+) -> list[Judgement]:
+    """The judgements on programs; like ones are run once, and those kept not again (but those of the runner's own)."""
+    keys = [key_of("judgement", source, asdict(limits)) for source in sources]
+    missing = {key: source for key, source in zip(keys, sources, strict=True) if key not in kept.found}
+    names = list(missing)
+    lost: dict[str, Judgement] = {}
+
+    def keep(place: int, judgement: Judgement) -> None:
+        if judgement.outcome == "runner":
+            lost[names[place]] = judgement
+        else:
+            kept.add(names[place], asdict(judgement))
+
+    judge_many(list(missing.values()), limits, workers, progress, keep)
+    return [lost[key] if key in lost else Judgement(**kept.found[key]) for key in keys]

@@ -1,0 +1,183 @@
+"""From judged completions to pass@k, counts of failures, and a record of each problem."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lilliput.errors import DataError, UserError
+from lilliput.evaluate.intervals import Estimate
+from lilliput.evaluate.judging import FAILURES, Judgement
+from lilliput.evaluate.passk import Tries, mean_pass_at_k
+
+MOST_LOST = 0.05
+"""Share of the problems that may be without verdict before a result is not to be trusted."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One completion, judged.
+
+    Attributes:
+        task_id: of its problem.
+        judgement: what became of it.
+        record: what else is told of it.
+    """
+
+    task_id: str
+    judgement: Judgement
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"outcome": self.judgement.outcome, "detail": self.judgement.detail, **self.record}
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a set of attempts comes to.
+
+    Attributes:
+        n: problems that the figures rest on: those with a verdict on one completion at least.
+        pass_at: k -> the estimate; ``None``: no problem has k completions with a verdict.
+        left_out: every k asked for that there are too few completions for.
+        failures: completions that did not pass, by outcome.
+        attempts: task_id -> its attempts, in the order of the problems.
+    """
+
+    n: int
+    pass_at: Mapping[int, Estimate | None]
+    left_out: tuple[int, ...]
+    failures: Mapping[str, int]
+    attempts: Mapping[str, Sequence[Attempt]]
+
+    @property
+    def lost(self) -> int:
+        """Problems with a completion that the sandbox, or an endpoint, gave no verdict on."""
+        return sum(any(one.judgement.outcome == "runner" for one in tries) for tries in self.attempts.values())
+
+    @property
+    def warning(self) -> str:
+        """Why the figures are not to be trusted; empty: there is no reason."""
+        if self.lost <= MOST_LOST * len(self.attempts):
+            return ""
+        details = [one.judgement.detail for tries in self.attempts.values() for one in tries]
+        outcomes = [one.judgement.outcome for tries in self.attempts.values() for one in tries]
+        first = next(detail for detail, outcome in zip(details, outcomes, strict=True) if outcome == "runner")
+        return (
+            f"{self.lost} of {len(self.attempts)} problems failed for reasons of the runner's own, not the model's "
+            f"(the first: {first}); the figures rest on the other completions and are not to be trusted."
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The part of a result that ``score`` and ``evaluate`` have in common; fractions, not percent."""
+        counts = [len(tries) for tries in self.attempts.values()]
+        found = self.pass_at.items()
+        notes = [
+            f"pass@{k} is not estimated: some problems have fewer than {k} completions" for k in sorted(self.left_out)
+        ]
+        return {
+            **({"warning": self.warning} if self.warning else {}),
+            "n": self.n,
+            **{f"pass@{k}": None if rate is None else rate.value for k, rate in found},
+            "k": list(self.pass_at),
+            "completions": {
+                "total": sum(counts),
+                "fewest": min(counts),
+                "most": max(counts),
+                "judged": sum(counts) - self.failures["runner"],
+            },
+            "failures": dict(self.failures),
+            "intervals": {f"pass@{k}": None if rate is None else [rate.low, rate.high] for k, rate in found},
+            "notes": notes,
+        }
+
+    def records(self) -> list[dict[str, Any]]:
+        """What became of each problem."""
+        return [
+            {
+                "task_id": name,
+                "n": len(tries),
+                "passed": sum(one.judgement.passed for one in tries),
+                "completions": [one.as_dict() for one in tries],
+            }
+            for name, tries in self.attempts.items()
+        ]
+
+
+USUAL = (1, 10)
+"""The k of pass@k where none is asked for; 10 only where there are so many completions."""
+
+
+def tally(attempts: Mapping[str, Sequence[Attempt]], ks: Sequence[int] | None) -> Tally:
+    """Count.
+
+    Args:
+        attempts: task_id -> attempts, one at least.
+        ks: every k that is wanted; those above the fewest completions of a problem are left out. ``None``: the usual.
+
+    Raises:
+        DataError: there are no problems, or too few completions for any k.
+    """
+    if not attempts:
+        raise DataError("there are no problems to score.", remedy="Give one at least.")
+    fewest = min(len(tries) for tries in attempts.values())
+    ks = [k for k in USUAL if k <= fewest] if ks is None else ks
+    fitting = tuple(k for k in ks if k <= fewest)
+    if not fitting:
+        raise DataError(
+            f"there are {fewest} completions of a problem: too few for pass@{min(ks)}.",
+            where="--k",
+            remedy=f"Ask for a k of {fewest} or less, or take more completions.",
+        )
+    tries = []
+    for one in attempts.values():
+        judged = [item for item in one if item.judgement.outcome != "runner"]
+        if judged:
+            tries.append(Tries(len(judged), sum(item.judgement.passed for item in judged)))
+    rates = {}
+    for k in fitting:
+        enough = [item for item in tries if item.n >= k]  # all of them, unless the runner lost some
+        rates[k] = mean_pass_at_k(enough, k) if enough else None
+    outcomes = [item.judgement.outcome for one in attempts.values() for item in one]
+    failures: dict[str, int] = {name: outcomes.count(name) for name in FAILURES}
+    return Tally(len(tries), rates, tuple(k for k in ks if k > fewest), failures, dict(attempts))
+
+
+def parsed_ks(text: str | None) -> tuple[int, ...] | None:
+    """``"1,10"`` as numbers, sorted; ``None`` stays.
+
+    Raises:
+        UserError: they are none, or below 1.
+    """
+    if text is None:
+        return None
+    try:
+        ks = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        ks = []
+    return checked_ks(ks, text)
+
+
+def checked_ks(ks: Sequence[int] | None, shown: object = None) -> tuple[int, ...] | None:
+    """``ks``, sorted; ``None`` stays.
+
+    Raises:
+        UserError: there is none, or one is no positive whole number.
+    """
+    if ks is None:
+        return None
+    if not ks or not all(type(k) is int and k >= 1 for k in ks):
+        raise UserError(
+            f"{ks if shown is None else shown!r} is no list of positive whole numbers.",
+            where="--k",
+            remedy="Give for example --k 1,10.",
+        )
+    return tuple(sorted(set(ks)))
+
+
+def protections_dict(found: Any, unsafe: bool) -> dict[str, Any]:
+    """The sandbox's protections, for a record."""
+    return {**dataclasses.asdict(found), "unsafe": unsafe}

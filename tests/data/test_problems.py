@@ -1,0 +1,216 @@
+"""Files of problems: every shape that is published, known by its fields; what is wrong is named by file and line."""
+
+import gzip
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilliput.data.completions import parts_of
+from lilliput.data.humaneval import read_humaneval
+from lilliput.data.problems import BENCHMARKS, Problem, read_problems
+from lilliput.errors import DataError, UserError
+
+HUMANEVAL = {
+    "task_id": "Test/0",
+    "prompt": 'def double(n):\n    """ Twice n. """\n',
+    "entry_point": "double",
+    "canonical_solution": "    return 2 * n\n",
+    "test": "def check(candidate):\n    assert candidate(2) == 4\n",
+}
+MBPP = {
+    "task_id": 7,
+    "text": "Write a function to double a number.",
+    "code": "def double(n):\r\n    return 2 * n",
+    "test_setup_code": "",
+    "test_list": ["assert double(2) == 4", "assert double(0) == 0"],
+    "challenge_test_list": ["assert double(-1) == -2"],
+}
+SANITIZED = {
+    "source_file": "x.ipynb",
+    "task_id": 7,
+    "prompt": "Write a function to double a number.",
+    "code": "def double(n):\n    return 2 * n",
+    "test_imports": ["import math"],
+    "test_list": ["assert math.isclose(double(2), 4)"],
+}
+HUB_PLUS = {**SANITIZED, "test": "for n in (1, 2):\n    assert double(n) == 2 * n\n"}
+HUMANEVAL_PLUS = {
+    **{name: value for name, value in HUMANEVAL.items() if name != "test"},
+    "contract": "\n    assert n >= 0\n",
+    "base_input": [[2]],
+    "plus_input": [[0], [10**20]],
+    "atol": 0,
+}
+MBPP_PLUS = {
+    "task_id": "Mbpp/7",
+    "prompt": '"""\nWrite a function to double a number.\nassert double(2) == 4\n"""\n',
+    "entry_point": "double",
+    "canonical_solution": "\ndef double(n):\n    return 2 * n\n",
+    "contract": "",
+    "base_input": [[2]],
+    "plus_input": [[0]],
+    "atol": 0,
+    "assertion": "\nassert double(2) == 4\n",
+}
+SHAPES = {
+    "humaneval": (HUMANEVAL, "humaneval"),
+    "mbpp": (MBPP, "mbpp"),
+    "sanitized": (SANITIZED, "mbpp"),
+    "hub plus": (HUB_PLUS, "mbpp"),
+    "humaneval plus": (HUMANEVAL_PLUS, "humaneval"),
+    "mbpp plus": (MBPP_PLUS, "mbpp"),
+}
+
+
+def run(*parts):
+    """Execute pieces as one module."""
+    names = {"__name__": "tried"}
+    for part in parts:
+        exec(compile(part, "<part>", "exec", dont_inherit=True), names)
+
+
+def write(path, *rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_shape_is_known_by_its_fields(name, tmp_path):
+    row, benchmark = SHAPES[name]
+    (problem,) = read_problems(write(tmp_path / "p.jsonl", row))
+    assert (problem.task_id, problem.benchmark, problem.entry_point) == (str(row["task_id"]), benchmark, "double")
+    assert read_problems(tmp_path / "p.jsonl", benchmark) == [problem]
+    # A reference passes its tests, and a wrong program does not; here without a sandbox, because both are known.
+    run(*parts_of(problem, problem.canonical_solution, "completion"), problem.tests)
+    with pytest.raises(AssertionError):
+        run(problem.imports, "def double(n):\n    return n + 3\n", problem.tests)
+
+
+@pytest.mark.parametrize("pack", [str.encode, lambda text: gzip.compress(text.encode())], ids=["plain", "gzip"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_list_is_read_as_lines_are(pack, indent, tmp_path):
+    rows = [SANITIZED, {**SANITIZED, "task_id": 8}]
+    (tmp_path / "list").write_bytes(pack(json.dumps(rows, indent=indent)))
+    assert read_problems(tmp_path / "list") == read_problems(write(tmp_path / "lines", *rows))
+
+
+def test_humaneval_s_own_reader_agrees(tmp_path):
+    path = write(tmp_path / "p.jsonl", HUMANEVAL, {**HUMANEVAL, "task_id": "Test/1"})
+    assert read_problems(path) == read_humaneval(path)
+
+
+def test_parquet_as_the_hub_has_it(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pytest.importorskip("pyarrow").Table.from_pylist([MBPP])
+    parquet.write_table(table, tmp_path / "p.parquet")
+    assert read_problems(tmp_path / "p.parquet") == read_problems(write(tmp_path / "p.jsonl", MBPP))
+
+
+WRONG = {
+    "a missing field": ({**HUMANEVAL, "test": None}, "'test' is not a string but null"),
+    "missing fields": ({"task_id": 1, "prompt": "x"}, "which a problem of HumanEval has; it has 'task_id', 'prompt'"),
+    "a wrong type": ({**HUMANEVAL, "prompt": 3}, "'prompt' is not a string but 3"),
+    "an empty field": ({**HUMANEVAL, "prompt": " "}, "'prompt' is empty"),
+    "no function's name": ({**HUMANEVAL, "entry_point": "a b"}, "'entry_point' is 'a b'"),
+    "a name that is none": ({**HUMANEVAL, "task_id": 1.5}, "'task_id' is neither a string nor a whole number but 1.5"),
+    "a name that comes twice": ({**HUMANEVAL}, "the task_id 'Test/0' is there already"),
+    "tests that are no list": ({**MBPP, "test_list": "assert 1"}, "'test_list' is not a list but 'assert 1'"),
+    "a test that is no text": ({**MBPP, "test_list": [1]}, "item 1 of 'test_list' is not a string but 1"),
+    "no tests": ({**MBPP, "test_list": []}, "'test_list' is empty"),
+    "a test that is no Python": ({**MBPP, "test_list": ["assert ("]}, "item 1 of 'test_list' is not Python"),
+    "code that is no Python": ({**MBPP, "code": "def ("}, "'code' is not Python"),
+    "a test of something else": ({**MBPP, "test_list": ["assert f(1)"]}, "calls nothing that 'code' defines"),
+    "inputs that are no lists": ({**HUMANEVAL_PLUS, "plus_input": [1]}, "item 1 of 'plus_input' is not a list but 1"),
+    "no inputs": ({**HUMANEVAL_PLUS, "plus_input": [], "base_input": []}, "are empty"),
+    "a tolerance that is none": ({**HUMANEVAL_PLUS, "atol": "x"}, "'atol' is not a number but 'x'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_named_by_file_and_line(name, tmp_path):
+    row, message = WRONG[name]
+    with pytest.raises(DataError) as caught:
+        read_problems(write(tmp_path / "p.jsonl", HUMANEVAL, row))
+    assert (caught.value.where, caught.value.line) == (str(tmp_path / "p.jsonl"), 2)
+    assert message in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "message"),
+    [
+        ("", None, "is empty"),
+        ("\n \n", None, "is empty"),
+        ("[]", None, "has no problems"),
+        ("{x", 1, "is not JSON"),
+        (json.dumps(HUMANEVAL) + "\n{1}\n", 2, "is not JSON"),
+        ("[\n" + json.dumps(HUMANEVAL) + ",\n{]", 3, "is not JSON"),
+        ("[\n" + json.dumps(HUMANEVAL) + "\n" + json.dumps(HUMANEVAL) + "]", 3, "a comma or the end of the list"),
+        ("[\n" + json.dumps(HUMANEVAL) + ",\n\n5]", 4, "is not a JSON object but 5"),
+        ("[\n" + json.dumps(HUMANEVAL), 2, "a comma or the end of the list is missing"),
+        ("[" + json.dumps(HUMANEVAL) + "]\nmore", 1, "has something after the end"),
+        ("[" * 100_000, 1, "cannot be read"),
+        ("text", 1, "is not JSON"),
+        (json.dumps({"task_id": 1, "text": "x"}), 1, "lacks 'code', 'test_list', which a problem of MBPP has"),
+    ],
+)
+def test_files_that_are_none(content, line, message, tmp_path):
+    (tmp_path / "p.json").write_text(content)
+    with pytest.raises(DataError) as caught:
+        read_problems(tmp_path / "p.json")
+    assert caught.value.line == line
+    assert message in caught.value.problem
+
+
+def test_files_of_another_benchmark_and_of_two(tmp_path):
+    with pytest.raises(DataError, match="is a problem of humaneval, not mbpp"):
+        read_problems(write(tmp_path / "p.jsonl", HUMANEVAL), "mbpp")
+    with pytest.raises(DataError, match="line 2: is a problem of mbpp, not humaneval"):
+        read_problems(write(tmp_path / "p.jsonl", HUMANEVAL, MBPP))
+    with pytest.raises(UserError, match="there is no such file"):
+        read_problems(tmp_path / "none")
+
+
+TEXT = st.text(min_size=1).filter(str.strip)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {"task_id": TEXT, "prompt": TEXT, "entry_point": st.just("f"), "canonical_solution": TEXT, "test": TEXT}
+    ),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda row: row["task_id"],
+)
+
+
+@given(rows=ROWS, as_list=st.booleans(), indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
+def test_any_text_comes_back(tmp_path_factory, rows, as_list, indent, ascii_only):
+    path = tmp_path_factory.mktemp("any") / "p.json"
+    how = {"ensure_ascii": ascii_only}
+    lines = "\n".join(json.dumps(row, **how) for row in rows)
+    content = json.dumps(rows, indent=indent, **how) if as_list else lines
+    path.write_text(content, encoding="utf-8", newline="")
+    if "\0" in content:
+        with pytest.raises(DataError, match="NUL"):
+            read_problems(path)
+        return
+    assert read_problems(path) == [Problem(**row) for row in rows]
+
+
+@given(rows=ROWS, data=st.data())
+def test_a_cut_file_is_an_error_or_a_shorter_one_never_a_crash(tmp_path_factory, rows, data):
+    path = tmp_path_factory.mktemp("cut") / "p.json"
+    whole = json.dumps(rows, indent=1)
+    end = data.draw(st.integers(0, len(whole) - 1))
+    path.write_text(whole[:end])
+    with pytest.raises(DataError) as caught:
+        read_problems(path)
+    assert caught.value.where == str(path)
+
+
+def test_benchmarks_have_what_runs_need():
+    problem = Problem(**HUMANEVAL)
+    for benchmark in BENCHMARKS.values():
+        assert benchmark.stops
+        assert "double" in benchmark.instruction(replace(problem, task="Double it."))
