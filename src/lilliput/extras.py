@@ -16,9 +16,15 @@ EXTRA_OF = {
     "scipy": "evaluate",
     "onnxruntime": "evaluate",
     "pyarrow": "evaluate",
+    "lemminflect": "evaluate",
+    "tree_sitter": "evaluate",
+    "tree_sitter_c": "evaluate",
+    "tree_sitter_java": "evaluate",
+    "tree_sitter_python": "evaluate",
     "gguf": "quantize",
     "matplotlib": "report",
     "jinja2": "report",
+    "distributed": "cluster",
 }
 """Module name -> the extra of this package that installs it."""
 

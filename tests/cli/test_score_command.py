@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lilliput.cli.app import app
-from lilliput.cli.evaluate import ONLY_OF
+from lilliput.cli.evaluate import MEASURES, NEEDS, TAKES
 from lilliput.errors import UserError
 from lilliput.evaluate.judging import Judgement
 from lilliput.verbs import score as verb
@@ -73,9 +73,9 @@ def test_a_server_by_the_command_line(files, tmp_path):
 
 
 def test_options_of_the_other_kind_are_refused(files):
-    with pytest.raises(UserError, match="--tokens: is for classifiers, and the task 'humaneval' for generators"):
+    with pytest.raises(UserError, match="--tokens: says nothing to task 'humaneval'"):
         invoked("evaluate", "model", "--task", "humaneval", "--data", files[1], "--tokens", 50)
-    with pytest.raises(UserError, match="--max-new-tokens: is for generators, and the task 'clone' for classifiers"):
+    with pytest.raises(UserError, match="--max-new-tokens: says nothing to task 'clone'"):
         CliRunner().invoke(
             app,
             ["evaluate", "model", "--task", "clone", "--data", "x", "--max-new-tokens", "5"],
@@ -93,6 +93,7 @@ def test_every_option_of_one_kind_exists():
 
     from lilliput.cli.evaluate import evaluate
 
-    assert set(ONLY_OF) < set(inspect.signature(evaluate).parameters)
-    assert {kind_of_task(task) for task in KINDS} == set(ONLY_OF.values())
+    assert frozenset().union(*TAKES.values()) < set(inspect.signature(evaluate).parameters)
+    assert {kind_of_task(task) for task in KINDS} == set(TAKES) == set(NEEDS) == set(MEASURES)
+    assert all(NEEDS[kind] in TAKES[kind] for kind in TAKES)
     assert kind_of_task("mbpp") == "generator"

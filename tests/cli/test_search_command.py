@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from lilliput.cli.evaluate import _intensity, evaluate
+from lilliput.cli.evaluate import evaluate
+from lilliput.evaluate.carbon import parse_intensity
 from lilliput.progress import LogProgress
 from lilliput.verbs import latency
 
@@ -34,4 +35,4 @@ def test_the_region_that_the_help_names_is_one():
     option = evaluate.__annotations__["carbon_intensity"]
     region = re.search(r"such as (\w+)", str(option))
     assert region is not None
-    assert _intensity(region[1]).grams_per_kwh > 0
+    assert parse_intensity(region[1]).grams_per_kwh > 0

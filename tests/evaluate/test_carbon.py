@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilliput.errors import UserError
-from lilliput.evaluate.carbon import DEFAULT, INTENSITIES, Intensity, grams, intensity_of
+from lilliput.evaluate.carbon import DEFAULT, INTENSITIES, Intensity, grams, intensity_of, parse_intensity
 
 
 def test_a_kilowatt_hour_gives_the_intensity_itself():
@@ -30,3 +30,16 @@ def test_every_listed_intensity_says_where_it_is_from():
 def test_an_unknown_region_lists_the_known():
     with pytest.raises(UserError, match=r"no carbon intensity for the region 'Atlantis'.*WORLD, EU"):
         intensity_of("Atlantis")
+
+
+def test_an_intensity_as_people_write_it():
+    assert parse_intensity(None) is DEFAULT
+    assert parse_intensity("deu") is INTENSITIES["DEU"]
+    given = parse_intensity("12.5")
+    assert (given.grams_per_kwh, given.year, given.source) == (12.5, None, "the user")
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e5"])
+def test_numbers_that_are_no_intensity(text):
+    with pytest.raises(UserError, match=r"--carbon-intensity: .* is not grams a kWh"):
+        parse_intensity(text)

@@ -7,8 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from lilliput import progress
 from lilliput.cli.output import print_facts
+from lilliput.cli.score import end
 from lilliput.cli.score import show as show_score
+from lilliput.errors import UserError
+from lilliput.evaluate.carbon import parse_intensity
 from lilliput.units import show_bytes
 
 N = Annotated[int, typer.Option("--n", min=1, help="Completions a problem; several need a temperature.")]
@@ -18,7 +22,13 @@ Temperature = Annotated[
 TopP = Annotated[
     float, typer.Option("--top-p", help="Draw among the likeliest with this probability together; 1: all.")
 ]
-NewTokens = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Tokens of each completion, at most.")]
+NewTokens = Annotated[
+    int | None,
+    typer.Option(
+        "--max-new-tokens", min=1, help="Tokens of each completion, at most. Default: 320; of summaries and lines, 64."
+    ),
+]
+NEW_TOKENS = 320
 Prompt = Annotated[
     str, typer.Option("--prompt", help="'plain': the model goes on from the prompt; 'chat': it is asked, and answers.")
 ]
@@ -37,6 +47,33 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", help="Result to write (.json, or a folder); a run that was killed goes on beside it."),
 ]
+
+
+def measure(given: dict[str, Any], command: str) -> None:
+    """Measure, with the options given, and show it."""
+    from lilliput.evaluate.judging import Limits
+    from lilliput.runtime.settings import Settings
+    from lilliput.verbs.evaluate_generator import evaluate_generator as run
+    from lilliput.verbs.tally import parsed_ks
+
+    if len(given["data"]) != 1:
+        raise UserError("is one file of problems.", where="--data", remedy="Give it once.")
+    asked = ("temperature", "top_p", "seed", "n", "batch")
+    new_tokens = NEW_TOKENS if given["max_new_tokens"] is None else given["max_new_tokens"]
+    same = ("prompt", "strip", "limit", "challenges", "threads", "precision", "chat_template", "served", "workers")
+    found = run(
+        given["model"],
+        given["task"],
+        Path(given["data"][0]),
+        settings=Settings(max_new_tokens=new_tokens, **{name: given[name] for name in asked}),
+        k=parsed_ks(given["k"]),
+        **{name: given[name] for name in (*same, "unsafe", "costs", "out")},
+        limits=Limits(given["seconds"], given["memory"]),
+        intensity=parse_intensity(given["carbon_intensity"]),
+        command=command,
+        progress=progress.for_stream(),
+    )
+    end(found.as_dict(), given["json"], found.exit_code, show)
 
 
 def show(result: dict[str, Any]) -> None:

@@ -14,6 +14,13 @@ Data = Annotated[
         "--data", help="File to score on: JSONL, CSV, Parquet or a clone pair list; gzip is fine. Repeatable."
     ),
 ]
+OptionalData = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--data",
+        help="File to measure on: JSONL, CSV, Parquet, a clone pair list, or problems; gzip is fine. Repeatable.",
+    ),
+]
 Train = Annotated[list[Path], typer.Option("--train", help="Training file, of the same kinds. Repeatable.")]
 OptionalTrain = Annotated[
     list[Path] | None,

@@ -14,6 +14,8 @@ from lilliput.errors import UserError
 
 JOULES_PER_KWH = 3.6e6
 
+_MOST_GRAMS = 1e5  # far beyond the dirtiest plant: what is given was of another unit
+
 
 @dataclass(frozen=True)
 class Intensity:
@@ -83,6 +85,23 @@ def intensity_of(code: str) -> Intensity:
             f"there is no carbon intensity for the region '{code}'.",
             remedy=f"Use one of {', '.join(INTENSITIES)}, or give the grams a kWh of your own supply.",
         ) from None
+
+
+def parse_intensity(text: str | None, where: str = "--carbon-intensity") -> Intensity:
+    """``350`` -> that many grams a kWh; ``DEU`` -> the intensity listed; ``None`` -> the world's average.
+
+    Raises:
+        UserError: a number that cannot be, or a region that is not listed.
+    """
+    if text is None:
+        return DEFAULT
+    try:
+        given = float(text)
+    except ValueError:
+        return intensity_of(text)
+    if not 0 <= given < _MOST_GRAMS:
+        raise UserError(f"{given:g} is not grams a kWh.", where=where, remedy="Give a number such as 350.")
+    return Intensity(given, "given on the command line", None, "the user")
 
 
 def grams(joules: float, intensity: Intensity = DEFAULT) -> float:

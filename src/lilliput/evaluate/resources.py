@@ -82,19 +82,43 @@ def summarize(times: Sequence[float]) -> Latency:
     return Latency(p50, p95, p99, n, (float(ranked[low]), float(ranked[high])))
 
 
-_LAUNCHER = """
-import os, sys
+STARTED = "LILLIPUT_STARTED"
+"""Environment variable that tells a program under :func:`watched` when it was started, by :func:`time.monotonic`."""
+
+_LAUNCHER = f"""
+import os, sys, time
 report = int(sys.argv[1])
 os.set_inheritable(report, False)
+os.environ["{STARTED}"] = repr(time.monotonic())
 child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
 _, status, usage = os.wait4(child, 0)
-os.write(report, f"{usage.ru_maxrss} {os.waitstatus_to_exitcode(status)}".encode())
+os.write(report, f"{{usage.ru_maxrss}} {{os.waitstatus_to_exitcode(status)}}".encode())
 """
 """Starts a program, waits for it, and reports the most memory it held and its exit code (minus the signal's number).
 
 It stands between because the kernel hands a parent's high-water mark down to a child when the child starts: a program
 started by a large process would seem as large. This one holds about 8 MB, which is then the least that can be seen.
 """
+
+
+def watched(argv: Sequence[str], report: int) -> list[str]:
+    """The command that runs ``argv`` and tells the file descriptor ``report``, when it has ended, how.
+
+    What is told, :func:`outcome` reads. Standard streams are those of ``argv``.
+
+    Raises:
+        UserError: the system is Windows, which does not count memory this way.
+    """
+    if not hasattr(os, "wait4"):
+        raise UserError("peak memory cannot be measured on Windows.", remedy="Measure it on Linux or macOS.")
+    return [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(report), *argv]
+
+
+def outcome(told: str) -> tuple[float, int]:
+    """Most memory held resident, in MB (10^6 bytes), and the exit code (minus a signal's number)."""
+    maximum, code = (told or "0 1").split()
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return int(maximum) * unit / 1e6, int(code)
 
 
 def peak_memory(argv: Sequence[str]) -> float:
@@ -106,13 +130,11 @@ def peak_memory(argv: Sequence[str]) -> float:
     Raises:
         UserError: the program fails, or the system is Windows, which does not count this way.
     """
-    if not hasattr(os, "wait4"):
-        raise UserError("peak memory cannot be measured on Windows.", remedy="Measure it on Linux or macOS.")
     read_end, write_end = os.pipe()
     with os.fdopen(read_end) as report:
         try:
             done = subprocess.run(
-                [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(write_end), *argv],
+                watched(argv, write_end),
                 pass_fds=(write_end,),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -121,15 +143,14 @@ def peak_memory(argv: Sequence[str]) -> float:
             )
         finally:
             os.close(write_end)
-        maximum, code = (report.read() or "0 1").split()
-    if code != "0":
+        maximum, code = outcome(report.read())
+    if code:
         last = done.stderr.strip().splitlines()[-1:] or ["it said nothing."]
         raise UserError(
             f"the program measured for memory failed with exit code {code}: {last[0]}",
             remedy=f"Run it by itself to see why: {shlex.join(argv)}",
         )
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
-    return int(maximum) * unit / 1e6
+    return maximum
 
 
 def cpu_name() -> str:

@@ -1,4 +1,4 @@
-"""The tasks that ``evaluate`` knows, and which kind of model each is for: one table, which the command line asks."""
+"""The tasks that ``evaluate`` knows, and what kind of measurement each is: one table, which the command line asks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from lilliput.errors import UserError
 from lilliput.tasks import TASKS
 
 CLASSIFIER, GENERATOR = "classifier", "generator"
+SUMMARIZATION, REPOSITORY = "summarization", "repository"
 
-KINDS: Mapping[str, str] = MappingProxyType(dict.fromkeys(TASKS, CLASSIFIER) | dict.fromkeys(BENCHMARKS, GENERATOR))
+KINDS: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(TASKS, CLASSIFIER)
+    | dict.fromkeys(BENCHMARKS, GENERATOR)
+    | {name: name for name in (SUMMARIZATION, REPOSITORY)}
+)
 """Task -> what it measures."""
 
 

@@ -1,0 +1,63 @@
+"""How ``lilliput evaluate`` measures a classifier, and shows what it found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from lilliput import progress
+from lilliput.cli.output import print_facts, print_json, print_table, with_interval
+from lilliput.data.tables import Columns
+from lilliput.evaluate.carbon import parse_intensity
+from lilliput.units import show_bytes
+
+
+def measure(given: dict[str, Any], command: str) -> None:
+    """Measure, with the options given, and show it."""
+    from lilliput.verbs.evaluate import evaluate as run
+
+    result = run(
+        given["model"],
+        given["task"],
+        given["data"],
+        train=given["train"] or (),
+        tokenizer=given["tokenizer"],
+        columns=Columns(given["code_column"], given["second_column"], given["label_column"]),
+        threads=given["threads"] or 1,
+        tokens=given["tokens"],
+        intensity=parse_intensity(given["carbon_intensity"]),
+        command=command,
+        progress=progress.for_stream(),
+    ).as_dict()
+    if given["json"]:
+        print_json(result)
+    else:
+        show(result)
+
+
+def show(result: dict[str, Any]) -> None:
+    """An evaluation, for people."""
+    intervals, latency, natural = result["intervals"], result["latency_ms"], result["latency_ms"]["natural"]
+    rows = [[result["name"], *(with_interval(result[m], intervals[m], m != "mcc") for m in ("accuracy", "f1", "mcc"))]]
+    for name, scores in result["baselines"]["details"].items():
+        cells = [with_interval(scores[m], None, m != "mcc") for m in ("accuracy", "f1", "mcc")]
+        rows.append([f"{name.replace('_', ' ')} *", *cells])
+    print_table([f"n = {result['n']:,}", "accuracy", "F1", "MCC"], rows)
+    fitted = {scores["fitted_on"] for scores in result["baselines"]["details"].values()}
+    typer.echo(f"* baselines, fitted on: {'; '.join(sorted(fitted))}\n")
+    parts = ", ".join(f"{name} {size:,}" for name, size in result["bytes"].items() if name != "total")
+    memory = result["peak_memory_mb"]
+    print_facts(
+        {
+            "precision, recall": f"{result['precision']:.1%}, {result['recall']:.1%}",
+            "bytes": f"{result['bytes']['total']:,} ({parts})",
+            "peak memory": "not measured" if memory is None else f"{show_bytes(memory * 1e6)} resident",
+            f"latency at {latency['tokens']} tokens": f"p50 {latency['p50']:.2f} ms, p95 {latency['p95']:.2f} ms, "
+            f"{latency['threads']} thread(s), one {latency['per']}",
+            "latency as it comes": f"p50 {natural['p50']:.2f} ms, p95 {natural['p95']:.2f} ms, one {natural['per']}",
+            "energy": f"{1e3 * result['energy']['joules_per_example']:.2f} mJ an example, {result['energy']['kind']}",
+            "carbon": f"{1e6 * result['carbon']['grams_co2e_per_example']:.3f} µg CO2e an example at "
+            f"{result['carbon']['intensity']['grams_per_kwh']:g} g/kWh ({result['carbon']['intensity']['region']})",
+        }
+    )

@@ -1,0 +1,115 @@
+"""How ``lilliput evaluate`` measures summaries, and completion on a repository, and shows what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lilliput import progress
+from lilliput.cli.output import print_facts, print_json, print_table, with_interval
+from lilliput.errors import UserError
+from lilliput.evaluate.resources import machine
+from lilliput.files import write_json
+from lilliput.verbs.kept import beside
+
+Repo = Annotated[Path | None, typer.Option("--repo", help="For repository: a folder with source files.")]
+SummaryColumn = Annotated[str | None, typer.Option("--summary-column", help="Column that holds the summary.")]
+Language = Annotated[
+    str | None,
+    typer.Option("--language", help="Of the functions to summarize; or which of a repository's to measure on."),
+]
+NEW_TOKENS = 64
+
+
+def summaries(given: dict[str, Any], command: str) -> None:
+    """Measure summarization, with the options given, and show it."""
+    from lilliput.verbs.measure_summarization import SummarizationSettings, measure_summarization
+
+    named = (given["code_column"], given["summary_column"])
+    if (None in named) and any(named):
+        raise UserError("code and summary are named together.", where="--summary-column", remedy="Name both, or none.")
+    settings = SummarizationSettings(language=given["language"], examples=given["limit"], **_common(given))
+    target, kept = beside(given["out"], "summarization.json")
+    found = measure_summarization(
+        given["model"],
+        given["data"],
+        columns=named if all(named) else None,
+        settings=settings,
+        threads=given["threads"],
+        kept=kept,
+        progress=progress.for_stream(),
+    )
+    _end({**found.as_dict(), "machine": machine(), "command": command}, target, given["json"], show_summaries)
+
+
+def repository(given: dict[str, Any], command: str) -> None:
+    """Measure completion on a repository, with the options given, and show it."""
+    from lilliput.verbs.measure_repository import RepositorySettings, measure_repository
+
+    languages = None if given["language"] is None else (given["language"],)
+    limits = {} if given["limit"] is None else {"places": given["limit"], "pieces": given["limit"]}
+    target, kept = beside(given["out"], "repository.json")
+    found = measure_repository(
+        given["model"],
+        given["repo"],
+        settings=RepositorySettings(languages=languages, **limits, **_common(given)),
+        threads=given["threads"],
+        kept=kept,
+        progress=progress.for_stream(),
+    )
+    _end({**found.as_dict(), "machine": machine(), "command": command}, target, given["json"], show_repository)
+
+
+def _common(given: Mapping[str, Any]) -> dict[str, Any]:
+    new_tokens = NEW_TOKENS if given["max_new_tokens"] is None else given["max_new_tokens"]
+    return {"seed": given["seed"], "batch": given["batch"], "max_new_tokens": new_tokens}
+
+
+def _end(result: dict[str, Any], target: Path | None, as_json: bool, show: Any) -> None:
+    if target is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_json(target, result)
+    if as_json:
+        print_json(result)
+    else:
+        show(result)
+
+
+def _cell(estimate: Mapping[str, Any] | None, percent: bool = True) -> str:
+    if estimate is None:
+        return "-"
+    return with_interval(estimate["value"], (estimate["low"], estimate["high"]), percent)
+
+
+def show_summaries(result: Mapping[str, Any]) -> None:
+    """Summaries' scores beside the baselines', for people."""
+    rows = []
+    for name, scores in [(result["name"], result), *result["baselines"].items()]:
+        cells = [scores[measure] for measure in ("bleu4", "rouge_l", "chrf")]
+        rows.append([name, *(f"{cell['value']:.1f} [{cell['low']:.1f}, {cell['high']:.1f}]" for cell in cells)])
+    print_table([f"n = {result['n']:,}", "BLEU-4", "ROUGE-L", "chrF"], rows)
+    print_facts({"cut to fit": f"{result['truncated']:,} functions"})
+
+
+def show_repository(result: Mapping[str, Any]) -> None:
+    """A repository's figures beside the baselines', for people."""
+    found, lines = result["next_token"], result["lines"]
+    facts = {"model": str(result["name"])}
+    if found is not None:
+        facts["perplexity"] = _cell(found["perplexity"], percent=False)
+        rows = {
+            "next token": (found["every"], found["copied"]),
+            "next token of code": (found["code"], found["copied_code"]),
+        }
+        for title, (model, copied) in rows.items():
+            if model is not None:
+                facts[title] = (
+                    f"{_cell(model['top1'])}, among five {_cell(model['top5'])}; copied: {_cell(copied['top1'])}"
+                )
+    for name, scores in {"completed": lines["model"], **lines["baselines"]}.items():
+        facts[f"lines, {name}"] = f"exact {_cell(scores['exact'])}, alike {_cell(scores['similarity'])}"
+    facts["measured on"] = f"{lines['places']:,} lines of {lines['files']:,} files"
+    print_facts(facts)

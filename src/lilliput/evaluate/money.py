@@ -1,0 +1,57 @@
+"""What a piece of work costs on a rented machine: its time x a price.
+
+The price is that of the processor threads that the work keeps busy, as if the rest of the machine were rented by
+somebody else, and as if work never had to wait for requests: a lower bound of what a service pays.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lilliput.errors import UserError
+
+SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a machine costs.
+
+    Attributes:
+        usd_per_hour: US dollars an hour, of all threads that are used.
+        threads: how many these are.
+        year: of the list; ``None`` where the figure is the user's own.
+        source: who asks that price, and for what.
+    """
+
+    usd_per_hour: float
+    threads: int
+    year: int | None
+    source: str
+
+    def usd(self, seconds: float) -> float:
+        """Of so much time."""
+        return seconds * self.usd_per_hour / SECONDS_PER_HOUR
+
+
+USD_PER_THREAD_HOUR, LIST_YEAR = 0.0425, 2025
+LIST_SOURCE = (
+    "Amazon EC2's list price, on demand, Linux, us-east-1: c5.2xlarge, 0.34 USD an hour for 8 virtual processors, each "
+    "a thread of a core"
+)
+
+
+def price_of(threads: int, usd_per_hour: float | None = None) -> Price:
+    """The list price of so many threads; or the user's own price of a machine that has them.
+
+    Raises:
+        UserError: a price that is none.
+    """
+    if usd_per_hour is None:
+        return Price(USD_PER_THREAD_HOUR * threads, threads, LIST_YEAR, LIST_SOURCE)
+    if not (math.isfinite(usd_per_hour) and usd_per_hour >= 0):
+        raise UserError(
+            f"{usd_per_hour:g} is no price.", where="--price-per-hour", remedy="Give US dollars an hour, such as 0.34."
+        )
+    return Price(usd_per_hour, threads, None, "the user")

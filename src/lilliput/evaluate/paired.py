@@ -1,0 +1,122 @@
+"""Two models timed in turn, round after round: by how much one is faster, and whether this machine can tell.
+
+A ratio is one of medians over rounds. Its interval is a bootstrap over rounds (Efron, "Bootstrap Methods: Another Look
+at the Jackknife", 1979) that draws whole rounds: what slowed one round down slowed both models, and so cancels.
+
+No ratio is given where it would mean little: where a piece of work that never changes took very different times in
+these rounds, or where the ratio's own interval is wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.evaluate.intervals import RESAMPLES, Estimate
+
+MOST_SPREAD = 0.15
+"""Interquartile range of the reference's times over their median, at most."""
+
+WIDEST = 1.5
+"""Upper end of a ratio's interval over its lower end, at most."""
+
+MOST_IDLE = 0.05
+"""Cores that a model may keep busy while it is another one's turn."""
+
+FEWEST = 6
+"""Rounds without which there is no 95 % interval of a median: of fewer, all lie on one side of it with a probability
+of ``2 / 2^n``, which for 5 is 6 %. From fewer the bootstrap gives little more than the range."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times a figure of the original is that of another model.
+
+    Attributes:
+        estimate: the ratio with its interval; ``None``: refused.
+        refusal: why; empty: it is not.
+    """
+
+    estimate: Estimate | None
+    refusal: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values: ``value``, ``low`` and ``high`` are ``null`` where the ratio is refused, with a reason."""
+        found = self.estimate
+        if found is None:
+            return {"value": None, "low": None, "high": None, "n": None, "reason": self.refusal}
+        return {"value": found.value, "low": found.low, "high": found.high, "n": found.n, "reason": None}
+
+
+def median(values: Sequence[float], seed: int = 0) -> Estimate:
+    """The median of ``values`` with its 95 % percentile interval over resamples.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    numbers = np.asarray(values, np.float64)
+    drawn = np.median(numbers[_draws(len(numbers), seed)], axis=1)
+    return _estimate(float(np.median(numbers)), drawn, len(numbers))
+
+
+def ratio_of(original: Sequence[float], other: Sequence[float], obstacle: str = "", seed: int = 0) -> Ratio:
+    """Median of ``original`` over median of ``other``: of times, how many times as fast the other is.
+
+    Args:
+        original, other: positive figures, one a round, of the same rounds.
+        obstacle: why no ratio can be given, whatever the figures; empty: there is none.
+        seed: of the resamples.
+
+    Raises:
+        ValueError: there are no figures, or not equally many.
+    """
+    if len(original) != len(other):
+        raise ValueError(f"{len(original)} and {len(other)} figures are not of the same rounds")
+    if obstacle:
+        return Ratio(None, f"too noisy: {obstacle}")
+    pair = np.array([original, other], np.float64)
+    if not (pair > 0).all():
+        return Ratio(None, "too small to be measured")
+    medians = np.median(pair[:, _draws(pair.shape[1], seed)], axis=2)
+    top, bottom = np.median(pair, axis=1)
+    found = _estimate(float(top / bottom), medians[0] / medians[1], pair.shape[1])
+    if found.high > WIDEST * found.low:
+        return Ratio(None, f"too noisy: the ratio may be {found.low:.2g} to {found.high:.2g}")
+    return Ratio(found)
+
+
+def spread(values: Sequence[float]) -> float:
+    """Interquartile range over the median, quartiles by linear interpolation."""
+    low, middle, high = np.percentile(np.asarray(values, np.float64), (25, 50, 75))
+    return float((high - low) / middle)
+
+
+def obstacle_of(reference: Mapping[str, Sequence[float]], idle: Mapping[str, float]) -> str:
+    """Why this machine could not compare models during these rounds; empty: nothing is in the way.
+
+    Args:
+        reference: piece of work that never changes -> its times, one a round.
+        idle: model -> cores that it kept busy while it was not its turn.
+    """
+    worst = max(map(spread, reference.values()))
+    if worst > MOST_SPREAD:
+        return f"reference varied by {worst:.0%}".replace("%", " %")
+    busiest = max(idle, key=lambda name: idle[name])
+    if idle[busiest] > MOST_IDLE:
+        return f"{busiest} kept {idle[busiest]:.2f} cores busy while it was not its turn"
+    return ""
+
+
+def _draws(n: int, seed: int) -> NDArray[np.int64]:
+    if n == 0:
+        raise ValueError("no values have no median")
+    return np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
+
+
+def _estimate(value: float, drawn: NDArray[np.float64], n: int) -> Estimate:
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(value, float(low), float(high), n)

@@ -1,0 +1,74 @@
+"""``lilliput evaluate`` of summaries and of a repository, as people ask for it."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from lilliput.cli.app import app
+from lilliput.errors import UserError
+from lilliput.quantize.policy import policy
+from lilliput.verbs.quantize import QuantizeSettings, quantize
+from tests.verbs.tiny_checkpoints import LLAMA, checkpoint
+
+CODE = "def total(values):\n    result = 0\n    for value in values:\n        result += value\n    return result\n"
+
+
+def invoked(*words):
+    found = CliRunner().invoke(app, ["evaluate", *map(str, words)])
+    if isinstance(found.exception, UserError):
+        raise found.exception
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    checkpoint(folder / "model", *LLAMA)
+    quantize(folder / "model", folder / "tiny", settings=QuantizeSettings(policy("int8")))
+    return folder / "tiny"
+
+
+@pytest.fixture
+def repository(tmp_path):
+    for place in range(3):
+        (tmp_path / f"part{place}.py").write_text(CODE.replace("total", f"total{place}") * 3)
+    return tmp_path
+
+
+@pytest.fixture
+def summaries(tmp_path):
+    file = tmp_path / "functions.jsonl"
+    rows = [{"code": CODE, "docstring": "Add up all the values."}] * 3
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def test_a_repository(artifact, repository, tmp_path):
+    words = (artifact, "--task", "repository", "--repo", repository, "--limit", 3, "--max-new-tokens", 8)
+    found = json.loads(invoked(*words, "--json", "--out", tmp_path / "result.json"))
+    assert found["task"] == "repository" and found["lines"]["places"] == 3
+    assert found["next_token"]["perplexity"]["value"] > 1
+    assert json.loads((tmp_path / "result.json").read_text())["lines"] == found["lines"]
+    shown = invoked(*words)
+    assert "3 lines of 3 files" in shown and "copied" in shown
+
+
+def test_summaries(artifact, summaries):
+    words = (artifact, "--task", "summarization", "--data", summaries, "--language", "python", "--max-new-tokens", 8)
+    found = json.loads(invoked(*words, "--json"))
+    assert found["task"] == "summarization" and found["n"] == 3
+    assert 0 <= found["bleu4"]["value"] <= 100
+    assert "n = 3" in invoked(*words)
+
+
+def test_what_goes_without_saying_is_said(artifact, summaries):
+    for words, message in (
+        (("--task", "repository"), "--repo: task 'repository' needs it"),
+        (("--task", "repository", "--data", summaries), "--data: says nothing to task 'repository'"),
+        (("--task", "humaneval"), "--data: task 'humaneval' needs it"),
+        (("--task", "summarization", "--data", summaries, "--code-column", "code"), "are named together"),
+    ):
+        with pytest.raises(UserError, match=message):
+            invoked(artifact, *words)
