@@ -110,17 +110,7 @@ def evaluate(
     from lilliput.verbs.evaluate_tasks import kind_of_task
 
     kind = kind_of_task(task)
-    _refuse_others(context, kind, task)
-    MEASURES[kind](context.params, shlex.join(["lilliput", *sys.argv[1:]]))
-
-
-def _refuse_others(context: typer.Context, kind: str, task: str) -> None:
-    """Refuse options that say nothing to this kind of measurement, and the lack of what it is made on."""
-    for name in sorted(frozenset().union(*TAKES.values()) - TAKES[kind]):
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise UserError(
-                f"says nothing to task '{task}'.", where=f"--{name.replace('_', '-')}", remedy="Leave it out."
-            )
+    options.refuse_others(context, TAKES, kind, task)
     if not context.params[NEEDS[kind]]:
         raise UserError(f"task '{task}' needs it.", where=f"--{NEEDS[kind]}", remedy="Give it.")
+    MEASURES[kind](context.params, shlex.join(["lilliput", *sys.argv[1:]]))

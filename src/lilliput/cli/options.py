@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from lilliput.errors import UserError
 
 Task = Annotated[str, typer.Option("--task", help="vulnerability, clone or classification.")]
 Data = Annotated[
@@ -42,3 +45,23 @@ Tokenizer = Annotated[
     Path | None, typer.Option("--tokenizer", help="tokenizer.json of a checkpoint that does not carry its own.")
 ]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Processor threads.")]
+
+
+def refuse_others(context: typer.Context, takes: Mapping[str, Collection[str]], kind: str, task: str) -> None:
+    """Refuse options that say nothing to this kind of task.
+
+    Args:
+        context: of the command.
+        takes: kind -> names of its options; what none of them has belongs to all.
+        kind: of the task.
+        task: by name.
+
+    Raises:
+        UserError: one was given on the command line.
+    """
+    for name in sorted({option for options in takes.values() for option in options} - set(takes[kind])):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UserError(
+                f"says nothing to task '{task}'.", where=f"--{name.replace('_', '-')}", remedy="Leave it out."
+            )

@@ -1,0 +1,67 @@
+"""How ``lilliput robustness`` measures a generator, and shows what it found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lilliput import progress
+from lilliput.cli.output import print_table, with_interval
+from lilliput.cli.score import end
+from lilliput.errors import UserError
+
+Perturbations = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--perturbations",
+        help="Family (docstring, func_name, syntax, format) or name of a perturbation. Repeatable. Default: all.",
+    ),
+]
+Released = Annotated[
+    Path | None, typer.Option("--released", help="Folder with ReCode's own perturbed files, to be taken instead.")
+]
+
+
+def measure(given: dict[str, Any], command: str) -> None:
+    """Measure, with the options given, and show it."""
+    from lilliput.data.humaneval import STOPS
+    from lilliput.evaluate.judging import Limits
+    from lilliput.evaluate.perturb import SEEDS
+    from lilliput.runtime.settings import Settings
+    from lilliput.verbs.robustness_generator import robustness_generator
+
+    if len(given["data"]) != 1:
+        raise UserError("is one file of problems.", where="--data", remedy="Give it once.")
+    same = ("perturbations", "released", "limit", "threads", "precision", "workers", "unsafe", "out")
+    found = robustness_generator(
+        given["model"],
+        given["data"][0],
+        **{name: given[name] for name in same},
+        seeds=given["seeds"] or SEEDS,
+        settings=Settings(max_new_tokens=given["max_new_tokens"], batch=given["batch"], stop=STOPS),
+        limits=Limits(given["seconds"], given["memory"]),
+        command=command,
+        progress=progress.for_stream(),
+    )
+    end(found.as_dict(), given["json"], found.exit_code, show)
+
+
+def show(result: dict[str, Any]) -> None:
+    """The result, for people."""
+    header = [f"{result['name']}, n = {result['n']:,}", "seeds", "changed", "pass@1", "RP", "RD", "RR"]
+    for title, lines in (("", result["perturbations"]), ("worst case of a family", result["families"])):
+        header[0] = title or header[0]
+        print_table(header, [_row(line) for line in lines])
+        typer.echo("")
+    typer.echo(
+        "pass@1: of the prompts as they were; RP, robust pass: after every version of a prompt; RD, robust drop: the "
+        "share of pass@1 that is lost; RR, robust relative: problems that change; brackets are 95 % intervals."
+    )
+
+
+def _row(line: dict[str, Any]) -> list[str]:
+    rates = (line["nominal_pass"], line["robust_pass"], line["robust_drop"], line["robust_relative"])
+    shown = ["-" if rate is None else with_interval(rate["value"], (rate["low"], rate["high"])) for rate in rates]
+    return [line["name"], f"{line['seeds']}", f"{line['changed']:.0%}", *shown]
