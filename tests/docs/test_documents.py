@@ -1,5 +1,6 @@
 """What the README and docs/ tell people to type works: every command and every Python block is run."""
 
+import json
 import os
 import re
 import shlex
@@ -12,6 +13,7 @@ import pytest
 
 from lilliput.verbs.demo import DemoSettings, demo
 from lilliput.verbs.quantize import quantize
+from tests.data.test_problems import HUMANEVAL
 from tests.verbs.tiny_checkpoints import LLAMA, checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -46,8 +48,10 @@ def desk(tmp_path_factory, small):
     assert result.student.bytes["total"] <= TINY.size
     for file in (folder / "out/demo/data").iterdir():
         shutil.copy(file, folder)
-    checkpoint(folder / "my-model", *LLAMA)
+    kind, options = LLAMA
+    checkpoint(folder / "my-model", kind, {**options, "max_position_embeddings": 512})
     quantize(folder / "my-model", folder / "out/coder")
+    (folder / "HumanEval.jsonl").write_text(json.dumps(HUMANEVAL) + "\n")
     (folder / "ONE.py").write_text("def f(a):\n    return a + 1\n")
     (folder / "OTHER.py").write_text("def g(x):\n    y = 1 + x\n    return y\n")
     return folder

@@ -22,7 +22,7 @@ def desk(tmp_path_factory, small, workshop):
 
 
 def test_the_document_has_commands():
-    assert len(commands(DOCUMENT)) == 3
+    assert len(commands(DOCUMENT)) == 2
 
 
 @pytest.mark.parametrize("command", commands(DOCUMENT))

@@ -7,7 +7,8 @@ import transformers
 
 from lilliput.data.problems import Problem
 from lilliput.errors import UserError
-from lilliput.verbs.chat import ChatTemplate, code_of, folder_template, template_for
+from lilliput.teachers.chat_template import folder_template
+from lilliput.verbs.chat import ChatTemplate, code_of, template_for
 from lilliput.verbs.completers import Subject
 from tests.data.test_problems import HUMANEVAL
 from tests.runtime.tiny_generators import tiny_tokenizer

@@ -110,6 +110,16 @@ def test_names_without_their_first_part(tmp_path):
     assert model_files(tmp_path / "small-whole") == model_files(tmp_path / "small-inner")
 
 
+def test_a_chat_template_goes_along(plain, tmp_path):
+    _, source, _ = plain
+    shutil.copytree(source, tmp_path / "model")
+    (tmp_path / "model" / "chat_template.jinja").write_text("<|user|>{{ messages[0].content }}<|assistant|>")
+    quantize(tmp_path / "model", tmp_path / "small", settings=INT4)
+    artifact = open_artifact(tmp_path / "small")
+    assert artifact.file("chat_template.jinja").read_text() == "<|user|>{{ messages[0].content }}<|assistant|>"
+    assert "chat_template.jinja" not in {path.name for path in (source.parent / "small").iterdir()}
+
+
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
 def test_gguf(kind, tmp_path):
     model = model_for_gguf(kind, vocab_size=VOCABULARY)
@@ -133,10 +143,12 @@ def test_gguf_of_quantized_weights(tmp_path):
     writer.add_token_list(sorted(ids, key=ids.get))
     writer.add_token_merges([" ".join(merge) for merge in json.loads(tokenizer.to_str())["model"]["merges"]])
     writer.add_eos_token_id(ids["<|end|>"])
+    writer.add_chat_template("{{ messages[0].content }}\n")
     add_weights(writer, "qwen2", model, gguf.GGMLQuantizationType.Q8_0)
     finish(writer)
     quantize(tmp_path / "m.gguf", tmp_path / "small")
     assert open_artifact(tmp_path / "small").generator.end == (ids["<|end|>"],)
+    assert (tmp_path / "small" / "chat_template.jinja").read_text() == "{{ messages[0].content }}\n"
     found = Tokenizer.from_file(str(tmp_path / "small" / "tokenizer.json"))
     assert [found.encode(text).ids for text in CODE] == [tokenizer.encode(text).ids for text in CODE]
     found, expected = artifact_logits(tmp_path / "small"), expected_logits(model)

@@ -6,7 +6,7 @@ import sys
 
 from lilliput.errors import UserError
 
-RESUMABLE = ("demo", "finetune", "shrink", "quantize")
+RESUMABLE = ("demo", "finetune", "shrink", "quantize", "study")
 """Verbs that go on where they stopped."""
 
 INTERRUPTED = 130

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from lilliput.cli import complete, demo, evaluate, finetune, inspect, predict, quantize, report, search, shrink
+from lilliput.cli import (
+    compare,
+    complete,
+    demo,
+    evaluate,
+    finetune,
+    inspect,
+    predict,
+    quantize,
+    report,
+    robustness,
+    score,
+    search,
+    shrink,
+    study,
+)
 from lilliput.version import VERSION
 
 app = typer.Typer(
@@ -22,7 +37,11 @@ VERBS = (
     search.search,
     shrink.shrink,
     quantize.quantize,
+    study.study,
     evaluate.evaluate,
+    robustness.robustness,
+    score.score,
+    compare.compare,
     predict.predict,
     complete.complete,
     inspect.inspect,

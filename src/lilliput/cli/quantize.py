@@ -12,14 +12,27 @@ import typer
 from lilliput import progress
 from lilliput.cli import options
 from lilliput.cli.output import print_facts, print_json
+from lilliput.errors import UserError
 from lilliput.units import show_bytes
+
+DECIDED = (
+    *("weights", "group", "symmetric", "rounding", "embedding", "head"),
+    *("activations", "activation_group", "activation_calibration"),
+    *("calibration_data", "calibration_pieces", "calibration_tokens", "seed"),
+)
+"""Parameters that a recipe decides."""
 
 
 def quantize(
+    context: typer.Context,
     model: Annotated[
         str, typer.Argument(help="A generator: folder of a Hugging Face checkpoint, hub id, or GGUF file.")
     ],
     out: options.Out,
+    recipe: Annotated[
+        Path | None,
+        typer.Option("--recipe", help="How, as 'lilliput study' found it: a recipe's file, instead of what follows."),
+    ] = None,
     weights: Annotated[
         str, typer.Option("--weights", help="Format of the layers: int8, int4, nf4, int3, int2, fp16 or fp32.")
     ] = "int8",
@@ -80,13 +93,18 @@ def quantize(
     from lilliput.verbs.quantize import quantize as run
     from lilliput.verbs.quantize_settings import QuantizeSettings
 
-    asked: dict[str, Any] = {"group": activation_group, "calibration": activation_calibration}
-    chosen = Activations(activations, **{name: value for name, value in asked.items() if value is not None})
-    calibration = Calibration(tuple(calibration_data or ()), calibration_pieces, calibration_tokens, seed)
+    if recipe is not None:
+        _refuse_decided(context)
+        settings = QuantizeSettings.of_recipe(recipe)
+    else:
+        asked: dict[str, Any] = {"group": activation_group, "calibration": activation_calibration}
+        chosen = Activations(activations, **{name: value for name, value in asked.items() if value is not None})
+        calibration = Calibration(tuple(calibration_data or ()), calibration_pieces, calibration_tokens, seed)
+        settings = QuantizeSettings(policy(weights, symmetric, group, rounding, embedding, head), chosen, calibration)
     result = run(
         model,
         out,
-        settings=QuantizeSettings(policy(weights, symmetric, group, rounding, embedding, head), chosen, calibration),
+        settings=settings,
         tokenizer=tokenizer,
         allow_slow=allow_slow,
         command=shlex.join(["lilliput", *sys.argv[1:]]),
@@ -107,3 +125,18 @@ def quantize(
         }
     )
     typer.echo(f"\nTry it: lilliput complete {shlex.quote(facts['path'])} 'def fibonacci(n):'")
+
+
+def _refuse_decided(context: typer.Context) -> None:
+    """Refuse options that would contradict a recipe, or seem to."""
+    given = []
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in DECIDED and source is not None and source.name == "COMMANDLINE":
+            given.append(option.opts[0])
+    if given:
+        raise UserError(
+            f"{'is' if len(given) == 1 else 'are'} decided by the recipe.",
+            where=", ".join(given),
+            remedy="Leave out --recipe, or what it decides.",
+        )

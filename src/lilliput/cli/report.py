@@ -14,15 +14,24 @@ from lilliput.cli.output import print_json
 
 
 def report(
-    subjects: Annotated[list[Path], typer.Argument(help="Artifacts, and files that 'evaluate --json' printed.")],
+    subjects: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Artifacts, and files that 'evaluate', 'score', 'compare' and 'robustness' wrote with --json or --out."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="HTML file to write.")] = Path("report.html"),
     title: Annotated[str, typer.Option("--title", help="Title of the page.")] = "Models of code, compared",
+    reference: Annotated[
+        str | None,
+        typer.Option("--reference", help="Generator that the others are compared with; default: the first evaluated."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Write one page that shows models side by side; it needs no network to look at."""
     from lilliput.verbs.report import report as run
 
-    run(subjects, out, title, shlex.join(["lilliput", *sys.argv[1:]]))
+    run(subjects, out, title, shlex.join(["lilliput", *sys.argv[1:]]), reference)
     if json:
         print_json({"path": str(out), "subjects": [str(subject) for subject in subjects]})
     else:

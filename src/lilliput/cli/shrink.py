@@ -55,6 +55,14 @@ def shrink(
     aware_epochs: Annotated[
         int, typer.Option("--aware-epochs", min=1, help="Passes of fine-tuning with rounding, where there is any.")
     ] = 1,
+    robust: Annotated[
+        bool,
+        typer.Option("--robust", help="Train on every function twice: as it is, and rewritten to the same effect."),
+    ] = False,
+    language: Annotated[
+        str | None,
+        typer.Option("--language", help="Of the functions, for --robust: c, java or python; else found out."),
+    ] = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=512, help="Longest input.")] = 400,
     tokenizer: options.Tokenizer = None,
     code_column: options.CodeColumn = None,
@@ -97,6 +105,8 @@ def shrink(
             quantization=quantization,
             aware_epochs=aware_epochs,
             max_tokens=max_tokens,
+            robust=float(robust),
+            language=language,
             mix=DistillationMix(**chosen) if chosen else None,
             seed=seed,
         ),

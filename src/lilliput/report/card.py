@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lilliput.report import clean, percent, scaled
+from lilliput.report.front import LIBRARY, evaluated, front_matter, hub_id, tags
 
 USES = {
     "vulnerability": "It says how likely a function is to be vulnerable, so that a reviewer sees the likeliest first.",
@@ -22,6 +23,11 @@ GENERAL_USE = "It sorts code into the classes below."
 
 INPUTS = {"clone": '("first function", "second function")'}
 """Task -> an example of its input as Python; the others take one function."""
+
+LICENSE_OPEN = (
+    "Not chosen yet. Before you pass this model on, check the licenses of its teacher and its training data, and write "
+    "the one you choose here and above."
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class CardFacts:
         majority: accuracy of the majority class on the same data.
         f1, mcc: on the same data.
         n: examples of validation data.
+        license: of the model, as the hub names it; ``None``: nobody chose one.
     """
 
     name: str
@@ -68,10 +75,11 @@ class CardFacts:
     f1: float | None = None
     mcc: float | None = None
     n: int | None = None
+    license: str | None = None
 
 
 def model_card(facts: CardFacts) -> str:
-    """The card as Markdown, some 2 KB."""
+    """The card as Markdown with its front matter, some 2 KB."""
     sections = {
         "": _opening(facts),
         "Use": _use(facts),
@@ -79,13 +87,25 @@ def model_card(facts: CardFacts) -> str:
         "Accuracy": _accuracy(facts),
         "Model": _model(facts),
         "How it was made": _making(facts),
-        "License": [
-            "Not chosen yet. Before you pass this model on, check the licenses of its teacher and its training data, "
-            "and write the one you choose here."
-        ],
+        "License": [LICENSE_OPEN if facts.license is None else _text(facts.license)],
     }
     parts = ["\n".join([f"## {title}\n", *lines] if title else lines) for title, lines in sections.items() if lines]
-    return f"# {_text(facts.name)}\n\n" + "\n\n".join(parts) + "\n"
+    return f"{_front(facts)}\n# {_text(facts.name)}\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _front(facts: CardFacts) -> str:
+    metrics = {"accuracy": facts.accuracy, "f1": facts.f1, "matthews_correlation": facts.mcc}
+    data = ", ".join(name for name in facts.data if name.startswith("valid")) or "validation data"
+    return front_matter(
+        {
+            "license": facts.license,
+            "library_name": LIBRARY,
+            "pipeline_tag": "text-classification",
+            "tags": tags("code", facts.task),
+            "base_model": hub_id(facts.teacher),
+            "model-index": evaluated(facts.name, "text-classification", (data, "custom"), metrics),
+        }
+    )
 
 
 def _opening(facts: CardFacts) -> list[str]:

@@ -6,20 +6,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from lilliput.generator_manifest import GeneratorManifest
-from lilliput.report import clean
+from lilliput.report import as_number, clean, look_up
+from lilliput.report.front import LIBRARY, evaluated, front_matter, hub_id, tags
 from lilliput.units import show_bytes
 
 SCHEMES = {-1: "a scale for the matrix", 0: "a scale a row"}
 """Value of ``group`` that is no number of weights -> in words."""
 
 
-def generator_card(name: str, manifest: GeneratorManifest, size: int) -> str:
-    """The card.
+DATASETS = {"humaneval": ("HumanEval", "openai/openai_humaneval"), "mbpp": ("MBPP", "google-research-datasets/mbpp")}
+"""Benchmark -> its name, and the hub's id of it."""
+
+
+def generator_card(
+    name: str, manifest: GeneratorManifest, size: int, evaluation: Mapping[str, Any] | None = None
+) -> str:
+    """The card, with its front matter.
 
     Args:
         name: of the artifact.
         manifest: what it is.
         size: bytes of graphs and weights.
+        evaluation: what ``lilliput evaluate --json`` printed of it; ``None``: nothing yet.
     """
     made = manifest.provenance
     rows = {
@@ -34,7 +42,8 @@ def generator_card(name: str, manifest: GeneratorManifest, size: int) -> str:
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     command = f"\n\n    {clean(str(made['command']))}" if made.get("command") else ""
-    return f"""# {clean(name)}
+    return f"""{_front(name, manifest, evaluation or {})}
+# {clean(name)}
 
 It writes code. Nothing was trained: the weights are the checkpoint's, rounded. Rounding can change what a model writes;
 measure it on the task it is meant for. Its checkpoint's licence and limits are its own.
@@ -51,6 +60,25 @@ print(model.generate("def fibonacci(n):")[0][0].text)
 ```
 {command}
 """
+
+
+def _front(name: str, manifest: GeneratorManifest, evaluation: Mapping[str, Any]) -> str:
+    checkpoint = manifest.provenance.get("checkpoint", {})
+    license_, source = checkpoint.get("license"), hub_id(clean(str(checkpoint.get("name"))))
+    formats = dict.fromkeys(str(scheme["format"]) for scheme in manifest.weights.values())
+    rates = {f"pass@{k}": as_number(look_up(evaluation, f"pass@{k}")) for k in evaluation.get("k", ())}
+    task = str(evaluation.get("task"))
+    return front_matter(
+        {
+            "license": license_ if isinstance(license_, str) else None,
+            "library_name": LIBRARY,
+            "pipeline_tag": "text-generation",
+            "tags": tags("code", "openvino", manifest.model_type, *formats),
+            "base_model": source,
+            "base_model_relation": None if source is None else "quantized",
+            "model-index": evaluated(name, "text-generation", DATASETS.get(task, (task, "custom")), rates),
+        }
+    )
 
 
 def in_words(scheme: Mapping[str, Any]) -> str:

@@ -7,343 +7,97 @@ measured under other conditions is not compared.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from lilliput.errors import UserError
 from lilliput.extras import require
 from lilliput.files import write_text
-from lilliput.report import (
-    Baseline,
-    Evidence,
-    as_number,
-    baselines,
-    clean,
-    distinct_baselines,
-    look_up,
-    named_apart,
-    percent,
-    plots,
-    scaled,
-    significant,
-)
+from lilliput.report import Evidence, clean, distinct_baselines, named_apart
+from lilliput.report.classifiers import baseline_row, caution, fact_tables, model_row, plot_groups, sentences
+from lilliput.report.costs import alone_section, comparison_section
+from lilliput.report.differences import differences_section
+from lilliput.report.generators import accuracy_section
+from lilliput.report.given import Given
+from lilliput.report.pairs import pairs
+from lilliput.report.provenance import provenance_tables
+from lilliput.report.robust import robustness_section, robustness_sentences
+from lilliput.report.sections import Section
+from lilliput.report.texts import texts_section
+from lilliput.report.verdict import verdicts
 
-ABSENT, UNRECORDED = "not measured", "not recorded"
+TITLE = "Models of code, compared"
 
-HARDWARE = ("cpu", "cores")
-"""Keys of ``machine`` that must agree before two latencies are compared."""
-
-METRICS = {"accuracy": "Accuracy", "f1": "F1", "mcc": "MCC"}
-
-MEASURED_BY = ("date", "command", "versions", "machine", "method", "intervals", "latency_ms", "energy", "carbon")
-"""Keys of an evaluation that say how it was measured; the figures of the main table are left out of them."""
-
-FIGURES = {"p50", "p95", "joules_per_example", "grams_co2e_per_example", "accuracy", "f1", "mcc"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A table's cell: what it says, and a smaller second line."""
-
-    text: str
-    note: str = ""
-    code: bool = False
-    absent: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the main table; without ``costs`` it is a baseline's."""
-
-    name: str
-    note: str
-    scores: list[Cell]
-    costs: list[Cell]
-
-
-@dataclass(frozen=True)
-class FactTable:
-    """Facts with a column a model; a row whose cells all agree holds one."""
-
-    title: str
-    names: list[str]
-    rows: list[tuple[str, list[Cell]]]
-    numeric: bool = False
-
-
-@dataclass(frozen=True)
-class Plot:
-    """An ``<svg>`` made by :mod:`lilliput.report.plots`, and its caption."""
-
-    svg: str
-    caption: str
+TEMPLATES = ("page", "classifiers", "sections", "facts", "cells")
+"""Files ``NAME.html.jinja``; the first includes the others."""
 
 
 def write(
-    evidences: Sequence[Evidence], path: str | Path, title: str = "Models of code, compared", command: str = ""
+    evidences: Sequence[Evidence],
+    path: str | Path,
+    title: str = TITLE,
+    command: str = "",
+    given: Given | None = None,
 ) -> None:
     """Write :func:`render`'s page to ``path``, whole or not at all."""
-    write_text(Path(path), render(evidences, title, command))
+    write_text(Path(path), render(evidences, title, command, given))
 
 
-def render(evidences: Sequence[Evidence], title: str, command: str) -> str:
+def render(evidences: Sequence[Evidence], title: str, command: str, given: Given | None = None) -> str:
     """The page as HTML.
 
     Args:
-        evidences: the models, in the order of the page's rows.
+        evidences: classifiers, in the order of the page's rows.
         title: the page's heading.
         command: the command line that made it; empty where there was none.
+        given: everything else: generators, comparisons, robustness.
 
     Raises:
         UserError: there is no evidence.
         MissingExtra: jinja2 or matplotlib is not installed.
     """
-    if not evidences:
+    given = given or Given()
+    if not evidences and not given:
         raise UserError("there is nothing to report.", remedy="Give at least one result of 'lilliput evaluate --json'.")
     evidences = named_apart(evidences)
     folder = resources.files("lilliput.report")
-    environment = require("jinja2").Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    jinja2 = require("jinja2")
+    sources = {name: (folder / f"{name}.html.jinja").read_text(encoding="utf-8") for name in TEMPLATES}
+    loader = jinja2.DictLoader(sources)
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["tied"] = _tied
-    template = environment.from_string((folder / "page.html.jinja").read_text(encoding="utf-8"))
-    page: str = template.render(
+    found, sections = _sections(given)
+    page: str = environment.get_template("page").render(
         title=clean(title),
         command=clean(command),
         style=(folder / "page.css").read_text(encoding="utf-8"),
-        sentences=sentences(evidences),
-        models=[_model_row(evidence) for evidence in evidences],
-        caution=_caution(evidences),
-        baselines=[_baseline_row(baseline) for baseline in distinct_baselines(evidences)],
-        plots=_plot_groups(evidences),
-        facts=list(_fact_tables(evidences)),
+        sentences=[*found, *(sentences(evidences) if evidences else [])],
+        sections=sections,
+        models=[model_row(evidence) for evidence in evidences],
+        caution=caution(evidences) if evidences else "",
+        baselines=[baseline_row(baseline) for baseline in distinct_baselines(evidences)],
+        plots=plot_groups(evidences) if evidences else [],
+        facts=list(fact_tables(evidences)) if evidences else [],
+        provenance=provenance_tables(given),
     )
     return page
 
 
-def sentences(evidences: Sequence[Evidence]) -> list[str]:
-    """One sentence a comparison: each model against the largest; a model alone against its best baseline."""
-    if len(evidences) == 1:
-        return [_alone(evidences[0])]
-    reference = max(evidences, key=lambda evidence: evidence.total_bytes or 0)
-    return [_comparison(evidence, reference) for evidence in evidences if evidence is not reference]
-
-
-def _comparison(model: Evidence, reference: Evidence) -> str:
-    ratios = [("smaller", "larger", "the same size", _ratio(reference.total_bytes, model.total_bytes))]
-    times = [evidence.number("latency_ms", "p50") for evidence in (reference, model)]
-    alike = _conditions(model) == _conditions(reference)
-    if alike:
-        ratios.append(("faster", "slower", "equally fast", _ratio(*times)))
-    known = [(more, less, same, ratio) for more, less, same, ratio in ratios if ratio is not None]
-    differing = [
-        f"{_times(ratio)} {more}" if ratio > 1 else f"{_times(1 / ratio)} {less}"
-        for more, less, _, ratio in known
-        if not _is_one(ratio)
+def _sections(given: Given) -> tuple[list[str], list[Section]]:
+    """The verdict, and the sections of everything but classifiers' evaluations, those that hold something."""
+    compared = pairs(given)
+    sections = [
+        accuracy_section(given, compared),
+        robustness_section(given),
+        *(comparison_section(comparison, number) for number, comparison in enumerate(given.comparisons)),
+        alone_section(given),
+        texts_section(given),
+        differences_section(compared),
     ]
-    clauses = [same for _, _, same, ratio in known if _is_one(ratio)]
-    if None not in times and not alike:
-        clauses.append("their speeds were measured under different conditions and are not compared")
-    clauses.append(_accuracies(model, reference))
-    start = f"{clean(model.name)} is {' and '.join(differing)} than" if differing else f"{clean(model.name)} against"
-    return f"{start} {clean(reference.name)}{'; ' if differing else ': '}{'; '.join(clauses)}."
-
-
-def _accuracies(model: Evidence, reference: Evidence) -> str:
-    tasks = [evidence.evaluation.get("task") for evidence in (model, reference)]
-    if None not in tasks and tasks[0] != tasks[1]:
-        return f"their tasks differ ({clean(tasks[0])}, {clean(tasks[1])}), so their accuracies are not compared"
-    ours, theirs = _accuracy(model), _accuracy(reference)
-    if ours == theirs == ABSENT:
-        return f"accuracy {ABSENT}"
-    counts = [evidence.number("n") for evidence in (model, reference)]
-    hashes = [look_up(evidence.evaluation, "data", "sha256") for evidence in (model, reference)]
-    if None not in hashes and hashes[0] != hashes[1]:
-        ours, theirs = (f"{text} (n = {_count(n)})" for text, n in zip((ours, theirs), counts, strict=True))
-        return f"accuracy {ours} against {theirs}, on different data"
-    size = _count(counts[0]) if counts[0] == counts[1] else f"{_count(counts[0])} and {_count(counts[1])}"
-    return f"accuracy {ours} against {theirs}; n = {size}"
-
-
-def _alone(evidence: Evidence) -> str:
-    known = [(b.accuracy, b.title) for b in baselines(evidence) if b.accuracy is not None]
-    best = max(known, default=None)
-    against = "" if best is None else f" against {percent(best[0])} % of the best baseline ({best[1]})"
-    size, time = evidence.total_bytes, evidence.number("latency_ms", "p50")
-    settings = f" ({evidence.settings})" if evidence.settings else ""
-    costs = [text for text in (size and scaled(size, "B"), time and f"{significant(time)} ms{settings}") if text]
-    start = f"{clean(evidence.name)} takes {' and '.join(costs)}; " if costs else f"{clean(evidence.name)}: "
-    return f"{start}accuracy {_accuracy(evidence)}{against}; n = {_count(evidence.number('n'))}."
-
-
-def _caution(evidences: Sequence[Evidence]) -> str:
-    """Said beside scores that stand together without a record that they are of the same data."""
-    data = [(look_up(e.evaluation, "task"), look_up(e.evaluation, "data", "sha256")) for e in evidences]
-    alike = all(one == data[0] for one in data) and (data[0][1] is not None or len(data) == 1)
-    return "" if alike else "Not all of these models are on record as scored on the same data."
-
-
-def _conditions(evidence: Evidence) -> tuple[Any, ...]:
-    return (evidence.settings, *(look_up(evidence.evaluation, "machine", key) for key in HARDWARE))
-
-
-def _ratio(above: float | None, below: float | None) -> float | None:
-    return above / below if above and below and above > 0 and below > 0 else None
-
-
-def _is_one(ratio: float) -> bool:
-    return f"{max(ratio, 1 / ratio):.1f}" == "1.0"
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:,.0f}x" if ratio >= 9.95 else f"{ratio:.1f}x"
-
-
-def _count(n: float | None) -> str:
-    return "unknown" if n is None else f"{n:,.10g}"
-
-
-def _score(metric: str, value: float) -> str:
-    return f"{value:.3f}" if metric == "mcc" else percent(value)
-
-
-def _accuracy(evidence: Evidence) -> str:
-    value, ends = evidence.number("accuracy"), evidence.interval("accuracy")
-    interval = "" if ends is None else f" {_bracket('accuracy', ends)}"
-    return ABSENT if value is None else f"{percent(value)} %{interval}"
-
-
-def _bracket(metric: str, ends: tuple[float, float]) -> str:
-    return f"[{_score(metric, ends[0])}, {_score(metric, ends[1])}]"
-
-
-def _cell(value: float | None, text: str, note: Any = "") -> Cell:
-    return Cell(ABSENT, absent=True) if value is None else Cell(text, clean(note or ""))
-
-
-def _model_row(evidence: Evidence) -> Row:
-    scores = []
-    for metric in METRICS:
-        value, ends = evidence.number(metric), evidence.interval(metric)
-        scores.append(_cell(value, _score(metric, value or 0), ends and _bracket(metric, ends)))
-    size, memory = evidence.total_bytes, evidence.number("peak_memory_mb")
-    p50, p95 = evidence.number("latency_ms", "p50"), evidence.number("latency_ms", "p95")
-    energy = evidence.number("energy", "joules_per_example")
-    carbon = evidence.number("carbon", "grams_co2e_per_example")
-    slowest = "–" if p95 is None else significant(p95)
-    costs = [
-        _cell(size, scaled(size or 0, "B")),
-        _cell(p50, f"{significant(p50 or 0)} / {slowest}", evidence.settings),
-        _cell(memory, f"{significant(memory or 0)} MB"),
-        _cell(energy, scaled(energy or 0, "J"), look_up(evidence.evaluation, "energy", "kind") or "kind not recorded"),
-        _cell(carbon, scaled(carbon or 0, "g")),
-    ]
-    n = evidence.number("n")
-    return Row(clean(evidence.name), "" if n is None else f"n = {_count(n)}", scores, costs)
-
-
-def _baseline_row(baseline: Baseline) -> Row:
-    values = {metric: getattr(baseline, metric) for metric in METRICS}
-    scores = [_cell(value, _score(metric, value or 0)) for metric, value in values.items()]
-    return Row(baseline.title, f"fitted on {baseline.fitted_on}" if baseline.fitted_on else "", scores, [])
-
-
-def _plot_groups(evidences: Sequence[Evidence]) -> list[list[Plot]]:
-    """Rows of plots that belong side by side; plots with nothing to draw, and rows without plots, are left out."""
-    overview = [
-        (
-            plots.size_against_score(evidences, "size"),
-            f"Size against score. Bars: 95 % intervals. {_caution(evidences)}",
-        ),
-        (plots.latency(evidences, "latency"), "Latency: bar to the median, whisker to the 95th percentile."),
-    ]
-    matrices, curves = [], []
-    for index, evidence in enumerate(evidences):
-        name = clean(evidence.name)
-        rates = [(rate, evidence.number(rate)) for rate in ("precision", "recall")]
-        tail = "".join(f", {rate} {percent(value)} %" for rate, value in rates if value is not None)
-        matrix = plots.confusion(evidence, f"confusion-{index}")
-        classes = len(plots.confusion_matrix(evidence)[0])
-        if matrix is None and classes:
-            matrix, tail = "", f"{tail}; {classes} classes are too many to draw"
-        matrices.append((matrix, f"{name}: true class against predicted{tail}."))
-        curves.append((plots.training(evidence, f"training-{index}"), f"{name}: training."))
-    groups = [[Plot(svg, text) for svg, text in group if svg is not None] for group in (overview, matrices, curves)]
-    return [group for group in groups if group]
-
-
-def _fact_tables(evidences: Sequence[Evidence]) -> Iterator[FactTable]:
-    evaluations = [evidence.evaluation for evidence in evidences]
-    inspected = [evidence.inspect or {} for evidence in evidences]
-    sizes = [look_up(e, "bytes") or look_up(i, "bytes") for e, i in zip(evaluations, inspected, strict=True)]
-    about = [
-        _as_mapping(facts.get("architecture"), "architecture")
-        | {key: value for key, value in facts.items() if key not in {"provenance", "bytes", "architecture"}}
-        for facts in inspected
-    ]
-    methods = [
-        {key: _without_figures(evaluation[key]) for key in MEASURED_BY if key in evaluation}
-        for evaluation in evaluations
-    ]
-    sources = {
-        "Bytes by part": sizes,
-        "How it was measured": methods,
-        "Data": [evaluation.get("data") for evaluation in evaluations],
-        "The model": about,
-        "Provenance": [facts.get("provenance") for facts in inspected],
-    }
-    for title, values in sources.items():
-        yield _fact_table(title, [clean(e.name) for e in evidences], values, numeric=title == "Bytes by part")
-
-
-def _fact_table(title: str, names: list[str], values: Sequence[Any], numeric: bool) -> FactTable:
-    """Rows in the order in which the keys first appear; a total comes last."""
-    columns = [dict(_flat(value)) for value in values]
-    labels = sorted(dict.fromkeys(key for column in columns for key in column), key=lambda key: key == "total")
-    missing = Cell(ABSENT if numeric else UNRECORDED, absent=True)
-    rows = []
-    for label in labels:
-        cells = [_fact_cell(column[label], numeric) if label in column else missing for column in columns]
-        rows.append((label, cells[:1] if len(set(cells)) == 1 and not numeric else cells))
-    return FactTable(title, names, rows, numeric)
-
-
-def _fact_cell(value: Any, numeric: bool) -> Cell:
-    number = as_number(value)
-    if number is not None and numeric:
-        text = f"{number:,.10g}"
-    elif number is not None and isinstance(value, float):
-        text = significant(number, 4)
-    else:
-        text = clean(value)
-    return Cell(text, code=len(text) >= 32 and all(c in "0123456789abcdef" for c in text))
-
-
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """``{"a": {"b": 1}}`` as ``("a: b", 1)``; lists of plain values joined; what is null left out."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            label = clean(key).replace("_", " ")
-            yield from _flat(inner, f"{path}: {label}" if path else label)
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        if any(isinstance(item, Mapping) for item in value):
-            yield from _flat({str(index + 1): item for index, item in enumerate(value)}, path)
-        elif value:
-            yield path or "value", ", ".join(clean(item) for item in value)
-    elif value is not None:
-        yield path or "value", value
-
-
-def _as_mapping(value: Any, key: str) -> dict[str, Any]:
-    """A mapping as it is, any other value under ``key``."""
-    return dict(value) if isinstance(value, Mapping) else {key: value}
-
-
-def _without_figures(value: Any) -> Any:
-    return {k: v for k, v in value.items() if k not in FIGURES} if isinstance(value, Mapping) else value
+    return [*verdicts(given, compared), *robustness_sentences(given)], [section for section in sections if section]
 
 
 def _tied(text: str) -> str:
     """``text`` with figures and their units kept on one line."""
-    return re.sub(r"(?<=\d,) (?=-?\d)|(?<=\d) (?=%|[kMGT]?B\b|ms\b)|(?<=\bn) (?==)|(?<==) (?=\d)", "\u00a0", text)
+    return re.sub(r"(?<=\d,) (?=[-−+]?\d)|(?<=\d) (?=%|[kMGT]?B\b|ms\b)|(?<=\bn) (?==)|(?<==) (?=\d)", "\u00a0", text)

@@ -1,21 +1,14 @@
-"""The page's plots, as SVG elements to stand inside HTML.
+"""Plots of classifiers, as SVG elements to stand inside HTML.
 
-Drawn with matplotlib's objects, never its global state: the same figures give the same bytes. Text stays text, in the
-page's own typeface, and colors are the page's CSS variables, so that plots follow it to dark screens and to paper.
 Each function returns an ``<svg>`` element, or ``None`` where there is nothing to draw.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import re
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from typing import Any
 
 from lilliput.extras import require
 from lilliput.report import (
@@ -28,48 +21,24 @@ from lilliput.report import (
     scaled,
     significant,
 )
+from lilliput.report.drawing import (
+    DASHES,
+    MARKERS,
+    MUTED,
+    SERIES,
+    VARIABLES,
+    WIDTH,
+    as_svg,
+    drawing,
+    log_axis,
+    new_figure,
+    short,
+)
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+__all__ = ["VARIABLES", "confusion", "confusion_matrix", "latency", "size_against_score", "training"]
 
-INK, MUTED, GRID = "#1f2328", "#5b626b", "#d9dce0"
-SERIES = ("#2b6095", "#b3521f", "#35764a", "#7b4b94", "#846510", "#50575f")
-VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line"} | {c: f"--series-{i}" for i, c in enumerate(SERIES)}
-"""Color as matplotlib draws it -> the CSS variable that takes its place."""
-
-MARKERS, DASHES = "osD^vP", ("--", ":", "-.")
 METRICS = {"accuracy": "accuracy", "f1": "F1"}
 
-WIDTH = 5.0
-"""Inches, at 72 units an inch: small enough that text is still read when a phone scales the plot down."""
-
-STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "lilliput",
-    "text.parse_math": False,  # a model may be called '$\\alpha'
-    "font.size": 10,
-    "legend.fontsize": 10,
-    "text.color": INK,
-    "axes.labelcolor": MUTED,
-    "axes.edgecolor": GRID,
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "xtick.color": GRID,
-    "ytick.color": GRID,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "xtick.minor.size": 0,
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-}
-
-LONGEST_NAME = 32
 MOST_POINTS = 400
 MOST_CLASSES, MOST_NUMBERED_CLASSES = 40, 10
 
@@ -87,27 +56,27 @@ def size_against_score(evidences: Sequence[Evidence], key: str) -> str | None:
     lines = [(b.title, value) for b in distinct_baselines(evidences) if (value := getattr(b, metric)) is not None]
     label = f"Size against {METRICS[metric]}."
     drawn: list[Any] = []
-    with _drawing():
-        figure, (axes,) = _figure(height=2.6 + 0.2 * (len(points) + len(lines)))
+    with drawing():
+        figure, (axes,) = new_figure(height=2.6 + 0.2 * (len(points) + len(lines)))
         for index, evidence, size, score in points:
             ends = evidence.interval(metric)
             reach = ends and [[100 * max(score - ends[0], 0)], [100 * max(ends[1] - score, 0)]]
-            text = f"{_short(evidence.name)}: {scaled(size, 'B')}, {percent(score)} %"
+            text = f"{short(evidence.name)}: {scaled(size, 'B')}, {percent(score)} %"
             look: dict[str, Any] = {"fmt": MARKERS[index % len(MARKERS)], "color": SERIES[index % len(SERIES)]}
             drawn.append(axes.errorbar(size, 100 * score, yerr=reach, label=text, ms=6.5, lw=1.4, capsize=3, **look))
             label += f" {text}."
         for index, (title, value) in enumerate(lines):
-            text = f"{_short(title, 44)}: {percent(value)} %"
+            text = f"{short(title, 44)}: {percent(value)} %"
             dashes = DASHES[index % len(DASHES)]
             drawn.append(axes.axhline(100 * value, label=text, color=MUTED, lw=1.2, ls=dashes, zorder=1))
             label += f" Baseline {text}."
         sizes = [size for *_, size, _ in points]
-        _log_axis(axes, min(sizes) / 2, max(sizes) * 2, lambda value: scaled(value, "B", 1))
+        log_axis(axes, min(sizes) / 2, max(sizes) * 2, lambda value: scaled(value, "B", 1))
         axes.set(xlabel="bytes on disk, log scale", ylabel=f"{METRICS[metric]}, %")
         axes.margins(y=0.12)
         axes.yaxis.set_major_locator(require("matplotlib.ticker").MaxNLocator(nbins=7, steps=(1, 2, 5, 10)))
         figure.legend(handles=drawn, loc="outside lower left", handlelength=2.2, borderpad=0)
-        return _svg(figure, label, key)
+        return as_svg(figure, label, key)
 
 
 def latency(evidences: Sequence[Evidence], key: str) -> str | None:
@@ -124,8 +93,8 @@ def latency(evidences: Sequence[Evidence], key: str) -> str | None:
     fastest = min(p50 for *_, p50 in timed)
     start = 10.0 ** math.floor(math.log10(fastest * 0.7))  # a log axis has no zero for bars to stand on
     label = "Latency."
-    with _drawing():
-        figure, (axes,) = _figure(height=0.75 + 0.5 * len(timed))
+    with drawing():
+        figure, (axes,) = new_figure(height=0.75 + 0.5 * len(timed))
         slowest = 0.0
         for row, (index, evidence, p50) in enumerate(timed):
             p95 = evidence.number("latency_ms", "p95")
@@ -133,18 +102,18 @@ def latency(evidences: Sequence[Evidence], key: str) -> str | None:
             axes.barh(row, p50 - start, left=start, height=0.34, color=SERIES[index % len(SERIES)])
             if p95 and p95 > p50:
                 axes.errorbar(p50, row, xerr=[[0.0], [p95 - p50]], color=MUTED, lw=1.2, capsize=3)
-            name = _short(evidence.name) if common or not evidence.settings else _short(evidence.name, 20)
+            name = short(evidence.name) if common or not evidence.settings else short(evidence.name, 20)
             name += "" if common or not evidence.settings else f" ({evidence.settings})"
             value = f"{significant(p50)} ms" + ("" if p95 is None else f", p95 {significant(p95)} ms")
             for x, text, side in ((0.0, name, "left"), (1.0, value, "right")):
                 axes.text(x, row - 0.26, text, ha=side, va="bottom", transform=axes.get_yaxis_transform())
             label += f" {name}: {value}."
-        _log_axis(axes, start, slowest * 1.15, lambda value: significant(value, 1))
+        log_axis(axes, start, slowest * 1.15, lambda value: significant(value, 1))
         axes.set(xlabel="milliseconds, log scale" + (f"; {common}" if common else ""), yticks=[])
         axes.set_ylim(len(timed) - 0.6, -0.75)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
-        return _svg(figure, label, key)
+        return as_svg(figure, label, key)
 
 
 def training(evidence: Evidence, key: str) -> str | None:
@@ -154,12 +123,12 @@ def training(evidence: Evidence, key: str) -> str | None:
         return None
     columns = 2 if any(stage.scores for stage in stages) else 1
     label = f"Training of {clean(evidence.name)}."
-    with _drawing():
-        figure, cells = _figure(height=0.3 + 1.75 * len(stages), rows=len(stages), columns=columns)
+    with drawing():
+        figure, cells = new_figure(height=0.3 + 1.75 * len(stages), rows=len(stages), columns=columns)
         for row, stage in enumerate(stages):
             loss, *rest = cells[columns * row : columns * (row + 1)]
             loss.plot(*zip(*stage.loss, strict=True), color=SERIES[0], lw=1.2, marker="" if stage.loss[1:] else "o")
-            loss.set_title(f"{_short(stage.name, 24)}: loss", loc="left", fontsize=10)
+            loss.set_title(f"{short(stage.name, 24)}: loss", loc="left", fontsize=10)
             loss.set_xlabel("epoch" if stage.averaged == 1 else f"epoch; means of {stage.averaged} records")
             label += f" {stage.name}: loss from {significant(stage.loss[0][1])} to {significant(stage.loss[-1][1])}."
             for axes in rest:
@@ -173,7 +142,7 @@ def training(evidence: Evidence, key: str) -> str | None:
         keys = {text: line for axes in cells for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
         if keys:
             figure.legend(keys.values(), keys.keys(), loc="outside lower right", ncols=len(keys), borderpad=0)
-        return _svg(figure, label, key)
+        return as_svg(figure, label, key)
 
 
 def confusion(evidence: Evidence, key: str) -> str | None:
@@ -184,9 +153,9 @@ def confusion(evidence: Evidence, key: str) -> str | None:
         return None
     label = f"Confusion matrix of {clean(evidence.name)}."
     numbered = n <= MOST_NUMBERED_CLASSES
-    with _drawing():
+    with drawing():
         rectangle = require("matplotlib.patches").Rectangle
-        figure, (axes,) = _figure(height=0.9 + min(max(0.5 * n, 1.1), 4.0), width=min(2.0 + 0.85 * n, WIDTH))
+        figure, (axes,) = new_figure(height=0.9 + min(max(0.5 * n, 1.1), 4.0), width=min(2.0 + 0.85 * n, WIDTH))
         for i, row in enumerate(table):
             for j, count in enumerate(row):
                 share = count / (sum(row) or 1)
@@ -195,14 +164,14 @@ def confusion(evidence: Evidence, key: str) -> str | None:
                     axes.text(j + 0.5, i + 0.5, f"{count:,.10g}", ha="center", va="center")
                     label += f" {names[i]} taken for {names[j]}: {count:,.10g}."
         middles = [i + 0.5 for i in range(n)] if numbered else []
-        shown = [_short(name, 16) for name in names] if numbered else []
+        shown = [short(name, 16) for name in names] if numbered else []
         axes.set(xlim=(0, n), ylim=(n, 0), xlabel="predicted class", ylabel="true class")
         axes.set_xticks(middles, shown, rotation=0 if n <= 4 else 40, ha="center" if n <= 4 else "right")
         axes.set_yticks(middles, shown)
         axes.tick_params(length=0)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
-        return _svg(figure, label, key)
+        return as_svg(figure, label, key)
 
 
 def confusion_matrix(evidence: Evidence) -> tuple[list[list[float]], list[str]]:
@@ -247,75 +216,3 @@ def _stages(evidence: Evidence) -> list[_Stage]:
         if means:
             stages.append(_Stage(name, means, size, scores))
     return stages
-
-
-def _short(name: str, longest: int = LONGEST_NAME) -> str:
-    text = clean(name)
-    return text if len(text) <= longest else f"{text[: longest - 11]}…{text[-10:]}"
-
-
-def _log_axis(axes: Axes, low: float, high: float, write: Callable[[float], str]) -> None:
-    ticker = require("matplotlib.ticker")
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    steps = (1, 2, 5) if high / low < 50 else (1,)
-    axes.xaxis.set_major_locator(ticker.LogLocator(subs=steps, numticks=7))
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: write(value)))
-    axes.xaxis.set_minor_locator(ticker.NullLocator())
-
-
-@contextmanager
-def _drawing() -> Iterator[None]:
-    """Matplotlib's own defaults under :data:`STYLE`, whatever the user's settings are; they are put back after."""
-    matplotlib = require("matplotlib")
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        warnings.filterwarnings("ignore", message="Glyph")  # the browser chooses the typeface, and may well have it
-        yield
-
-
-def _figure(height: float, width: float = WIDTH, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    engine = require("matplotlib.layout_engine").ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.04)
-    figure: Figure = require("matplotlib.figure").Figure(figsize=(width, height), dpi=72, layout=engine)
-    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
-
-
-def _svg(figure: Figure, label: str, key: str) -> str:
-    """The figure as an ``<svg>`` element for HTML.
-
-    Out go what a file of its own would need (namespaces, metadata, a style that would reach the whole page) and what
-    two plots in a page would both claim (ids that nothing refers to); the ids left are made unique by ``key``.
-    """
-    target = io.StringIO()
-    require("matplotlib.backends.backend_svg").FigureCanvasSVG(figure).print_svg(target, metadata={"Date": None})
-    root = ElementTree.fromstring(target.getvalue())
-    for parent in root.iter():
-        for child in [c for c in parent if c.tag.rpartition("}")[2] in {"metadata", "style"}]:
-            parent.remove(child)
-    for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-        kept = {name.rpartition("}")[2]: value for name, value in element.attrib.items()}
-        element.attrib.clear()
-        element.attrib.update({name: _in_page(name, value, key) for name, value in kept.items()})
-    text = ElementTree.tostring(root, encoding="unicode")
-    used = set(re.findall(r'(?:url\(|href=")#([\w-]+)', text))
-    for element in root.iter():
-        if element.get("id") not in used:
-            element.attrib.pop("id", None)
-    box = root.attrib["viewBox"]
-    root.attrib.clear()
-    shape = {"viewBox": box, "style": f"max-width: {1.4 * float(box.split()[2]):.0f}px"}
-    root.attrib.update({"class": "plot", "role": "img", "aria-label": label, **shape})
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def _in_page(name: str, value: str, key: str) -> str:
-    """An attribute's value with the page's colors and with ids of this plot only."""
-    if name == "id":
-        return f"{key}-{value}"
-    if name == "href":
-        return f"#{key}-{value.removeprefix('#')}"
-    if name == "clip-path":
-        return value.replace("url(#", f"url(#{key}-")
-    return re.sub(r"#[0-9a-f]{6}", lambda m: f"var({VARIABLES[m[0]]})" if m[0] in VARIABLES else m[0], value)

@@ -19,6 +19,7 @@ from lilliput.graph.checks import refuse_odd, refuse_other_shapes
 from lilliput.graph.pieces import Pieces, stored
 from lilliput.graph.seq2seq import Seq2SeqConfig
 from lilliput.progress import Progress
+from lilliput.teachers.chat_template import GGUF_KEY, folder_template
 from lilliput.teachers.hub import CONFIG, TOKENIZER_FILES, locate, weight_files
 from lilliput.teachers.tensors import SafetensorsFolder, Tensors
 from lilliput.teachers.torch_tensors import TorchFiles
@@ -68,6 +69,18 @@ class GeneratorCheckpoint:
             return self.tensors.files
         names = (CONFIG, GENERATION)
         return (*weight_files(self.path), *(self.path / name for name in names if (self.path / name).is_file()))
+
+    @cached_property
+    def chat_template(self) -> str | None:
+        """The Jinja template of its chats, if it has one."""
+        if self.path.is_file():
+            from lilliput.teachers.gguf import GgufFile
+
+            assert isinstance(self.tensors, GgufFile)
+            found = self.tensors.metadata.get(GGUF_KEY)
+            return found if isinstance(found, str) else None
+        own = folder_template(self.path)
+        return None if own is None else own[0]
 
     def sha256(self, progress: Progress | None = None) -> dict[str, str]:
         """File name -> hash of every file."""

@@ -26,6 +26,7 @@ _SIDE_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
     "generation_config.json",
+    "chat_template.jinja",
 )
 _OURS = ("lilliput-teacher.json", "head.safetensors")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")

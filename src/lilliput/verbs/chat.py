@@ -6,19 +6,15 @@ import datetime
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lilliput.data.problem import defined_names
 from lilliput.data.problems import Problem
 from lilliput.errors import UserError
 from lilliput.extras import require
-from lilliput.files import read_json
+from lilliput.teachers.chat_template import TEMPLATE_FILE
 from lilliput.verbs.completers import Subject
-
-TEMPLATE_FILE, TOKENIZER_CONFIG = "chat_template.jinja", "tokenizer_config.json"
 
 CUT = (
     "the code is cut out of the answer: the first fenced block that defines the function, else the first fenced block; "
@@ -96,26 +92,6 @@ def template_for(subject: Subject, own: tuple[str, str] | None) -> ChatTemplate:
             remedy=f"Give the {TEMPLATE_FILE} of the model it was made of with --chat-template, or use --prompt plain.",
         )
     return ChatTemplate(*own)
-
-
-def folder_template(folder: Path) -> tuple[str, str] | None:
-    """The template of a checkpoint's folder and its file's name: ``chat_template.jinja``, or the tokenizer's config's.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    file, config = folder / TEMPLATE_FILE, folder / TOKENIZER_CONFIG
-    try:
-        if file.is_file():
-            return file.read_text(encoding="utf-8"), file.name
-        values = read_json(config) if config.is_file() else {}
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot be read: {error}.", where=folder, remedy="Get the files again.") from error
-    found = values.get("chat_template") if isinstance(values, Mapping) else None
-    if isinstance(found, list):  # several, by name
-        named: dict[Any, Any] = {item.get("name"): item.get("template") for item in found if isinstance(item, dict)}
-        found = named.get("default")
-    return (found, config.name) if isinstance(found, str) else None
 
 
 def code_of(answer: str, problem: Problem) -> tuple[str, str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from lilliput.artifact import MANIFEST, open_artifact
 from lilliput.files import sha256_of
 from lilliput.runtime.generator import Generator
-from lilliput.verbs.chat import TEMPLATE_FILE, ChatTemplate, template_for
+from lilliput.teachers.chat_template import TEMPLATE_FILE
+from lilliput.verbs.chat import ChatTemplate, template_for
 from lilliput.verbs.completers import Subject
 from lilliput.verbs.completers_local import LocalCompleter
 from lilliput.verbs.kept import key_of

@@ -14,8 +14,9 @@ from lilliput.generator_manifest import DECODER, SEQ2SEQ, GeneratorManifest
 from lilliput.runtime.classifier import require_threads
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.sessions import Session
+from lilliput.teachers.chat_template import folder_template
 from lilliput.teachers.hub import CONFIG, checkpoint_files, locate
-from lilliput.verbs.chat import folder_template, template_for
+from lilliput.verbs.chat import template_for
 from lilliput.verbs.completers import Subject
 from lilliput.verbs.completers_local import LocalCompleter
 from lilliput.verbs.kept import key_of

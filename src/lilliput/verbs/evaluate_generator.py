@@ -146,7 +146,7 @@ def evaluate_generator(
     completer, kept = open_completer(subject), Kept(kept_path)
     asked = [Asked(problem, benchmark.instruction(problem) if chat else problem.prompt) for problem in problems]
     made = completions(completer, asked, settings, kept, progress)
-    attempts = _attempts(problems, made, chat, limits, workers, kept, progress)
+    attempts = attempts_of(problems, made, chat, limits, workers, kept, progress)
     found = tally(attempts, ks)
     speed = memory = None
     if costs:
@@ -237,7 +237,7 @@ def _settled(settings: Settings, prompt: str, benchmark: Benchmark) -> Settings:
     return replace(settings, stop=stops)
 
 
-def _attempts(
+def attempts_of(
     problems: Sequence[Problem],
     made: Mapping[str, Sequence[Made]],
     chat: bool,

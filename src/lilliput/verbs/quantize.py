@@ -8,7 +8,7 @@ import json
 import math
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -39,9 +39,12 @@ from lilliput.graph.layers import InputRounding, Weights
 from lilliput.graph.stored import StoredWeight, expected_bytes, write_graphs
 from lilliput.progress import Progress
 from lilliput.quantize.activations import STATIC
+from lilliput.quantize.policy import Policy
 from lilliput.quantize.ranges import bytes_kept
 from lilliput.quantize.stream import Places, stream
+from lilliput.quantize.weights import Scheme
 from lilliput.report.generator_card import generator_card
+from lilliput.teachers.chat_template import TEMPLATE_FILE
 from lilliput.teachers.generator import GeneratorCheckpoint, open_generator
 from lilliput.units import show_bytes
 from lilliput.verbs.quantize_methods import (
@@ -145,11 +148,28 @@ def quantize(
         raise
     settings = settings.fitted(entry.scheme.group for entry in entries)
     made = {**_provenance(checkpoint, command, progress), "calibration": calibration_facts(settings.calibration, ids)}
+    made |= {} if settings.recipe is None else {"recipe": dict(settings.recipe)}
     evidence = {"weights": [_figures(entry) for entry in entries]}
     evidence |= {"inputs": [found.as_dict() for found in ranges]} if ranges else {}
     result = _save(checkpoint, entries, {WEIGHTS: weights, **graphs}, evidence, out, settings, made, progress)
     work.finish()
     return result
+
+
+def expected_weights(
+    checkpoint: GeneratorCheckpoint,
+    policy: Policy,
+    bytes_of: Callable[[Sequence[int], Scheme | None], int] = expected_bytes,
+) -> int:
+    """Bytes that the weights will take in an artifact's file; ``bytes_of`` a weight's shape and its scheme."""
+    tied = "head.weight" not in checkpoint.pieces
+    seen: dict[str, int] = {}
+    for name, piece in checkpoint.pieces.items():
+        if piece.source:
+            source = stored_name(piece, checkpoint.tensors)
+            shape = checkpoint.tensors.shape(source)
+            seen[source] = max(seen.get(source, 0), bytes_of(shape, policy.scheme(name, shape, tied)))
+    return sum(seen.values())
 
 
 def _provenance(checkpoint: GeneratorCheckpoint, command: str, progress: Progress) -> dict[str, Any]:
@@ -166,14 +186,7 @@ def _require_room(
     checkpoint: GeneratorCheckpoint, settings: QuantizeSettings, ids: NDArray[np.int64] | None, out: Path
 ) -> None:
     """Refuse to begin what the disk has no room for; what an earlier run left there counts as room."""
-    tied = "head.weight" not in checkpoint.pieces
-    seen: dict[str, int] = {}
-    for name, piece in checkpoint.pieces.items():
-        if piece.source:
-            source = stored_name(piece, checkpoint.tensors)
-            shape = checkpoint.tensors.shape(source)
-            seen[source] = max(seen.get(source, 0), expected_bytes(shape, settings.policy.scheme(name, shape, tied)))
-    needed = ROOM_FOR_GRAPHS + sum(seen.values())
+    needed = ROOM_FOR_GRAPHS + expected_weights(checkpoint, settings.policy)
     if settings.activations.mode == STATIC and ids is not None:
         needed += bytes_kept(checkpoint.config.hidden, ids)
     work = work_folder(out)
@@ -244,6 +257,8 @@ def _save(
         CARD: generator_card(out.name, manifest, written).encode(),
         EVIDENCE: json.dumps(evidence, separators=(",", ":")).encode(),
     }
+    if checkpoint.chat_template is not None:
+        contents[TEMPLATE_FILE] = checkpoint.chat_template.encode()
     artifact = save(out, manifest, contents)
     progress.note(f"{out}: {show_bytes(artifact.bytes().total)}, {parameters / 1e6:,.0f} million weights")
     worst = sorted(entries, key=lambda entry: -entry.relative_error)[:3]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from lilliput.quantize.activations import Activations
 from lilliput.quantize.calibration import Calibration
 from lilliput.quantize.policy import Policy, policy
+from lilliput.study.point import Point
+from lilliput.study.recipe import read_recipe
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,28 @@ class QuantizeSettings:
         policy: how weights are stored.
         activations: how inputs of matrix products are rounded.
         calibration: what GPTQ, AWQ and static ranges look at.
+        recipe: name and hash of the recipe that all this was taken from, for the artifact's provenance; ``None``: none.
     """
 
     policy: Policy = field(default_factory=policy)
     activations: Activations = field(default_factory=Activations)
     calibration: Calibration = field(default_factory=Calibration)
+    recipe: Mapping[str, str] | None = None
+
+    @classmethod
+    def of_point(cls, point: Point, recipe: Mapping[str, str] | None = None) -> QuantizeSettings:
+        """What a point of a study, or of a recipe, stands for."""
+        return cls(point.policy, point.activation, point.calibration, recipe)
+
+    @classmethod
+    def of_recipe(cls, path: str | Path) -> QuantizeSettings:
+        """What the recipe in a file says.
+
+        Raises:
+            UserError: it is none; the message names file and key.
+        """
+        recipe = read_recipe(path)
+        return cls.of_point(recipe.point, recipe.source)
 
     def fitted(self, groups: Iterable[int]) -> QuantizeSettings:
         """The same, for weights that are stored in ``groups``."""

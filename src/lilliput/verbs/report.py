@@ -1,4 +1,4 @@
-"""``report``: results of ``evaluate --json`` and artifacts, side by side on one page."""
+"""``report``: results of all measures, and artifacts, side by side on one page."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.artifact import is_artifact, open_artifact
-from lilliput.errors import DataError
-from lilliput.files import read_json
-from lilliput.report import Evidence
-from lilliput.report.page import write
+from lilliput.errors import UserError
+from lilliput.generator_manifest import GeneratorManifest
+from lilliput.report import Evidence, clean
+from lilliput.report.given import gathered
+from lilliput.report.kinds import CLASSIFIER
+from lilliput.report.page import TITLE, write
+from lilliput.report.reading import Result, checked, read_result
 from lilliput.verbs.inspect import inspect
 
 EVALUATION = "evaluation.json"
@@ -18,42 +21,85 @@ EVALUATION = "evaluation.json"
 
 
 def report(
-    subjects: Sequence[str | Path], out: str | Path, title: str = "Models of code, compared", command: str = ""
+    subjects: Sequence[str | Path],
+    out: str | Path,
+    title: str = TITLE,
+    command: str = "",
+    reference: str | None = None,
 ) -> None:
     """Write the page.
 
     Args:
-        subjects: artifacts (``evaluation.json`` beside the folder's name, ``NAME.evaluation.json``, is read too), and
-            JSON files that ``lilliput evaluate --json`` printed.
+        subjects: in any order: artifacts (``evaluation.json`` beside the folder's name, ``NAME.evaluation.json``, is
+            read too), and JSON files that ``evaluate``, ``score``, ``compare`` and ``robustness`` wrote.
         out: the HTML file.
         title: its title.
         command: recorded on it.
+        reference: name of the generator that the others are compared with; ``None``: the first that was evaluated.
 
     Raises:
-        UserError: a subject is neither.
+        UserError: a subject is none of these, a field of it is wrong, or no generator has the reference's name.
+        MissingExtra: jinja2 or matplotlib is not installed.
     """
-    write([evidence_of(Path(subject)) for subject in subjects], Path(out), title, command)
+    evidences: list[Evidence] = []
+    artifacts: list[Evidence] = []
+    results: list[Result] = []
+    for subject in map(Path, subjects):
+        if not is_artifact(subject):
+            _sort(read_result(subject), evidences, results)
+        elif _is_generator(subject):
+            beside = _beside(subject)
+            artifacts.append(_artifact(subject, {}))
+            results += [read_result(beside)] if beside.exists() else []
+        else:
+            evidences.append(evidence_of(subject))
+    given = gathered(results, artifacts, reference)
+    if reference is not None and not given.runs:
+        raise UserError(
+            f"there is no generator's evaluation, of '{clean(reference)}' or of others.",
+            where="--reference",
+            remedy="Leave it out, or give the evaluation.",
+        )
+    write(evidences, Path(out), title, command, given)
 
 
 def evidence_of(subject: Path, evaluation: dict[str, Any] | None = None) -> Evidence:
-    """What is known of an artifact, or what an evaluation's JSON file says."""
+    """What is known of a classifier's artifact, or what an evaluation's JSON file says.
+
+    Raises:
+        UserError: it is neither, or the evaluation is not a classifier's.
+    """
     if not is_artifact(subject):
-        values = _read_evaluation(subject)
-        return Evidence(str(values.get("name", subject.stem)), values)
-    artifact = open_artifact(subject)
-    beside = subject.parent / f"{subject.name}.{EVALUATION}"
-    found = evaluation if evaluation is not None else _read_evaluation(beside) if beside.exists() else {}
+        found = read_result(subject)
+        return Evidence(found.name, _classifier(found, subject))
+    beside = _beside(subject)
+    if evaluation is None and beside.exists():
+        evaluation = _classifier(read_result(beside), beside)
+    return _artifact(subject, evaluation or {})
+
+
+def _sort(result: Result, evidences: list[Evidence], results: list[Result]) -> None:
+    if result.kind == CLASSIFIER:
+        evidences.append(Evidence(result.name, result.values))
+    else:
+        results.append(result)
+
+
+def _beside(subject: Path) -> Path:
+    return subject.parent / f"{subject.name}.{EVALUATION}"
+
+
+def _is_generator(subject: Path) -> bool:
+    return isinstance(open_artifact(subject).manifest, GeneratorManifest)
+
+
+def _artifact(subject: Path, evaluation: dict[str, Any]) -> Evidence:
     facts = {name: value for name, value in inspect(subject).as_dict().items() if name not in ("path", "evidence")}
-    history = artifact.evidence().get("history", [])
-    return Evidence(subject.name, found, history if isinstance(history, list) else [], facts)
+    history = open_artifact(subject).evidence().get("history", [])
+    return Evidence(subject.resolve().name, evaluation, history if isinstance(history, list) else [], facts)
 
 
-def _read_evaluation(path: Path) -> dict[str, Any]:
-    remedy = "Give an artifact's folder, or the output of 'lilliput evaluate --json'."
-    try:
-        values = read_json(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot be read as an evaluation ({error}).", where=path, remedy=remedy) from error
-    if not isinstance(values, dict) or "accuracy" not in values:
-        raise DataError("is not an evaluation: it has no field 'accuracy'.", where=path, remedy=remedy)
-    return values
+def _classifier(result: Result, path: Path) -> dict[str, Any]:
+    if result.kind != CLASSIFIER:
+        checked({}, path)  # which says what is wrong
+    return dict(result.values)

@@ -15,10 +15,12 @@ from typing import Any
 from lilliput.artifact import CARD, EVIDENCE, GRAPH, TOKENIZER, ArtifactBytes, Manifest, refuse_occupied, save
 from lilliput.data.dataset import Dataset, concatenate
 from lilliput.data.labels import require_two_classes
+from lilliput.data.rewrites import language_named
 from lilliput.data.tables import Columns
 from lilliput.distill.lesson import measures
 from lilliput.errors import BudgetError
 from lilliput.evaluate.classification import ClassificationScores, score
+from lilliput.extras import require
 from lilliput.progress import Progress
 from lilliput.report.card import CardFacts, model_card
 from lilliput.search import Architecture, StudentShape, parameters
@@ -26,6 +28,7 @@ from lilliput.tasks import Task, task_named
 from lilliput.teachers import Teacher, open_teacher
 from lilliput.teachers.outputs import content_hash
 from lilliput.units import show_bytes
+from lilliput.verbs.robustness import spoken
 from lilliput.verbs.search import DEFAULT_LATENCY_MS
 from lilliput.verbs.shrink_settings import ShrinkSettings
 from lilliput.verbs.shrink_stages import ShrinkOutcome, ShrinkStages
@@ -107,9 +110,16 @@ def shrink(
         UserError: bad input, or a budget that nothing fits. Killed at any moment, the same call goes on where it was.
     """
     kind, columns = task_named(task), columns or Columns()
+    settings = settings or ShrinkSettings()
+    if settings.language is not None:
+        language_named(settings.language)
+    if settings.robust:
+        require("tree_sitter")  # told before the work, not after
     opened = open_teacher(teacher, tokenizer=tokenizer, task=task)
     data = kind.read(train, columns, opened.label_names, True)
     require_two_classes(data)
+    if settings.robust:
+        settings = dataclasses.replace(settings, language=settings.language or spoken(data, task))
     checked = kind.read(valid, columns, opened.label_names, True)
     if unlabelled:
         data = concatenate(data, kind.read(unlabelled, columns, opened.label_names, False))
@@ -121,7 +131,7 @@ def shrink(
         Path(out),
         size=size,
         latency_ms=latency_ms,
-        settings=settings or ShrinkSettings(),
+        settings=settings,
         command=command,
         progress=progress or Progress(),
     )

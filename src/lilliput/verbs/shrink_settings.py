@@ -46,6 +46,9 @@ class ShrinkSettings:
         aware_epochs: passes of quantization-aware fine-tuning, where it is needed.
         aware_learning_rate: its peak.
         largest_vocabulary: of the tokenizers considered.
+        robust: share of the training examples that the student sees a second time with rewritten functions, under the
+            label and the teacher's outputs of the original.
+        language: of the functions, for ``robust``; ``None``: what :func:`lilliput.verbs.robustness.spoken` finds.
         seed: of everything random.
     """
 
@@ -64,6 +67,8 @@ class ShrinkSettings:
     aware_epochs: int = 1
     aware_learning_rate: float = 5e-5
     largest_vocabulary: int = 8000
+    robust: float = 0.0
+    language: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -86,6 +91,7 @@ class ShrinkSettings:
             "aware_epochs": (self.aware_epochs >= 1, "must be at least 1"),
             "aware_learning_rate": (0 < self.aware_learning_rate < math.inf, "must be above 0"),
             "largest_vocabulary": (self.largest_vocabulary >= SMALLEST_VOCABULARY, "is too small for every byte"),
+            "robust": (0 <= self.robust <= 1, "must be a share, 0 to 1"),
             "seed": (0 <= self.seed < 2**63, "must be at least 0 and below 2^63"),
         }
         for name, (fine, complaint) in sound.items():

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from lilliput.batching import BatchPlan, TokenIds
 from lilliput.bpe import tokenizer_bytes, train_tokenizer, truncate_tokenizer
 from lilliput.data.dataset import Dataset
+from lilliput.data.rewrites.datasets import AugmentedDataset, augmented, mixed_all
 from lilliput.distill.halving import Trial, successive_halving
 from lilliput.distill.integer import IntegerModel, calibrated, make_floating_point, make_quantization_aware
 from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
@@ -32,6 +33,7 @@ from lilliput.tasks import Task
 from lilliput.teachers import Teacher
 from lilliput.teachers.outputs import TeacherOutputs, content_hash, teacher_outputs
 from lilliput.training import History, TrainingPlan
+from lilliput.verbs.robustness import spoken
 from lilliput.verbs.search import search_problem
 from lilliput.verbs.shrink_settings import POOLING, ShrinkSettings, mix_for
 from lilliput.verbs.stages import Stages
@@ -193,13 +195,33 @@ class ShrinkStages:
             architecture, len(self.train.label_names), self.task.arity, positions=self.positions, pooling=pooling
         )
 
+    @cached_property
+    def rewritten(self) -> AugmentedDataset:
+        """The training data with its rewritten copies; the rewritings are kept on disk."""
+        settings, texts = self.settings, self.train.texts
+        language = settings.language or spoken(self.train, self.task.name)
+        self.progress.note(f"rewriting {len(texts):,} functions, read as {language}")
+        with self.progress.track("rewriting functions", len(texts)) as advance:
+            found = mixed_all(texts, language, settings.seed, self.stages.once, advance)
+        made = augmented(self.train, found, settings.robust, settings.seed)
+        self._hashes[id(made.dataset)] = content_hash(made.dataset)
+        return made
+
     def lesson(self, vocabulary: int, rows: NDArray[np.int64] | None = None) -> Lesson:
-        """All training examples, or ``rows`` of them, with the teacher's outputs."""
+        """All training examples with their rewritten copies, if any, or ``rows`` of them without; and what is taught.
+
+        A copy has the teacher's outputs for its original: the student is to tell no difference.
+        """
+        outputs = self.on_train
+        if rows is None and self.settings.robust:
+            made = self.rewritten
+            logits, vectors = outputs.logits[made.rows], outputs.vectors[made.functions]
+            return Lesson(made.dataset, self.tokens(made.dataset, vocabulary), logits, vectors)
         tokens = self.tokens(self.train, vocabulary)
         if rows is None:
-            return Lesson(self.train, tokens, self.on_train.logits, self.on_train.vectors)
+            return Lesson(self.train, tokens, outputs.logits, outputs.vectors)
         part = dataclasses.replace(self.train, members=self.train.members[rows], labels=self.train.labels[rows])
-        return Lesson(part, tokens, self.on_train.logits[rows], self.on_train.vectors)
+        return Lesson(part, tokens, outputs.logits[rows], outputs.vectors)
 
     def choose(self, shortlist: list[SearchResult]) -> tuple[SearchResult, tuple[Trial, ...]]:
         """The candidate that learns best, by successive halving."""
@@ -231,8 +253,8 @@ class ShrinkStages:
         student = Student(self.config(chosen.architecture), settings.dropout, settings.seed)
 
         def compute() -> tuple[dict[str, NDArray[np.float32]], Any]:
-            self.progress.note(f"distilling for {settings.epochs} epochs of {len(self.train):,} examples")
             lesson = self.lesson(chosen.architecture.vocabulary)
+            self.progress.note(f"distilling for {settings.epochs} epochs of {len(lesson.dataset):,} examples")
             history = self.fit(student, lesson, settings.epochs, settings.learning_rate, "student", keep_best=True)
             return student.export(), history
 

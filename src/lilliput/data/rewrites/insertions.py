@@ -1,0 +1,60 @@
+"""What can be put before a statement, or taken away, without any effect: dead code and comments."""
+
+from __future__ import annotations
+
+from random import Random
+
+from lilliput.data.rewrites.source import Edit, Source
+from lilliput.data.rewrites.words import comment, fresh_names
+
+MOST_INSERTED = 3
+"""Pieces of dead code, or comments, put into one function."""
+
+
+def insert_dead_code(source: Source, rng: Random) -> list[Edit]:
+    """Statements without effect before one to three others: unreachable ones, or a variable that nobody reads."""
+    entries = source.entries()
+    names = fresh_names(source, rng)
+    edits = []
+    for node in rng.sample(entries, min(len(entries), rng.randint(1, MOST_INSERTED))):
+        form = rng.choice(source.language.dead_code)
+        code = form.format(name=next(names), a=rng.randrange(100), b=rng.randrange(1, 100))
+        edits.append(_before(source, node.start_byte, f"{code}\n"))
+    return edits
+
+
+def add_comments(source: Source, rng: Random) -> list[Edit]:
+    """A comment on a line of its own before one to three statements."""
+    entries = source.entries()
+    chosen = rng.sample(entries, min(len(entries), rng.randint(1, MOST_INSERTED)))
+    return [_before(source, node.start_byte, f"{comment(source, rng)}\n") for node in chosen]
+
+
+def remove_comments(source: Source, rng: Random) -> list[Edit]:
+    """Every comment taken out; one on lines of its own goes with its lines, another leaves a space.
+
+    Left alone are comments in errors, in macro definitions, those with an escape or a continued line (a compiler may
+    see their end elsewhere), and those over several lines that code follows.
+    """
+    del rng  # there is nothing to choose
+    edits = []
+    for leaf in source.leaves:
+        text = source.of(leaf)
+        if leaf.type not in source.language.comments or "\\u" in text or "\\\n" in text or "\\\r" in text:
+            continue
+        if any(start <= leaf.start_byte < end for start, end in source.broken):
+            continue
+        line, end = source.line_start(leaf.start_byte), source.data.find(b"\n", leaf.end_byte)
+        end = len(source.data) if end < 0 else end
+        ends_line = not source.between(leaf.end_byte, end).strip()
+        if ends_line and source.indentation(leaf) is not None and end < len(source.data):
+            edits.append(Edit(line, end + 1, ""))
+        elif ends_line or "\n" not in text:
+            edits.append(Edit(leaf.start_byte, leaf.end_byte, " " if not ends_line else ""))
+    return edits
+
+
+def _before(source: Source, position: int, lines: str) -> Edit:
+    """``lines`` in front of the statement at ``position``, indented as it is."""
+    indent = source.between(source.line_start(position), position)
+    return Edit(position, position, lines.replace("\n", f"\n{indent}"))

@@ -1,0 +1,92 @@
+"""Two models on the same problems, problem by problem: how many more the one solves, and whether chance explains it.
+
+The interval of the difference is a percentile bootstrap over problems (Efron, "Bootstrap Methods: Another Look at the
+Jackknife", 1979) that draws each problem with what both models made of it. Where each problem was tried once, McNemar's
+exact test stands beside it: of the problems on which the models differ, a coin would give each model half (McNemar,
+"Note on the sampling error of the difference between correlated proportions or percentages", 1947, with the binomial
+distribution itself in the place of its approximation).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lilliput.errors import DataError
+from lilliput.evaluate.intervals import Estimate, bootstrap_mean, wilson
+from lilliput.evaluate.passk import Tries, pass_at_k
+
+LEVEL = 0.05
+"""Of significance; that of 95 % intervals."""
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """By how much the second model's pass@k is above the first one's, on the same problems.
+
+    Attributes:
+        k: of pass@k.
+        difference: from -1 to 1, the mean over problems.
+        gained: problems that the second alone solved; ``None`` where problems were tried more than once.
+        lost: problems that the first alone solved; likewise.
+        p_value: of McNemar's exact test, two-sided; likewise.
+    """
+
+    k: int
+    difference: Estimate
+    gained: int | None
+    lost: int | None
+    p_value: float | None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the sample shows a difference: the interval leaves 0 out and, where there is a test, it agrees."""
+        beyond = self.difference.low > 0 or self.difference.high < 0
+        return beyond and (self.p_value is None or self.p_value < LEVEL)
+
+
+def paired_difference(first: Sequence[Tries], second: Sequence[Tries], k: int = 1, seed: int = 0) -> PairedDifference:
+    """Compare two models.
+
+    Where both did the same on every problem, no resample differs, and a bootstrap's interval would be a point. The
+    interval then reaches as far as the share of differing problems may, by the score interval of a proportion.
+
+    Args:
+        first, second: what each model made of each problem, in the same order.
+        k: of pass@k.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: there are no problems, not equally many, or fewer than ``k`` completions of one.
+    """
+    if not first or len(first) != len(second):
+        raise DataError(
+            f"{len(first)} and {len(second)} problems are no pairs.", remedy="Give the same problems, one at least."
+        )
+    pairs = zip(first, second, strict=True)
+    values = np.array([pass_at_k(after, k) - pass_at_k(before, k) for before, after in pairs])
+    if values.any():
+        difference = bootstrap_mean(values, seed)
+    else:
+        reach = wilson(0, len(values)).high
+        difference = Estimate(0.0, -reach, reach, len(values))
+    if any(tries.n != 1 for tries in (*first, *second)):
+        return PairedDifference(k, difference, None, None, None)
+    gained, lost = int((values > 0).sum()), int((values < 0).sum())
+    return PairedDifference(k, difference, gained, lost, mcnemar(gained, lost))
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """The exact test's two-sided p value: how often a fair coin is as far from half as ``gained`` to ``lost``.
+
+    Raises:
+        ValueError: a count is negative.
+    """
+    if min(gained, lost) < 0:
+        raise ValueError(f"{gained} and {lost} are no counts")
+    n, fewer = gained + lost, min(gained, lost)
+    tail = sum(math.comb(n, count) for count in range(fewer + 1))
+    return float(min(2 * tail / 2**n, 1.0))  # of whole numbers, which Python divides without overflow

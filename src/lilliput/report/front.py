@@ -1,0 +1,93 @@
+"""The front matter of a model card: what a hub of models reads, as YAML between two lines of dashes.
+
+Fields are those of the Hugging Face hub's specification of model cards. A fact that is not known leaves its field out:
+a guessed license or base model would be worse than none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lilliput.report import clean
+
+LIBRARY = "lilliput"
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+_TAG = re.compile(r"[\w.-]+", re.ASCII)
+
+
+def front_matter(fields: Mapping[str, Any]) -> str:
+    """The block, dashes included; fields that are ``None`` or empty are left out.
+
+    Args:
+        fields: names, which are plain words, to text, finite numbers, and lists and mappings of these.
+    """
+    return "\n".join(["---", *_block(_known(fields), ""), "---", ""])
+
+
+def hub_id(name: str | None) -> str | None:
+    """``name`` where it can only be an id of the hub, ``owner/model``: a folder's name may be anybody's."""
+    return name if name is not None and _HUB_ID.fullmatch(name) else None
+
+
+def tags(*names: str) -> list[str]:
+    """Those of ``names`` that are plain words, each once: a tag is part of an address."""
+    return [name for name in dict.fromkeys(names) if _TAG.fullmatch(name)]
+
+
+def evaluated(
+    model: str, task: str, dataset: tuple[str, str], metrics: Mapping[str, float | None]
+) -> list[dict[str, Any]]:
+    """``model-index`` with one result; empty where no metric is known.
+
+    Args:
+        model: its name.
+        task: one of the hub's.
+        dataset: its name and the hub's id of it, or ``custom``.
+        metrics: name -> value; ``None``: not known.
+    """
+    known = [
+        {"type": name, "name": name, "value": round(value, 4)} for name, value in metrics.items() if value is not None
+    ]
+    name, kind = dataset
+    result = {"task": {"type": task}, "dataset": {"name": name, "type": kind}, "metrics": known}
+    return [{"name": model, "results": [result]}] if known else []
+
+
+def _known(value: Any) -> Any:
+    """``value`` with text on one line, and without what is ``None`` or empty at any depth."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {name: known for name, item in value.items() if (known := _known(item)) not in _EMPTY}
+    if isinstance(value, Sequence):
+        return [known for item in value if (known := _known(item)) not in _EMPTY]
+    return value
+
+
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
+
+
+def _block(fields: Mapping[str, Any], pad: str) -> Iterator[str]:
+    inner = f"{pad}  "
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield f"{pad}{name}:"
+            yield from _block(value, inner)
+        elif isinstance(value, list):
+            yield f"{pad}{name}:"
+            for item in value:
+                first, *rest = _block(item, inner) if isinstance(item, Mapping) else [f"{inner}{_scalar(item)}"]
+                yield f"{pad}- {first.removeprefix(inner)}"
+                yield from rest
+        else:
+            yield f"{pad}{name}: {_scalar(value)}"
+
+
+def _scalar(value: Any) -> str:
+    """Text as JSON has it, which YAML reads the same; quoted always, so that ``no`` is no truth value."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else f"{value}"

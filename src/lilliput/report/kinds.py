@@ -1,0 +1,183 @@
+"""Kinds of results that a report shows: how each is known, and what its fields must be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lilliput.report.rules import (
+    ESTIMATE,
+    RATIO,
+    Rule,
+    estimates,
+    is_count,
+    is_estimate,
+    is_interval,
+    is_list,
+    is_name,
+    is_object,
+    is_positive,
+    is_ratio,
+    is_share,
+    is_text,
+    under,
+)
+
+GENERATOR, CLASSIFIER, COMPARISON, FLIPS, RECODE, SUMMARIES, REPOSITORY = (
+    "generator",
+    "classifier",
+    "comparison",
+    "flips",
+    "recode",
+    "summaries",
+    "repository",
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of result.
+
+    Attributes:
+        name: of the kind.
+        marks: fields that no other kind has all of.
+        rules: what is checked.
+    """
+
+    name: str
+    marks: tuple[str, ...]
+    rules: tuple[Rule, ...] = ()
+
+
+_FLIPS = (
+    Rule("", is_object, "an object"),
+    Rule("rewrites", is_list, "a list"),
+    Rule("rewrites.*.rewrite", is_name, "a name"),
+    Rule("rewrites.*.n", is_count, "a count"),
+    Rule("any", is_object, "an object"),
+    Rule("any.n", is_count, "a count"),
+    *estimates("any", "worst", "worst_accuracy", required=False),
+    *estimates("rewrites.*", "flipped", "accuracy", required=False),
+)
+
+
+_FAITHFUL = ("agreement", "confident", "student.before", "student.after", "teacher.before", "teacher.after")
+
+_PHASES = ("prefill", "decode", "fixed", "natural")
+
+_RATIOS = (
+    "cold_start",
+    "time_to_first_token",
+    *(f"{phase}.{measure}" for phase in _PHASES for measure in ("speed", "cpu", "energy")),
+)
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        COMPARISON,
+        ("models", "ratios"),
+        (
+            Rule("original", is_name, "a model's name"),
+            Rule("models", lambda value: is_list(value) and len(value) > 0, "a list of models"),
+            Rule("models.*.name", is_name, "a name"),
+            Rule("models.*.bytes.total", is_positive, "a positive number"),
+            Rule("models.*.peak_memory_mb", is_positive, "a positive number"),
+            Rule("models.*.private_mb", is_positive, "a positive number", False),
+            Rule("models.*.cold_start_ms.value", is_positive, "a positive number", False),
+            Rule("models.*.phases", is_object, "an object"),
+            *estimates("models.*.phases.*", "units_per_second"),
+            *estimates("models.*", "time_to_first_token_ms", required=False),
+            *estimates("models.*.phases.*", "grams_co2e_per_unit", "usd_per_million_units", required=False),
+            *estimates("models.*.phases.*", "energy.joules_per_unit", required=False),
+            Rule("models.*.phases.*.energy.kind", is_name, "a word", False),
+            Rule("ratios", is_list, "a list"),
+            Rule("ratios.*.name", is_name, "a name"),
+            Rule("ratios.*.bytes", is_positive, "a positive number"),
+            Rule("ratios.*.peak_memory", is_positive, "a positive number"),
+            *(Rule(f"ratios.*.{name}", is_ratio, RATIO, False) for name in _RATIOS),
+        ),
+    ),
+    Kind(
+        FLIPS,
+        ("flips",),
+        (
+            Rule("n", is_count, "a count"),
+            *under("flips", _FLIPS),
+            Rule("against", is_object, "an object", False),
+            Rule("against.name", is_name, "a name", False),
+            *under("against.flips", _FLIPS, required=False),
+            Rule("against.faithfulness.confidence", is_share, "a share", False),
+            *estimates("against.faithfulness", *_FAITHFUL, required=False),
+            *estimates("calibration", "before", "after", required=False),
+        ),
+    ),
+    Kind(
+        RECODE,
+        ("robustness",),
+        (
+            Rule("robustness", is_list, "a list"),
+            Rule("robustness.*.perturbation", is_name, "a name"),
+            Rule("robustness.*.family", is_name, "a name", False),
+            Rule("robustness.*.k", is_count, "a count"),
+            Rule("robustness.*.seeds", is_count, "a count"),
+            *estimates("robustness.*", "nominal_pass", "robust_pass", "robust_relative"),
+            *estimates("robustness.*", "robust_drop", required=False),
+        ),
+    ),
+    Kind(
+        GENERATOR,
+        ("k", "problems", "failures"),
+        (
+            Rule("name", is_name, "a name", False),
+            Rule("task", is_name, "a benchmark's name"),
+            Rule("warning", is_text, "text", False),
+            Rule("k", lambda value: is_list(value) and bool(value), "a list of numbers"),
+            Rule("k.*", lambda value: is_count(value) and value > 0, "a positive whole number"),
+            Rule("n", is_count, "a count"),
+            Rule("failures", is_object, "an object"),
+            Rule("failures.*", is_count, "a count"),
+            Rule("intervals", is_object, "an object"),
+            Rule("intervals.*", is_interval, "two numbers, the lower first", False),
+            Rule("problems", lambda value: is_list(value) and bool(value), "a list of problems"),
+            Rule("problems.*.task_id", is_name, "a name"),
+            Rule("problems.*.completions", lambda value: is_list(value) and bool(value), "a list of completions"),
+            Rule("problems.*.completions.*.outcome", is_name, "a word"),
+            *(Rule(f"problems.*.completions.*.{name}", is_text, "text", False) for name in ("detail", "text", "code")),
+            Rule("bytes", is_object, "an object", False),
+            Rule("bytes.total", is_positive, "a positive number", False),
+            *(
+                Rule(name, is_positive, "a positive number", False)
+                for name in ("decode_tokens_per_s", "prefill_tokens_per_s", "peak_memory_mb")
+            ),
+            Rule("energy", is_object, "an object", False),
+            Rule("energy.joules_per_token", is_positive, "a positive number", False),
+            Rule("energy.kind", is_text, "text", False),
+            Rule("carbon", is_object, "an object", False),
+            Rule("carbon.grams_co2e_per_token", is_positive, "a positive number", False),
+            *(Rule(name, is_object, "an object", False) for name in ("settings", "data", "machine", "sandbox")),
+        ),
+    ),
+    Kind(
+        REPOSITORY,
+        ("lines", "next_token"),
+        (
+            *estimates("lines.model", "exact", "similarity"),
+            Rule("lines.baselines", is_object, "an object"),
+            *estimates("lines.baselines.*", "exact", "similarity"),
+            Rule("next_token", is_object, "an object", False),
+            *estimates("next_token", "perplexity", "every.top1", "code.top1", required=False),
+        ),
+    ),
+    Kind(
+        SUMMARIES,
+        ("bleu4", "rouge_l", "chrf"),
+        (
+            Rule("bleu4", is_estimate, ESTIMATE),
+            Rule("rouge_l", is_estimate, ESTIMATE),
+            Rule("chrf", is_estimate, ESTIMATE),
+            Rule("n", is_count, "a count"),
+            Rule("baselines", is_object, "an object"),
+            *estimates("baselines.*", "bleu4", "rouge_l", "chrf"),
+        ),
+    ),
+    Kind(CLASSIFIER, ("accuracy",)),
+)
+"""The first whose marks are all there is a file's kind."""

@@ -1,0 +1,85 @@
+"""What a JSON file holds, and whether it is what it says: every field that the page computes with is checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lilliput.data.lines import shown
+from lilliput.errors import DataError
+from lilliput.files import read_json
+from lilliput.report.kinds import GENERATOR, KINDS
+from lilliput.report.rules import is_share, obey
+
+REMEDY = (
+    "Give artifacts' folders, and what 'lilliput evaluate', 'score', 'compare' and 'robustness' wrote with --json or "
+    "--out."
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A JSON file, checked.
+
+    Attributes:
+        kind: name of one of :data:`KINDS`.
+        name: of the model that it is of, or of the file where it does not say.
+        file: its name, without folders.
+        values: what it holds.
+    """
+
+    kind: str
+    name: str
+    file: str
+    values: Mapping[str, Any]
+
+
+def read_result(path: Path) -> Result:
+    """Read and check a JSON file.
+
+    Raises:
+        DataError: it cannot be read, is of no known kind, or a field is missing or wrong; the message names both.
+    """
+    try:
+        values = read_json(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot be read as a result ({error}).", where=path, remedy=REMEDY) from error
+    return checked(values, path)
+
+
+def checked(values: Any, path: Path) -> Result:
+    """``values``, read from ``path``, as a result.
+
+    Raises:
+        DataError: as :func:`read_result`.
+    """
+    fields = values if isinstance(values, Mapping) else {}
+    kind = next((kind for kind in KINDS if all(mark in fields for mark in kind.marks)), None)
+    if kind is None:
+        raise DataError(
+            "is no result that a report can show: it has no field 'accuracy', nor what other results have.",
+            where=path,
+            remedy=REMEDY,
+        )
+    for rule in kind.rules:
+        obey(rule, fields, path, REMEDY)
+    if kind.name == GENERATOR:
+        _check_problems(fields, path)
+    name = fields.get("name")
+    return Result(kind.name, str(name if isinstance(name, str) and name.strip() else path.stem), path.name, fields)
+
+
+def _check_problems(fields: Mapping[str, Any], path: Path) -> None:
+    """What no field tells alone: shares, and problems that are named once."""
+    for k in fields["k"]:
+        value = fields.get(f"pass@{k}")
+        if value is not None and not is_share(value):
+            raise DataError(f"field 'pass@{k}' is {shown(value)} and must be a share.", where=path, remedy=REMEDY)
+    seen: set[str] = set()
+    for place, problem in enumerate(fields["problems"]):
+        if problem["task_id"] in seen:
+            said = f"field 'problems[{place}].task_id' is {shown(problem['task_id'])}, as an earlier one is"
+            raise DataError(f"{said}: results of two runs?", where=path, remedy="Give one result a run.")
+        seen.add(problem["task_id"])

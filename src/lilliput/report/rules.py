@@ -1,0 +1,140 @@
+"""Rules that fields of JSON obey: a path, and what stands there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lilliput.data.lines import shown
+from lilliput.errors import DataError
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a field must be.
+
+    Attributes:
+        path: to it, parts joined by dots; ``*`` stands for every item of a list or every value of an object.
+        fine: whether a value is.
+        wanted: in words.
+        required: it must be there; otherwise it may be missing or null.
+    """
+
+    path: str
+    fine: Callable[[Any], bool]
+    wanted: str
+    required: bool = True
+
+
+def is_number(value: Any) -> bool:
+    """A finite number, no truth value."""
+    return type(value) in (int, float) and abs(value) < 1e300
+
+
+def is_count(value: Any) -> bool:
+    """A whole number, 0 or more."""
+    return type(value) is int and 0 <= value < 2**53
+
+
+def is_positive(value: Any) -> bool:
+    """A finite number above 0."""
+    return is_number(value) and value > 0
+
+
+def is_share(value: Any) -> bool:
+    """A number from 0 to 1."""
+    return is_number(value) and 0 <= value <= 1
+
+
+def is_text(value: Any) -> bool:
+    """Text, which may be empty."""
+    return isinstance(value, str)
+
+
+def is_name(value: Any) -> bool:
+    """Text that says something."""
+    return isinstance(value, str) and value.strip() != ""
+
+
+def is_object(value: Any) -> bool:
+    """An object."""
+    return isinstance(value, Mapping)
+
+
+def is_list(value: Any) -> bool:
+    """A list."""
+    return isinstance(value, list)
+
+
+def is_estimate(value: Any) -> bool:
+    """A value and the ends of its interval."""
+    if not isinstance(value, Mapping) or not all(is_number(value.get(name)) for name in ("low", "value", "high")):
+        return False
+    return bool(value["low"] <= value["high"])
+
+
+def is_ratio(value: Any) -> bool:
+    """A ratio above 0 with its interval, or one that was refused, with the reason."""
+    if isinstance(value, Mapping) and value.get("value") is None:
+        return isinstance(value.get("reason"), str)
+    return is_estimate(value) and value["low"] > 0
+
+
+def is_interval(value: Any) -> bool:
+    """Two numbers, the lower one first."""
+    return isinstance(value, list) and len(value) == 2 and all(map(is_number, value)) and value[0] <= value[1]
+
+
+ESTIMATE = "an object of numbers 'value', 'low' and 'high', low not above high"
+RATIO = "a ratio above 0 with its interval, or null with a 'reason'"
+
+
+def estimates(prefix: str, *names: str, required: bool = True) -> tuple[Rule, ...]:
+    """Rules of estimates below ``prefix``."""
+    return tuple(Rule(f"{prefix}.{name}", is_estimate, ESTIMATE, required) for name in names)
+
+
+def under(prefix: str, rules: Sequence[Rule], required: bool = True) -> tuple[Rule, ...]:
+    """The same rules, of what stands below ``prefix``; none of it is required where ``required`` is not set."""
+    return tuple(Rule(f"{prefix}.{r.path}".rstrip("."), r.fine, r.wanted, r.required and required) for r in rules)
+
+
+_MISSING = object()
+
+
+def obey(rule: Rule, fields: Mapping[str, Any], path: Path, remedy: str) -> None:
+    """Check a rule.
+
+    Raises:
+        DataError: a field is missing or wrong; the message names it.
+    """
+    for place, value in _found(fields, rule.path.split("."), ""):
+        if value is _MISSING or (value is None and not rule.required):
+            if rule.required:
+                raise DataError(f"has no field '{place}', which must be {rule.wanted}.", where=path, remedy=remedy)
+        elif not rule.fine(value):
+            said = shown(value)
+            raise DataError(f"field '{place}' is {said} and must be {rule.wanted}.", where=path, remedy=remedy)
+
+
+def _found(value: Any, parts: Sequence[str], place: str) -> Iterator[tuple[str, Any]]:
+    """Every value at a path, with the path as a message shows it; what is missing, once, where it first is."""
+    if not parts:
+        yield place, value
+        return
+    part, *rest = parts
+    if part == "*":
+        items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+        for key, item in items:
+            yield from _found(item, rest, f"{place}[{key}]" if isinstance(key, int) else _joined(place, key))
+    elif isinstance(value, Mapping) and part in value:
+        yield from _found(value[part], rest, _joined(place, part))
+    else:
+        yield _joined(place, part), _MISSING
+
+
+def _joined(place: str, part: object) -> str:
+    text = shown(part).strip("'") if isinstance(part, str) else str(part)
+    return f"{place}.{text}" if place else text

@@ -1,0 +1,177 @@
+"""From results to a front and a recipe: what nothing beats on every count, and the one point to use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lilliput.errors import UserError
+from lilliput.evaluate.intervals import Estimate
+from lilliput.search.pareto import pareto_front
+from lilliput.study.budget import Budget
+from lilliput.study.jobs import JobResult
+from lilliput.study.quality import Quality, loss, quality_named
+
+PREFERENCES: Mapping[str, str] = {"smallest": "the fewest bytes", "fastest": "the most tokens decoded in a second"}
+"""``--prefer`` -> what the chosen point has of all that may be chosen."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a point is chosen.
+
+    Attributes:
+        quality: name of the measure that decides.
+        tolerance: how much worse than the reference it may be, as an estimate: a fraction (of perplexity, relative; of
+            pass rates, absolute).
+        prefer: a name in :data:`PREFERENCES`.
+        budget: what it may take.
+    """
+
+    quality: str = "perplexity"
+    tolerance: float = 0.02
+    prefer: str = "smallest"
+    budget: Budget = field(default_factory=Budget)
+
+    def __post_init__(self) -> None:
+        quality_named(self.quality)
+        if not 0 <= self.tolerance < 1:
+            raise UserError(f"{self.tolerance!r} is none.", where="--tolerance", remedy="Choose from 0 to below 1.")
+        if self.prefer not in PREFERENCES:
+            raise UserError(
+                f"there is no preference '{self.prefer}'.",
+                where="--prefer",
+                remedy=f"Choose one of: {', '.join(PREFERENCES)}.",
+            )
+
+    @property
+    def words(self) -> str:
+        """The rule in a sentence."""
+        quality = quality_named(self.quality)
+        return (
+            f"{PREFERENCES[self.prefer]} of the points within the budget ({self.budget}) whose estimate is at most "
+            f"{100 * self.tolerance:g} {quality.words} than the reference's"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "rule": self.words,
+            "quality": self.quality,
+            "tolerance": self.tolerance,
+            "prefer": self.prefer,
+            "budget": self.budget.as_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Rated:
+    """A result, and what the rule makes of it.
+
+    Attributes:
+        result: what was measured.
+        quality: by the rule's measure; ``None``: not measured.
+        loss: against the reference, a fraction; ``None``: not known.
+        objection: why it may not be chosen; empty: it may.
+        on_front: nothing beats it in bytes, quality and (where all have one) speed.
+    """
+
+    result: JobResult
+    quality: Estimate | None
+    loss: Estimate | None
+    objection: str
+    on_front: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, without the result's."""
+        return {
+            "loss": None if self.loss is None else vars(self.loss),
+            "objection": self.objection,
+            "on_front": self.on_front,
+        }
+
+
+@dataclass(frozen=True)
+class Choice:
+    """All that was measured, rated, and what was chosen.
+
+    Attributes:
+        rule: by which.
+        reference: what others are compared with: the original where it was measured, else the best; ``None``: nothing
+            was measured.
+        rated: in the order of the results.
+        objectives: what the front is over.
+        chosen: ``None``: nothing may be.
+    """
+
+    rule: Rule
+    reference: JobResult | None
+    rated: tuple[Rated, ...]
+    objectives: tuple[str, ...]
+    chosen: Rated | None
+
+    @property
+    def nearest(self) -> Rated | None:
+        """Of what is within the budget, the best; ``None``: there is nothing."""
+        fitting = [one for one in self.rated if one.loss and not self.rule.budget.objection(*_taken(one.result))]
+        return min(fitting, key=lambda one: one.loss.value if one.loss else 0.0, default=None)
+
+
+def choose(results: Sequence[JobResult], rule: Rule) -> Choice:
+    """Rate results, find the front, and choose by the rule."""
+    quality = quality_named(rule.quality)
+    measured = [(result, found) for result in results if (found := quality.estimate(result)) is not None]
+    reference = _reference(measured, quality)
+    timed = bool(measured) and all(result.tokens_per_s is not None for result, _ in measured)
+    front = {measured[index][0].key for index in _front(measured, quality, timed)}
+    rated = []
+    for result in results:
+        lost = None if reference is None else loss(quality, result, reference)
+        rated.append(Rated(result, quality.estimate(result), lost, _objection(result, lost, rule), result.key in front))
+    fitting = [one for one in rated if not one.objection]
+    objectives = ("bytes", quality.title, *(("decode tokens/s",) if timed else ()))
+    return Choice(rule, reference, tuple(rated), objectives, min(fitting, key=_ranks(rule.prefer), default=None))
+
+
+def _reference(measured: Sequence[tuple[JobResult, Estimate]], quality: Quality) -> JobResult | None:
+    """The original (float weights of most bits, inputs as they are), else the best."""
+    for name in ("fp32", "fp16"):
+        for result, _ in measured:
+            if result.point.weights == name and result.point.activations == "none":
+                return result
+    sign = -1 if quality.higher else 1
+    return min(measured, key=lambda item: (sign * item[1].value, item[0].size), default=(None, None))[0]
+
+
+def _front(measured: Sequence[tuple[JobResult, Estimate]], quality: Quality, timed: bool) -> list[int]:
+    if not measured:
+        return []
+    costs = [[float(result.size), found.value * (-1 if quality.higher else 1)] for result, found in measured]
+    speeds = [result.tokens_per_s or 0.0 if timed else 0.0 for result, _ in measured]
+    return [int(index) for index in pareto_front(costs, speeds)]
+
+
+def _objection(result: JobResult, lost: Estimate | None, rule: Rule) -> str:
+    beyond = rule.budget.objection(*_taken(result))
+    if beyond:
+        return beyond
+    if lost is None:
+        return f"{rule.quality} is not measured"
+    if lost.value > rule.tolerance:
+        return f"{100 * lost.value:.1f} {quality_named(rule.quality).words}"
+    return "its speed is not known" if rule.prefer == "fastest" and result.tokens_per_s is None else ""
+
+
+def _taken(result: JobResult) -> tuple[int, float | None]:
+    return result.size, result.tokens_per_s
+
+
+def _ranks(prefer: str) -> Any:
+    """What the chosen point has least of; ties go to the other kind, and then to the first label."""
+
+    def rank(one: Rated) -> tuple[float, float, str]:
+        size, speed = float(one.result.size), -(one.result.tokens_per_s or 0.0)
+        return (*((size, speed) if prefer == "smallest" else (speed, size)), one.result.point.label)
+
+    return rank

@@ -1,0 +1,157 @@
+"""What a study asks of a worker, and what comes back: plain values, which go to other processes and machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lilliput.errors import UserError
+from lilliput.study.point import Point
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured of every point.
+
+    Attributes:
+        perplexity_pieces: held-out pieces of the standard library's code; 0: no perplexity.
+        piece_tokens: of each, at most.
+        humaneval: HumanEval's file; empty: no pass@1.
+        limit: problems, the first of the file; ``None``: all.
+        strip: take the white space off prompts' ends, which GPT-2's tokenizers want.
+        max_new_tokens: of a completion.
+        perturbations: ReCode's, by name or family, for robust pass.
+        perturbation_seeds: versions of each that has random choices.
+        speed_rounds: rounds of timing; 0: none.
+        threads: processor threads of a job's model; ``None`` leaves the choice to the engine.
+        unsafe: run what models write even where the kernel does not keep it from the user's files.
+    """
+
+    perplexity_pieces: int = 32
+    piece_tokens: int = 512
+    humaneval: str = ""
+    limit: int | None = None
+    strip: bool = False
+    max_new_tokens: int = 320
+    perturbations: tuple[str, ...] = ()
+    perturbation_seeds: int = 1
+    speed_rounds: int = 6
+    threads: int | None = None
+    unsafe: bool = False
+
+    def __post_init__(self) -> None:
+        for option, value, least in (
+            ("--perplexity-pieces", self.perplexity_pieces, 0),
+            ("--piece-tokens", self.piece_tokens, 2),
+            ("--limit", self.limit, 1),
+            ("--max-new-tokens", self.max_new_tokens, 1),
+            ("--perturbation-seeds", self.perturbation_seeds, 1),
+            ("--speed-rounds", self.speed_rounds, 0),
+            ("--threads", self.threads, 1),
+        ):
+            if value is not None and (type(value) is not int or value < least):
+                raise UserError(f"{value!r} is too few.", where=option, remedy=f"Choose {least} or more.")
+        if self.perturbations and not self.humaneval:
+            raise UserError("needs problems.", where="--perturbations", remedy="Give HumanEval's file: --humaneval.")
+        if not self.perplexity_pieces and not self.humaneval:
+            raise UserError(
+                "without perplexity and without problems there is no quality to measure.",
+                where="--perplexity-pieces",
+                remedy="Choose 1 or more, or give HumanEval's file: --humaneval.",
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "perturbations": list(self.perturbations)}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One point to be quantized and measured.
+
+    Attributes:
+        key: tells what it finds from all else: a hash of model, point, measures and versions.
+        model: the checkpoint: folder, hub id or GGUF file.
+        tokenizer: its ``tokenizer.json``; ``None``: its own.
+        point: how to quantize it.
+        measures: what to measure.
+        work: folder for what is not kept; a killed job goes on from there.
+        artifact: folder of the artifact.
+        keep: leave the artifact there.
+        concurrent: jobs that run at the same time, this one included.
+        command: for the artifact's provenance.
+    """
+
+    key: str
+    model: str
+    tokenizer: str | None
+    point: Point
+    measures: Measures
+    work: str
+    artifact: str
+    keep: bool = False
+    concurrent: int = 1
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What a job found; fractions, not percent. Every estimate is ``{"value", "low", "high", "n"}``, 95 %.
+
+    Attributes:
+        key: the job's.
+        point: the job's.
+        bytes: of the artifact, by part.
+        parameters: weights of the model.
+        bits_per_weight: bits of the graphs' and weights' files for each.
+        quantize_s: seconds that quantizing took; ``None``: an earlier run did it, which was killed later.
+        seconds: that all of it took.
+        speed: ``prefill_tokens_per_s`` and ``decode_tokens_per_s`` (estimates), ``concurrent``, ``threads``,
+            ``method``; ``None``: not measured.
+        perplexity: an estimate, with ``nll`` and the ``pieces``' own (nats a token); ``None``: not measured.
+        passed: pass@1 (an estimate), with ``outcomes`` by problem; ``None``: not measured.
+        robust: perturbation -> robust pass and drop (estimates), with ``outcomes``; ``worst``: all of them together.
+        machine: what it ran on.
+    """
+
+    key: str
+    point: Point
+    bytes: Mapping[str, int]
+    parameters: int
+    bits_per_weight: float
+    quantize_s: float | None
+    seconds: float
+    speed: Mapping[str, Any] | None = None
+    perplexity: Mapping[str, Any] | None = None
+    passed: Mapping[str, Any] | None = None
+    robust: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole artifact."""
+        return self.bytes["total"]
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Tokens decoded in a second, where that was measured by a job that ran alone; ``None``: else."""
+        if self.speed is None or self.speed["concurrent"] != 1:
+            return None
+        return float(self.speed["decode_tokens_per_s"]["value"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> JobResult:
+        """The inverse of :meth:`as_dict`.
+
+        Raises:
+            KeyError, TypeError: it is none.
+        """
+        return cls(**{**values, "point": Point(**values["point"])})
+
+
+Run = Callable[[Job], JobResult]

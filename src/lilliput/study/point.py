@@ -1,0 +1,215 @@
+"""One way to quantize a generator: a point of a study's grid, and the point of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lilliput.data.lines import listed, shown
+from lilliput.errors import UserError
+from lilliput.quantize.activations import DYNAMIC, STATIC, Activations
+from lilliput.quantize.calibration import Calibration
+from lilliput.quantize.policy import Policy, policy
+from lilliput.quantize.weights import AWQ, AWQ_GPTQ, GPTQ, NEAREST, ROW, TENSOR
+
+_CALIBRATED = (GPTQ, AWQ, AWQ_GPTQ)
+"""Roundings that look at what layers read."""
+
+KINDS: Mapping[str, tuple[type, str]] = {
+    "weights": (str, "a word"),
+    "group": (int, "a whole number"),
+    "symmetric": (bool, "true or false"),
+    "rounding": (str, "a word"),
+    "embedding": (str, "a word"),
+    "head": (str, "a word"),
+    "activations": (str, "a word"),
+    "activation_group": (int, "a whole number"),
+    "activation_calibration": (str, "a word"),
+    "calibration_pieces": (int, "a whole number"),
+    "calibration_tokens": (int, "a whole number"),
+    "seed": (int, "a whole number"),
+}
+"""Field of a point -> its type, and how a message calls that. They are called as ``lilliput quantize`` calls them."""
+
+LARGEST, LARGEST_SEED = 1_000_000, 2**63 - 1
+"""Whole numbers in a file that may come from a stranger: no more than any use has."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A way to quantize, with nothing left to a default. Make one with :func:`point`.
+
+    What has no effect has its default (the group of ``dynamic`` activations where they are not dynamic, say), so that
+    two points that are the same way are equal.
+
+    Attributes:
+        weights: format of the layers, a name in :data:`~lilliput.quantize.weights.FORMATS`.
+        group: weights that share a scale; 0: a row, -1: the matrix.
+        symmetric: without zero points.
+        rounding: how codes are found, a name in :data:`~lilliput.quantize.weights.ROUNDINGS`.
+        embedding, head: formats of the embedding and of the output layer.
+        activations: how inputs of products are rounded, a name in :data:`~lilliput.quantize.activations.MODES`.
+        activation_group: of ``dynamic``: values of a token that share a scale.
+        activation_calibration: of ``static``: how ranges are found.
+        calibration_pieces, calibration_tokens: of the standard library's code that calibration looks at.
+        seed: which of its files.
+    """
+
+    weights: str
+    group: int
+    symmetric: bool
+    rounding: str
+    embedding: str
+    head: str
+    activations: str
+    activation_group: int
+    activation_calibration: str
+    calibration_pieces: int
+    calibration_tokens: int
+    seed: int
+
+    @property
+    def policy(self) -> Policy:
+        """How weights are stored."""
+        return policy(self.weights, self.symmetric, self.group, self.rounding, self.embedding, self.head)
+
+    @property
+    def activation(self) -> Activations:
+        """How inputs of products are rounded."""
+        return Activations(self.activations, self.activation_group, self.activation_calibration)
+
+    @property
+    def calibration(self) -> Calibration:
+        """What calibration looks at."""
+        return Calibration((), self.calibration_pieces, self.calibration_tokens, self.seed)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether anything is found by looking at data."""
+        return self.rounding in _CALIBRATED or self.activations == STATIC
+
+    @property
+    def label(self) -> str:
+        """A short name, which no other point has: ``int4-g128-asym-gptq.dynamic128.cal32x512``."""
+        chosen = policy(self.weights)
+        parts = [self.weights]
+        if not chosen.linear.kind.floating:
+            parts.append({TENSOR: "tensor", ROW: "row"}.get(self.group, f"g{self.group}"))
+            parts.append("sym" if self.symmetric else "asym")
+        parts += [] if self.rounding == NEAREST else [self.rounding]
+        words = ["-".join(parts)]
+        for role in ("embedding", "head"):
+            if getattr(self, role) != getattr(chosen, role).format:
+                words.append(f"{role}-{getattr(self, role)}")
+        words.append(
+            {DYNAMIC: f"dynamic{self.activation_group}", STATIC: f"static-{self.activation_calibration}"}.get(
+                self.activations, self.activations
+            )
+        )
+        if self.calibrated:
+            drawn = f"s{self.seed}" if self.seed else ""
+            words.append(f"cal{self.calibration_pieces}x{self.calibration_tokens}{drawn}")
+        return ".".join(words)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def point(
+    weights: str = "int8",
+    group: int | None = None,
+    symmetric: bool | None = None,
+    rounding: str = NEAREST,
+    embedding: str | None = None,
+    head: str | None = None,
+    activations: str = DYNAMIC,
+    activation_group: int | None = None,
+    activation_calibration: str | None = None,
+    calibration_pieces: int | None = None,
+    calibration_tokens: int | None = None,
+    seed: int | None = None,
+) -> Point:
+    """The point that these choices of ``lilliput quantize`` come to; ``None``: its default.
+
+    Raises:
+        UserError: a value means nothing, or values do not go together; ``where`` names the option.
+    """
+    stored = policy(weights, symmetric, group, rounding, embedding, head)
+    linear = stored.linear
+    if linear.kind.floating and rounding != NEAREST:
+        raise UserError(f"{weights} is not rounded.", where="--rounding", remedy="Leave it out.")
+    default, data = Activations(), Calibration()
+    chosen = Activations(
+        activations,
+        default.group if activation_group is None else activation_group,
+        activation_calibration or default.calibration,
+    )
+    seen = Calibration(
+        (),
+        data.pieces if calibration_pieces is None else calibration_pieces,
+        data.tokens if calibration_tokens is None else calibration_tokens,
+        data.seed if seed is None else seed,
+    )
+    if seen.seed < 0:
+        raise UserError(f"{seen.seed} is no seed.", where="--seed", remedy="Choose 0 or more.")
+    plain = policy(weights).linear if linear.kind.floating else linear
+    looks = rounding in _CALIBRATED or activations == STATIC
+    return Point(
+        weights=weights,
+        group=plain.group,
+        symmetric=plain.symmetric,
+        rounding=rounding,
+        embedding=stored.embedding.format,
+        head=stored.head.format,
+        activations=activations,
+        activation_group=chosen.group if activations == DYNAMIC else default.group,
+        activation_calibration=chosen.calibration if activations == STATIC else default.calibration,
+        calibration_pieces=seen.pieces if looks else data.pieces,
+        calibration_tokens=seen.tokens if looks else data.tokens,
+        seed=seen.seed if looks else data.seed,
+    )
+
+
+def checked_field(name: str, value: Any, where: str) -> None:
+    """See that a field of a point from a file is one, and of the right type.
+
+    Raises:
+        UserError: it is not, or beyond any use; the message names the place and the key.
+    """
+    if name not in KINDS:
+        raise UserError(
+            f"there is no field {shown(name)} of a point.", where=where, remedy=f"Those there are: {listed(KINDS)}."
+        )
+    kind, words = KINDS[name]
+    if type(value) is not kind:  # an exact match: true is an int to Python
+        raise UserError(f"'{name}' must be {words}; it is {shown(value)}.", where=where, remedy="Correct it.")
+    most = LARGEST_SEED if name == "seed" else LARGEST
+    if isinstance(value, int) and abs(value) > most:
+        raise UserError(f"'{name}' is beyond {most:,}.", where=where, remedy="Choose a smaller number.")
+
+
+def point_of_dict(values: Mapping[str, Any], where: str) -> Point:
+    """The inverse of :meth:`Point.as_dict`; fields that are left out have the defaults of ``lilliput quantize``.
+
+    Args:
+        values: out of a file that may come from a stranger.
+        where: that file, for messages.
+
+    Raises:
+        UserError: a field is unknown or of a wrong type, a value means nothing, or values do not go together; the
+            message names file and key.
+    """
+    for name, value in values.items():
+        checked_field(name, value, where)
+    try:
+        return point(**values)
+    except UserError as error:
+        raise UserError(error.problem, where=f"{where}, {field_of(error)}", remedy=error.remedy) from error
+
+
+def field_of(error: UserError) -> str:
+    """The field of a point that an option's error is about: ``'activation_group'``."""
+    name = (error.where or "").removeprefix("--").replace("-", "_")
+    return f"'{'symmetric' if name == 'asymmetric' else name}'"

@@ -1,0 +1,152 @@
+"""What a study will run: the points of its grid that can be made of this model and could fit the budget, as jobs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lilliput.errors import UserError
+from lilliput.files import sha256_of
+from lilliput.graph.decoder import DecoderConfig
+from lilliput.progress import Progress
+from lilliput.quantize.weights import Scheme
+from lilliput.study.budget import Budget
+from lilliput.study.grid import Grid, LeftOut
+from lilliput.study.jobs import Job, Measures
+from lilliput.study.point import Point
+from lilliput.teachers.generator import GeneratorCheckpoint
+from lilliput.units import show_bytes
+from lilliput.verbs.kept import key_of
+from lilliput.verbs.quantize import expected_weights
+from lilliput.version import VERSION
+
+WORK, ARTIFACTS = "work", "artifacts"
+"""Folders in a study's: what is not kept, and what is."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        jobs: in the grid's order.
+        left_out: what is not, and why.
+        measures: of all jobs, as they are possible with this model.
+    """
+
+    jobs: tuple[Job, ...]
+    left_out: tuple[LeftOut, ...]
+    measures: Measures
+
+
+def versions() -> dict[str, str]:
+    """Of what decides results; Python's, because its library is what perplexity is measured on."""
+    packages = {name: importlib.metadata.version(name) for name in ("openvino", "tokenizers", "numpy")}
+    return {"lilliput": VERSION, "python": platform.python_version(), **packages}
+
+
+def planned(
+    checkpoint: GeneratorCheckpoint,
+    grid: Grid,
+    measures: Measures,
+    budget: Budget,
+    out: Path,
+    *,
+    model: str,
+    tokenizer: str | None,
+    allow_slow: bool,
+    keep: bool,
+    command: str,
+    progress: Progress,
+) -> Plan:
+    """The jobs of a study.
+
+    Raises:
+        UserError: nothing is left to run, or nothing to measure.
+    """
+    measures = _possible(checkpoint, measures, progress)
+    left = list(grid.left_out)
+    points = []
+    tokenizer_bytes = len(checkpoint.tokenizer.to_str().encode())
+    for point in grid.points:
+        reason = _obstacle(checkpoint, point, budget, tokenizer_bytes, allow_slow)
+        if reason:
+            left.append(LeftOut({"point": point.label}, reason))
+        else:
+            points.append(point)
+    if not points:
+        first = left[0]
+        raise UserError(
+            f"no point of the grid is left to run; of {first.label}: {first.reason}.",
+            where="--grid",
+            remedy="Choose another grid, a larger --budget, or add --allow-slow.",
+        )
+    facts = {**measures.as_dict(), "humaneval": sha256_of(Path(measures.humaneval)) if measures.humaneval else ""}
+    facts.pop("unsafe")  # which decides nothing
+    source = key_of("study", checkpoint.fingerprint(), facts, versions())
+    jobs = []
+    for point in points:
+        key = key_of(source, point.as_dict())
+        place = out / ARTIFACTS / f"{point.label}-{key[:8]}" if keep else out / WORK / key[:16] / "artifact"
+        jobs.append(
+            Job(
+                key=key,
+                model=model,
+                tokenizer=tokenizer,
+                point=point,
+                measures=measures,
+                work=str(out / WORK / key[:16]),
+                artifact=str(place),
+                keep=keep,
+                command=command,
+            )
+        )
+    return Plan(tuple(jobs), tuple(left), measures)
+
+
+def together(jobs: Sequence[Job], concurrent: int) -> list[Job]:
+    """The same jobs, that so many of them run at a time."""
+    return [replace(job, concurrent=max(1, min(concurrent, len(jobs)))) for job in jobs]
+
+
+def _possible(checkpoint: GeneratorCheckpoint, measures: Measures, progress: Progress) -> Measures:
+    """What can be measured of this model."""
+    if isinstance(checkpoint.config, DecoderConfig) or not measures.perplexity_pieces:
+        return measures
+    if not measures.humaneval:
+        raise UserError(
+            "has an encoder, and perplexity is of decoders: there is no quality to measure.",
+            where=checkpoint.path,
+            remedy="Give HumanEval's file: --humaneval.",
+        )
+    progress.note(f"{checkpoint.path}: has an encoder, so that there is no perplexity.")
+    return replace(measures, perplexity_pieces=0)
+
+
+def _obstacle(
+    checkpoint: GeneratorCheckpoint, point: Point, budget: Budget, tokenizer_bytes: int, allow_slow: bool
+) -> str:
+    """Why a point is not tried; empty: it is."""
+    if point.calibrated and not isinstance(checkpoint.config, DecoderConfig):
+        return "calibration is for decoders"
+    if not allow_slow and point.activation.emulated(point.policy.linear):
+        return f"{point.activations} would be emulated, and slow: add --allow-slow to study its accuracy"
+    if budget.bytes is None:
+        return ""
+    least = expected_weights(checkpoint, point.policy, _least) + tokenizer_bytes
+    if least > budget.bytes:
+        return f"needs {show_bytes(least)} at least, and the budget is {show_bytes(budget.bytes)}"
+    return ""
+
+
+def _least(shape: Sequence[int], scheme: Scheme | None) -> int:
+    """Bytes that a weight takes at least: its codes and, in groups, their float16 scales."""
+    count = math.prod(shape)
+    if scheme is None or len(shape) != 2:
+        return 4 * count
+    scales = count // scheme.group if scheme.group > 0 and not scheme.kind.floating else 0
+    return count * scheme.kind.stored_bits // 8 + 2 * scales

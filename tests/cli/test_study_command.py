@@ -1,0 +1,83 @@
+"""``lilliput study`` on the command line: the table, JSON alone on standard output, and what is refused."""
+
+import json
+import sys
+
+import pytest
+
+from lilliput import cli
+from tests.verbs.tiny_checkpoints import LLAMA, checkpoint
+
+LEAN = ("--perplexity-pieces", "3", "--piece-tokens", "48", "--speed-rounds", "0", "--threads", "1")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A checkpoint, and a study of it."""
+    folder = tmp_path_factory.mktemp("desk")
+    checkpoint(folder / "model", *LLAMA)
+    (folder / "one.toml").write_text('weights = ["int8"]\nactivations = ["none", "token"]\n')
+    return folder
+
+
+@pytest.fixture
+def lilliput(monkeypatch, capfd):
+    """Runs the command in this process; gives exit code, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lilliput", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ending:
+            cli.main()
+        return ending.value.code, *capfd.readouterr()
+
+    return run
+
+
+def test_the_table_marks_the_front_and_tells_what_to_do_next(lilliput, desk):
+    out = desk / "study"
+    code, shown, said = lilliput("study", desk / "model", "--out", out, "--grid", desk / "one.toml", *LEAN)
+    assert code == 0, said
+    (row,) = (line for line in shown.splitlines() if line.startswith("int8-row-sym.none"))
+    assert "*>" in row
+    assert row.endswith("reference")
+    assert "left out (1): point int8-row-sym.token: token would be emulated" in shown
+    assert "the fewest bytes of the points within the budget (none)" in shown
+    assert f"Use it: lilliput quantize {desk / 'model'} --recipe {out / 'recipe.json'} --out small" in shown
+    assert "measuring points" in said
+    code, shown, said = lilliput("study", desk / "model", "--out", out, "--grid", desk / "one.toml", *LEAN, "--json")
+    assert code == 0
+    assert json.loads(shown)["chosen"] == "int8-row-sym.none"
+    assert "1 of 1 points are there already" in said
+    code, shown, _ = lilliput(
+        *("study", desk / "model", "--out", out, "--grid", desk / "one.toml", *LEAN, "--budget", "100kB")
+    )
+    assert code == 2  # nothing can fit, by arithmetic
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--grid", "small"), "small: is neither a file nor a grid's name"),
+        (("--budget", "20min"), "--budget: '20min' is neither a size nor a speed"),
+        (("--quality", "bleu"), "--quality: there is no measure 'bleu'"),
+        (("--tolerance", "-1"), "--tolerance: -1.0 is none"),
+        (("--prefer", "cheap"), "--prefer: there is no preference 'cheap'"),
+        (("--executor", "slurm"), "--executor: there is none called 'slurm'"),
+        (("--perturbations", "format"), "--perturbations: needs problems"),
+        (("--humaneval", "none.jsonl"), "none.jsonl"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_exit_code_2(options, words, lilliput, desk, tmp_path):
+    code, shown, said = lilliput("study", desk / "model", "--out", tmp_path / "study", *options)
+    assert code == 2
+    assert shown == ""
+    assert said.splitlines()[-1].startswith("error: ")
+    assert words in said
+
+
+def test_help_reads_well(lilliput):
+    code, shown, _ = lilliput("study", "--help")
+    assert code == 0
+    assert "find the recipe to use" in " ".join(shown.split())
+    assert "--budget" in shown

@@ -1,0 +1,53 @@
+"""What docs/recipe.md says of files, options and grids is so."""
+
+import re
+import shlex
+from pathlib import Path
+
+import typer
+
+from lilliput.cli.app import app
+from lilliput.study.grid import read_grid
+from lilliput.study.grids import NAMED
+from lilliput.study.recipe import read_recipe
+
+TEXT = (Path(__file__).parents[2] / "docs/recipe.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_the_grid_is_one(tmp_path):
+    (tmp_path / "grid.toml").write_text(blocks("toml")[0])
+    grid = read_grid(tmp_path / "grid.toml")
+    assert not grid.left_out
+    assert len(grid.points) == 1 + 2 + 2 * 2 * (1 + 2)  # nearest looks at no pieces: once, whatever their number
+
+
+def test_the_recipe_is_one(tmp_path):
+    (tmp_path / "recipe.toml").write_text(blocks("toml")[1])
+    assert read_recipe(tmp_path / "recipe.toml").point.label == "int4-g64-asym-gptq.dynamic128.cal32x512"
+
+
+def test_the_grids_are_of_the_size_that_is_told():
+    told = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", TEXT, re.MULTILINE))
+    assert told == {name: str(len(read_grid(name).points)) for name in NAMED}
+
+
+def test_the_options_in_its_commands_are_there():
+    known = {name: {option for item in verb.params for option in item.opts} for name, verb in verbs().items()}
+    commands = re.findall(r"^(?:\$|   ) (lilliput (?:.*\\\n)*.*)$", TEXT, re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        _, verb, *rest = shlex.split(command.replace("\\\n", " "))
+        assert {word for word in rest if word.startswith("--")} <= known[verb]
+
+
+def test_every_option_that_it_names_is_there():
+    known = {option for verb in verbs().values() for item in verb.params for option in item.opts}
+    assert set(re.findall(r"`(--[a-z-]+)", TEXT)) <= known
+
+
+def verbs():
+    return typer.main.get_command(app).commands

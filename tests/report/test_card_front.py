@@ -1,0 +1,151 @@
+"""The front matter of model cards, read back by a YAML reader and by the hub's own library."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lilliput.generator_manifest import GeneratorManifest
+from lilliput.report import clean
+from lilliput.report.card import CardFacts, model_card
+from lilliput.report.front import evaluated, front_matter, hub_id, tags
+from lilliput.report.generator_card import generator_card
+
+yaml = pytest.importorskip("yaml", reason="PyYAML comes with lilliput[train]")
+
+HOSTILE = "no: [x]\n---\n# & * ! | > '\" \\ %\x00\x85\u2028\ud800 \U0001f600 {{ }}"
+SCHEME = {"format": "int8", "symmetric": True, "group": 0, "rounding": "nearest"}
+
+
+def front(card: str) -> dict[str, Any]:
+    found = re.match(r"---\n(.*?)\n---\n\n# ", card, re.DOTALL)
+    assert found is not None, "the card begins with its front matter, and its heading follows"
+    values = yaml.safe_load(found[1])
+    assert isinstance(values, dict)
+    return values
+
+
+def manifest(name: str = "some-owner/some-model", **checkpoint: Any) -> GeneratorManifest:
+    return GeneratorManifest(
+        family="decoder",
+        model_type="llama",
+        architecture={},
+        parameters=10,
+        weights={"linear": SCHEME, "head": {**SCHEME, "format": "int4"}},
+        activations={"mode": "none"},
+        positions=64,
+        vocabulary=100,
+        end=(0,),
+        provenance={
+            "checkpoint": {"name": name, **checkpoint},
+            "date": "2026-01-01",
+            "versions": {"lilliput": "0.1.0"},
+        },
+    )
+
+
+def test_a_classifiers_card_tells_the_hub_what_is_known() -> None:
+    facts = CardFacts(
+        name="small",
+        task="vulnerability",
+        teacher="some-owner/teacher",
+        data={"train (a.jsonl)": "ab", "valid (b.jsonl)": "cd"},
+        accuracy=0.63444,
+        f1=0.5,
+        license="mit",
+    )
+    assert front(model_card(facts)) == {
+        "license": "mit",
+        "library_name": "lilliput",
+        "pipeline_tag": "text-classification",
+        "tags": ["code", "vulnerability"],
+        "base_model": "some-owner/teacher",
+        "model-index": [
+            {
+                "name": "small",
+                "results": [
+                    {
+                        "task": {"type": "text-classification"},
+                        "dataset": {"name": "valid (b.jsonl)", "type": "custom"},
+                        "metrics": [
+                            {"type": "accuracy", "name": "accuracy", "value": 0.6344},
+                            {"type": "f1", "name": "f1", "value": 0.5},
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
+    assert "## License\n\nmit" in model_card(facts)
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    assert front(model_card(CardFacts(name="x", task="clone", teacher="a-folder"))) == {
+        "library_name": "lilliput",
+        "pipeline_tag": "text-classification",
+        "tags": ["code", "clone"],
+    }
+    plain = front(generator_card("x", manifest("a-folder"), 10))
+    assert plain == {
+        "library_name": "lilliput",
+        "pipeline_tag": "text-generation",
+        "tags": ["code", "openvino", "llama", "int8", "int4"],
+    }
+
+
+def test_a_generators_card_has_its_base_its_license_and_its_evaluation() -> None:
+    evaluation = {"task": "humaneval", "k": [1, 10], "pass@1": 0.41234, "pass@10": None}
+    values = front(generator_card("x", manifest(license="apache-2.0"), 10, evaluation))
+    assert (values["license"], values["base_model"], values["base_model_relation"]) == (
+        "apache-2.0",
+        "some-owner/some-model",
+        "quantized",
+    )
+    (result,) = values["model-index"][0]["results"]
+    assert result["dataset"] == {"name": "HumanEval", "type": "openai/openai_humaneval"}
+    assert result["metrics"] == [{"type": "pass@1", "name": "pass@1", "value": 0.4123}]
+
+
+def test_the_hubs_own_library_reads_it() -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub comes with lilliput[train]")
+    evaluation = {"task": "mbpp", "k": [1], "pass@1": 0.5}
+    card = hub.ModelCard(generator_card("x", manifest(), 10, evaluation))
+    assert card.data.library_name == "lilliput"
+    assert card.data.model_name == "x"
+    (found,) = card.data.eval_results
+    assert (found.dataset_name, found.metric_type, found.metric_value) == ("MBPP", "pass@1", 0.5)
+    assert card.text.lstrip().startswith("# x\n")
+
+
+def test_hostile_names_stay_text_in_one_field() -> None:
+    facts = CardFacts(name=HOSTILE, task=HOSTILE, teacher=HOSTILE, data={f"valid {HOSTILE}": "ab"}, accuracy=0.5)
+    values = front(model_card(facts))
+    assert set(values) == {"library_name", "pipeline_tag", "tags", "model-index"}
+    assert values["tags"] == ["code"]
+    assert values["model-index"][0]["name"].startswith("no: [x] --- # & * !")
+    assert set(front(generator_card("x", manifest(HOSTILE), 10))) == {"library_name", "pipeline_tag", "tags"}
+
+
+@settings(deadline=None)
+@given(st.text(), st.lists(st.text()), st.floats(0, 1), st.dictionaries(st.sampled_from("abc"), st.text(), min_size=1))
+def test_any_text_reads_back(text: str, items: list[str], number: float, inner: dict[str, str]) -> None:
+    block = front_matter({"text": text, "items": items, "number": round(number, 4), "inner": inner, "list": [inner]})
+    values = yaml.safe_load(block.removeprefix("---\n").removesuffix("---\n")) or {}
+    assert values.get("text", "") == clean(text)
+    assert values.get("items", []) == [clean(item) for item in items if clean(item)]
+    assert values["number"] == pytest.approx(number, abs=5.1e-5)
+    kept = {name: clean(item) for name, item in inner.items() if clean(item)}
+    assert values.get("inner", {}) == kept
+    assert values.get("list", []) == ([kept] if kept else [])
+
+
+def test_ids_and_tags_are_of_the_hubs_form() -> None:
+    assert hub_id("owner/model-1.5_b") == "owner/model-1.5_b"
+    for name in (None, "model", "/abs/path", "a/b/c", "../x", "owner/mo del", "owner/", "o/m\n"):
+        assert hub_id(name) is None
+    assert tags("code", "a b", "code", "", "x<y") == ["code"]
+    assert evaluated("m", "t", ("d", "custom"), {"a": None}) == []

@@ -1,0 +1,130 @@
+"""Results read: each known by its fields, and every field that the page computes with checked and named."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lilliput.errors import DataError
+from lilliput.report import page
+from lilliput.report.given import gathered
+from lilliput.report.reading import checked, read_result
+from tests.report.results import comparison, evaluation, flips, passes, recode, repository, summaries
+
+MADE: dict[str, Callable[[], dict[str, Any]]] = {
+    "generator": lambda: evaluation("small", passes(3, 5)),
+    "comparison": comparison,
+    "flips": flips,
+    "recode": recode,
+    "repository": repository,
+    "summaries": summaries,
+    "classifier": lambda: {"accuracy": 0.5, "n": 3},
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_each_kind_is_known_by_its_fields(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "some.json"
+    file.write_text(json.dumps(MADE[kind]()))
+    result = read_result(file)
+    assert (result.kind, result.file) == (kind, "some.json")
+    assert result.name == MADE[kind]().get("name", "some")
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value", "message"),
+    [
+        ("generator", ("problems", 2, "task_id"), 7, r"field 'problems\[2\].task_id' is 7 and must be a name"),
+        ("generator", ("problems", 1, "completions"), [], r"field 'problems\[1\].completions' is a value of type list"),
+        ("generator", ("problems", 0, "completions", 0, "text"), 3, r"completions\[0\].text' is 3 and must be text"),
+        ("generator", ("problems", 1, "task_id"), "Task/0", "as an earlier one is"),
+        ("generator", ("pass@1",), 41.2, r"field 'pass@1' is 41.2 and must be a share"),
+        ("generator", ("intervals", "pass@1"), [0.9, 0.1], r"field 'intervals.pass@1'"),
+        ("generator", ("failures", "wrong"), -1, r"field 'failures.wrong' is -1 and must be a count"),
+        ("generator", ("bytes", "total"), "big", r"field 'bytes.total' is 'big' and must be a positive number"),
+        ("generator", ("k",), [], "field 'k'"),
+        ("comparison", ("ratios", 0, "decode", "speed", "low"), 0, r"field 'ratios\[0\].decode.speed'.*above 0"),
+        ("comparison", ("models", 0, "bytes"), {}, r"has no field 'models\[0\].bytes.total'"),
+        (
+            "comparison",
+            ("models", 1, "phases", "decode", "units_per_second"),
+            3,
+            r"phases.decode.units_per_second' is 3",
+        ),
+        ("flips", ("flips", "any", "n"), None, r"field 'flips.any.n' is null and must be a count"),
+        ("flips", ("against", "flips", "rewrites"), 3, r"field 'against.flips.rewrites' is 3 and must be a list"),
+        ("recode", ("robustness", 1, "robust_pass"), {}, r"field 'robustness\[1\].robust_pass'"),
+        ("repository", ("lines", "baselines"), [], "field 'lines.baselines'"),
+        ("summaries", ("chrf", "high"), "x", "field 'chrf'"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_file(kind: str, path: tuple[Any, ...], value: Any, message: str) -> None:
+    values = copy.deepcopy(MADE[kind]())
+    inner: Any = values
+    for part in path[:-1]:
+        inner = inner[part]
+    inner[path[-1]] = value
+    with pytest.raises(DataError, match=message) as caught:
+        checked(values, Path("folder/some.json"))
+    assert caught.value.where == "folder/some.json"
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '"accuracy"', "{}", '{"problems": []}', "[" * 5000, '{"a": NaN}'])
+def test_what_is_no_result_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "some.json"
+    file.write_text(text)
+    with pytest.raises(DataError, match="some.json") as caught:
+        read_result(file)
+    assert "lilliput evaluate" in str(caught.value)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every path in a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*path, key)
+        yield from places(inner, (*path, key))
+
+
+SPOILT = (
+    st.none()
+    | st.booleans()
+    | st.sampled_from([0, -1, 10**400, 1e-320, 1e308, float("nan"), float("inf"), "", "<b>\x00\ud800", [], {}, [None]])
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.dictionaries(st.sampled_from(["value", "low", "high", "name", "n"]), st.integers() | st.text(max_size=3))
+)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MADE if kind != "classifier"])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_any_json_gives_a_page_or_a_refusal_that_names_the_file(kind: str, data: st.DataObject) -> None:
+    values = copy.deepcopy(MADE[kind]())
+    for path in data.draw(st.lists(st.sampled_from(list(places(values))), min_size=1, max_size=2)):
+        inner: Any = values
+        for part in path[:-1]:
+            inner = inner[part] if isinstance(inner, dict | list) and _has(inner, part) else {}
+        inner[path[-1]] = data.draw(SPOILT) if isinstance(inner, dict) or path[-1] in range(len(inner)) else None
+    try:
+        result = checked(values, Path("some.json"))
+    except DataError as error:
+        assert error.where == "some.json"
+        return
+    if result.kind != "classifier":
+        html = page.render([], "t", "", gathered([result]))
+        html.encode("utf-8")
+        assert "<script" not in html
+
+
+def _has(inner: Any, part: Any) -> bool:
+    return part in (inner if isinstance(inner, dict) else range(len(inner)))

@@ -1,0 +1,136 @@
+"""Executors: every result with its job's place, whatever becomes of the others; and nothing left at work."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from lilliput.errors import MissingExtra, UserError
+from lilliput.study.executors import DaskCluster, Failed, LocalProcesses, open_executor
+from tests.study import tasks
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A local Dask cluster of two workers."""
+    pytest.importorskip("distributed", reason="needs lilliput[cluster]")
+    found = DaskCluster(workers=2)
+    yield found
+    found.close()
+
+
+@pytest.fixture(params=["local", "dask"])
+def executor(request):
+    return LocalProcesses(2) if request.param == "local" else request.getfixturevalue("cluster")
+
+
+def test_results_come_with_their_places(executor):
+    assert executor.concurrent == 2
+    assert dict(executor.map(tasks.square, [3, 1, 2])) == {0: 9, 1: 1, 2: 4}
+    assert list(executor.map(tasks.square, [])) == []
+
+
+def test_a_failure_is_told_and_stops_no_other(executor):
+    found = dict(executor.map(tasks.fail_at_two, [1, 2, 3, 4]))
+    assert (found[0], found[3]) == (1, 4)
+    assert found[1] == Failed("two is too many. Choose another.")
+    assert found[2] == Failed("ValueError: three, too")
+
+
+def test_a_process_that_is_killed_is_one_failed_job():
+    found = dict(LocalProcesses(1).map(tasks.die_at_two, [1, 2, 3]))
+    assert (found[0], found[2]) == (1, 3)
+    assert found[1] == Failed("its process was ended by signal 9 (for memory, perhaps)")
+
+
+def test_what_a_job_prints_is_no_part_of_its_answer(capfd):
+    assert dict(LocalProcesses().map(tasks.chatter, [7])) == {0: 7}
+    assert capfd.readouterr().out == ""
+
+
+def test_every_job_has_a_process_of_its_own():
+    found = dict(LocalProcesses().map(tasks.environment, [0, 1]))
+    assert len({found[0][0], found[1][0], os.getpid()}) == 3
+
+
+def alive(process):
+    """Whether it runs; a zombie, which nobody has asked about yet, does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def settled(condition):
+    for _ in range(300):
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    script = f"""
+        from lilliput.study.executors import LocalProcesses
+        from tests.study import tasks
+        list(LocalProcesses().map(tasks.wait, [{str(tmp_path)!r}]))
+    """
+    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT)
+    assert settled(lambda: any(tmp_path.iterdir()))
+    (worker,) = (int(path.name) for path in tmp_path.iterdir())
+    assert alive(worker)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    assert settled(lambda: not alive(worker))
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
+def test_workers_end_when_results_are_no_longer_wanted(tmp_path):
+    executor = LocalProcesses(2)
+    jobs = [str(tmp_path)] * 3
+    with contextlib.closing(executor.map(tasks.wait, jobs)) as coming:
+        import threading
+
+        reader = threading.Thread(target=lambda: list(coming))
+        reader.start()
+        assert settled(lambda: len(list(tmp_path.iterdir())) == 2)
+        executor.close()
+        reader.join(60)
+        assert not reader.is_alive()
+    assert not any(alive(int(path.name)) for path in tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("slurm",), "--executor: there is none called 'slurm'"),
+        (("local", 0), "--workers: 0 is no number of workers"),
+        (("local", 1, "tcp://host:1"), "--address: is of a cluster"),
+    ],
+)
+def test_what_cannot_be_opened_is_refused(arguments, words):
+    with pytest.raises(UserError, match=words):
+        open_executor(*arguments)
+
+
+def test_a_scheduler_that_is_not_there_is_said(monkeypatch):
+    pytest.importorskip("distributed", reason="needs lilliput[cluster]")
+    monkeypatch.setattr("lilliput.study.executors.CONNECT_S", 1)
+    with pytest.raises(UserError, match="--address: no scheduler answers"):
+        open_executor("dask", 1, "tcp://127.0.0.1:9")
+
+
+def test_without_dask_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingExtra, match=r"lilliput\[cluster\]"):
+        open_executor("dask")

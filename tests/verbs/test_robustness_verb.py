@@ -1,0 +1,135 @@
+"""``robustness``: its JSON contract, its table, and what it refuses."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lilliput import api
+from lilliput.cli.robustness_classifier import show
+from lilliput.data.dataset import Dataset
+from lilliput.errors import DataError, UserError
+from lilliput.progress import Progress
+from lilliput.tasks import task_named
+from lilliput.verbs.robustness import robustness, spoken
+from lilliput.verbs.subjects import open_subject
+from tests.data.rewritten_functions import C_FUNCTIONS, JAVA_METHODS, PYTHON_FUNCTIONS
+
+ESTIMATE = {"value", "low", "high", "n"}
+
+
+@pytest.fixture(scope="module")
+def found(small, workshop):
+    return robustness(small, "vulnerability", workshop / "valid.jsonl", against=workshop / "teacher", limit=40)
+
+
+def test_the_keys_of_the_json_contract(found):
+    result = json.loads(json.dumps(found.as_dict()))
+    assert set(result) == {"name", "task", "n", "flips", "calibration", "against", "data", "command"}
+    assert set(result["flips"]) == {"language", "seeds", "labelled", "accuracy", "rewrites", "any"}
+    names = [line["rewrite"] for line in result["flips"]["rewrites"]]
+    assert names == ["rename", "dead_code", "loops", "order", "format", "add_comments", "remove_comments"]
+    assert set(result["against"]) == {"name", "faithfulness", "flips"}
+    assert set(result["flips"]["any"]["worst"]) == ESTIMATE
+    assert set(result["calibration"]["before"]) == ESTIMATE
+    assert set(result["data"]) == {"sources", "sha256"}
+
+
+def test_the_numbers_are_those_of_the_models(found, small, workshop):
+    """Agreement, accuracy and flips by renaming, counted again without the code under test."""
+    result = found.as_dict()
+    assert (result["n"], result["flips"]["language"], result["flips"]["labelled"]) == (40, "c", 40)
+    data = task_named("vulnerability").read(workshop / "valid.jsonl")
+    data = data.subset(np.sort(np.random.default_rng(0).permutation(len(data))[:40]))
+    ours, theirs = (
+        open_subject(path, "vulnerability").logits(data, Progress()).argmax(axis=1)
+        for path in (small, workshop / "teacher")
+    )
+    assert result["flips"]["accuracy"]["value"] == pytest.approx((ours == data.labels).mean())
+    assert result["against"]["flips"]["accuracy"]["value"] == pytest.approx((theirs == data.labels).mean())
+    assert result["against"]["faithfulness"]["agreement"]["value"] == pytest.approx((ours == theirs).mean())
+    by_name = {line["rewrite"]: line for line in result["flips"]["rewrites"]}
+    assert by_name["rename"]["n"] == by_name["dead_code"]["n"] == 40
+    assert by_name["loops"]["n"] == 0
+    worst = max(line["worst"]["value"] * line["n"] for line in result["flips"]["rewrites"] if line["n"])
+    assert result["flips"]["any"]["worst"]["value"] * 40 >= worst
+
+
+def test_more_seeds_find_no_fewer_flips(small, workshop):
+    one, three = (
+        api.robustness(small, "vulnerability", workshop / "valid.jsonl", seeds=count, limit=20).flips
+        for count in (1, 3)
+    )
+    assert three.seeds == (0, 1, 2)
+    assert one.any.worst is not None
+    assert three.any.worst is not None
+    assert three.any.worst.value >= one.any.worst.value
+
+
+def test_the_table_for_people(found, capsys):
+    show(found.as_dict())
+    shown = capsys.readouterr().out
+    for word in ("small, 40 examples in c", "teacher, 40 examples in c", "add comments", "any", "same label as the"):
+        assert word in shown
+
+
+def test_the_command_prints_json_alone_and_shows_progress(small, workshop):
+    verb = [sys.executable, "-m", "lilliput", "robustness", str(small), "--task", "vulnerability"]
+    how = ["--data", str(workshop / "valid.jsonl"), "--limit", "5", "--json"]
+    run = subprocess.run([*verb, *how], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout)["flips"]["any"]["of"] == 5
+    assert "rewriting functions: done" in run.stderr
+
+
+def test_bad_input_ends_the_command_with_2(small, workshop):
+    verb = [sys.executable, "-m", "lilliput", "robustness", str(small), "--data", str(workshop / "valid.jsonl")]
+    how = ["--task", "vulnerability", "--language", "cobol"]
+    run = subprocess.run([*verb, *how], capture_output=True, text=True, check=False)
+    assert run.returncode == 2, run.stderr
+    assert "Traceback" not in run.stderr
+    assert "--language: functions in 'cobol' cannot be rewritten. Choose one of: c, java, python." in run.stderr
+
+
+def test_what_cannot_be_opened_or_read_is_named(small, workshop, tmp_path):
+    data = workshop / "valid.jsonl"
+    with pytest.raises(UserError, match="was made for task 'vulnerability'"):
+        robustness(small, "clone", data)
+    with pytest.raises(UserError, match="test_robustness_verb"):
+        robustness(small, "vulnerability", data, against=__file__)
+    with pytest.raises(DataError, match=r"none\.jsonl"):
+        robustness(small, "vulnerability", tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize(("option", "value"), [("seeds", 0), ("limit", 0), ("limit", True), ("seeds", 1.5)])
+def test_numbers_that_are_none(option, value, small, workshop):
+    with pytest.raises(UserError, match="is no number of anything") as caught:
+        robustness(small, "vulnerability", workshop / "valid.jsonl", **{option: value})
+    assert caught.value.where == f"--{option}"
+
+
+def test_a_teacher_with_other_classes_is_refused(tmp_path):
+    rows = [{"code": text, "label": label} for text in C_FUNCTIONS.values() for label in ("a", "b")]
+    base = "scratch:layers=1,hidden=16,heads=1,intermediate=16,vocabulary=300"
+    for name, labels in (("one", "ab"), ("other", "cd")):
+        lines = [json.dumps(row | {"label": labels["ab".index(row["label"])]}) for row in rows]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+        file = tmp_path / f"{name}.jsonl"
+        api.finetune(base, "classification", file, file, tmp_path / name, epochs=1, max_tokens=16)
+    with pytest.raises(UserError, match="has the classes c, d; the model has a, b") as caught:
+        robustness(tmp_path / "one", "classification", tmp_path / "one.jsonl", against=tmp_path / "other")
+    assert caught.value.where == "--against"
+
+
+def of(texts) -> Dataset:
+    return Dataset(tuple(texts), np.arange(len(texts))[:, None], np.zeros(len(texts), np.int64), ("a", "b"))
+
+
+def test_the_language_is_the_tasks_unless_the_data_is_another():
+    assert spoken(of(["int f(int a) { return a; }"]), "clone") == "java"
+    assert spoken(of(["int f(int a) { return a; }"]), "vulnerability") == "c"
+    assert spoken(of(list(JAVA_METHODS.values())), "vulnerability") == "java"
+    assert spoken(of([text for text, _ in PYTHON_FUNCTIONS.values()]), "clone") == "python"
+    with pytest.raises(DataError, match="no function at the beginning is read"):
+        spoken(of(["((("]), "clone")
