@@ -295,7 +295,7 @@ def main() -> None:
     parser.add_argument("--perplexity-pieces", type=int, default=64, help=f"of {PIECE_TOKENS} tokens; 0: none")
     parser.add_argument("--batch", type=int, default=8, help="prompts completed side by side")
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--llama", type=Path, metavar="FILE.gguf")
+    parser.add_argument("--llama", type=Path, action="append", default=[], metavar="FILE.gguf", help="repeatable")
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs completed")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "generator_quality.json")
     options = parser.parse_args()
@@ -310,7 +310,7 @@ def main() -> None:
         except ImportError as error:
             print(f"no column for llama.cpp: {error}; pip install llama-cpp-python brings it.", file=sys.stderr)
         else:
-            rows.append(llama_row(options.llama, options.artifacts[0], problems, options, kept))
+            rows += [llama_row(file, options.artifacts[0], problems, options, kept) for file in options.llama]
     show(rows)
     given = [Path(word).name if "/" in word else word for word in sys.argv[1:]]  # no machine's folders
     write_json(

@@ -81,7 +81,7 @@ def test_a_wrong_field_is_named_with_its_file(kind: str, path: tuple[Any, ...], 
 def test_what_is_no_result_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "some.json"
     file.write_text(text)
-    with pytest.raises(DataError, match="some.json") as caught:
+    with pytest.raises(DataError, match=r"some\.json") as caught:
         read_result(file)
     assert "lilliput evaluate" in str(caught.value)
 
@@ -106,15 +106,16 @@ SPOILT = (
 
 
 @pytest.mark.parametrize("kind", [kind for kind in MADE if kind != "classifier"])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_json_gives_a_page_or_a_refusal_that_names_the_file(kind: str, data: st.DataObject) -> None:
     values = copy.deepcopy(MADE[kind]())
     for path in data.draw(st.lists(st.sampled_from(list(places(values))), min_size=1, max_size=2)):
         inner: Any = values
         for part in path[:-1]:
-            inner = inner[part] if isinstance(inner, dict | list) and _has(inner, part) else {}
-        inner[path[-1]] = data.draw(SPOILT) if isinstance(inner, dict) or path[-1] in range(len(inner)) else None
+            inner = inner[part] if _has(inner, part) else None
+        if _has(inner, path[-1]):
+            inner[path[-1]] = data.draw(SPOILT)
     try:
         result = checked(values, Path("some.json"))
     except DataError as error:
@@ -127,4 +128,5 @@ def test_any_json_gives_a_page_or_a_refusal_that_names_the_file(kind: str, data:
 
 
 def _has(inner: Any, part: Any) -> bool:
-    return part in (inner if isinstance(inner, dict) else range(len(inner)))
+    """Whether the part is still there: an earlier change may have taken away what it was in."""
+    return part in inner if isinstance(inner, dict) else isinstance(inner, list) and part in range(len(inner))

@@ -64,6 +64,17 @@ def test_the_fastest_is_chosen_where_that_is_asked_for():
     assert choose([ORIGINAL, INT8, slow], Rule(prefer="smallest")).chosen.result is slow
 
 
+def test_of_the_same_size_the_fastest_is_chosen_or_else_the_best():
+    large = [
+        result("a", 10_000, [2.0, 3.0], speed=10.0, activations="none"),
+        result("b", 10_100, [2.01, 3.01], speed=20.0),
+        result("c", 10_200, [2.0, 3.0], speed=90.0, activations="token"),
+    ]
+    assert choose(large, Rule()).chosen.result.key == "b"
+    crowded = [result(one.key, one.size, one.perplexity["pieces"], speed=9.0, concurrent=2) for one in large]
+    assert choose(crowded, Rule()).chosen.result.key == "a"
+
+
 def test_the_front_is_over_bytes_quality_and_speed():
     choice = choose([ORIGINAL, INT8, INT4, WORSE], Rule())
     assert choice.objectives == ("bytes", "perplexity", "decode tokens/s")

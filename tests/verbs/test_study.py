@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,9 +92,8 @@ def whole(model, tmp_path_factory):
 
 
 def test_it_writes_plan_results_plot_and_recipe_and_nothing_else(whole):
-    files = {path.name for path in whole.path.iterdir() if path.is_file()}
-    assert files == {"plan.json", "results.jsonl", "study.json", "front.svg", "recipe.json"}
-    assert not [path for path in whole.path.rglob("*") if path.suffix in (".bin", ".xml")]
+    names = {path.name for path in whole.path.iterdir()}
+    assert names == {"plan.json", "results.jsonl", "study.json", "front.svg", "recipe.json"}
     assert json.loads((whole.path / "study.json").read_text()) == json.loads(json.dumps(whole.as_dict()))
     ElementTree.parse(whole.path / "front.svg")
 
@@ -126,7 +126,7 @@ def test_the_recipe_says_how_why_and_on_what_it_rests(whole, model):
     recipe = read_recipe(whole.recipe)
     chosen = min(whole.choice.rated, key=lambda one: one.result.size)
     assert recipe.point == chosen.result.point == whole.plan.jobs[1].point
-    assert recipe.why["rule"].startswith("the fewest bytes of the points within the budget (none)")
+    assert recipe.why["rule"].startswith("the fewest bytes")
     assert recipe.figures["chosen"]["perplexity"] == chosen.result.perplexity
     assert recipe.figures["reference"]["label"] == "fp32.none"
     assert recipe.model["name"] == "code-llama"
@@ -135,16 +135,23 @@ def test_the_recipe_says_how_why_and_on_what_it_rests(whole, model):
     assert str(model.parent) not in whole.recipe.read_text()
 
 
-def test_the_same_study_again_runs_nothing(whole, model):
+def test_the_same_study_again_runs_nothing(whole, model, tmp_path):
     executor = InThisProcess(jobs=0)
-    again = study(model, whole.path, executor=executor, measures=TIMED, rule=Rule(tolerance=0.9))
+    again = study(
+        model,
+        shutil.copytree(whole.path, tmp_path / "study"),
+        executor=executor,
+        measures=TIMED,
+        rule=Rule(tolerance=0.9),
+    )
     assert again.as_dict()["points"] == json.loads(json.dumps(whole.as_dict()["points"]))
 
 
 def test_another_grid_in_the_folder_does_what_is_missing(whole, model, tmp_path):
     executor = InThisProcess()
     axes = {**GRID, "weights": ["int4", "int8"]}
-    found = study(model, whole.path, axes, executor=executor, measures=TIMED, rule=Rule(tolerance=0.9))
+    out = shutil.copytree(whole.path, tmp_path / "study")
+    found = study(model, out, axes, executor=executor, measures=TIMED, rule=Rule(tolerance=0.9))
     assert executor.seen == ["int8-row-sym.none"]
     assert [one.result.point.weights for one in found.choice.rated] == ["int4", "int8"]
 

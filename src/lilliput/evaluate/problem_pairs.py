@@ -9,7 +9,6 @@ distribution itself in the place of its approximation).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,8 +50,9 @@ class PairedDifference:
 def paired_difference(first: Sequence[Tries], second: Sequence[Tries], k: int = 1, seed: int = 0) -> PairedDifference:
     """Compare two models.
 
-    Where both did the same on every problem, no resample differs, and a bootstrap's interval would be a point. The
-    interval then reaches as far as the share of differing problems may, by the score interval of a proportion.
+    Where the difference is the same on every problem, as where both did the same, no resample differs, and a
+    bootstrap's interval would be a point. The interval then reaches as far to either side as the share of problems that
+    come out otherwise may go, by the score interval of a proportion.
 
     Args:
         first, second: what each model made of each problem, in the same order.
@@ -68,11 +68,11 @@ def paired_difference(first: Sequence[Tries], second: Sequence[Tries], k: int = 
         )
     pairs = zip(first, second, strict=True)
     values = np.array([pass_at_k(after, k) - pass_at_k(before, k) for before, after in pairs])
-    if values.any():
+    if np.ptp(values) > 0:
         difference = bootstrap_mean(values, seed)
     else:
-        reach = wilson(0, len(values)).high
-        difference = Estimate(0.0, -reach, reach, len(values))
+        value, reach = float(values[0]), wilson(0, len(values)).high
+        difference = Estimate(value, max(value - reach, -1.0), min(value + reach, 1.0), len(values))
     if any(tries.n != 1 for tries in (*first, *second)):
         return PairedDifference(k, difference, None, None, None)
     gained, lost = int((values > 0).sum()), int((values < 0).sum())
@@ -88,5 +88,8 @@ def mcnemar(gained: int, lost: int) -> float:
     if min(gained, lost) < 0:
         raise ValueError(f"{gained} and {lost} are no counts")
     n, fewer = gained + lost, min(gained, lost)
-    tail = sum(math.comb(n, count) for count in range(fewer + 1))
+    tail = term = 1
+    for count in range(fewer):  # the next binomial coefficient from the one before
+        term = term * (n - count) // (count + 1)
+        tail += term
     return float(min(2 * tail / 2**n, 1.0))  # of whole numbers, which Python divides without overflow

@@ -47,7 +47,8 @@ def alone_section(given: Given) -> Section:
         size = given.bytes_of(name)
         first = next((run for run in runs if run.number("decode_tokens_per_s")), runs[0] if runs else None)
         lines.append(Line(clean(name), _alone(first, size), "" if first is None else _where(first)))
-    if all(cell == NOTHING for line in lines for cell in line.cells):
+    lines = [line for line in lines if any(cell != NOTHING for cell in line.cells)]
+    if not lines:
         return Section("")
     heads = ["Model", "Size on disk", "Peak memory", "Tokens written/s", "Tokens read/s", "Energy/token", "CO2e/token"]
     sizes = [(name, size) for name in given.names if (size := given.bytes_of(name)) is not None]

@@ -100,4 +100,6 @@ def _sections(given: Given) -> tuple[list[str], list[Section]]:
 
 def _tied(text: str) -> str:
     """``text`` with figures and their units kept on one line."""
-    return re.sub(r"(?<=\d,) (?=[-−+]?\d)|(?<=\d) (?=%|[kMGT]?B\b|ms\b)|(?<=\bn) (?==)|(?<==) (?=\d)", "\u00a0", text)
+    return re.sub(
+        r"(?<=\d,) (?=[-−+]?\d)|(?<=\d) (?=%|[kMGTmµn]?[BJg]\b|ms\b)|(?<=\bn) (?==)|(?<==) (?=\d)", "\u00a0", text
+    )

@@ -13,7 +13,13 @@ from lilliput.study.budget import Budget
 from lilliput.study.jobs import JobResult
 from lilliput.study.quality import Quality, loss, quality_named
 
-PREFERENCES: Mapping[str, str] = {"smallest": "the fewest bytes", "fastest": "the most tokens decoded in a second"}
+SAME_SIZE = 1.01
+"""Sizes closer than this are the same."""
+
+PREFERENCES: Mapping[str, str] = {
+    "smallest": "the fewest bytes (of sizes within 1 %, the fastest; the best where speeds are no evidence)",
+    "fastest": "the most tokens decoded in a second",
+}
 """``--prefer`` -> what the chosen point has of all that may be chosen."""
 
 
@@ -131,7 +137,7 @@ def choose(results: Sequence[JobResult], rule: Rule) -> Choice:
         rated.append(Rated(result, quality.estimate(result), lost, _objection(result, lost, rule), result.key in front))
     fitting = [one for one in rated if not one.objection]
     objectives = ("bytes", quality.title, *(("decode tokens/s",) if timed else ()))
-    return Choice(rule, reference, tuple(rated), objectives, min(fitting, key=_ranks(rule.prefer), default=None))
+    return Choice(rule, reference, tuple(rated), objectives, _best(fitting, rule.prefer))
 
 
 def _reference(measured: Sequence[tuple[JobResult, Estimate]], quality: Quality) -> JobResult | None:
@@ -167,11 +173,14 @@ def _taken(result: JobResult) -> tuple[int, float | None]:
     return result.size, result.tokens_per_s
 
 
-def _ranks(prefer: str) -> Any:
-    """What the chosen point has least of; ties go to the other kind, and then to the first label."""
+def _best(fitting: Sequence[Rated], prefer: str) -> Rated | None:
+    """The preferred one; what is as small but for a percent differs in its manifest's words, not in its weights."""
+    if prefer == "smallest" and fitting:
+        most = SAME_SIZE * min(one.result.size for one in fitting)
+        fitting = [one for one in fitting if one.result.size <= most]
 
-    def rank(one: Rated) -> tuple[float, float, str]:
-        size, speed = float(one.result.size), -(one.result.tokens_per_s or 0.0)
-        return (*((size, speed) if prefer == "smallest" else (speed, size)), one.result.point.label)
+    def rank(one: Rated) -> tuple[float, float, int, str]:
+        worse = 0.0 if one.loss is None else one.loss.value
+        return -(one.result.tokens_per_s or 0.0), worse, one.result.size, one.result.point.label
 
-    return rank
+    return min(fitting, key=rank, default=None)

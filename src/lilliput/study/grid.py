@@ -13,6 +13,9 @@ from typing import Any
 
 from lilliput.data.lines import listed, shown
 from lilliput.errors import UserError
+from lilliput.quantize.activations import MODES
+from lilliput.quantize.observe import OBSERVERS
+from lilliput.quantize.weights import FORMATS, ROUNDINGS
 from lilliput.study.grids import NAMED
 from lilliput.study.point import KINDS, Point, checked_field, point
 
@@ -158,17 +161,14 @@ def _check_known(name: str, value: Any, where: str) -> None:
         )
 
 
-def _known() -> dict[str, tuple[str, ...]]:
-    from lilliput.quantize.activations import MODES
-    from lilliput.quantize.observe import OBSERVERS
-    from lilliput.quantize.weights import FORMATS, ROUNDINGS
-
-    formats = tuple(FORMATS)
-    named = {"rounding": ROUNDINGS, "activations": MODES, "activation_calibration": tuple(OBSERVERS)}
-    return {**dict.fromkeys(("weights", "embedding", "head"), formats), **named}
-
-
-_KNOWN = _known()
+_FORMATS = tuple(FORMATS)
+_KNOWN: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("weights", "embedding", "head"), _FORMATS),
+    "rounding": ROUNDINGS,
+    "activations": MODES,
+    "activation_calibration": tuple(OBSERVERS),
+}
+"""Axis -> the words that it may have."""
 
 
 def _size(axes: Iterable[list[Any]]) -> int:

@@ -24,7 +24,7 @@ from lilliput.units import show_bytes
 from lilliput.verbs.kept import Kept
 from lilliput.verbs.study_job import run_job
 from lilliput.verbs.study_measures import read_measured
-from lilliput.verbs.study_plan import Plan, planned, together, versions
+from lilliput.verbs.study_plan import WORK, Plan, planned, together, versions
 
 PLAN, RESULTS, STUDY, FRONT, RECIPE = "plan.json", "results.jsonl", "study.json", "front.svg", "recipe.json"
 """Files of a study's folder: what is to be done; what was found, line by line; all of it, in the end; the plot; the
@@ -158,6 +158,8 @@ def study(
     result = StudyResult(out, grid, plan, choice, failed, recipe, facts)
     write_json(out / STUDY, result.as_dict())
     _draw(out / FRONT, choice, checkpoint.path.name, progress)
+    with contextlib.suppress(OSError):  # a failed or killed job of another grid may have left something to go on from
+        (out / WORK).rmdir()
     return result
 
 

@@ -1,0 +1,116 @@
+"""``lilliput report``: any mix of results and artifacts, in any order; and what docs/report.md tells people to type."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lilliput.errors import DataError, UserError
+from lilliput.verbs.quantize import quantize
+from lilliput.verbs.report import report
+from tests.docs.test_documents import commands
+from tests.report.results import comparison, evaluation, flips, passes
+from tests.report.test_page import SMALL, check_whole_alone_and_safe
+from tests.verbs.tiny_checkpoints import LLAMA, checkpoint
+
+PAGE = "docs/report.md"
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a generator's artifact and results of many kinds."""
+    folder = tmp_path_factory.mktemp("shelf")
+    checkpoint(folder / "my-model", *LLAMA)
+    quantize(folder / "my-model", folder / "out/coder")
+    files: dict[str, dict[str, Any]] = {
+        "original.evaluation.json": evaluation("my-model", passes(20, 40)),
+        "coder.evaluation.json": evaluation("coder", passes(20, 40, [3]), total=400_000),
+        "compare.json": comparison("my-model", "coder"),
+        "student.json": {"name": "student", **SMALL},
+        "robustness.json": flips(),
+    }
+    for name, values in files.items():
+        (folder / name).write_text(json.dumps(values))
+    return folder
+
+
+def written(shelf: Path, tmp_path: Path, *subjects: str, **options: Any) -> str:
+    report([shelf / subject for subject in subjects], tmp_path / "page.html", **options)
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    check_whole_alone_and_safe(html)
+    return html.replace("\xa0", " ")
+
+
+def test_everything_at_once_in_any_order(shelf: Path, tmp_path: Path) -> None:
+    every = [file.name for file in shelf.glob("*.json")]
+    for subjects in ([*every, "out/coder"], ["out/coder", *reversed(every)]):
+        html = written(shelf, tmp_path, *subjects, reference="my-model")
+        assert (
+            "coder solves 19 of 40 problems of HumanEval, my-model 20: no difference that this sample can show" in html
+        )
+        assert "student takes 2.94 MB" in html and "student: rewritten code" in html
+        assert "<th scope=\"row\">provenance: checkpoint: name</th>\n<td>my-model</td>" in html  # fmt: skip
+
+
+def test_an_artifact_alone_shows_what_it_is(shelf: Path, tmp_path: Path) -> None:
+    html = written(shelf, tmp_path, "out/coder")
+    assert "What each model takes" in html and "sha256: model.bin" in html and "HumanEval" not in html
+
+
+def test_an_evaluation_beside_an_artifact_is_read(shelf: Path, tmp_path: Path) -> None:
+    beside = shelf / "out/coder.evaluation.json"
+    beside.write_text(json.dumps(evaluation("coder", passes(20, 40))))
+    try:
+        assert "coder solves 20 of 40 problems" in written(shelf, tmp_path, "out/coder")
+    finally:
+        beside.unlink()
+
+
+def test_a_classifiers_artifact_goes_beside_a_generators_evaluation(shelf: Path, small: Path, tmp_path: Path) -> None:
+    report([small, shelf / "coder.evaluation.json"], tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "The figures" in html and "coder solves 19 of 40" in html
+
+
+def test_a_generators_evaluation_is_not_a_classifiers(shelf: Path) -> None:
+    from lilliput.verbs.report import evidence_of
+
+    with pytest.raises(DataError, match="no field 'accuracy'"):
+        evidence_of(shelf / "coder.evaluation.json")
+
+
+def test_a_reference_without_generators_is_refused(shelf: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--reference: there is no generator's evaluation"):
+        report([shelf / "student.json"], tmp_path / "page.html", reference="student")
+
+
+def test_a_wrong_field_ends_with_code_2_and_no_page(shelf: Path, tmp_path: Path) -> None:
+    values = evaluation("coder", passes(2, 4))
+    values["problems"][1]["completions"][0]["outcome"] = ["<b>"]
+    (tmp_path / "bad.json").write_text(json.dumps(values))
+    argv = [sys.executable, "-m", "lilliput", "report", "bad.json", str(shelf / "compare.json"), "--out", "page.html"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: bad.json: field 'problems[1].completions[0].outcome' is a value of type list")
+    assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize("command", commands(PAGE))
+def test_commands_of_the_report_page(command: str, shelf: Path) -> None:
+    program, *arguments = shlex.split(command)
+    assert program == "lilliput"
+    done = subprocess.run(
+        [sys.executable, "-m", "lilliput", *arguments], cwd=shelf, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("wrote ")
+
+
+def test_the_page_has_commands() -> None:
+    assert len(commands(PAGE)) >= 2
