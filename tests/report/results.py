@@ -23,6 +23,7 @@ from lilliput.verbs.compare_result import Comparison, Measured, Reference, Turn
 from lilliput.verbs.completers import Speed
 from lilliput.verbs.evaluate_generator import GeneratorEvaluation
 from lilliput.verbs.robustness import RobustnessResult
+from lilliput.verbs.robustness_generator import GeneratorRobustness, Line
 from lilliput.verbs.tally import Attempt, tally
 
 MACHINE = {"cpu": "a CPU", "cores": 2, "python": "3.11.0", "date": "2026-01-01T00:00:00+00:00"}
@@ -150,15 +151,17 @@ def flips(name: str = "student", teacher: str | None = "teacher") -> dict[str, A
 
 
 def recode(name: str = "small") -> dict[str, Any]:
-    """Robustness of a generator, as ReCode measures it."""
+    """What ``lilliput robustness`` writes of a generator."""
     before = np.array(passes(20, 40))[:, None]
-    rows = []
+    lines = []
     for perturbation, lost in (("typos", 2), ("camel_case", 10)):
         after = np.array([passes(20 - lost, 40), passes(20, 40)])[..., None]
-        rows.append(
-            {"perturbation": perturbation, "family": "docstring", **dataclasses.asdict(robustness(before, after))}
-        )
-    return {"name": name, "task": "humaneval", "robustness": rows, "data": {"sha256": "ab" * 32}, "command": "made up"}
+        lines.append(Line(perturbation, "docstring", "prompt", 1.0, robustness(before, after)))
+    nominal = {"prompt": lines[0].scores.nominal_pass}
+    facts = {"data": {"sha256": "ab" * 32}, "command": "made up"}
+    found = GeneratorRobustness(name, 40, 0, nominal, lines, lines[1:], facts)
+    values: dict[str, Any] = json.loads(json.dumps(found.as_dict()))
+    return values
 
 
 def repository(name: str = "small") -> dict[str, Any]:

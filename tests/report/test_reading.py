@@ -60,7 +60,7 @@ def test_each_kind_is_known_by_its_fields(kind: str, tmp_path: Path) -> None:
         ),
         ("flips", ("flips", "any", "n"), None, r"field 'flips.any.n' is null and must be a count"),
         ("flips", ("against", "flips", "rewrites"), 3, r"field 'against.flips.rewrites' is 3 and must be a list"),
-        ("recode", ("robustness", 1, "robust_pass"), {}, r"field 'robustness\[1\].robust_pass'"),
+        ("recode", ("perturbations", 1, "robust_pass"), {}, r"field 'perturbations\[1\].robust_pass'"),
         ("repository", ("lines", "baselines"), [], "field 'lines.baselines'"),
         ("summaries", ("chrf", "high"), "x", "field 'chrf'"),
     ],

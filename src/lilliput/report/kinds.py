@@ -111,15 +111,15 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         RECODE,
-        ("robustness",),
+        ("perturbations", "families"),
         (
-            Rule("robustness", is_list, "a list"),
-            Rule("robustness.*.perturbation", is_name, "a name"),
-            Rule("robustness.*.family", is_name, "a name", False),
-            Rule("robustness.*.k", is_count, "a count"),
-            Rule("robustness.*.seeds", is_count, "a count"),
-            *estimates("robustness.*", "nominal_pass", "robust_pass", "robust_relative"),
-            *estimates("robustness.*", "robust_drop", required=False),
+            Rule("perturbations", is_list, "a list"),
+            Rule("perturbations.*.name", is_name, "a name"),
+            Rule("perturbations.*.family", is_name, "a name", False),
+            Rule("perturbations.*.k", is_count, "a count"),
+            Rule("perturbations.*.seeds", is_count, "a count"),
+            *estimates("perturbations.*", "nominal_pass", "robust_pass", "robust_relative"),
+            *estimates("perturbations.*", "robust_drop", required=False),
         ),
     ),
     Kind(

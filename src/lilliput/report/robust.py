@@ -53,12 +53,12 @@ def robustness_sentences(given: Given) -> list[str]:
         follows = "" if agreement is None else f"{label}{_percent(agreement)} of all examples."
         said.append(f"{text}{teacher} in {other}.{follows}")
     for result in given.recode:
-        rows = [row for row in result.values["robustness"] if row["robust_drop"] is not None]
+        rows = [row for row in result.values["perturbations"] if row["robust_drop"] is not None]
         if rows:
             worst_row = max(rows, key=lambda row: float(row["robust_drop"]["value"]))
             drop = _percent(worst_row["robust_drop"])
             said.append(
-                f"Of {len(result.values['robustness'])} perturbations of prompts, {clean(worst_row['perturbation'])} "
+                f"Of {len(result.values['perturbations'])} perturbations of prompts, {clean(worst_row['name'])} "
                 f"costs {clean(result.name)} most: {drop} of its pass@{worst_row['k']}."
             )
     return said
@@ -80,17 +80,17 @@ def _cautions(given: Given) -> list[str]:
 
 def _recode_table(result: Result) -> Table:
     lines = []
-    for row in result.values["robustness"]:
+    for row in result.values["perturbations"]:
         family = clean(row.get("family") or "")
         note = ", ".join(text for text in (family, plural(row["seeds"], "seed"), f"k = {row['k']}") if text)
         cells = [_cell(row.get(name)) for name in ("nominal_pass", "robust_pass", "robust_drop", "robust_relative")]
-        lines.append(Line(clean(row["perturbation"]), cells, note))
+        lines.append(Line(clean(row["name"]), cells, note))
     heads = ["Perturbation", "pass@k before, %", "RP, %", "RD, %", "RR, %"]
     return Table(f"{clean(result.name)}: perturbed prompts", heads, lines, RECODE)
 
 
 def _recode_plot(result: Result, number: int) -> list[Plot]:
-    marks = [_mark(row["perturbation"], row["robust_pass"], 0) for row in result.values["robustness"]]
+    marks = [_mark(row["name"], row["robust_pass"], 0) for row in result.values["perturbations"]]
     name = clean(result.name)
     svg = interval_plot(marks, f"recode-{number}", f"Robust pass of {name}.", "robust pass, %")
     return [] if svg is None else [Plot(svg, f"{name}: robust pass with 95 % intervals, by perturbation.")]
