@@ -72,3 +72,25 @@ class Kept:
             with self.path.open("a", encoding="utf-8") as stream:
                 start = "\n" if stream.tell() else ""  # ends a line that was cut short
                 stream.write(start + json.dumps({"key": key, "found": self.found[key]}))
+
+
+class KeptRows:
+    """Finished rows of one measurement, by name, among all that a file keeps.
+
+    Args:
+        path: the file; ``None``: rows are forgotten at the end.
+        key: all that a row depends on (artifact, data, settings), as JSON values: rows of another are not seen.
+    """
+
+    def __init__(self, path: str | Path | None, key: Mapping[str, Any]) -> None:
+        self._kept, self._key = Kept(None if path is None else Path(path)), key
+
+    def __contains__(self, name: str) -> bool:
+        return key_of(self._key, name) in self._kept.found
+
+    def __getitem__(self, name: str) -> Any:
+        return self._kept.found[key_of(self._key, name)]
+
+    def add(self, name: str, row: Mapping[str, Any]) -> None:
+        """Keep a finished row."""
+        self._kept.add(key_of(self._key, name), row)

@@ -15,7 +15,6 @@ from lilliput.artifact import MANIFEST, TOKENIZER, Artifact, open_artifact
 from lilliput.data.code_pieces import SHORTEST, Piece, code_pieces
 from lilliput.data.repository import Source, read_sources
 from lilliput.errors import DataError, UserError
-from lilliput.evaluate.kept import KeptRows
 from lilliput.evaluate.line_completion import LineScores, Place, left_context, line_scores, places
 from lilliput.evaluate.next_token import (
     NextTokenScores,
@@ -31,6 +30,7 @@ from lilliput.generator_manifest import DECODER
 from lilliput.progress import Progress
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.settings import Options, Settings
+from lilliput.verbs.kept import KeptRows
 
 
 @dataclass(frozen=True)
@@ -179,16 +179,16 @@ def _next_token(
     artifact: Artifact, pieces: Sequence[Piece], threads: int | None, rows: KeptRows, progress: Progress
 ) -> NextTokenScores:
     names = [f"piece {place}" for place in range(len(pieces))]
-    engine = reader(artifact, threads) if any(name not in rows.rows for name in names) else None
+    engine = reader(artifact, threads) if any(name not in rows for name in names) else None
     with progress.track("predicting tokens, in pieces", len(pieces)) as advance:
         for name, piece in zip(names, pieces, strict=True):
-            if name not in rows.rows:
+            if name not in rows:
                 assert engine is not None  # it was opened for this
                 costs, ranks = read_piece(engine, piece.ids)
                 rows.add(name, asdict(counted(piece, ranks, costs)))
             advance()
     copied = [counted(piece, copied_ranks(piece.ids.tolist())) for piece in pieces]
-    return next_token_scores([PieceCounts(**rows.rows[name]) for name in names], copied)
+    return next_token_scores([PieceCounts(**rows[name]) for name in names], copied)
 
 
 def _written(
@@ -202,7 +202,7 @@ def _written(
 ) -> list[str]:
     """What the model writes at each place."""
     names = [f"place {number}" for number in range(len(found))]
-    left = [number for number, name in enumerate(names) if name not in rows.rows]
+    left = [number for number, name in enumerate(names) if name not in rows]
     generator = Generator.open(artifact, threads) if left else None
     with progress.track("completing lines", len(found)) as advance:
         advance(len(found) - len(left))
@@ -216,7 +216,7 @@ def _written(
                 place = found[number]
                 rows.add(names[number], {"file": place.name, "line": place.line, "rest": place.rest, "text": line.text})
             advance(len(part))
-    return [rows.rows[name]["text"] for name in names]
+    return [rows[name]["text"] for name in names]
 
 
 def _digest(files: Sequence[Source]) -> str:

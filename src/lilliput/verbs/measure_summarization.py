@@ -11,13 +11,13 @@ from typing import Any
 from lilliput.artifact import MANIFEST, open_artifact
 from lilliput.data.summarization import Summarized, SummaryData, read_summaries
 from lilliput.errors import UserError
-from lilliput.evaluate.kept import KeptRows
 from lilliput.evaluate.summaries import SummaryComparison, score_summaries
 from lilliput.files import sha256_of
 from lilliput.progress import Progress
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.settings import Options, Settings
 from lilliput.tasks.summarization import CUTS, FORM_OF_FAMILY, FORMS
+from lilliput.verbs.kept import KeptRows
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def measure_summarization(
     room = _room(generator, form.prompt("", languages[0]), settings)
     codes = [_cut(example.code, generator, room) for example in examples]
     prompts = [form.prompt(code, language) for code, language in zip(codes, languages, strict=True)]
-    left = [place for place in range(len(prompts)) if str(place) not in rows.rows]
+    left = [place for place in range(len(prompts)) if str(place) not in rows]
     how: Options = {"max_new_tokens": settings.max_new_tokens, "stop": form.stop, "batch": settings.batch}
     with progress.track("summarizing", len(prompts)) as advance:
         advance(len(prompts) - len(left))
@@ -141,7 +141,7 @@ def measure_summarization(
             for place, (answer,) in zip(part, generator.generate([prompts[i] for i in part], **how), strict=True):
                 rows.add(str(place), {"answer": answer.text, "finish": answer.finish})
             advance(len(part))
-    summaries = [CUTS[cut](rows.rows[str(place)]["answer"]) for place in range(len(prompts))]
+    summaries = [CUTS[cut](rows[str(place)]["answer"]) for place in range(len(prompts))]
     scores = score_summaries([each.summary for each in examples], summaries, [each.code for each in examples])
     truncated = sum(code != example.code for code, example in zip(codes, examples, strict=True))
     return SummarizationMeasure(

@@ -1,0 +1,53 @@
+"""Rows kept in a file: a killed run's come back, another run's are not seen."""
+
+import pytest
+
+from lilliput.errors import UserError
+from lilliput.verbs.kept import KeptRows
+
+KEY = {"artifact": "abc", "settings": {"seed": 0}}
+NAMES = ("one", "two", "three")
+
+
+def there(path, key=KEY):
+    kept = KeptRows(path, key)
+    return [name for name in NAMES if name in kept]
+
+
+@pytest.fixture
+def path(tmp_path):
+    kept = KeptRows(tmp_path / "new" / "rows.jsonl", KEY)
+    kept.add("one", {"text": "a\nb", "n": 1})
+    kept.add("two", {"text": "é", "n": 2})
+    return tmp_path / "new" / "rows.jsonl"
+
+
+def test_rows_come_back(path):
+    assert there(path) == ["one", "two"]
+    assert KeptRows(path, KEY)["two"] == {"text": "é", "n": 2}
+
+
+@pytest.mark.parametrize("cut", range(1, 25))
+def test_half_a_row_is_dropped_and_the_next_begins_a_line(path, cut):
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert there(path) == ["one"]
+    KeptRows(path, KEY).add("three", {"n": 3})
+    assert there(path) == ["one", "three"]
+
+
+def test_rows_of_another_run_are_not_seen_and_not_lost(path):
+    assert there(path, {**KEY, "settings": {"seed": 1}}) == []
+    assert there(path) == ["one", "two"]
+
+
+def test_without_a_file_they_are_in_memory(tmp_path):
+    kept = KeptRows(None, KEY)
+    kept.add("one", {"n": 1})
+    assert kept["one"] == {"n": 1}
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file"):
+        KeptRows(tmp_path / "file" / "rows.jsonl", KEY).add("one", {"n": 1})
