@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	$(BIN)/lilliput demo --out out/demo
 
 test: lint
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

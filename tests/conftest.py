@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, one thread each: two with two threads would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SCRATCH = "scratch:layers=1,hidden=32,heads=2,intermediate=64,vocabulary=400"
 
 
