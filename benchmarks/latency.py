@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from released import released_graph
 from transformers import RobertaConfig, RobertaModel
 
 from lilliput.artifact import GRAPH, open_artifact
@@ -31,12 +32,9 @@ from lilliput.data.sources import read_functions
 from lilliput.encoder import EncoderConfig
 from lilliput.evaluate.resources import machine
 from lilliput.files import write_json
-from lilliput.graph.onnx_encoder import activation_names, encoder_graph
 from lilliput.progress import for_stream
-from lilliput.quantize.scheme import PRECISIONS, ActivationRange
 from lilliput.runtime.classifier import EncoderRunner
 from lilliput.runtime.tokens import pad
-from lilliput.search import Architecture
 from lilliput.teachers import open_teacher
 from lilliput.verbs.latency import random_graph
 from lilliput.verbs.search import search
@@ -54,20 +52,6 @@ CODEBERT = {
 }
 """The sizes of microsoft/codebert-base, from its published configuration."""
 
-RELEASED = Architecture(layers=12, hidden=96, heads=8, intermediate=64, vocabulary=1000)
-
-BLOCK = {
-    "attention.query": "attention.self.query",
-    "attention.key": "attention.self.key",
-    "attention.value": "attention.self.value",
-    "attention.output": "attention.output.dense",
-    "attention_norm": "attention.output.LayerNorm",
-    "up": "intermediate.dense",
-    "down": "output.dense",
-    "output_norm": "output.LayerNorm",
-}
-"""Our name of a block's part -> RoBERTa's."""
-
 
 def in_torch(model: torch.nn.Module) -> Run:
     """Run a transformers encoder on one function."""
@@ -83,23 +67,6 @@ def in_engine(graph: bytes | Path, config: EncoderConfig) -> Run:
     """Run one of our graphs on one function, padding included as in real use."""
     runner = EncoderRunner(graph, config, threads=1)
     return lambda ids: runner.encoder(pad([ids], config.positions))
-
-
-def released_graph(encoder: RobertaModel, precision: str) -> tuple[bytes, EncoderConfig]:
-    """The released checkpoint's encoder as one of our graphs (its head's weights left at 0: it is not run)."""
-    config = EncoderConfig(RELEASED, pooling="first", activation="gelu")
-    state = {name: value.detach().numpy() for name, value in encoder.state_dict().items()}
-    weights = {name: np.zeros(shape, np.float32) for name, shape in config.shapes().items()}
-    weights["embeddings.token.weight"] = state["embeddings.word_embeddings.weight"]
-    kinds = state["embeddings.token_type_embeddings.weight"]
-    weights["embeddings.position.weight"] = state["embeddings.position_embeddings.weight"][2:] + kinds
-    for kind in ("weight", "bias"):
-        weights[f"embeddings.norm.{kind}"] = state[f"embeddings.LayerNorm.{kind}"]
-        for layer in range(RELEASED.layers):
-            for ours, theirs in BLOCK.items():
-                weights[f"layers.{layer}.{ours}.{kind}"] = state[f"encoder.layer.{layer}.{theirs}.{kind}"]
-    ranges = {name: ActivationRange(-4.0, 4.0) for name in activation_names(config)} if precision == "int8" else None
-    return encoder_graph(config, weights, PRECISIONS[precision], ranges).SerializeToString(), config
 
 
 TURN_MS = 50.0
@@ -199,7 +166,7 @@ def main() -> None:
         encoder = teacher.model.encoder
         assert isinstance(encoder, RobertaModel)
         runs[released] = in_torch(encoder)
-        runs[released_engine] = in_engine(*released_graph(encoder, "int8"))
+        runs[released_engine] = in_engine(*released_graph(teacher, 1, "int8"))
         encode[released] = encode[released_engine] = teacher.encode
     if options.artifact is not None:
         artifact = open_artifact(options.artifact)

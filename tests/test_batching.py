@@ -43,6 +43,30 @@ def test_an_epoch_holds_every_example_once_within_the_limits(functions, examples
         assert len(batch) == 1 or plan.tokens is None or batch.ids.numel() <= plan.tokens
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 30), st.integers(0, 120), st.sampled_from([1, 2]), st.integers(1, 40))
+def test_sets_of_functions_share_none_and_have_all_the_examples_among_them(functions, examples, arity, size):
+    data, ids = pairs_among(functions, examples, seed=functions, arity=arity)
+    batches = epoch_batches(data, ids.lengths, BatchPlan(functions=size), epoch=2)
+    sets = [set(data.members[rows].ravel().tolist()) for rows in batches]
+    assert all(0 < len(one) <= size for one in sets)
+    assert len(set().union(*sets)) == sum(map(len, sets))
+    together = {row for rows in batches for row in rows.tolist()}
+    assert len(together) == sum(map(len, batches))
+    for row in set(range(examples)) - together:  # left out: on either side of two sets, or of sets without examples
+        assert not any(set(data.members[row].tolist()) <= one for one in sets)
+    if arity == 1 or size >= functions:
+        assert len(together) == examples
+
+
+def test_every_pair_comes_in_some_epoch_and_as_often_as_told():
+    data, ids = pairs_among(20, 60, seed=4)
+    batches = Batches(data, ids, BatchPlan(functions=10, seed=1))
+    epochs = [np.concatenate(batches.epoch(number)) for number in range(200)]
+    assert set(np.concatenate(epochs).tolist()) == set(range(60))
+    assert np.mean([len(rows) for rows in epochs]) == pytest.approx(batches.examples(), rel=0.1)
+
+
 @pytest.mark.parametrize("arity", [1, 2])
 def test_a_batch_says_which_functions_each_example_joins(arity):
     data, ids = pairs_among(12, 40, seed=1, arity=arity)

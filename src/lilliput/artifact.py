@@ -21,6 +21,7 @@ from lilliput.errors import ArtifactError
 from lilliput.files import atomic_folder, explain_disk_errors, read_json, sha256_of, write_json
 from lilliput.generator_manifest import KIND as GENERATOR
 from lilliput.generator_manifest import SEQ2SEQ, GeneratorManifest
+from lilliput.shipped import NAMES, folder_named
 from lilliput.version import VERSION
 
 SCHEMA = 2
@@ -197,7 +198,7 @@ def refuse_occupied(path: str | Path) -> None:
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return
         problem = "is there already and is not an artifact."
-        others = _others(path) if is_artifact(path) else None
+        others = _others(path) if _has_manifest(path) else None
         if others == []:
             return
         if others:
@@ -219,8 +220,12 @@ def _others(folder: Path) -> list[str] | None:
     return sorted(file.name for file in folder.iterdir() if file.name not in own or not file.is_file())
 
 
-def is_artifact(path: Path) -> bool:
-    """Whether ``path`` is a folder with a manifest."""
+def is_artifact(path: str | Path) -> bool:
+    """Whether ``path`` is a folder with a manifest, or the name of a model that comes with the package."""
+    return _has_manifest(folder_named(path))
+
+
+def _has_manifest(path: Path) -> bool:
     try:
         return (path / MANIFEST).is_file()
     except OSError:  # a name too long, a folder that may not be looked into
@@ -230,13 +235,18 @@ def is_artifact(path: Path) -> bool:
 def open_artifact(path: str | Path) -> Artifact:
     """Open an artifact, verifying every file against the manifest.
 
+    Args:
+        path: its folder, or the name of a model that comes with the package (:mod:`lilliput.shipped`).
+
     Raises:
         ArtifactError: missing, truncated, altered, or made by a later version; the message names the file.
     """
-    path = Path(path)
-    if not is_artifact(path):
+    path = folder_named(path)
+    if not _has_manifest(path):
         raise ArtifactError(
-            f"is not an artifact: there is no {MANIFEST}.", where=path, remedy="Give an artifact's folder."
+            f"is not an artifact: there is no {MANIFEST}.",
+            where=path,
+            remedy=f"Give an artifact's folder, or the name of a model that comes with lilliput: {NAMES}.",
         )
     values = _read_object(path / MANIFEST)
     schema = values.get("schema")
@@ -302,7 +312,9 @@ def _checked(values: Mapping[str, Any]) -> Manifest:
         require(type(size) is int and 0 < size <= LARGEST, name, "a positive whole number")
     require(config.architecture.hidden % config.architecture.heads == 0, "hidden", "a multiple of 'heads'")
     require(config.arity in (1, 2), "arity", "1 or 2")
-    require(2 < values["max_tokens"] <= config.positions, "max_tokens", "more than 2 and at most 'positions'")
+    require(type(config.vector) is int and 0 <= config.vector <= LARGEST, "vector", "a whole number, 0 or more")
+    longest = LARGEST if config.reads_on else config.positions
+    require(2 < values["max_tokens"] <= longest, "max_tokens", "more than 2 and at most 'positions'")
     require(isinstance(config.norm_epsilon, float), "norm_epsilon", "a number")
     texts = {name: values[name] for name in ("task", "precision")}
     texts |= {name: getattr(config, name) for name in ("pooling", "join", "activation")}

@@ -95,6 +95,10 @@ class BatchPlan:
         fan: at most this many pairs of one function are kept together. Larger means fewer functions to encode, and
             batches whose examples are more alike.
         window: batches that are shuffled, then sorted by length, together. Larger means less padding, and less chance.
+        functions: distinct functions a batch; 0: batches are cut by examples. Otherwise an epoch is one pass over the
+            functions, each batch a random set of them with all the examples among them, whatever ``examples`` and
+            ``tokens`` say. A function that is in very many pairs, as some of BigCloneBench are, is then encoded once an
+            epoch, not once for every few of its pairs.
         seed: of the order.
     """
 
@@ -102,6 +106,7 @@ class BatchPlan:
     tokens: int | None = None
     fan: int = 4
     window: int = 50
+    functions: int = 0
     seed: int = 0
 
 
@@ -136,6 +141,8 @@ def epoch_batches(dataset: Dataset, lengths: Ints, plan: BatchPlan, epoch: int) 
         Arrays of example rows, one a batch, in training order.
     """
     random = np.random.default_rng([plan.seed, epoch])
+    if plan.functions:
+        return function_batches(dataset, plan.functions, random)
     noisy = lengths * random.uniform(1 - _JITTER, 1 + _JITTER, len(lengths))
     sides = noisy[dataset.members]
     hubs = np.take_along_axis(dataset.members, sides.argmax(1)[:, None], 1)[:, 0]
@@ -146,6 +153,22 @@ def epoch_batches(dataset: Dataset, lengths: Ints, plan: BatchPlan, epoch: int) 
         window = shuffled[start : start + step]
         batches.extend(_cut(window[np.lexsort((hubs[window], noisy[hubs[window]]))], dataset.members, lengths, plan))
     return [batches[i] for i in random.permutation(len(batches))]
+
+
+def function_batches(dataset: Dataset, functions: int, random: np.random.Generator) -> list[Ints]:
+    """The examples among each of some random sets of ``functions`` functions, which together are all of them.
+
+    Sets without an example among them are left out. Examples of one function come once an epoch; of pairs, the share
+    whose functions fall into one set.
+    """
+    sets = -(-len(dataset.texts) // functions)
+    place = np.empty(len(dataset.texts), np.int64)
+    place[random.permutation(len(place))] = np.arange(len(place)) % sets
+    sides = place[dataset.members]
+    rows = np.flatnonzero((sides == sides[:, :1]).all(1))
+    ordered = rows[np.argsort(sides[rows, 0], kind="stable")]
+    cuts = np.flatnonzero(np.diff(sides[ordered, 0])) + 1
+    return [part for part in np.split(ordered, cuts) if len(part)]
 
 
 @dataclass(frozen=True)
@@ -163,6 +186,13 @@ class Batches:
     def batch(self, rows: Ints) -> Batch:
         """The examples ``rows``, see :func:`make_batch`."""
         return make_batch(self.dataset, self.tokens, rows)
+
+    def examples(self) -> int:
+        """Examples of an epoch, on average."""
+        n, drawn = len(self.dataset), self.plan.functions
+        if not drawn:
+            return n
+        return max(1, round(n * min(1.0, drawn / max(len(self.dataset.texts), 1)) ** (self.dataset.arity - 1)))
 
 
 def _shuffled_fans(hubs: Ints, fan: int, random: np.random.Generator) -> Ints:

@@ -6,13 +6,23 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lilliput.grams import Grams
 from lilliput.search.space import Architecture
 
 PAD_ID = 1
 """Token id of padding, RoBERTa's."""
 
+VECTOR_LEVELS, VECTOR_SCALE = 127, 1 / 128
+"""A stored vector's numbers are 8-bit integers, -LEVELS to LEVELS, times SCALE: a power of two, so that engines that
+compute in bfloat16 or float16 give them exactly."""
+
 MASKED = -65504.0
 """Added to the attention scores of padding: the lowest float16, so that it survives every precision."""
+
+
+def reads_on(pooling: str, grams: Grams | None) -> bool:
+    """Whether a student reads beyond what its layers see: a bag of all tokens or n-grams stands beside them."""
+    return pooling == "wide" or grams is not None
 
 
 @dataclass(frozen=True)
@@ -23,7 +33,8 @@ class EncoderConfig:
         architecture: the sizes that the search chooses.
         classes: number of output logits.
         arity: functions an example joins (1, or 2 for pairs).
-        positions: rows of the position table that inputs may use; the longest input in tokens.
+        positions: rows of the position table: the tokens that the layers see, and the longest input unless
+            :attr:`reads_on`.
         pooling: how token vectors become one: ``first`` (the ``<s>`` token), ``mean`` (over real tokens), or ``wide``:
             the mean, plus the bag of the tokens' own embeddings (their sum over the root of their number), which
             past all layers tells which tokens are there (after Wide & Deep, Cheng et al. 2016).
@@ -31,6 +42,11 @@ class EncoderConfig:
             (``[|u - v|, u * v]``, which does not depend on the order of the pair).
         activation: between the feed-forward layers: ``relu`` (fastest as integers) or ``gelu`` (RoBERTa's).
         norm_epsilon: added to the variance in layer norms.
+        vector: numbers of a function's vector: a linear layer and a tanh after pooling, each number rounded to a
+            multiple of :data:`VECTOR_SCALE`, so that 8 bits hold it; 0: the pooled vector itself, floating point.
+        grams: a table of n-grams; the mean row of a function's distinct n-grams, times
+            :data:`~lilliput.grams.MEAN_SCALE`, stands beside the pooled tokens (the wide part of Wide & Deep);
+            ``None``: there is none.
     """
 
     architecture: Architecture
@@ -41,11 +57,28 @@ class EncoderConfig:
     join: str = "difference"
     activation: str = "relu"
     norm_epsilon: float = 1e-5
+    vector: int = 0
+    grams: Grams | None = None
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether inputs may be longer than ``positions``."""
+        return reads_on(self.pooling, self.grams)
+
+    @property
+    def pooled(self) -> int:
+        """Numbers that pooling gives: the tokens' and the n-grams'."""
+        return self.architecture.hidden + (self.grams.width if self.grams else 0)
+
+    @property
+    def width(self) -> int:
+        """Numbers of a function's vector."""
+        return self.vector or self.pooled
 
     @property
     def features(self) -> int:
         """Width of the head's input."""
-        return self.architecture.hidden * self.arity
+        return self.width * self.arity
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; :meth:`from_dict` reads them back."""
@@ -54,7 +87,9 @@ class EncoderConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderConfig:
         """The inverse of :meth:`as_dict`."""
-        return cls(**{**values, "architecture": Architecture(**values["architecture"])})
+        grams = values.get("grams")
+        parts = {"architecture": Architecture(**values["architecture"]), "grams": grams and Grams(**grams)}
+        return cls(**{**values, **parts})
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of every weight, in the order of the data flow. Linear weights are ``[out, in]``."""
@@ -81,6 +116,10 @@ class EncoderConfig:
             linear(f"{layer}.up", inner, hidden)
             linear(f"{layer}.down", hidden, inner)
             norm(f"{layer}.output_norm")
+        if self.grams:
+            table["grams.weight"] = (self.grams.rows, self.grams.width)
+        if self.vector:
+            linear("projection", self.vector, self.pooled)
         linear("head.dense", hidden, self.features)
         linear("head.out", self.classes, hidden)
         return table

@@ -187,7 +187,7 @@ def fit(
         if checkpoint is not None:
             _resume(run, checkpoint, progress)
         save = _saver(run, checkpoint, plan.checkpoint_seconds)
-        with progress.track("training", plan.epochs * len(batches.dataset) - run.examples) as advance:
+        with progress.track("training", plan.epochs * batches.examples() - run.examples) as advance:
             for _ in range(run.epoch, plan.epochs):
                 for seen in _train_epoch(run, batches, step_loss, plan):
                     advance(seen, f"epoch {run.epoch + 1}/{plan.epochs}, loss {run.loss_sum / run.batch:.4f}")

@@ -104,6 +104,15 @@ def test_an_interrupt_leaves_nothing_behind(small, tmp_path, seconds):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_place_that_cannot_be_written_is_told_before_the_work(small, tmp_path):
+    (tmp_path / "file").write_text("")
+    argv = ["compare", str(small), str(small), "--out", str(tmp_path / "file" / "found.json")]
+    run = subprocess.run([sys.executable, "-m", "lilliput", *argv], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: ")  # and nothing of cold starts before it
+    assert "cannot write" in run.stderr
+
+
 def measured(folder: Path) -> list[str]:
     """Command lines of the processes whose requests lie in a folder."""
     found = []

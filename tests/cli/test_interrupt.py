@@ -45,11 +45,32 @@ def test_any_other_verb_does_not(tmp_path):
     assert (code, text) == (130, "interrupted\n")
 
 
-@pytest.mark.parametrize("verb", cli.RESUMABLE)
+@pytest.mark.parametrize("verb", [*cli.RESUMABLE, *cli.RESUMABLE_WITH_OUT])
 def test_the_verbs_that_go_on_are_verbs_that_promise_it(verb):
     from lilliput.cli.app import VERBS
 
     assert verb in {function.__name__ for function in VERBS}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "goes_on"),
+    [
+        ("study model --out s", True),
+        ("score --problems p --completions c --out o", True),
+        ("robustness m --task clone --data d --out=o.json", True),
+        ("evaluate m --task humaneval --data d", False),
+        ("compare a b --out o.json", False),
+    ],
+)
+def test_what_goes_on_only_where_it_has_a_place(arguments, goes_on, monkeypatch, capsys):
+    def interrupted(**_):
+        raise SystemExit(cli.INTERRUPTED)
+
+    monkeypatch.setattr(sys, "argv", ["lilliput", *arguments.split()])
+    monkeypatch.setattr("lilliput.cli.app.app", interrupted)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert ("the same command goes on" in capsys.readouterr().err) is goes_on
 
 
 def test_an_interrupt_while_importing(monkeypatch, capsys):

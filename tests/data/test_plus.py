@@ -50,6 +50,11 @@ def test_arguments_of_mbpp_become_what_functions_take(number, given_, expected):
         ("humaneval", "f", [], [1.0], [1.0, 2.0], 0, False),
         ("humaneval", "f", [], None, 1.0, 0, False),
         ("humaneval", "f", [], "a", ["a"], 1e-6, False),
+        ("humaneval", "f", [], math.nan, math.nan, 0, True),
+        ("humaneval", "f", [], 1.0, math.nan, 0, False),
+        ("humaneval", "f", [], [math.nan, math.inf], [math.nan, math.inf], 0, True),
+        ("humaneval", "f", [], math.inf, -math.inf, 0, False),
+        ("humaneval", "f", [], 1.0, math.inf, 0, False),
         ("humaneval", "find_zero", [[-6, 11, -6, 1]], 1.00001, 3.0, 1e-4, True),
         ("humaneval", "find_zero", [[-6, 11, -6, 1]], 1.1, 3.0, 1e-4, False),
         ("mbpp", "Diff", [], [2, 1], [1, 2], 0, True),
@@ -68,13 +73,14 @@ def test_what_counts_as_right(benchmark, name, arguments, found, expected, toler
 
 
 FLOATS = st.floats(-1e6, 1e6)
+ODD = FLOATS | st.sampled_from([math.inf, -math.inf, math.nan])
 
 
-@given(st.lists(st.tuples(FLOATS, FLOATS | st.none())), st.sampled_from([0, 1e-3, 1.0]))
+@given(st.lists(st.tuples(ODD, ODD | st.none())), st.sampled_from([0, 1e-3, 1.0]))
 def test_close_is_what_numpy_calls_close(pairs, tolerance):
     expected = [one for one, _ in pairs]
     found = [one if other is None else one + other * 1e-7 for one, other in pairs]
-    reference = np.allclose(found, expected, rtol=1e-7, atol=tolerance or 1e-6)
+    reference = np.allclose(found, expected, rtol=1e-7, atol=tolerance or 1e-6, equal_nan=True)
     assert is_close(found, expected, tolerance) == reference
 
 

@@ -89,6 +89,50 @@ def test_a_shape_is_known_by_its_fields(name, tmp_path):
         run(problem.imports, "def double(n):\n    return n + 3\n", problem.tests)
 
 
+def test_where_a_row_has_inputs_and_tests_the_inputs_judge(tmp_path):
+    both = {**HUMANEVAL_PLUS, "test": "def check(candidate):\n    assert False\n"}
+    (problem,) = read_problems(write(tmp_path / "p.jsonl", both))
+    run(problem.prompt + problem.canonical_solution, problem.tests)
+
+
+def test_inputs_that_only_python_s_json_knows(tmp_path):
+    odd = {**HUMANEVAL_PLUS, "base_input": [[float("nan")], [float("inf")]], "plus_input": []}
+    (problem,) = read_problems(write(tmp_path / "p.jsonl", odd))
+    run(problem.prompt + problem.canonical_solution, problem.tests)
+
+
+@pytest.mark.parametrize(
+    ("row", "left_out", "message"),
+    [
+        (
+            HUMANEVAL_PLUS,
+            ("plus_input",),
+            "lacks 'plus_input', which a problem of EvalPlus has (or 'test', as HumanEval",
+        ),
+        (
+            HUMANEVAL,
+            ("test",),
+            "lacks 'test', which a problem of HumanEval has (or 'base_input', 'plus_input', as EvalP",
+        ),
+        (
+            MBPP_PLUS,
+            ("base_input", "plus_input"),
+            "lacks 'test', which a problem of HumanEval has (or 'base_input', 'p",
+        ),
+        (
+            HUB_PLUS,
+            ("test_list",),
+            "lacks 'test_list', which a problem of MBPP+ has (or 'test_list', as sanitized MBPP",
+        ),
+    ],
+)
+def test_what_judges_a_solution_is_named_in_every_form(row, left_out, message, tmp_path):
+    lacking = {name: value for name, value in row.items() if name not in left_out}
+    with pytest.raises(DataError) as caught:
+        read_problems(write(tmp_path / "p.jsonl", lacking))
+    assert message in caught.value.problem
+
+
 @pytest.mark.parametrize("pack", [str.encode, lambda text: gzip.compress(text.encode())], ids=["plain", "gzip"])
 @pytest.mark.parametrize("indent", [None, 2])
 def test_a_json_list_is_read_as_lines_are(pack, indent, tmp_path):

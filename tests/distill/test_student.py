@@ -1,11 +1,13 @@
 """The student against transformers' RoBERTa with the same weights."""
 
 import numpy as np
+import pytest
 import torch
 from transformers import RobertaConfig, RobertaModel
 
 from lilliput.distill.student import Student
 from lilliput.encoder import EncoderConfig
+from lilliput.grams import Grams
 from lilliput.search.space import Architecture
 
 ROBERTA = {
@@ -67,6 +69,42 @@ def test_the_difference_head_does_not_see_the_order_of_a_pair():
     with torch.no_grad():
         logits = student.classify(vectors, torch.tensor([[0, 1], [1, 0]]))
     torch.testing.assert_close(logits[0], logits[1])
+
+
+def test_a_stored_vector_is_rounded_and_passes_the_gradient_of_no_rounding():
+    student = Student(EncoderConfig(Architecture(1, 16, 1, 16, 50), vector=4))
+    pooled = torch.randn(3, 16, requires_grad=True)
+    weight, bias = student.weight("projection.weight"), student.weight("projection.bias")
+    exact = torch.tanh(pooled @ weight.T + bias) * 127 / 128
+    stored = student.stored(pooled)
+    torch.testing.assert_close(stored, (exact * 128).round() / 128)
+    found, expected = (torch.autograd.grad(value.sum(), pooled)[0] for value in (stored, exact))
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(("pooling", "grams"), [("wide", None), ("mean", Grams(2, 8, 4)), ("mean", None)])
+def test_layers_see_the_first_positions_and_bags_see_all(pooling, grams):
+    config = EncoderConfig(Architecture(1, 16, 1, 16, 50), positions=8, pooling=pooling, grams=grams)
+    student = Student(config, seed=1).eval()
+    ids = torch.from_numpy(np.random.default_rng(0).integers(4, 50, (3, 12)))
+    other = ids.clone()
+    other[:, 8:] = (other[:, 8:] + 5) % 46 + 4
+    mask = torch.ones_like(ids)
+    with torch.no_grad():
+        same = [torch.equal(student.pooled(x, mask)[:, :16], student.pooled(ids, mask)[:, :16]) for x in (other,)]
+        assert same == [pooling != "wide"]
+        assert torch.equal(student.vectors(other, mask), student.vectors(ids, mask)) == (not config.reads_on)
+
+
+def test_functions_of_like_length_are_computed_together(monkeypatch):
+    student = Student(EncoderConfig(Architecture(1, 16, 1, 16, 50), pooling="wide"), seed=1).eval()
+    ids = torch.from_numpy(np.random.default_rng(0).integers(4, 50, (9, 40)))
+    mask = torch.arange(40) < torch.tensor([40, 3, 17, 8, 40, 2, 30, 31, 9])[:, None]
+    ids = ids.masked_fill(~mask, 1)
+    with torch.no_grad():
+        expected = student.vectors(ids, mask)
+        monkeypatch.setattr("lilliput.distill.student.TOGETHER", 64)
+        torch.testing.assert_close(student.vectors_by_length(ids, mask), expected, atol=1e-6, rtol=1e-5)
 
 
 def test_the_seed_decides_the_weights():

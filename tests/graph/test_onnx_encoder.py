@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lilliput.distill.student import Student
 from lilliput.encoder import PAD_ID, EncoderConfig
+from lilliput.grams import Grams
 from lilliput.graph.onnx_encoder import activation_names, encoder_graph
 from lilliput.quantize.calibrate import FakeQuantizer, RangeObserver
 from lilliput.quantize.scheme import PRECISIONS, ActivationRange
@@ -38,6 +39,11 @@ VARIANTS = [
     {"arity": 1, "pooling": "first", "activation": "gelu", "classes": 5},
     {"arity": 2, "pooling": "wide", "join": "difference"},
     {"arity": 2, "pooling": "first", "join": "concat", "activation": "gelu"},
+    {"arity": 2, "pooling": "wide", "vector": 24},
+    {"arity": 1, "pooling": "mean", "vector": 8, "classes": 3},
+    {"arity": 2, "pooling": "wide", "positions": 20},
+    {"arity": 1, "grams": Grams(3, 10, 6)},
+    {"arity": 2, "pooling": "wide", "vector": 24, "grams": Grams(2, 8, 4)},
 ]
 
 
@@ -56,6 +62,19 @@ def test_float_graph_equals_torch_in_both_engines(options):
     feed = {"input_ids": pad(ids, 512)} | ({"pairs": members} if config.arity == 2 else {})
     found = session.run(["logits"], feed)[0]
     np.testing.assert_allclose(found if config.arity == 2 else found[members[:, 0]], expected, atol=1e-5)
+
+
+def test_stored_vectors_are_8_bit_integers_in_both_engines():
+    config = EncoderConfig(SMALL, arity=2, pooling="wide", vector=24)
+    graph = encoder_graph(config, Student(config, seed=3).export(), PRECISIONS["int8"]).SerializeToString()
+    ids = inputs((5, 17, 40))
+    session = onnxruntime.InferenceSession(graph)
+    members = np.array([[0, 1]])
+    feeds = session.run(["vectors"], {"input_ids": pad(ids, 512), "pairs": members})[0]
+    for vectors in (EncoderRunner(graph, config, 1).encode(ids)[-1], feeds):
+        assert vectors.shape == (3, 24)
+        np.testing.assert_array_equal(vectors * 128, np.rint(vectors * 128))
+        assert np.abs(vectors * 128).max() <= 127 and len(np.unique(vectors)) > 20
 
 
 def test_padding_changes_nothing():

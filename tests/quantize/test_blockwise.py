@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from openvino import opset13 as ops
 
-from lilliput.graph.architectures import graphs, read_piece
-from lilliput.graph.decoder import DecoderConfig, block_graph, embedding_graph
-from lilliput.quantize import blockwise
-from lilliput.quantize.blockwise import Blockwise, Decoder
-from lilliput.quantize.passes import FINAL_NORM, normed
+from lilliput.graph.architectures import graphs, read_piece, stages
+from lilliput.graph.decoder import DecoderConfig
+from lilliput.graph.stages import HEAD
+from lilliput.quantize import blockwise, passes
+from lilliput.quantize.blockwise import Blockwise, Original
+from lilliput.quantize.calibration import Tokens
+from lilliput.quantize.passes import Flow, StageRun
 from lilliput.quantize.policy import policy
 from lilliput.quantize.stored_values import stored_values
 from lilliput.quantize.stream import Places, stream
@@ -19,9 +21,10 @@ from lilliput.runtime.engine import Engine
 from lilliput.teachers.generator import open_generator
 from tests.graph.test_decoders import EXACT
 from tests.graph.test_decoders import VARIANTS as DECODERS
-from tests.verbs.tiny_checkpoints import LLAMA, VARIANTS, checkpoint
+from tests.verbs.tiny_checkpoints import LLAMA, PLAIN, VARIANTS, checkpoint
 
 IDS = np.random.default_rng(0).integers(3, 300, (6, 24))
+DATA = (Tokens.of(IDS),)
 EVERY_WEIGHT = {"query", "key", "value", "output", "up", "down"}
 
 
@@ -30,8 +33,8 @@ def opened(folder, kind, options):
     return open_generator(folder)
 
 
-def decoder_of(model):
-    return Decoder(model.config, model.pieces, model.tensors)
+def original(model):
+    return Original(model.config, model.pieces, model.tensors)
 
 
 def floats(model):
@@ -49,7 +52,7 @@ def rounded(model, rounding, folder, chosen=None):
     """Stored values of every weight."""
     chosen = chosen or policy("int3", rounding=rounding, group=16)
     places = Places(folder / "weights.bin", folder / "journal.jsonl")
-    method = None if rounding == "nearest" else Blockwise(decoder_of(model), chosen, IDS)
+    method = None if rounding == "nearest" else Blockwise(original(model), chosen, DATA)
     entries = stream(model.pieces, model.tensors, chosen, places, rounding=method)
     return entries, places
 
@@ -60,39 +63,58 @@ def llama(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_blocks_in_turn_are_the_decoder(name, tmp_path):
+def test_stages_in_turn_are_the_decoder(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(passes, "ENGINE", EXACT)
     model = opened(tmp_path / "model", *VARIANTS[name])
-    weights = {key: partial(ops.constant, value) for key, value in floats(model).items()}
-    positions = np.broadcast_to(np.arange(IDS.shape[1]), IDS.shape)
-    (vectors,) = Engine(embedding_graph(model.config, weights), 1, EXACT)(IDS, positions)
-    for index in range(model.config.layers):
-        graph, readers = block_graph(model.config, weights, index)
-        assert {layer.rpartition(".")[2] for layers in readers.values() for layer in layers} >= EVERY_WEIGHT
-        inputs = [vectors, np.ones_like(IDS), positions][: len(graph.inputs)]
-        vectors = Engine(graph, 1, EXACT)(*inputs)[0]
-    values = floats(model)
+    values, flow, layers = floats(model), Flow(DATA, model.config.hidden), []
+    for stage in stages(model.config):
+        run = StageRun(stage, {key: values[key] for key in original(model).names(stage)})
+        layers += [layer.rpartition(".")[2] for read in run.readers.values() for layer in read]
+        run.advance(flow)
+    assert layers[-1] == HEAD
+    assert set(layers) >= EVERY_WEIGHT
     head = values.get("head.weight", values["embedding.weight"])
-    outside = {name: values[name] for name in FINAL_NORM if name in values}
-    read = np.concatenate(list(normed(model.config, outside, vectors)))
-    np.testing.assert_allclose(read, _normal(vectors, values, model.config), rtol=0, atol=0.05)  # bfloat16
-    found = _normal(vectors, values, model.config) @ head.T + values.get("head.bias", 0)
+    found = flow.vectors @ head.T + values.get("head.bias", 0)
     np.testing.assert_allclose(found, logits(model, values), rtol=0, atol=2e-4)
 
 
-def _normal(vectors, weights, config):
-    if "final_norm.weight" not in weights:
-        return vectors
-    if config.norm == "layer":
-        vectors = vectors - vectors.mean(-1, keepdims=True)
-    scale = np.sqrt(np.square(vectors).mean(-1, keepdims=True) + config.norm_epsilon)
-    return vectors / scale * weights["final_norm.weight"] + weights.get("final_norm.bias", 0)
+@pytest.mark.parametrize("name", PLAIN)
+def test_matrices_come_in_the_order_that_data_go_through_them(name, tmp_path):
+    """A matrix of a block that is left behind would be rounded without its inputs."""
+    model = opened(tmp_path / "model", *PLAIN[name])
+    cut = stages(model.config)
+    places = [
+        place
+        for key, value in floats(model).items()
+        for place, stage in enumerate(cut)
+        if value.ndim == 2 and stage.has(key)
+    ]
+    assert places == sorted(places)
+    assert len(set(places)) == sum(bool(stage.own) for stage in cut)
+
+
+def test_a_block_is_left_as_it_is_stored_with_norms_that_come_behind_it_in_the_table(tmp_path, monkeypatch):
+    """Qwen3's of queries and keys do."""
+    monkeypatch.setattr(passes, "ENGINE", EXACT)
+    model = opened(tmp_path / "model", *PLAIN["qwen3"])
+    method, values = Blockwise(original(model), policy("int4", rounding="gptq", group=16), DATA), floats(model)
+    for key in [key for key in values if key.startswith("layers.0.") and "_norm" not in key] + [
+        "layers.1.query.weight"
+    ]:
+        method.change(key, values[key])
+    (block,) = [stage for stage in stages(model.config) if stage.own == "layers.0."]
+    flow = Flow(DATA, model.config.hidden)
+    for stage in stages(model.config)[:2]:
+        StageRun(stage, {key: values[key] for key in original(model).names(stage)}).advance(flow)
+    assert "layers.0.query_norm.weight" in original(model).names(block)
+    np.testing.assert_allclose(method.flow.vectors, flow.vectors, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_awq_changes_weights_and_not_the_function(name, tmp_path):
     model = opened(tmp_path / "model", *VARIANTS[name])
     assert isinstance(model.config, DecoderConfig)
-    method = Blockwise(decoder_of(model), policy("int3", rounding="awq", group=16), IDS)
+    method = Blockwise(original(model), policy("int3", rounding="awq", group=16), DATA)
     before = floats(model)
     after = {key: method.change(key, value) for key, value in before.items()}
     assert any(not np.array_equal(before[key], after[key]) for key in before)

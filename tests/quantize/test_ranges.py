@@ -8,15 +8,19 @@ import torch
 
 from lilliput.errors import CheckpointError
 from lilliput.progress import Progress
-from lilliput.quantize import ranges
+from lilliput.quantize import passes, ranges
+from lilliput.quantize.calibration import Tokens
 from lilliput.quantize.policy import policy
 from lilliput.quantize.ranges import Stored, input_ranges
 from lilliput.quantize.scheme import ActivationRange
 from lilliput.quantize.stream import Places, stream
 from lilliput.teachers.generator import open_generator
+from tests.graph.test_decoders import EXACT
+from tests.quantize.seq2seq_inputs import DATA, Seq2Seq
 from tests.verbs.tiny_checkpoints import LLAMA, PLAIN, VOCABULARY, checkpoint
 
 IDS = np.random.default_rng(0).integers(3, VOCABULARY, (6, 24))
+PIECES = (Tokens.of(IDS),)
 DECODERS = [kind for kind in PLAIN if kind not in ("t5", "bart", "plbart")]
 
 
@@ -47,7 +51,7 @@ def linear_inputs(model, ids):
 @pytest.mark.parametrize("kind", DECODERS)
 def test_ranges_are_those_of_what_layers_read(kind, tmp_path):
     theirs, decoder = stored(tmp_path / "model", *PLAIN[kind])
-    found = input_ranges(decoder, IDS, "minmax", tmp_path / "kept.npz", Progress())
+    found = input_ranges(decoder, PIECES, "minmax", tmp_path / "kept.npz", Progress())
     layers = [layer for one in found for layer in one.layers]
     matrices = {e.name for e in decoder.entries if len(e.shape) == 2 and e.name.startswith("layers.")}
     assert {f"{layer}.weight" for layer in layers} == matrices
@@ -61,13 +65,34 @@ def test_ranges_are_those_of_what_layers_read(kind, tmp_path):
     assert near.any(axis=1).all()
 
 
+@pytest.mark.parametrize("name", ["t5, gated, untied", "plbart"])
+def test_ranges_of_an_encoder_decoder_are_those_of_what_layers_read(name, tmp_path, monkeypatch):
+    """By name, in float32; padding of sources and of targets is not among it."""
+    monkeypatch.setattr(passes, "ENGINE", EXACT)
+    model = Seq2Seq(name, tmp_path / "model")
+    places = Places(tmp_path / "weights.bin", tmp_path / "journal.jsonl")
+    entries = stream(model.original.pieces, model.original.tensors, policy("fp32"), places)
+    stored = Stored(model.original.config, entries, places.weights)
+    found = input_ranges(stored, DATA, "minmax", tmp_path / "kept.npz", Progress())
+    ours = {layer: (one.range.low, one.range.high) for one in found for layer in one.layers}
+    expected = {layer: (min(0, values.min()), max(0, values.max())) for layer, values in model.reads().items()}
+    del expected["head"]
+    assert ours.keys() == expected.keys()
+    for layer, ends in ours.items():
+        np.testing.assert_allclose(ends, expected[layer], rtol=1e-4, atol=1e-5, err_msg=layer)
+    (memory,) = [one for one in found if "decoder.layers.0.cross_key" in one.layers]
+    assert len(memory.layers) == 2 * stored.config.decoder.layers
+    size = ranges.bytes_kept(stored.config.hidden, DATA)
+    assert (tmp_path / "kept.npz").stat().st_size <= size + 20_000
+
+
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory):
     return stored(tmp_path_factory.mktemp("llama"), *LLAMA, weights="int8")
 
 
-def look(llama, folder, method="mse", ids=IDS):
-    return input_ranges(llama[1], ids, method, folder / "kept.npz", Progress())
+def look(llama, folder, method="mse"):
+    return input_ranges(llama[1], PIECES, method, folder / "kept.npz", Progress())
 
 
 @pytest.mark.parametrize("method", ["minmax", "percentile", "mse", "entropy"])
@@ -87,40 +112,39 @@ def test_a_killed_run_goes_on_and_finds_the_same(llama, tmp_path, monkeypatch):
     (tmp_path / "kept.npz").unlink()
     looked, seen = ranges._look, []
 
-    def dying(decoder, work, method):
-        seen.append(work.blocks)
-        if seen == [0, 1]:
+    def dying(model, stage, flow, method):
+        seen.append(stage.own)
+        if seen == ["", "layers.0.", "layers.1."]:
             raise Killed
-        return looked(decoder, work, method)
+        return looked(model, stage, flow, method)
 
     monkeypatch.setattr(ranges, "KEEP_EVERY", 0)
     monkeypatch.setattr(ranges, "_look", dying)
     with pytest.raises(Killed):
         look(llama, tmp_path)
     assert look(llama, tmp_path) == expected
-    assert seen == [0, 1, 1]
+    assert seen == ["", "layers.0.", "layers.1.", "layers.1."]
     assert look(llama, tmp_path) == expected  # all of it is kept
-    assert seen == [0, 1, 1]
+    assert len(seen) == 4
 
 
 def test_what_is_kept_takes_no_more_than_was_said(llama, tmp_path):
     look(llama, tmp_path)
     kept = (tmp_path / "kept.npz").stat().st_size
-    assert kept <= ranges.bytes_kept(llama[1].config.hidden, IDS) + 4000
+    assert kept <= ranges.bytes_kept(llama[1].config.hidden, PIECES) + 4000
 
 
 def test_inputs_that_are_no_numbers_are_refused_by_name(tmp_path):
     _, decoder = stored(tmp_path / "model", *LLAMA)
-    values = decoder.block(1)
-    values["layers.1.up.weight"][:] = 1e38
 
     class Overflowing(Stored):
-        def block(self, index):
-            return values if index == 1 else super().block(index)
+        def weights(self, stage):
+            values = super().weights(stage)
+            return values | {name: value + 1e38 for name, value in values.items() if name == "layers.1.up.weight"}
 
     broken = Overflowing(**{field.name: getattr(decoder, field.name) for field in dataclasses.fields(decoder)})
     with pytest.raises(CheckpointError, match=r"'layers\.1\.down' reads .* no finite numbers"):
-        input_ranges(broken, IDS, "minmax", tmp_path / "kept.npz", Progress())
+        input_ranges(broken, PIECES, "minmax", tmp_path / "kept.npz", Progress())
 
 
 def test_a_range_survives_being_written():

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from lilliput.report.card import CardFacts, model_card
+from lilliput.artifact import open_artifact
+from lilliput.evaluate.thresholds import operating_points
+from lilliput.report.card import MEANINGS, CardFacts, model_card
+from lilliput.report.card_facts import card_facts
 
 FULL = CardFacts(
     name="vulnerability-3MB",
@@ -92,3 +97,55 @@ def test_hostile_values_stay_text() -> None:
     rest = card.replace(command, "")
     assert not re.search(r"(?<!\\)(<img|\[l\]|\| \*z|`b)", rest)
     assert [line for line in rest.splitlines() if line.startswith("## <")] == []
+
+
+POINTS = operating_points(
+    np.linspace(0, 1, 100), np.r_[np.zeros(49, int), 1, 0, np.ones(49, int)], thresholds=(0.5, 0.99)
+).as_dict()
+
+
+@pytest.mark.parametrize("task", ["vulnerability", "clone"])
+def test_the_card_says_what_the_number_means(task: str) -> None:
+    card = model_card(replace(FULL, task=task, labels=("no", "so_so"), operating_points=POINTS))
+    section = card.split("## What the number means\n\n")[1].split("\n## ")[0]
+    assert section.startswith(MEANINGS[task])
+    assert "| probability at least | flagged | precision | recall | precision at 1 % so\\_so |" in section
+    assert "| 0.5 | 50 | 98.0 % [" in section  # 49 of the 50 are
+    assert "50.0 % (50 of 100) are *so\\_so*" in section
+    assert card.index("## What the number means") < card.index("## Limits")
+
+
+def test_a_vulnerability_model_is_for_triage_and_no_verdict() -> None:
+    assert "for triage" in MEANINGS["vulnerability"] and "no verdict" in MEANINGS["vulnerability"]
+
+
+def test_without_figures_or_with_one_class_there_is_no_table() -> None:
+    alone = operating_points(np.array([0.1, 0.9]), np.array([1, 1])).as_dict()
+    for points in (None, alone):
+        assert "precision at" not in model_card(replace(FULL, operating_points=points))
+    assert "What the number means" not in model_card(replace(FULL, task="classification", operating_points=POINTS))
+
+
+def test_license_terms_and_address_are_told() -> None:
+    card = model_card(replace(FULL, license="apache-2.0", terms=("Data: one.", "Terms: two."), address="clone"))
+    assert card.endswith("## License\n\napache-2.0\n\nData: one.\n\nTerms: two.\n")
+    assert 'lilliput.load("clone")' in card
+
+
+def test_facts_of_an_artifact_make_its_card(small) -> None:
+    artifact = open_artifact(small)
+    sizes = {name: artifact.file(name).stat().st_size for name in artifact.hashes}
+    facts = card_facts(small.name, artifact.classifier, artifact.evidence(), sizes)
+    assert model_card(facts) == artifact.file("README.md").read_text()
+    valid = artifact.evidence()["valid"]
+    assert (facts.n, facts.majority, facts.operating_points) == (60, 0.5, valid["operating_points"])
+    assert "| probability at least |" in artifact.file("README.md").read_text()
+
+
+def test_many_files_are_counted(small) -> None:
+    manifest = open_artifact(small).classifier
+    data = {"train": {"files": list("abcdefgh"), "sha256": "ab"}}
+    facts = card_facts("x", replace(manifest, provenance={"data": data}), {}, {"model.onnx": 1, "tokenizer.json": 2})
+    assert facts.data == {"train (a, b, c and 5 more)": "ab"}
+    assert (facts.accuracy, facts.teacher, facts.seed) == (None, None, None)
+    assert "None" not in model_card(facts)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lilliput.generator_manifest import GeneratorManifest
 from lilliput.report import clean
 from lilliput.report.card import CardFacts, model_card
-from lilliput.report.front import evaluated, front_matter, hub_id, tags
+from lilliput.report.front import evaluated, front_matter, hub_id, read_front, tags
 from lilliput.report.generator_card import generator_card
 
 yaml = pytest.importorskip("yaml", reason="PyYAML comes with lilliput[train]")
@@ -108,6 +108,91 @@ def test_a_generators_card_has_its_base_its_license_and_its_evaluation() -> None
     (result,) = values["model-index"][0]["results"]
     assert result["dataset"] == {"name": "HumanEval", "type": "openai/openai_humaneval"}
     assert result["metrics"] == [{"type": "pass@1", "name": "pass@1", "value": 0.4123}]
+
+
+def test_what_the_checkpoints_files_say_stands_in_the_card() -> None:
+    known = {
+        "source": "some-owner/coder",
+        "base_model": ["some-owner/base"],
+        "license": "other",
+        "license_name": "research",
+        "license_link": "https://example.org/license",
+    }
+    card = generator_card("x", manifest("0123abcd", **known), 10)
+    values = front(card)
+    assert (values["base_model"], values["base_model_relation"]) == ("some-owner/coder", "quantized")
+    assert [values[name] for name in ("license", "license_name", "license_link")] == [
+        "other",
+        "research",
+        "https://example.org/license",
+    ]
+    assert "| made of | some-owner/coder (0123abcd) |" in card
+    descends = front(generator_card("x", manifest("coder.gguf", base_model=["some-owner/base", "a b"]), 10))
+    assert descends["base_model"] == ["some-owner/base"]
+    assert "base_model_relation" not in descends
+    listed = front(generator_card("x", manifest("m", license="mit", license_name="no name of one on the list"), 10))
+    assert listed["license"] == "mit"
+    assert "license_name" not in listed
+
+
+CARD = """---
+# of a model
+license: apache-2.0   # a comment
+license_link: https://huggingface.co/o/m/blob/main/LICENSE
+base_model:
+- Qwen/Qwen2.5-Coder-0.5B
+- "o/other"
+quoted: 'it is text'
+flow: [a, b]
+alias: &x y
+block: |
+  license: mit
+folded: a
+  b
+nothing: null
+truth: no
+number: 1.5
+widget:
+- text: hello
+  license: mit
+model-index:
+- name: m
+---
+license: not this
+"""
+
+
+def test_a_strangers_front_matter_is_read_as_yaml_reads_it() -> None:
+    found = read_front(CARD)
+    assert found == {
+        "license": ("apache-2.0",),
+        "license_link": ("https://huggingface.co/o/m/blob/main/LICENSE",),
+        "base_model": ("Qwen/Qwen2.5-Coder-0.5B", "o/other"),
+        "quoted": ("it is text",),
+    }
+    values = yaml.safe_load(CARD.split("---")[1])
+    for name, texts in found.items():
+        assert list(texts) == (values[name] if isinstance(values[name], list) else [values[name]])
+    assert read_front(CARD.replace("\n", "\r\n")) == found
+    for text in ("", "# a card\nlicense: mit\n", "---\nlicense: mit\n", "\n" + CARD, "---\n---\n"):
+        assert read_front(text) == {}
+
+
+PLAIN = st.text(st.sampled_from("aZ09 .-_:#'\"[]{},&*!|>%@`~?\n\t/\\"), max_size=12)
+
+
+@settings(deadline=None)
+@given(st.lists(PLAIN, max_size=4))
+def test_what_is_read_is_never_misread(values: list[str]) -> None:
+    block = "".join(f"k{place}: {value}\n" for place, value in enumerate(values))
+    found = read_front(f"---\n{block}---\n")
+    try:
+        reference = yaml.safe_load(block) or {}
+    except yaml.YAMLError:
+        return  # a card that the hub itself cannot read
+    for name, texts in found.items():
+        known = reference[name] if isinstance(reference[name], list) else [reference[name]]
+        assert list(texts) == known
 
 
 def test_the_hubs_own_library_reads_it() -> None:

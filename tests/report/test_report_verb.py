@@ -14,7 +14,7 @@ import pytest
 from lilliput.errors import DataError, UserError
 from lilliput.verbs.quantize import quantize
 from lilliput.verbs.report import report
-from tests.docs.test_documents import commands
+from tests.docs.test_documents import blocks, commands
 from tests.report.results import comparison, evaluation, flips, passes
 from tests.report.test_page import SMALL, check_whole_alone_and_safe
 from tests.verbs.tiny_checkpoints import LLAMA, checkpoint
@@ -114,3 +114,11 @@ def test_commands_of_the_report_page(command: str, shelf: Path) -> None:
 
 def test_the_page_has_commands() -> None:
     assert len(commands(PAGE)) >= 2
+
+
+@pytest.mark.parametrize("block", blocks(PAGE, "python"))
+def test_python_of_the_report_page(block: str, shelf: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", block], cwd=shelf, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("---\n")
+    assert 'type: "pass@1"' in done.stdout

@@ -6,10 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilliput.encoder import EncoderConfig
+from lilliput.grams import Grams
 from lilliput.quantize.scheme import PRECISIONS, pack_int4, quantize_rows
 from lilliput.search.cost import (
     GRAPH_BASE_BYTES,
+    GRAPH_BYTES_OF_GRAMS,
+    GRAPH_BYTES_OF_PROJECTION,
     GRAPH_BYTES_PER_LAYER,
+    GRAPH_BYTES_PER_ORDER,
     MANIFEST_AND_CARD_BYTES,
     StudentShape,
     artifact_bytes,
@@ -44,12 +48,18 @@ architectures = st.builds(
     vocabulary=st.integers(3, 3000),
 )
 shapes = st.builds(
-    StudentShape, classes=st.integers(2, 9), arity=st.sampled_from([1, 2]), positions=st.integers(32, 514)
+    StudentShape,
+    classes=st.integers(2, 9),
+    arity=st.sampled_from([1, 2]),
+    positions=st.integers(32, 514),
+    vector=st.sampled_from([0, 0, 8, 128]),
+    grams=st.none() | st.builds(Grams, order=st.integers(1, 4), bits=st.integers(4, 9), width=st.integers(1, 9)),
 )
 
 
 def config_of(architecture, shape):
-    return EncoderConfig(architecture, classes=shape.classes, arity=shape.arity, positions=shape.positions)
+    fixed = {name: getattr(shape, name) for name in ("classes", "arity", "positions", "vector", "grams")}
+    return EncoderConfig(architecture, **fixed)
 
 
 @pytest.mark.parametrize(("megabytes", "architecture", "fitness", "size"), PUBLISHED)
@@ -90,8 +100,8 @@ def test_parameters_are_those_of_the_encoder(architecture, shape):
 def test_flops_are_two_for_each_multiply_add(architecture, shape, tokens):
     expected = 0
     for name, tensor in config_of(architecture, shape).shapes().items():
-        if len(tensor) == 2 and not name.startswith("embeddings."):
-            rows = 1 if name.startswith("head.") else tokens
+        if len(tensor) == 2 and not name.startswith(("embeddings.", "grams.")):
+            rows = 1 if name.startswith(("head.", "projection.")) else tokens
             expected += 2 * rows * math.prod(tensor)
     width = architecture.hidden
     expected += architecture.layers * 2 * (2 * tokens * tokens * width)
@@ -108,6 +118,9 @@ def test_bytes_are_those_of_the_stored_arrays(architecture, shape, name):
         if len(tensor) == 1 or precision.bits == 32 or part == "head.out.weight":
             stored += values.nbytes
             continue
+        if part == "grams.weight":  # 8 bits and one scale, whatever the precision
+            stored += values.size + 4
+            continue
         codes, scales = quantize_rows(values, precision)
         stored += (pack_int4(codes) if precision.bits == 4 else codes).nbytes + scales.nbytes
     overhead = (
@@ -115,6 +128,9 @@ def test_bytes_are_those_of_the_stored_arrays(architecture, shape, name):
         + architecture.layers * GRAPH_BYTES_PER_LAYER
         + MANIFEST_AND_CARD_BYTES
         + estimated_tokenizer_bytes(architecture.vocabulary)
+        + (GRAPH_BYTES_OF_PROJECTION if shape.vector else 0)
+        + (GRAPH_BYTES_OF_GRAMS + shape.grams.order * GRAPH_BYTES_PER_ORDER if shape.grams else 0)
+        + (shape.grams.hashes(architecture.vocabulary).nbytes if shape.grams else 0)
     )
     assert artifact_bytes(architecture, name, shape) == stored + overhead
 

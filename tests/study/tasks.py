@@ -40,3 +40,10 @@ def wait(folder):
 
 def environment(_):
     return os.getpid(), os.environ.get("OMP_NUM_THREADS")
+
+
+def wait_or_not(folder):
+    """As :func:`wait`, where there is a folder."""
+    if folder:
+        wait(folder)
+    return folder

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lilliput.errors import MissingExtra, UserError
-from lilliput.study.executors import DaskCluster, Failed, LocalProcesses, open_executor
+from lilliput.study.executors import DaskCluster, Failed, LocalProcesses, RayCluster, open_executor
 from tests.study import tasks
 
 ROOT = Path(__file__).parents[2]
@@ -27,9 +27,18 @@ def cluster():
     found.close()
 
 
-@pytest.fixture(params=["local", "dask"])
+@pytest.fixture(scope="module")
+def rays():
+    """A local Ray cluster of two workers."""
+    pytest.importorskip("ray", reason="Ray is not installed; no extra of lilliput brings it: pip install ray")
+    found = RayCluster(workers=2)
+    yield found
+    found.close()
+
+
+@pytest.fixture(params=["local", "cluster", "rays"])
 def executor(request):
-    return LocalProcesses(2) if request.param == "local" else request.getfixturevalue("cluster")
+    return LocalProcesses(2) if request.param == "local" else request.getfixturevalue(request.param)
 
 
 def test_results_come_with_their_places(executor):
@@ -93,6 +102,27 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     assert settled(lambda: not alive(worker))
 
 
+def test_a_worker_of_ray_that_is_killed_is_one_failed_job(rays):
+    found = dict(rays.map(tasks.die_at_two, [1, 2, 3]))
+    assert (found[0], found[2]) == (1, 3)
+    assert found[1].problem.startswith("WorkerCrashedError")
+
+
+def test_a_worker_of_ray_ends_with_its_job(rays):
+    found = dict(rays.map(tasks.environment, [0, 1, 2]))
+    assert len({found[place][0] for place in found} | {os.getpid()}) == 4
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
+def test_jobs_of_ray_end_when_results_are_no_longer_wanted(rays, tmp_path):
+    coming = rays.map(tasks.wait_or_not, ["", *[str(tmp_path)] * 3])
+    assert next(coming) == (0, "")
+    assert settled(lambda: len(list(tmp_path.iterdir())) == 2)
+    coming.close()
+    assert settled(lambda: not any(alive(int(path.name)) for path in tmp_path.iterdir()))
+    assert dict(rays.map(tasks.square, [3])) == {0: 9}
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
 def test_workers_end_when_results_are_no_longer_wanted(tmp_path):
     executor = LocalProcesses(2)
@@ -134,3 +164,17 @@ def test_without_dask_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MissingExtra, match=r"lilliput\[cluster\]"):
         open_executor("dask")
+
+
+def test_without_ray_its_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match="pip install ray"):
+        open_executor("ray")
+
+
+def test_a_cluster_of_ray_that_is_not_there_is_said():
+    """In a process of its own: this one may be connected to a cluster already."""
+    pytest.importorskip("ray", reason="Ray is not installed; no extra of lilliput brings it: pip install ray")
+    script = "from lilliput.study.executors import RayCluster\nRayCluster('127.0.0.1:9')"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "lilliput.errors.UserError: --address: no cluster answers" in run.stderr

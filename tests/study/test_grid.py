@@ -70,6 +70,8 @@ WRONG = {
     "no TOML": ("weights = [", "cannot be read: "),
     "no text": (b"\xff\xfe", "cannot be read: "),
     "unknown axis": ("bits = [4]", "there is no axis 'bits'"),
+    "no axes": ('about = "nothing"', "has no axes"),
+    "a product without axes": ("[[products]]", "has no axes"),
     "no list": ('weights = "int8"', "'weights' must be a list of values; it is 'int8'"),
     "empty list": ("weights = []", "'weights' must be a list of values"),
     "wrong type": ("group = [32, true]", "'group' must be a whole number; it is true"),

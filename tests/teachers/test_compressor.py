@@ -178,7 +178,6 @@ def lacking(weights: Weights, part: str) -> Weights:
 @pytest.mark.parametrize(
     ("weights", "task", "text"),
     [
-        (made("encoder.roberta.", "classifier.", 192), None, "of GraphCodeBERT's, which needs data-flow input"),
         (made("encoder.", "classifier.", 192), "vulnerability", "is of the task 'clone', not 'vulnerability'"),
         (made("model.", "classifier.", 96), None, "not named like those of any checkpoint of the Compressor paper"),
         ([torch.ones(2)], None, "not named like those of any checkpoint"),

@@ -243,3 +243,8 @@ def test_kinds_and_tasks_are_told_without_loading(generators, small, workshop, t
 def test_a_prompt_for_which_new_tokens_leave_no_room(generators, one_start):
     with pytest.raises(UserError, match=r"--new-tokens: .* leave no room: one takes"):
         compare([generators / "one", generators / "one"], settings=replace(QUICK, new_tokens=10_000))
+
+
+def test_more_threads_than_processors_are_refused(small):
+    with pytest.raises(UserError, match="--threads: 1,000,000 are more than the"):
+        compare([small, small], settings=CompareSettings(threads=10**6))

@@ -3,7 +3,7 @@
 import pytest
 
 from lilliput.errors import UserError
-from lilliput.verbs.kept import KeptRows
+from lilliput.verbs.kept import KeptRows, beside
 
 KEY = {"artifact": "abc", "settings": {"seed": 0}}
 NAMES = ("one", "two", "three")
@@ -51,3 +51,15 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file"):
         KeptRows(tmp_path / "file" / "rows.jsonl", KEY).add("one", {"n": 1})
+
+
+def test_a_place_is_tried_before_the_work(tmp_path):
+    file, kept = beside(tmp_path / "new", "found.json")
+    assert (file, kept) == (tmp_path / "new" / "found.json", tmp_path / "new" / "found.kept.jsonl")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    (tmp_path / "new" / "found.json").mkdir()
+    for out in (tmp_path / "file", tmp_path / "file" / "found.json", tmp_path / "new"):
+        with pytest.raises(UserError, match="cannot write"):
+            beside(out, "found.json")
+    assert beside(None, "found.json") == (None, None)

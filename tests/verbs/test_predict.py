@@ -1,5 +1,8 @@
 """Predict as a function, and the module of all the verbs."""
 
+import json
+import shutil
+
 import pytest
 
 from lilliput import api
@@ -35,3 +38,54 @@ def test_the_api_lists_its_verbs():
     assert {"demo", "evaluate", "finetune", "load", "predict", "search", "shrink"} <= set(dir(api))
     with pytest.raises(AttributeError, match="no attribute 'spell'"):
         api.spell  # noqa: B018
+
+
+TWO = "#include <a.h>\n\nint f(char *p) { strcpy(p, src); return 0; }\n\nstatic int g(int a)\n{\n    return a;\n}\n"
+
+
+def test_a_file_is_taken_apart_into_functions(small, tmp_path):
+    (tmp_path / "two.c").write_text(TWO)
+    f, g = api.predict(small, tmp_path / "two.c")
+    assert [str(item.parts[0]) for item in (f, g)] == [f"{tmp_path / 'two.c'}:3 f", f"{tmp_path / 'two.c'}:5 g"]
+    texts = ["int f(char *p) { strcpy(p, src); return 0; }", "static int g(int a)\n{\n    return a;\n}"]
+    assert [f.prediction, g.prediction] == api.load(small).predict(texts)
+    assert g.as_dict()["functions"] == [{"name": "g", "line": 5}]
+
+
+def test_a_file_may_be_taken_whole(small, tmp_path):
+    (tmp_path / "two.c").write_text(TWO)
+    (tmp_path / "two.txt").write_text(TWO)
+    (tmp_path / "none.c").write_text("#define X 1\n")
+    (found,) = api.predict(small, tmp_path / "two.c", whole=True)
+    assert found.prediction == api.load(small).predict([TWO])[0]
+    assert found.as_dict()["functions"] == [None]
+    assert api.predict(small, tmp_path / "two.txt")[0].prediction == found.prediction
+    assert str(api.predict(small, tmp_path / "none.c")[0].parts[0]) == str(tmp_path / "none.c")
+
+
+def test_files_of_a_users_own_labels_are_not_taken_apart(small, tmp_path):
+    shutil.copytree(small, tmp_path / "own")
+    manifest = json.loads((small / "manifest.json").read_text())
+    (tmp_path / "own" / "manifest.json").write_text(json.dumps({**manifest, "task": "classification"}))
+    (tmp_path / "two.c").write_text(TWO)
+    assert [item.as_dict()["functions"] for item in api.predict(tmp_path / "own", tmp_path / "two.c")] == [[None]]
+
+
+def test_each_function_of_the_first_file_has_its_likeliest_counterpart(tmp_path):
+    functions = [f"def f{i}(a):\n    return a[{i}] + {i}\n\n\n" for i in range(3)]
+    (tmp_path / "one.py").write_text("".join(functions[:2]))
+    (tmp_path / "other.py").write_text("".join(functions))
+    found = api.predict("clone-python", [tmp_path / "one.py", tmp_path / "other.py"])
+    assert [item.parts[0].name for item in found] == ["f0", "f1"]
+    model = api.load("clone-python")
+    for item, text in zip(found, functions, strict=False):
+        every = model.predict([(text.strip(), other.strip()) for other in functions])
+        best = max(range(3), key=lambda place: every[place].probabilities["clone"])
+        assert item.parts[1].name == f"f{best}"
+        assert item.prediction.probabilities == pytest.approx(every[best].probabilities, abs=1e-5)
+
+
+def test_too_many_pairs_are_refused(tmp_path):
+    (tmp_path / "many.py").write_text("".join(f"def f{i}(): pass\n" for i in range(300)))
+    with pytest.raises(UserError, match=r"has 300 functions, and .* 300: these are too many pairs"):
+        api.predict("clone-python", [tmp_path / "many.py"] * 2)

@@ -50,9 +50,9 @@ def by_token(values):
     return (np.rint(values / scale) * scale).astype(np.float32)
 
 
-def products(folder):
-    """Whether integers are multiplied, of each product in an artifact's decoder as it is run."""
-    model = ov.Core().read_model(str(folder / "model.xml"), str(folder / "model.bin"))
+def products(folder, graph="model"):
+    """Whether integers are multiplied, of each product in an artifact's graph as it is run."""
+    model = ov.Core().read_model(str(folder / f"{graph}.xml"), str(folder / "model.bin"))
     engine = Engine(model, 1, open_artifact(folder).generator.activations["engine"])
     return list(engine.integer_products().values())
 
@@ -205,10 +205,10 @@ def test_killed_it_ends_as_an_undisturbed_run(when, rounding, llama, tmp_path, m
     with monkeypatch.context() as patch:
         patch.setattr(ranges, "KEEP_EVERY", 0)
         if when.endswith("range"):
-            looked, last = ranges._look, 0 if when == "first range" else 1
+            looked, last = ranges._look, "layers.0." if when == "first range" else "layers.1."
 
-            def look(decoder, work, method):
-                return (dying if work.blocks == last else looked)(decoder, work, method)
+            def look(model, stage, flow, method):
+                return (dying if stage.own == last else looked)(model, stage, flow, method)
 
             patch.setattr(ranges, "_look", look)
         else:
@@ -230,11 +230,38 @@ def test_another_method_is_other_work(llama, made, tmp_path, monkeypatch):
     assert digests(tmp_path / "small") == digests(made / "entropy")
 
 
-def test_an_encoder_decoder_has_no_static_ranges(tmp_path):
-    checkpoint(tmp_path / "t5", *PLAIN["t5"])
-    with pytest.raises(UserError, match=r"--activations: static is for decoders; 't5' .* Choose dynamic, or token\."):
-        quantize(tmp_path / "t5", tmp_path / "small", settings=static())
-    assert [path.name for path in tmp_path.iterdir()] == ["t5"]
+@pytest.mark.parametrize("kind", ["t5", "plbart"])
+def test_static_ranges_of_an_encoder_decoder(kind, tmp_path):
+    """All products of both graphs but the output layer's are of integers."""
+    model = checkpoint(tmp_path / "model", *PLAIN[kind])
+    quantize(tmp_path / "model", tmp_path / "small", settings=static())
+    items = open_artifact(tmp_path / "small").evidence()["inputs"]
+    own, cross = 2 * (6 + 6 + 2), 2 * 2  # of two blocks each; keys and values of the source are in the encoder's graph
+    assert len({layer for item in items for layer in item["layers"]}) == sum(len(item["layers"]) for item in items)
+    assert sum(len(item["layers"]) for item in items) == own + cross
+    assert len(items) == 2 * (4 + 6) + 1
+    runs = products(tmp_path / "small", "encoder"), products(tmp_path / "small")
+    assert [sum(run) for run in runs] == [2 * 6 + cross, 2 * 8]
+    # The decoder's have attention to the source among them, which is taken apart, and the output layer's.
+    assert [len(run) for run in runs] == [2 * 6 + cross, 2 * 8 + 2 * 2 + 1]
+    found, expected = artifact_logits(tmp_path / "small").ravel(), expected_logits(model).ravel()
+    assert found @ expected > 0.98 * np.linalg.norm(found) * np.linalg.norm(expected)
+    seen = open_artifact(tmp_path / "small").generator.provenance["calibration"]
+    assert (seen["pieces"], seen["tokens"], seen["target_tokens"]) == (6, 32, 32)
+
+
+@pytest.mark.parametrize("when", ["encoder.layers.1.", "decoder.layers.1."])
+def test_an_encoder_decoder_killed_ends_as_an_undisturbed_run(when, tmp_path, monkeypatch):
+    checkpoint(tmp_path / "model", *PLAIN["t5"])
+    settings, looked = static(rounding="gptq"), ranges._look
+    quantize(tmp_path / "model", tmp_path / "whole", settings=settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(ranges, "KEEP_EVERY", 0)
+        patch.setattr(ranges, "_look", lambda *given: (dying if given[1].own == when else looked)(*given))
+        with pytest.raises(Killed):
+            quantize(tmp_path / "model", tmp_path / "small", settings=settings)
+    quantize(tmp_path / "model", tmp_path / "small", settings=settings)
+    assert digests(tmp_path / "small") == digests(tmp_path / "whole")
 
 
 def test_too_little_room_for_what_is_kept_is_noticed_first(llama, tmp_path, monkeypatch):

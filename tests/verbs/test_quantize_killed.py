@@ -9,12 +9,14 @@ import sys
 import time
 
 import pytest
-from tiny_checkpoints import LLAMA, VOCABULARY, checkpoint, rewrite
+from tiny_checkpoints import LLAMA, PLAIN, VOCABULARY, checkpoint, rewrite
 
 from lilliput.artifact import open_artifact
 from lilliput.errors import UserError
 from lilliput.files import atomic_folder
 from lilliput.progress import Progress
+from lilliput.quantize.activations import Activations
+from lilliput.quantize.calibration import Calibration
 from lilliput.quantize.policy import policy
 from lilliput.verbs import quantize as verb
 from lilliput.verbs.quantize import QuantizeSettings, quantize
@@ -38,21 +40,20 @@ def digests(folder):
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
 
 
-def command(folder, out):
-    return [sys.executable, "-m", "lilliput", "quantize", str(folder), "--out", str(out), "--weights", "int4"]
+def command(folder, out, how=("--weights", "int4")):
+    return [sys.executable, "-m", "lilliput", "quantize", str(folder), "--out", str(out), *how]
 
 
 def lines(journal):
     return journal.read_bytes().count(b"\n") if journal.is_file() else 0
 
 
-def killed_when(milestone, folder, out):
+def killed_when(milestone, *asked):
     """Start the command, and kill it at the milestone; false if it was done before that."""
+    _, out, *_ = asked
     work = out.parent / f".{out.name}.work"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    running = subprocess.Popen(
-        command(folder, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-    )
+    running = subprocess.Popen(command(*asked), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     while not milestone(work) and running.poll() is None:
         time.sleep(0.001)
     running.send_signal(signal.SIGKILL)
@@ -77,6 +78,23 @@ def test_killed_again_and_again_it_ends_as_an_undisturbed_run(tmp_path):
     assert "going on from there" in again.stderr
     assert digests(tmp_path / "broken") == digests(tmp_path / "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "model", "whole"]
+
+
+def test_an_encoder_decoder_killed_in_its_decoder_ends_as_an_undisturbed_run(tmp_path):
+    """With the encoder's blocks behind it, whose vectors are not kept."""
+    checkpoint(tmp_path / "model", *PLAIN["t5"])
+    how = ("--weights=int8", "--rounding=gptq", "--activations=static")
+    how += ("--calibration-pieces=4", "--calibration-tokens=32")
+    seen = Calibration(pieces=4, tokens=32)
+    settings = QuantizeSettings(policy("int8", rounding="gptq"), Activations("static"), seen)
+    quantize(tmp_path / "model", tmp_path / "whole", settings=settings)
+    names = [weight["name"] for weight in open_artifact(tmp_path / "whole").evidence()["weights"]]
+    wanted = names.index("decoder.layers.1.query.weight")
+    asked = tmp_path / "model", tmp_path / "broken", how
+    assert any(killed_when(lambda work: lines(work / "journal.jsonl") >= wanted, *asked) for _ in range(5))
+    again = subprocess.run(command(*asked), check=True, capture_output=True, text=True)
+    assert "going on from there" in again.stderr
+    assert digests(tmp_path / "broken") == digests(tmp_path / "whole")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -66,6 +67,57 @@ def test_more_seeds_find_no_fewer_flips(small, workshop):
     assert one.any.worst is not None
     assert three.any.worst is not None
     assert three.any.worst.value >= one.any.worst.value
+
+
+class Killed(Exception):
+    pass
+
+
+class Killer(Progress):
+    """Ends the run, as a kill would, at the given step of one of its loops."""
+
+    def __init__(self, loop, step):
+        self.loop, self.left = loop, step
+
+    @contextmanager
+    def track(self, what, total):
+        def advance(steps=1, note=""):
+            self.left -= what == self.loop
+            if not self.left:
+                raise Killed
+
+        yield advance
+
+
+@pytest.mark.parametrize(("loop", "step"), [("rewriting functions", 3), ("classifying", 4), ("classifying", 11)])
+def test_a_run_that_was_killed_goes_on(loop, step, found, small, workshop, tmp_path):
+    """Nothing is found twice, and what comes out is what a run that was not killed finds."""
+    how = {"against": workshop / "teacher", "limit": 40, "out": tmp_path / "new" / "found.json"}
+    kept = tmp_path / "new" / "found.kept.jsonl"
+    with pytest.raises(Killed):
+        robustness(small, "vulnerability", workshop / "valid.jsonl", progress=Killer(loop, step), **how)
+    before = kept.read_text()
+    again = robustness(small, "vulnerability", workshop / "valid.jsonl", **how)
+    after = kept.read_text()
+    assert again.as_dict() == found.as_dict()
+    assert json.loads(how["out"].read_text()) == json.loads(json.dumps(found.as_dict()))
+    assert after.startswith(before)
+    assert len(after) > len(before) > 0
+    keys = [json.loads(line)["key"] for line in after.splitlines()]
+    assert len(set(keys)) == len(keys)
+    robustness(small, "vulnerability", workshop / "valid.jsonl", **how)
+    assert kept.read_text() == after
+
+
+def test_what_another_model_found_is_not_taken(small, workshop, tmp_path):
+    ours, theirs = (
+        robustness(path, "vulnerability", workshop / "valid.jsonl", limit=20, out=tmp_path).flips.accuracy
+        for path in (small, workshop / "teacher")
+    )
+    assert ours == robustness(small, "vulnerability", workshop / "valid.jsonl", limit=20).flips.accuracy
+    alone = robustness(workshop / "teacher", "vulnerability", workshop / "valid.jsonl", limit=20).flips.accuracy
+    assert theirs == alone
+    assert {path.name for path in tmp_path.iterdir()} == {"robustness.json", "robustness.kept.jsonl"}
 
 
 def test_the_table_for_people(found, capsys):

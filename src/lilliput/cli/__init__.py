@@ -9,6 +9,9 @@ from lilliput.errors import UserError
 RESUMABLE = ("demo", "finetune", "shrink", "quantize", "study")
 """Verbs that go on where they stopped."""
 
+RESUMABLE_WITH_OUT = ("evaluate", "robustness", "score")
+"""Verbs that do where they are told where to write, and so have a place for what they found."""
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal."""
 
@@ -36,5 +39,7 @@ def main() -> None:
 
 def _say_interrupted() -> None:
     verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    tail = "; the same command goes on where it stopped" if verb in RESUMABLE else ""
+    has_place = any(word.split("=", maxsplit=1)[0] == "--out" for word in sys.argv)
+    goes_on = verb in RESUMABLE or (verb in RESUMABLE_WITH_OUT and has_place)
+    tail = "; the same command goes on where it stopped" if goes_on else ""
     print(f"interrupted{tail}", file=sys.stderr)

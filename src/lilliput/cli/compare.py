@@ -58,7 +58,7 @@ def compare(
         typer.Option(
             "--price-per-hour",
             min=0,
-            help="US dollars an hour of a machine with as many threads; default: a cloud's list price, which is named.",
+            help="US dollars an hour of a machine with as many threads; default: an assumed price, which is named.",
         ),
     ] = None,
     task: Annotated[
@@ -83,7 +83,10 @@ def compare(
     """
     from lilliput.verbs.compare import CompareSettings
     from lilliput.verbs.compare import compare as run
+    from lilliput.verbs.kept import refuse_unwritable
 
+    if out is not None:
+        refuse_unwritable(out)  # told before the work, not after
     result = run(
         [original, *models],
         task=task,

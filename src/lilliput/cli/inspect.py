@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,11 +12,12 @@ from lilliput.cli.output import print_facts, print_json
 from lilliput.generator_manifest import KIND
 from lilliput.report.generator_card import activations_in_words, in_words
 from lilliput.search.space import Architecture
+from lilliput.shipped import NAMES
 from lilliput.verbs.inspect import inspect as run
 
 
 def inspect(
-    artifact: Annotated[Path, typer.Argument(help="An artifact's folder.")],
+    artifact: Annotated[str, typer.Argument(help=f"An artifact's folder, or {NAMES}.")],
     json: options.Json = False,
 ) -> None:
     """Show what an artifact is: bytes by part, architecture, provenance, hashes. Verifies every file."""

@@ -8,19 +8,27 @@ import typer
 
 from lilliput.cli import options
 from lilliput.cli.output import print_json
+from lilliput.shipped import NAMES
 from lilliput.verbs.predict import predict as run
 
 
 def predict(
-    artifact: Annotated[str, typer.Argument(help="An artifact's folder.")],
-    files: Annotated[list[str], typer.Argument(help="Source files, one function each; '-' is standard input.")],
+    artifact: Annotated[str, typer.Argument(help=f"An artifact's folder, or a model that comes along: {NAMES}.")],
+    files: Annotated[list[str], typer.Argument(help="Source files; '-' is standard input, taken as one function.")],
+    whole: Annotated[bool, typer.Option("--whole", help="Take each file as one function, whatever it holds.")] = False,
     threads: options.Threads = 1,
     json: options.Json = False,
 ) -> None:
-    """Classify source files; a model of pairs takes them two by two. Needs the core install only."""
-    verdicts = run(artifact, files, threads)
+    """Classify the functions of source files; a model of pairs takes files two by two. Needs the core install only.
+
+    For example: lilliput predict vulnerability FILE.c, or lilliput predict clone A.java B.java. Files in C, Java and
+    Python are taken apart into functions; of two files, each function of the first is shown with its likeliest
+    counterpart in the second.
+    """
+    verdicts = run(artifact, files, threads, whole=whole)
     if json:
         print_json({"predictions": [verdict.as_dict() for verdict in verdicts]})
         return
     for verdict in verdicts:
-        typer.echo(f"{' '.join(verdict.files)}: {verdict.prediction.label} ({verdict.prediction.probability:.1%})")
+        shown = " and ".join(map(str, verdict.parts))
+        typer.echo(f"{shown}: {verdict.prediction.label} ({verdict.prediction.probability:.1%})")

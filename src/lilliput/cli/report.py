@@ -15,7 +15,7 @@ from lilliput.cli.output import print_json
 
 def report(
     subjects: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             help="Artifacts, and files that 'evaluate', 'score', 'compare' and 'robustness' wrote with --json or --out."
         ),

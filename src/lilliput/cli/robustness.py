@@ -20,7 +20,7 @@ TAKES: Mapping[str, frozenset[str]] = {
     ),
     "generator": frozenset(
         (
-            *("perturbations", "released", "max_new_tokens", "batch", "precision", "out"),
+            *("perturbations", "released", "max_new_tokens", "batch", "precision"),
             *("workers", "seconds", "memory", "unsafe"),
         )
     ),

@@ -15,7 +15,7 @@ def measure(given: dict[str, Any], command: str) -> None:
     """Measure, with the options given, and show it."""
     from lilliput.verbs.robustness import robustness
 
-    same = ("against", "language", "limit", "tokenizer", "seed")
+    same = ("against", "language", "limit", "tokenizer", "seed", "out")
     result = robustness(
         given["model"],
         given["task"],

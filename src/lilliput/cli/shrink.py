@@ -49,6 +49,10 @@ def shrink(
     hidden: Annotated[
         float | None, typer.Option("--hidden", help="Weight of the teacher's vectors; 0.5 beside its probabilities.")
     ] = None,
+    grams: Annotated[
+        str | None,
+        typer.Option("--grams", help="A table of n-grams beside the layers, such as order=2,bits=16,width=16."),
+    ] = None,
     quantization: Annotated[
         str, typer.Option("--quantization", help="auto, calibration or aware (fine-tuned with rounding).")
     ] = "auto",
@@ -80,6 +84,7 @@ def shrink(
 
     require("torch")
     from lilliput.distill.losses import DistillationMix
+    from lilliput.grams import Grams
     from lilliput.verbs.shrink import shrink as run
     from lilliput.verbs.shrink_settings import ShrinkSettings
 
@@ -106,6 +111,7 @@ def shrink(
             aware_epochs=aware_epochs,
             max_tokens=max_tokens,
             robust=float(robust),
+            grams=Grams.parsed(grams) if grams else None,
             language=language,
             mix=DistillationMix(**chosen) if chosen else None,
             seed=seed,

@@ -75,13 +75,14 @@ def study(
         typer.Option("--threads", min=1, help="Processor threads of each job. Default: the engine's choice."),
     ] = None,
     executor: Annotated[
-        str, typer.Option("--executor", help="What runs the jobs: local (processes) or dask.")
+        str, typer.Option("--executor", help="What runs the jobs: local (processes), dask or ray.")
     ] = "local",
     workers: Annotated[
         int, typer.Option("--workers", min=1, help="Jobs side by side; with more than one, speeds are no evidence.")
     ] = 1,
     address: Annotated[
-        str | None, typer.Option("--address", help="Of a Dask scheduler, tcp://HOST:8786; else one is started.")
+        str | None,
+        typer.Option("--address", help="Of a cluster: Dask's tcp://HOST:8786, Ray's HOST:6379; else one is started."),
     ] = None,
     tokenizer: options.Tokenizer = None,
     allow_slow: Annotated[

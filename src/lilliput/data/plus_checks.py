@@ -9,6 +9,7 @@ close (relative 1e-7, absolute the tolerance, 1e-6 where it is 0). Some tasks ha
 
 from __future__ import annotations
 
+import cmath
 import copy
 import json
 import math
@@ -128,7 +129,9 @@ def near(found: Any, expected: Any, tolerance: float) -> bool:
         return all(near(one, other, tolerance) for one, other in zip(found, expected, strict=True))
     if not isinstance(found, (int, float, complex)) or not isinstance(expected, (int, float, complex)):
         return False
-    return bool(found == expected or abs(found - expected) <= tolerance + RELATIVE * abs(expected))
+    if found == expected or (cmath.isnan(found) and cmath.isnan(expected)):  # as numpy's assert_allclose has it
+        return True
+    return cmath.isfinite(expected) and abs(found - expected) <= tolerance + RELATIVE * abs(expected)
 
 
 def compare_all(

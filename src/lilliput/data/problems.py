@@ -6,7 +6,7 @@ Each is recognised by the fields of its rows. JSON Lines, a JSON list, or Parque
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -95,6 +95,9 @@ SHAPES = (
 )
 """The first whose fields are all there is what a row is taken for."""
 
+_JUDGES = frozenset(("test", "test_list", "base_input", "plus_input"))
+"""Fields that a solution is judged by: forms of one benchmark differ in these."""
+
 _OPTIONAL = ("test_setup_code", "challenge_test_list", "test_imports", *plus.FIELDS)
 _FIELDS = tuple(dict.fromkeys((*(field for shape in SHAPES for field in shape.fields), *_OPTIONAL)))
 
@@ -147,11 +150,18 @@ def _shape_of(row: Row, benchmark: str | None) -> Shape:
             return shape
     wanted = [shape for shape in SHAPES if benchmark is None or shape.benchmark in ("", benchmark)]
     nearest = min(wanted, key=lambda shape: (len(set(shape.fields) - there), -len(set(shape.fields) & there)))
-    missing = [field for field in nearest.fields if field not in there]
+    missing = _missing(nearest, there)
+    forms = [shape for shape in wanted if shape is not nearest and set(_missing(shape, there)) <= _JUDGES]
+    others = "".join(f" (or {listed(_missing(shape, there))}, as {shape.name} has)" for shape in forms)
+    said = others if set(missing) <= _JUDGES else ""
     raise row.place.error(
-        f"lacks {listed(missing)}, which a problem of {nearest.name} has; it has {listed(row.columns)}.",
+        f"lacks {listed(missing)}, which a problem of {nearest.name} has{said}; it has {listed(row.columns)}.",
         "Give a file of HumanEval or MBPP, as it is published.",
     )
+
+
+def _missing(shape: Shape, there: Set[str]) -> list[str]:
+    return [field for field in shape.fields if field not in there]
 
 
 def _rows(path: Path) -> Iterator[Row]:

@@ -52,8 +52,8 @@ class Apprentice(nn.Module):
         super().__init__()
         self.student = student
         generator = torch.Generator().manual_seed(seed)
-        hidden = student.config.architecture.hidden
-        self.projection = nn.Parameter(torch.randn(hidden, max(teacher_hidden, 1), generator=generator) * hidden**-0.5)
+        width = student.config.width
+        self.projection = nn.Parameter(torch.randn(width, max(teacher_hidden, 1), generator=generator) * width**-0.5)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """``(logits [examples, classes], projected vectors [functions, teacher hidden])``."""
@@ -103,7 +103,7 @@ def predict_logits(student: Student, dataset: Dataset, tokens: TokenIds) -> NDAr
     """The student's logits ``[examples, classes]``, each distinct function encoded once."""
     was_training = student.training
     student.eval()
-    vectors = torch.empty(len(dataset.texts), student.config.architecture.hidden)
+    vectors = torch.empty(len(dataset.texts), student.config.width)
     with torch.no_grad():
         for functions in length_buckets(tokens.lengths.tolist(), EVALUATION_TOKENS):
             ids = tokens.padded(functions)

@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lilliput.encoder import MASKED, EncoderConfig
+from lilliput.encoder import MASKED, VECTOR_LEVELS, VECTOR_SCALE, EncoderConfig
+from lilliput.grams import MEAN_SCALE
+from lilliput.runtime.tokens import length_buckets
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "gelu": functional.gelu}
+
+TOGETHER = 16384
+"""Tokens that are computed together, padding included, where a batch has more."""
 
 Hook = Callable[[str, Tensor], Tensor]
 """Sees a named weight or activation and returns what takes its place: calibration and fake quantization go here."""
@@ -42,6 +47,9 @@ class Student(nn.Module):
         self.on_activation: Hook = unchanged
         generator = torch.Generator().manual_seed(seed)
         self.weights = nn.ParameterDict()
+        self.hashes: Tensor | None = None
+        if config.grams:
+            self.hashes = torch.from_numpy(config.grams.hashes(config.architecture.vocabulary))
         for name, shape in config.shapes().items():
             self.weights[name.replace(".", "/")] = nn.Parameter(_initial(name, shape, generator))
 
@@ -82,12 +90,31 @@ class Student(nn.Module):
             mask: true at real tokens, same shape.
 
         Returns:
-            ``[functions, hidden]``.
+            ``[functions, config.width]``.
         """
+        pooled = self.pooled(ids, mask)
+        if self.hashes is not None:
+            pooled = torch.cat((pooled, self.drop(self.bag(ids, mask.bool()))), -1)
+        return self.stored(pooled) if self.config.vector else pooled
+
+    def stored(self, pooled: Tensor) -> Tensor:
+        """``pooled [functions, config.pooled]`` as the numbers an index keeps, ``[functions, config.vector]``.
+
+        Rounded as at run time, with the gradient of no rounding (straight-through, Bengio et al. 2013).
+        """
+        levels = torch.tanh(self.linear(pooled, "projection").float()) * VECTOR_LEVELS
+        return (levels + (levels.round() - levels).detach()) * VECTOR_SCALE
+
+    def pooled(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """The tokens' vectors made one: ``[functions, hidden]``, from what :meth:`vectors` gets."""
         mask = mask.bool()
+        if self.config.pooling != "wide":
+            ids, mask = ids[:, : self.config.positions], mask[:, : self.config.positions]
         tokens = functional.embedding(ids, self.on_weight("embeddings.token", self.weight("embeddings.token.weight")))
+        everything = mask[:, :, None].float()
         table = self.on_weight("embeddings.position", self.weight("embeddings.position.weight"))
-        value = self.drop(self.norm(tokens + table[: ids.shape[1]], "embeddings.norm"))
+        mask = mask[:, : len(table)]
+        value = self.drop(self.norm(tokens[:, : len(table)] + table[: ids.shape[1]], "embeddings.norm"))
         bias = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, MASKED)[:, None, None, :]
         for index in range(self.config.architecture.layers):
             value = self.layer(f"layers.{index}", value, bias)
@@ -97,8 +124,28 @@ class Student(nn.Module):
         count = weight.sum(1)
         pooled: Tensor = (value.float() * weight).sum(1) / count
         if self.config.pooling == "wide":
-            pooled = pooled + (tokens * weight).sum(1) / count.sqrt()
+            pooled = pooled + (tokens * everything).sum(1) / everything.sum(1).sqrt()
         return pooled
+
+    def bag(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """What the table says of the distinct n-grams: ``[functions, grams.width]``, from what :meth:`vectors` gets."""
+        table = self.weight("grams.weight")
+        hashes = cast("Tensor", self.hashes).to(ids.device)
+        functions = torch.arange(len(ids), device=ids.device)
+        keys, found = hashes[0, ids].long(), []
+        for place in range(len(hashes)):  # each turn makes the n-grams one token longer
+            if place:
+                keys = keys[:, :-1] ^ hashes[place, ids[:, place:]]
+            first = (functions * len(hashes) + place) * len(table)  # numbers of its own for each function and length
+            found.append((first[:, None] + keys)[mask[:, place:]])  # without padding, which would be most of a batch
+        distinct = torch.cat(found).unique()
+        starts = torch.searchsorted(distinct, functions * len(hashes) * len(table))
+        count = torch.diff(starts, append=starts.new_tensor([len(distinct)]))
+        stored = self.on_weight("grams", table.view(1, -1)).view_as(table)  # one scale for all of it
+        weight = self.drop(torch.ones(len(distinct), device=ids.device))
+        rows = distinct % len(table)
+        summed = functional.embedding_bag(rows, stored, starts, mode="sum", per_sample_weights=weight)
+        return summed * (MEAN_SCALE / count[:, None])
 
     def layer(self, name: str, value: Tensor, bias: Tensor) -> Tensor:
         """One post-norm transformer block; ``bias [functions, 1, 1, tokens]`` is added to attention's scores."""
@@ -129,8 +176,17 @@ class Student(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
         """``(logits [examples, classes], vectors [functions, hidden])``."""
-        vectors = self.vectors(ids, mask)
+        vectors = self.vectors_by_length(ids, mask)
         return self.classify(vectors, members), vectors
+
+    def vectors_by_length(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """:meth:`vectors`; where pooling reads on, over functions of like length together: long ones pad few others."""
+        if self.config.pooling != "wide" or len(ids) * ids.shape[1] <= TOGETHER:
+            return self.vectors(ids, mask)
+        lengths = mask.sum(1)
+        parts = [torch.from_numpy(rows).to(ids.device) for rows in length_buckets(lengths.tolist(), TOGETHER)]
+        made = [self.vectors(ids[rows, : int(lengths[rows[0]])], mask[rows, : int(lengths[rows[0]])]) for rows in parts]
+        return functional.embedding(torch.cat(parts).argsort(), torch.cat(made))
 
 
 _QUIET = ("embeddings.position.weight", ".attention.output.weight", ".down.weight")
@@ -138,6 +194,8 @@ _QUIET = ("embeddings.position.weight", ".attention.output.weight", ".down.weigh
 
 
 def _initial(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    if name.startswith("grams"):
+        return torch.randn(shape, generator=generator) * 0.01
     if name.endswith("norm.weight"):
         return torch.ones(shape)
     if name.endswith("bias"):

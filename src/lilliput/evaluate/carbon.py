@@ -1,7 +1,8 @@
 """Greenhouse gas of a measured or estimated energy: joules x the carbon intensity of the grid it came from.
 
 Intensities are yearly averages over a country's generation, in grams of CO2-equivalent a kWh over the plants' life
-cycle. The true figure moves by the hour and by the supplier: give your own :class:`Intensity` where you know it.
+cycle. The true figure moves by the hour and by the supplier: give your own :class:`Intensity` where you know it. Ember
+revises past years with each edition: a later one may have another figure for the same year.
 """
 
 from __future__ import annotations

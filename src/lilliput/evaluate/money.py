@@ -21,7 +21,7 @@ class Price:
     Attributes:
         usd_per_hour: US dollars an hour, of all threads that are used.
         threads: how many these are.
-        year: of the list; ``None`` where the figure is the user's own.
+        year: of the list; ``None`` where the figure is the user's own, or of no year that is known.
         source: who asks that price, and for what.
     """
 
@@ -35,21 +35,23 @@ class Price:
         return seconds * self.usd_per_hour / SECONDS_PER_HOUR
 
 
-USD_PER_THREAD_HOUR, LIST_YEAR = 0.0425, 2025
-LIST_SOURCE = (
-    "Amazon EC2's list price, on demand, Linux, us-east-1: c5.2xlarge, 0.34 USD an hour for 8 virtual processors, each "
-    "a thread of a core"
+USD_PER_THREAD_HOUR = 0.0425
+ASSUMED_SOURCE = (
+    "an assumption, to be replaced by --price-per-hour: 0.34 USD an hour for 8 threads, as an example in Amazon's EC2 "
+    "Auto Scaling user guide has for a c5.2xlarge on demand in Northern Virginia (no current price, it says)"
 )
+"""To be found there under "price per unit hour". Prices change, and differ by region and seller; no year is told with
+this one: so it is an assumption, and called one wherever it is shown."""
 
 
 def price_of(threads: int, usd_per_hour: float | None = None) -> Price:
-    """The list price of so many threads; or the user's own price of a machine that has them.
+    """The assumed price of so many threads; or the user's own price of a machine that has them.
 
     Raises:
         UserError: a price that is none.
     """
     if usd_per_hour is None:
-        return Price(USD_PER_THREAD_HOUR * threads, threads, LIST_YEAR, LIST_SOURCE)
+        return Price(USD_PER_THREAD_HOUR * threads, threads, None, ASSUMED_SOURCE)
     if not (math.isfinite(usd_per_hour) and usd_per_hour >= 0):
         raise UserError(
             f"{usd_per_hour:g} is no price.", where="--price-per-hour", remedy="Give US dollars an hour, such as 0.34."

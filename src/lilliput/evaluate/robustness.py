@@ -11,10 +11,12 @@ Then, with ``f(c) = 1 - C(n - c, k) / C(n, k)`` (pass@k's estimate) and means ov
 
 - Robust Pass ``RP_s@k = mean f(rc(x))``;
 - Robust Drop ``RD_s@k = (Pass@k - RP_s@k) / Pass@k``;
-- Robust Relative ``RR_s@k = mean (f(rc-(x)) + f(rc+(x)))``, the share of problems that change where ``n = k = 1``.
+- Robust Relative ``RR_s@k = mean (f(rc-(x)) + f(rc+(x)))``, the share of problems that change, in either direction and
+  under any version, where ``n = k = 1``.
 
-ReCode's published script takes the worst case for gains too (a completion that passes after every version); its RR is
-therefore the smaller one.
+ReCode's published script (``run_robust.py``, metric ``relative``, greedy decoding) compares the verdict before with
+"passed after every version": it takes the worst case for gains, too, and its RR is the smaller one. RP and RD are its
+``passatk`` and ``drop``.
 """
 
 from __future__ import annotations

@@ -53,6 +53,9 @@ Outcome = Literal["passed", "failed", "exited", "timeout", "memory", "crashed"]
 LEAST_MEMORY_MB = 64
 """An interpreter takes some 40 MB of address space before its program starts."""
 
+MOST_SECONDS, MOST_MEMORY_MB = 86_400, 2**20
+"""A day, and a terabyte: what is far beyond them is a slip, and the system's own clocks and limits do not take it."""
+
 START_SECONDS = 20.0
 """What a loaded machine may take to set up a sandbox and to take it down, beside the program's own time."""
 
@@ -125,10 +128,11 @@ def run(program: str, *, seconds: float = 10.0, memory_mb: int = 1024) -> Verdic
     Raises:
         UserError: no program can be run here, or a limit means nothing.
     """
-    if not (0 < seconds < float("inf")):
-        raise UserError(f"must be above 0; it is {seconds!r}.", where="seconds")
-    if memory_mb < LEAST_MEMORY_MB:
-        raise UserError(f"must be {LEAST_MEMORY_MB} or more; it is {memory_mb!r}.", where="memory_mb")
+    if not 0 < seconds <= MOST_SECONDS:
+        raise UserError(f"must be above 0 and at most {MOST_SECONDS:,}; it is {seconds!r}.", where="seconds")
+    if not LEAST_MEMORY_MB <= memory_mb <= MOST_MEMORY_MB:
+        least, most = f"{LEAST_MEMORY_MB:,}", f"{MOST_MEMORY_MB:,}"
+        raise UserError(f"must be from {least} to {most}; it is {memory_mb!r}.", where="memory_mb")
     layers, _ = _layers()
     try:
         return _run(program, seconds, memory_mb, layers)

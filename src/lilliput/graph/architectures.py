@@ -31,6 +31,7 @@ from lilliput.graph.decoder import DecoderConfig
 from lilliput.graph.layers import InputRounding, Weights
 from lilliput.graph.pieces import Array, Piece, Pieces
 from lilliput.graph.seq2seq import Seq2SeqConfig
+from lilliput.graph.stages import Stage
 from lilliput.teachers.tensors import Tensors
 
 Config = DecoderConfig | Seq2SeqConfig
@@ -129,3 +130,8 @@ def graphs(
         DECODER: seq2seq.decoder_graph(config, weights, last_only, rounding),
         ENCODER: seq2seq.encoder_graph(config, weights, rounding),
     }
+
+
+def stages(config: Config) -> tuple[Stage, ...]:
+    """A generator cut up, for data to go through a block at a time."""
+    return decoder.stages(config) if isinstance(config, DecoderConfig) else seq2seq.stages(config)

@@ -13,6 +13,7 @@ Keys and values of earlier tokens are the graph's state.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import openvino as ov
 from openvino import opset13 as ops
@@ -21,6 +22,7 @@ from lilliput.graph import blocks
 from lilliput.graph.blocks import Value
 from lilliput.graph.layers import InputRounding, Layers, Weights, finished, graph_input, last_token
 from lilliput.graph.rotary import Rotary
+from lilliput.graph.stages import HEAD, HIDDEN, Readers, Stage, watched
 
 
 @dataclass(frozen=True)
@@ -84,29 +86,39 @@ def decoder_graph(
     return _Decoder(config, weights, rounding).model(last_only)
 
 
-def block_graph(config: DecoderConfig, weights: Weights, index: int) -> tuple[ov.Model, dict[str, list[str]]]:
-    """One block alone, without state, for what quantization has to know of the values in it.
+def stages(config: DecoderConfig) -> tuple[Stage, ...]:
+    """The decoder, cut up."""
+    sources = {"query": "attention_norm", "gate": "mlp_norm", "up": "mlp_norm"}
+    sources |= {"down": "up"} if config.gated else {}
+    sources |= {"output": "value"} if config.heads == config.kv_heads else {}
+    names = [f"layers.{index}." for index in range(config.layers)]
+    return (
+        Stage(partial(_embedding, config), first=True, takes=("embedding.", "positions.")),
+        *(Stage(partial(_block, config, name), own=name, takes=(name,), sources=sources) for name in names),
+        Stage(partial(_end, config), takes=("final_norm.",)),
+    )
 
-    Inputs: ``hidden`` float32 ``[B, T, hidden]``, ``attention_mask`` and ``position_ids`` as a whole decoder's.
 
-    Returns:
-        The graph, whose outputs are ``hidden``, what the next block takes, and a value ``[B, T, width]`` for each
-        distinct input of linear layers; and name of such an output -> the layers that read it.
-    """
-    return _Block(config, weights).block_model(index)
-
-
-def embedding_graph(config: DecoderConfig, weights: Weights) -> ov.Model:
-    """What comes before the first block: ``input_ids`` and ``position_ids`` to ``hidden``, see :func:`block_graph`."""
+def _embedding(config: DecoderConfig, weights: Weights) -> tuple[ov.Model, Readers]:
     decoder = _Decoder(config, weights)
-    return finished("embedding", decoder.embed(), "hidden", [decoder.ids, decoder.positions], [])
+    return watched(decoder.embed(), decoder, [decoder.ids, decoder.positions])
 
 
-def final_norm_graph(config: DecoderConfig, weights: Weights) -> ov.Model:
-    """What comes behind the last block: its ``hidden``, see :func:`block_graph`, to ``normed``, which the output layer
-    reads."""
-    hidden = graph_input("hidden", [-1, -1, config.hidden], ov.Type.f32)
-    return finished("final norm", Layers(config, weights).norm(hidden, "final_norm"), "normed", [hidden], [])
+def _block(config: DecoderConfig, name: str, weights: Weights) -> tuple[ov.Model, Readers]:
+    decoder, hidden = _Stateless(config, weights), _hidden(config)
+    allowed = blocks.causal_mask(decoder.mask, decoder.mask, config.window)
+    turn = None if config.rotary is None else blocks.rotary_tables(config.rotary, decoder.positions)
+    inputs = [hidden, decoder.mask] + ([] if turn is None else [decoder.positions])
+    return watched(decoder.block(name.removesuffix("."), hidden, allowed, turn), decoder, inputs)
+
+
+def _end(config: DecoderConfig, weights: Weights) -> tuple[ov.Model, Readers]:
+    layers, hidden = Layers(config, weights), _hidden(config)
+    return watched(layers.norm(hidden, "final_norm"), layers, [hidden])[0], {HIDDEN: [HEAD]}
+
+
+def _hidden(config: DecoderConfig) -> Value:
+    return graph_input(HIDDEN, [-1, -1, config.hidden], ov.Type.f32)
 
 
 class _Decoder(Layers):
@@ -175,25 +187,6 @@ class _Decoder(Layers):
         return whole
 
 
-class _Block(_Decoder):
-    def block_model(self, index: int) -> tuple[ov.Model, dict[str, list[str]]]:
-        config = self.config
-        hidden = graph_input("hidden", [-1, -1, config.hidden], ov.Type.f32)
-        allowed = blocks.causal_mask(self.mask, self.mask, config.window)
-        turn = None if config.rotary is None else blocks.rotary_tables(config.rotary, self.positions)
-        after = self.block(f"layers.{index}", hidden, allowed, turn)
-        readers: dict[str, list[str]] = {}
-        outputs = {"hidden": after}
-        for name, value in self.inputs.items():
-            known = next((key for key, other in outputs.items() if other is value), name)
-            outputs[known] = value
-            readers.setdefault(known, []).append(name)
-        results = []
-        for name, value in outputs.items():
-            results.append(ops.result(value, name=f"{name}/result"))
-            results[-1].output(0).get_tensor().add_names({name})
-        inputs = [hidden, self.mask] + ([] if config.rotary is None else [self.positions])
-        return ov.Model(results, inputs, "block"), readers
-
+class _Stateless(_Decoder):
     def remembered(self, value: Value, name: str) -> Value:
         return value

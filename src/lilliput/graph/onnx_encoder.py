@@ -4,7 +4,7 @@ Inputs and outputs of the graph:
 
 - ``input_ids`` int64 ``[functions, tokens]``, padded at the right with :data:`~lilliput.encoder.PAD_ID`;
 - ``pairs`` int64 ``[examples, 2]``, only for models of pairs: rows of ``input_ids``;
-- ``vectors`` float32 ``[functions, hidden]``: one vector a function;
+- ``vectors`` float32 ``[functions, config.width]``: one vector a function;
 - ``logits`` float32 ``[examples, classes]``.
 
 OpenVINO and ONNX Runtime both run it.
@@ -19,8 +19,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from lilliput.encoder import MASKED, PAD_ID, EncoderConfig
+from lilliput.encoder import MASKED, PAD_ID, VECTOR_LEVELS, VECTOR_SCALE, EncoderConfig
 from lilliput.graph.onnx_blocks import GraphBuilder, embedding, layer_norm, linear, quantize_activation
+from lilliput.graph.onnx_grams import bag
 from lilliput.quantize.scheme import ActivationRange, Precision
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -63,12 +64,21 @@ class _EncoderGraph:
 
     def build_model(self) -> onnx.ModelProto:
         build, config = self.build, self.config
-        tokens, value, mask = self.embed("input_ids")
-        bias = build.op("Where", mask, build.scalar(0.0), build.scalar(MASKED))
+        tokens, value = self.embed("input_ids")
+        mask = self.real("input_ids")
+        near = self.near(mask)
+        bias = build.op("Where", near, build.scalar(0.0), build.scalar(MASKED))
         bias = build.op("Unsqueeze", bias, build.ints(1, 2))
         for index in range(config.architecture.layers):
             value = self.layer(index, value, bias)
-        self.pool(value, tokens, mask)
+        name = "vectors" if config.grams is None and not config.vector else "pooled"
+        pooled = self.pool(value, near, tokens, mask, name)
+        if config.grams:
+            vocabulary, bits = config.architecture.vocabulary, self.precision.bits
+            grams = bag(build, "input_ids", mask, config.grams, self.weights["grams.weight"], vocabulary, bits)
+            pooled = build.op("Concat", pooled, grams, axis=-1, name="joined" if config.vector else "vectors")
+        if config.vector:
+            self.store(pooled)
         inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["functions", "tokens"])]
         rows = "functions"
         if config.arity == 2:
@@ -77,7 +87,7 @@ class _EncoderGraph:
         self.head("vectors" if config.arity == 1 else self.joined("vectors", "pairs"))
         outputs = [
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, [rows, config.classes]),
-            helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["functions", config.architecture.hidden]),
+            helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["functions", config.width]),
         ]
         return build.model(inputs, outputs, {"precision": self.precision.name})
 
@@ -92,18 +102,29 @@ class _EncoderGraph:
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         return layer_norm(self.build, value, name, weight, bias, self.config.norm_epsilon)
 
-    def embed(self, ids: str) -> tuple[str, str, str]:
-        """Token vectors ``[functions, tokens, hidden]``; the same plus positions, normalized; the real tokens' mask."""
+    def near(self, value: str) -> str:
+        """What the layers see of ``value [functions, tokens, ..]``: all, or the first ``positions`` tokens."""
+        if not self.config.reads_on:
+            return value
         build = self.build
+        return build.op("Slice", value, build.ints(0), build.ints(self.config.positions), build.ints(1))
+
+    def real(self, ids: str) -> str:
+        """Where tokens are no padding, ``[functions, tokens]``."""
+        return self.build.op("Not", self.build.op("Equal", ids, self.build.constant(np.array(PAD_ID, np.int64))))
+
+    def embed(self, ids: str) -> tuple[str, str]:
+        """Vectors ``[functions, tokens, hidden]`` of the tokens; those the layers see, with positions, normalized."""
+        build, wide = self.build, self.config.pooling == "wide"
+        ids = ids if wide else self.near(ids)
         tokens = embedding(build, ids, "embeddings.token", self.weights["embeddings.token.weight"], self.precision)
-        length = build.op("Gather", build.op("Shape", ids), build.constant(np.array(1, np.int64)))
+        seen = self.near(tokens) if wide else tokens
+        length = build.op("Gather", build.op("Shape", seen), build.constant(np.array(1, np.int64)))
         zero, one = build.constant(np.array(0, np.int64)), build.constant(np.array(1, np.int64))
         steps = build.op("Range", zero, length, one)
         table = self.weights["embeddings.position.weight"]
         places = embedding(build, steps, "embeddings.position", table, self.precision)
-        value = self.norm(build.op("Add", tokens, places), "embeddings.norm")
-        padding = build.op("Equal", ids, build.constant(np.array(PAD_ID, np.int64)))
-        return tokens, value, build.op("Not", padding)
+        return tokens, self.norm(build.op("Add", seen, places), "embeddings.norm")
 
     def layer(self, index: int, value: str, bias: str) -> str:
         """One post-norm transformer block."""
@@ -132,23 +153,29 @@ class _EncoderGraph:
         context = build.op("Transpose", build.op("MatMul", scores, values), perm=[0, 2, 1, 3])
         return build.op("Reshape", context, build.ints(0, 0, size.hidden))
 
-    def pool(self, value: str, tokens: str, mask: str) -> None:
-        """Token vectors to one vector a function, named ``vectors``."""
+    def pool(self, value: str, near: str, tokens: str, mask: str, name: str) -> str:
+        """One vector a function, of that name, from the last layer's, real at ``near``, and ``tokens`` at ``mask``."""
         build = self.build
         if self.config.pooling == "first":
-            build.op("Gather", value, build.constant(np.array(0, np.int64)), axis=1, name="vectors")
-            return
-        weight = build.op("Unsqueeze", build.op("Cast", mask, to=TensorProto.FLOAT), build.ints(2))
-        count = build.op("ReduceSum", weight, build.ints(1), keepdims=0)
+            return build.op("Gather", value, build.constant(np.array(0, np.int64)), axis=1, name=name)
 
-        def total(of: str) -> str:
-            return build.op("ReduceSum", build.op("Mul", of, weight), build.ints(1), keepdims=0)
+        def total(of: str, where: str) -> tuple[str, str]:
+            weight = build.op("Unsqueeze", build.op("Cast", where, to=TensorProto.FLOAT), build.ints(2))
+            summed = build.op("ReduceSum", build.op("Mul", of, weight), build.ints(1), keepdims=0)
+            return summed, build.op("ReduceSum", weight, build.ints(1), keepdims=0)
 
         if self.config.pooling == "mean":
-            build.op("Div", total(value), count, name="vectors")
-            return
-        mean = build.op("Div", total(value), count)
-        build.op("Add", mean, build.op("Div", total(tokens), build.op("Sqrt", count)), name="vectors")
+            return build.op("Div", *total(value, near), name=name)
+        summed, count = total(tokens, mask)
+        everything = build.op("Div", summed, build.op("Sqrt", count))
+        return build.op("Add", build.op("Div", *total(value, near)), everything, name=name)
+
+    def store(self, pooled: str) -> None:
+        """The numbers an index keeps, see :class:`~lilliput.encoder.EncoderConfig`: the result is named ``vectors``."""
+        build = self.build
+        exact = build.op("Tanh", self.linear(pooled, "projection"))
+        levels = build.op("Round", build.op("Mul", exact, build.scalar(VECTOR_LEVELS)))
+        build.op("Mul", levels, build.scalar(VECTOR_SCALE), name="vectors")
 
     def joined(self, vectors: str, pairs: str) -> str:
         """The head's input for pairs ``[examples, 2 * hidden]``."""

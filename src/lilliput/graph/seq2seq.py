@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import openvino as ov
@@ -33,6 +34,7 @@ from lilliput.graph import blocks
 from lilliput.graph.blocks import Value
 from lilliput.graph.layers import InputRounding, Layers, Weights, finished, graph_input, last_token
 from lilliput.graph.relative import Relative, relative_bias
+from lilliput.graph.stages import HEAD, HIDDEN, MEMORY, Readers, Stage, watched
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,45 @@ def decoder_graph(
     return _Decoder(config, weights, rounding).model(last_only)
 
 
+def stages(config: Seq2SeqConfig) -> tuple[Stage, ...]:
+    """The encoder, cut up, and then the decoder."""
+    # Behind a sum with the stream a norm's output is the stream itself: no scale of it could be undone.
+    norms = {"query": "attention_norm", "cross_query": "cross_norm", "gate": "mlp_norm", "up": "mlp_norm"}
+    sources = {"output": "value", "cross_output": "cross_value"} | ({} if config.post_norm else norms)
+    sources |= {"down": "up"} if config.gated else {}
+    found: list[Stage] = []
+    parts: tuple[_Kind, ...] = (_Encoder, _StatelessDecoder)
+    for stack, part in enumerate(parts):
+        name, size = (("encoder", config.encoder), ("decoder", config.decoder))[stack]
+        embedding = (f"{name}.embedding", f"{name}.positions.", "embedding.")
+        found.append(Stage(partial(_embedding, config, part), stack, first=True, takes=embedding))
+        for own in (f"{name}.layers.{index}." for index in range(size.layers)):
+            takes = (own, f"{name}.relative.")
+            found.append(Stage(partial(_block, config, part, own), stack, own=own, takes=takes, sources=sources))
+        found.append(Stage(partial(_end, config, part), stack, takes=(f"{name}.final_norm.",)))
+    return tuple(found)
+
+
+def _embedding(config: Seq2SeqConfig, part: _Kind, weights: Weights) -> tuple[ov.Model, Readers]:
+    built, positions = part(config, weights), graph_input("position_ids", [-1, -1])
+    return watched(built.embed(positions), built, [built.ids, positions])
+
+
+def _block(config: Seq2SeqConfig, part: _Kind, own: str, weights: Weights) -> tuple[ov.Model, Readers]:
+    built = part(config, weights)
+    built.ids = built.mask  # nothing but its shape is asked for, and all tokens are new
+    return built.block_stage(own.removesuffix("."), _stream(config, HIDDEN))
+
+
+def _end(config: Seq2SeqConfig, part: _Kind, weights: Weights) -> tuple[ov.Model, Readers]:
+    built, hidden = part(config, weights), _stream(config, HIDDEN)
+    return watched(built.end(hidden), built, [hidden])[0], {HIDDEN: built.readers()}
+
+
+def _stream(config: Seq2SeqConfig, name: str) -> Value:
+    return graph_input(name, [-1, -1, config.hidden], ov.Type.f32)
+
+
 def _padding_mask(mask: Value) -> Value:
     """What is added to scores, ``[B, 1, 1, S]``: 0 where ``mask [B, S]`` is not."""
     real = ops.unsqueeze(ops.not_equal(mask, ops.constant(0, ov.Type.i64)), ops.constant([1, 2]))
@@ -165,21 +206,31 @@ class _Part(Layers):
 
 
 class _Encoder(_Part):
-    def __init__(self, config: Seq2SeqConfig, weights: Weights, rounding: InputRounding | None) -> None:
+    def __init__(self, config: Seq2SeqConfig, weights: Weights, rounding: InputRounding | None = None) -> None:
         super().__init__(config, weights, rounding, "encoder", config.encoder)
 
     def model(self) -> ov.Model:
         zero, one = ops.constant(0, ov.Type.i64), ops.constant(1, ov.Type.i64)
         value = self.embed(ops.range(zero, ops.gather(ops.shape_of(self.ids), one, zero), one, "i64"))
-        allowed = self.biased(_padding_mask(self.mask), both_ways=True)
+        allowed = self.allowed()
         for index in range(self.stack.layers):
             value = self.block(f"encoder.layers.{index}", value, allowed)
-        value = self.norm(value, "encoder.final_norm")
-        names = [
-            f"decoder.layers.{i}.cross_{part}" for i in range(self.config.decoder.layers) for part in ("key", "value")
-        ]
-        cross = ops.concat([ops.unsqueeze(self.heads(value, name, self.config.decoder), zero) for name in names], 0)
+        value = self.end(value)
+        parts = [self.heads(value, name, self.config.decoder) for name in self.readers()]
+        cross = ops.concat([ops.unsqueeze(part, zero) for part in parts], 0)
         return finished("encoder", cross, "cross", [self.ids, self.mask], [])
+
+    def allowed(self) -> Value:
+        return self.biased(_padding_mask(self.mask), both_ways=True)
+
+    def end(self, value: Value) -> Value:
+        """What the decoder reads."""
+        return self.norm(value, "encoder.final_norm")
+
+    def readers(self) -> list[str]:
+        """The decoder's layers that do so."""
+        layers = range(self.config.decoder.layers)
+        return [f"decoder.layers.{index}.cross_{part}" for index in layers for part in ("key", "value")]
 
     def block(self, name: str, value: Value, allowed: Value) -> Value:
         def attention(value: Value) -> Value:
@@ -189,9 +240,12 @@ class _Encoder(_Part):
         value = self.around(value, f"{name}.attention_norm", attention)
         return self.around(value, f"{name}.mlp_norm", lambda value: self.mlp(name, value))
 
+    def block_stage(self, name: str, hidden: Value) -> tuple[ov.Model, Readers]:
+        return watched(self.block(name, hidden, self.allowed()), self, [hidden, self.mask])
+
 
 class _Decoder(_Part):
-    def __init__(self, config: Seq2SeqConfig, weights: Weights, rounding: InputRounding | None) -> None:
+    def __init__(self, config: Seq2SeqConfig, weights: Weights, rounding: InputRounding | None = None) -> None:
         super().__init__(config, weights, rounding, "decoder", config.decoder)
         self.positions, self.beams = graph_input("position_ids", [-1, -1]), graph_input("beam_idx", [-1], ov.Type.i32)
         shape = [2 * self.stack.layers, -1, self.stack.heads, -1, self.stack.head_width]
@@ -200,9 +254,8 @@ class _Decoder(_Part):
         self.sinks: list[Value] = []
 
     def model(self, last_only: bool) -> ov.Model:
-        config = self.config
         value = self.embed(self.positions)
-        allowed = self.biased(blocks.causal_mask(self.ids, self.mask, None), both_ways=False)
+        allowed = self.allowed()
         source_allowed = _padding_mask(self.source_mask)
         cross = ops.split(self.cross, ops.constant(0), 2 * self.stack.layers)
         for index in range(self.stack.layers):
@@ -210,11 +263,16 @@ class _Decoder(_Part):
             value = self.block(f"decoder.layers.{index}", value, allowed, (key, values, source_allowed))
         if last_only:
             value = last_token(value)
-        value = self.norm(value, "decoder.final_norm")
-        if config.output_scale != 1.0:
-            value = blocks.scaled(value, config.output_scale)
         inputs = [self.ids, self.mask, self.positions, self.beams, self.cross, self.source_mask]
-        return finished("decoder", self.logits(value), "logits", inputs, self.sinks)
+        return finished("decoder", self.logits(self.end(value)), "logits", inputs, self.sinks)
+
+    def allowed(self) -> Value:
+        return self.biased(blocks.causal_mask(self.ids, self.mask, None), both_ways=False)
+
+    def end(self, value: Value) -> Value:
+        """What the output layer reads."""
+        value, scale = self.norm(value, "decoder.final_norm"), self.config.output_scale
+        return value if scale == 1.0 else blocks.scaled(value, scale)
 
     def block(self, name: str, value: Value, allowed: Value, source: tuple[Value, Value, Value]) -> Value:
         """``source``: keys, values, and what is added to scores."""
@@ -236,3 +294,20 @@ class _Decoder(_Part):
         whole, sink = blocks.cached(value, name, self.ids, self.beams, self.stack.heads, self.stack.head_width)
         self.sinks.append(sink)
         return whole
+
+
+class _StatelessDecoder(_Decoder):
+    def remembered(self, value: Value, name: str) -> Value:
+        return value
+
+    def block_stage(self, name: str, hidden: Value) -> tuple[ov.Model, Readers]:
+        memory = _stream(self.config, MEMORY)
+        key, values = (self.heads(memory, f"{name}.cross_{part}", self.stack) for part in ("key", "value"))
+        after = self.block(name, hidden, self.allowed(), (key, values, _padding_mask(self.source_mask)))
+        return watched(after, self, [hidden, self.mask, memory, self.source_mask], memory)
+
+    def readers(self) -> list[str]:
+        return [HEAD]
+
+
+_Kind = type[_Encoder] | type[_StatelessDecoder]

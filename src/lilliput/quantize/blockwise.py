@@ -1,13 +1,13 @@
-"""Rounding that knows what a decoder's layers read: GPTQ and AWQ, one block of the decoder after another.
+"""Rounding that knows what a generator's layers read: GPTQ and AWQ, one block after another.
 
-Calibration data go through the blocks in turn. A block's inputs are what the blocks before it, already rounded, give;
-what its layers read is seen with its own weights as they were. Memory holds one block and the data's vectors, whatever
-the model's size.
+Calibration data go through the blocks in turn; of an encoder-decoder through the encoder's, and then through the
+decoder's, which read what the encoder gave. A block's inputs are what the blocks before it, already rounded, give; what
+its layers read is seen with its own weights as they were. Memory holds one block and the data's vectors, whatever the
+model's size.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lilliput.graph.architectures import read_piece
-from lilliput.graph.decoder import DecoderConfig
+from lilliput.graph.architectures import Config, read_piece, stages
 from lilliput.graph.pieces import Pieces
+from lilliput.graph.stages import HEAD, Stage
 from lilliput.graph.stored import StoredWeight
 from lilliput.quantize.awq import clip, column_scales
+from lilliput.quantize.calibration import Tokens
 from lilliput.quantize.gptq import gptq
-from lilliput.quantize.passes import BATCH, EMBEDDING_WEIGHTS, FINAL_NORM, BlockRun, embedded, normed
+from lilliput.quantize.passes import BATCH, Flow, StageRun
 from lilliput.quantize.policy import Policy, head_name
 from lilliput.quantize.rounding import nearest
 from lilliput.quantize.stored_values import stored_values
@@ -44,7 +45,7 @@ HEAD_ROWS = 16384
 
 
 @dataclass(frozen=True)
-class Decoder:
+class Original:
     """What there is of a checkpoint.
 
     Attributes:
@@ -53,30 +54,34 @@ class Decoder:
         tensors: the checkpoint's.
     """
 
-    config: DecoderConfig
+    config: Config
     pieces: Pieces
     tensors: Tensors
 
-    def layer(self, index: int) -> dict[str, Matrix]:
-        """The weights of a block, by name."""
-        prefix = f"layers.{index}."
-        return {name: read_piece(piece, self.tensors) for name, piece in self.pieces.items() if name.startswith(prefix)}
+    def names(self, stage: Stage) -> list[str]:
+        """Of the weights that a stage takes."""
+        return [name for name in self.pieces if name.startswith(stage.takes)]
+
+    def weight(self, name: str) -> Matrix:
+        """One of them."""
+        return read_piece(self.pieces[name], self.tensors)
 
 
 class Blockwise:
     """The :class:`~lilliput.quantize.stream.Rounding` of GPTQ and AWQ; of the output layer, where its scheme says so.
 
     Args:
-        decoder: the checkpoint.
+        original: the checkpoint.
         policy: what is stored how; it names the method, too.
-        ids: calibration data, ``[pieces, tokens]``.
+        data: calibration data, of each stack.
     """
 
-    def __init__(self, decoder: Decoder, policy: Policy, ids: NDArray[np.int64]) -> None:
-        self.decoder, self.policy, self.ids = decoder, policy, ids
-        self.head = head_name(decoder.pieces)
-        self.layer = -1
-        self.vectors = np.zeros(0, np.float32)
+    def __init__(self, original: Original, policy: Policy, data: Sequence[Tokens]) -> None:
+        self.original, self.policy = original, policy
+        self.head = head_name(original.pieces)
+        self.stages = stages(original.config)
+        self.place = -1
+        self.flow = Flow(data, original.config.hidden)
         self.inputs: dict[str, Inputs] = {}
         self.changes: Changes = {}
         self.values: dict[str, Matrix] = {}
@@ -92,12 +97,12 @@ class Blockwise:
         self._enter(name)
         for change in self.changes.get(name, []):
             weight = change(weight)
-        self.values[name] = weight  # of what is not rounded this is what is stored
+        self._keep(name, weight)  # of what is not rounded this is what is stored
         return weight
 
     def round(self, name: str, weight: Matrix, scheme: Scheme) -> Quantized:
         """Codes of a weight that :meth:`change` gave."""
-        seen = self.inputs.get(name.removesuffix(".weight"))
+        seen = self.inputs.get(HEAD if name == self.head else name.removesuffix(".weight"))
         if seen is None:  # the embedding, and mostly the output layer
             return nearest(weight, scheme)
         if name == self.head:
@@ -111,71 +116,75 @@ class Blockwise:
             found = gptq(weight, scheme, seen.gram, DAMPING)
         else:
             found = nearest(clip(weight, seen.sample, scheme), scheme)
-        self.values[name] = found.values()
+        self._keep(name, found.values())
         return found
+
+    def _keep(self, name: str, values: Matrix) -> None:
+        """Note a weight of the present block, for what comes after it."""
+        if self.place >= 0 and self.stages[self.place].has(name):
+            self.values[name] = values
 
     def _enter(self, name: str) -> None:
-        """Get to the block of a weight, through all before it."""
-        match, last = re.match(r"layers\.(\d+)\.", name), self.decoder.config.layers
-        wanted = int(match[1]) if match else last if name == self.head and self._head_is_calibrated() else self.layer
-        while self.layer < wanted:
+        """Get to the stage that a weight is of, through all before it."""
+        wanted = self._place_of(name)
+        while self.place < wanted:
             self._leave()
-            self.layer += 1
-            if self.layer == last:
-                self.inputs = {self.head.removesuffix(".weight"): self._look_behind()}
-            elif all(name in self.done for name in self._names()):
-                continue
-            else:
-                self.inputs, self.changes = self._look(self.decoder.layer(self.layer))
+            self.place += 1
+            if self._is_asked_for(self.stages[self.place]):
+                self._look(self.stages[self.place])
 
-    def _names(self) -> list[str]:
-        return [name for name in self.decoder.pieces if name.startswith(f"layers.{self.layer}.")]
+    def _is_asked_for(self, stage: Stage) -> bool:
+        """Whether anything is still to be rounded by what is read there."""
+        own = [name for name in self.original.pieces if stage.has(name)]
+        return any(name not in self.done for name in own) or not (own or stage.first)
+
+    def _place_of(self, name: str) -> int:
+        """Of what no block has, the present: whether it is rounded depends on no inputs."""
+        if name == self.head and self.policy.head.rounding == GPTQ:
+            return len(self.stages) - 1
+        return next((place for place, stage in enumerate(self.stages) if stage.has(name)), self.place)
 
     def _leave(self) -> None:
-        """The vectors after the present block as it is stored; before the first block, the embedding's."""
-        if self.layer < 0:
-            self.vectors = embedded(self.decoder.config, self._outside(EMBEDDING_WEIGHTS), self.ids)
+        """Have the data go through the present stage as it is stored."""
+        if self.place < 0:
             return
-        for name in self._names():
-            if name in self.done:
-                self.values[name] = stored_values(self.done[name], self.file)
-        BlockRun(self.decoder.config, self.values, self.layer).advance(self.vectors)
-        self.values, self.inputs, self.changes = {}, {}, {}
+        stage = self.stages[self.place]
+        StageRun(stage, {name: self._present(name, stage) for name in self.original.names(stage)}).advance(self.flow)
+        self.values, self.changes = {}, {}
+        self.inputs = {layer: seen for layer, seen in self.inputs.items() if not stage.has(layer)}
 
-    def _outside(self, names: Sequence[str]) -> dict[str, Matrix]:
-        pieces = self.decoder.pieces
-        return {name: read_piece(pieces[name], self.decoder.tensors) for name in names if name in pieces}
+    def _present(self, name: str, stage: Stage) -> Matrix:
+        """A weight of a stage as it is stored. What is of no block, or comes behind it in the table (norms of queries
+        and keys), is stored as it is in the checkpoint."""
+        if stage.has(name) and name in self.done:
+            return stored_values(self.done[name], self.file)
+        return self.values[name] if name in self.values else self.original.weight(name)
 
-    def _head_is_calibrated(self) -> bool:
-        return self.policy.head.rounding == GPTQ
-
-    def _look_behind(self) -> Inputs:
-        """What the output layer reads."""
-        found = Inputs(GPTQ)
-        for part in normed(self.decoder.config, self._outside(FINAL_NORM), self.vectors):
-            found.add(part.reshape(-1, part.shape[-1]))
-        return found
-
-    def _look(self, weights: dict[str, Matrix]) -> tuple[dict[str, Inputs], Changes]:
-        """What the present block's layers read; and, for AWQ, how that has its weights changed."""
-        block = BlockRun(self.decoder.config, weights, self.layer)
-        found = {name: Inputs(self.policy.linear.rounding) for name in block.readers}
-        for _, outputs in block.outputs(self.vectors, list(block.readers)):
+    def _look(self, stage: Stage) -> None:
+        """See what is read in a stage, or of what it gives; and, for AWQ, find how that has its weights changed."""
+        weights = {name: self.original.weight(name) for name in self.original.names(stage)}
+        run = StageRun(stage, weights)
+        linear, head = self.policy.linear.rounding, self.policy.head.rounding
+        found = {name: Inputs(head if layers == [HEAD] else linear) for name, layers in run.readers.items()}
+        for outputs in run.seen(self.flow, list(found)):
             for name, inputs in found.items():
-                inputs.add(outputs[name].reshape(-1, outputs[name].shape[-1]))
-        changes: Changes = {}
-        if self.policy.linear.rounding in (AWQ, AWQ_GPTQ):
-            changes = self._rescaled(weights, block.readers, found)
-        return {layer: found[name] for name, layers in block.readers.items() for layer in layers}, changes
+                inputs.add(outputs[name])
+        if linear in (AWQ, AWQ_GPTQ):
+            self.changes = self._rescaled(stage, weights, run.readers, found)
+        self.inputs |= {layer: found[name] for name, layers in run.readers.items() for layer in layers}
 
     def _rescaled(
-        self, weights: Mapping[str, Matrix], readers: Mapping[str, list[str]], found: Mapping[str, Inputs]
+        self,
+        stage: Stage,
+        weights: Mapping[str, Matrix],
+        readers: Mapping[str, list[str]],
+        found: Mapping[str, Inputs],
     ) -> Changes:
         """AWQ's scales, with what undoes each: the norm or the layer whose output it is."""
         changes: Changes = {}
         for name, layers in readers.items():
-            source = _source(self.decoder.config, layers, weights)
-            if source is None:
+            source = f"{stage.own}{stage.sources.get(layers[0].removeprefix(stage.own))}"
+            if f"{source}.weight" not in weights:
                 continue
             matrices = [weights[f"{layer}.weight"] for layer in layers]
             scheme = self.policy.linear.fitted(matrices[0].shape[1])
@@ -239,15 +248,3 @@ def _joined(parts: Sequence[Quantized]) -> Quantized:
 def _divided_rows(scales: Matrix, weight: Matrix) -> Matrix:
     """A norm's vector, or a layer's weight or bias, so that its outputs are divided by ``scales``."""
     return weight / (scales if weight.ndim == 1 else scales[:, None])
-
-
-def _source(config: DecoderConfig, layers: list[str], weights: Mapping[str, Matrix]) -> str | None:
-    """What the inputs of ``layers`` come from by a linear map; ``None``: nothing that a scale could be undone in."""
-    prefix, _, first = layers[0].rpartition(".")
-    sources = {"query": "attention_norm", "gate": "mlp_norm", "up": "mlp_norm"}
-    if config.gated:
-        sources["down"] = "up"
-    if config.heads == config.kv_heads:
-        sources["output"] = "value"
-    source = f"{prefix}.{sources.get(first)}"
-    return source if f"{source}.weight" in weights else None

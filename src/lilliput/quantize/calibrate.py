@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from lilliput.quantize.scheme import ActivationRange, Precision
+from lilliput.quantize.scheme import PRECISIONS, ActivationRange, Precision
 
 SAMPLES = 4096
 """Values kept of each activation and batch for percentiles."""
@@ -75,10 +75,14 @@ class FakeQuantizer:
         return torch.fake_quantize_per_tensor_affine(value.float(), found.scale, found.zero_point, 0, 255)
 
     def weight(self, name: str, value: Tensor) -> Tensor:
-        """A student's ``on_weight``: symmetric, one scale a row or a group; the output layer stays floating point."""
+        """A student's ``on_weight``: symmetric, one scale a row or a group; the output layer stays floating point.
+
+        The table of n-grams comes as one row, and always gets 8 bits.
+        """
         if self.precision.bits == 32 or name == "head.out":
             return value
-        largest, group = self.precision.largest, self.precision.group or value.shape[1]
+        precision = PRECISIONS["int8"] if name == "grams" else self.precision
+        largest, group = precision.largest, precision.group or value.shape[1]
         padded = torch.nn.functional.pad(value, (0, -value.shape[1] % group)).view(value.shape[0], -1, group)
         scale = padded.detach().abs().amax(-1, keepdim=True).clamp_min(1e-12) / largest
         rounded = (padded / scale).round().clamp(-largest, largest) * scale

@@ -13,9 +13,35 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from lilliput.data.code_texts import CALIBRATION, code_files, read_texts, windows
-from lilliput.data.formats import Format, format_of
+from lilliput.data.examples import check_code
+from lilliput.data.formats import Format, format_of, read_rows
 from lilliput.data.sources import read_functions, read_source
 from lilliput.errors import UserError
+
+SOURCE, TARGET = "source", "target"
+"""Columns of a table that has both sides of an encoder-decoder's data."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What goes through a stack of blocks.
+
+    Attributes:
+        ids: int64 ``[pieces, tokens]``.
+        mask: bool, likewise: false at padding, which stands at the right.
+    """
+
+    ids: NDArray[np.int64]
+    mask: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]] | NDArray[np.int64]) -> Tokens:
+        """Rows of ids, none of them empty."""
+        ends = np.array([len(row) for row in rows])
+        mask = np.arange(ends.max()) < ends[:, None]
+        ids = np.zeros(mask.shape, np.int64)
+        ids[mask] = np.concatenate([np.asarray(row, np.int64) for row in rows])
+        return cls(ids, mask)
 
 
 @dataclass(frozen=True)
@@ -25,7 +51,7 @@ class Calibration:
     Attributes:
         files: tables of functions, or source files; none: the standard library's.
         pieces: how many are taken.
-        tokens: of each.
+        tokens: of each; of an encoder-decoder's source, and as many of its target.
         seed: which files of the standard library.
     """
 
@@ -47,19 +73,52 @@ class Calibration:
         files = [str(file) for file in self.files]
         return {"files": files, "pieces": self.pieces, "tokens": self.tokens, "seed": self.seed}
 
-    def ids(self, tokenizer: Tokenizer, positions: int | None) -> NDArray[np.int64]:
-        """Token ids ``[pieces, tokens]``; pieces are no longer than a model's ``positions``.
+    def data(self, tokenizer: Tokenizer, positions: int | None, start: int | None = None) -> tuple[Tokens, ...]:
+        """What goes through a decoder, or through an encoder and its decoder.
+
+        An encoder-decoder's source and target are those of a table that has both. Else they are one text: to write
+        what was read is what both families of models were trained for first, PLBART from code with some of its tokens
+        gone, CodeT5 with the gaps alone as target; it is near what repair and translation ask for, too; it gives
+        attention to the source something to find for every token; and it prefers none of the tasks that the model
+        may have been trained for since.
+
+        Args:
+            tokenizer: the model's.
+            positions: most tokens of a piece that it has positions for; ``None``: any.
+            start: id that targets start from; ``None``: there is no encoder.
 
         Raises:
             UserError: a file cannot be read, or there is too little code.
         """
         length = min(self.tokens, positions or self.tokens)
-        return windows(_texts(self.files, self.seed), tokenizer, self.pieces, length)
+        if start is not None and any(map(_is_paired, self.files)):
+            sources, targets = self._paired(tokenizer, length)
+        else:
+            sources = targets = windows(_texts(self.files, self.seed), tokenizer, self.pieces, length).tolist()
+        source = Tokens.of(sources)
+        return (source,) if start is None else (source, Tokens.of([[start, *row[:-1]] for row in targets]))
+
+    def _paired(self, tokenizer: Tokenizer, length: int) -> tuple[list[list[int]], list[list[int]]]:
+        """The first tokens of sources and targets, row by row."""
+        found: list[tuple[list[int], list[int]]] = []
+        for text, other in _pairs(self.files):
+            pair = tokenizer.encode(text).ids[:length], tokenizer.encode(other).ids[:length]
+            if all(pair):  # of blanks a tokenizer may make nothing
+                found.append(pair)
+            if len(found) == self.pieces:
+                return [source for source, _ in found], [target for _, target in found]
+        raise UserError(
+            f"the data give {len(found)} pairs of source and target, and {self.pieces} are needed.",
+            remedy="Give more data, or ask for fewer with --calibration-pieces.",
+        )
 
 
-def digest(ids: NDArray[np.int64]) -> str:
+def digest(data: Sequence[Tokens]) -> str:
     """SHA-256 of calibration data, for an artifact's provenance."""
-    return hashlib.sha256(np.ascontiguousarray(ids).tobytes()).hexdigest()
+    found = hashlib.sha256()
+    for tokens in data:
+        found.update(np.where(tokens.mask, tokens.ids, -1).tobytes())
+    return found.hexdigest()
 
 
 def _texts(files: Sequence[Path], seed: int) -> Iterable[str]:
@@ -73,3 +132,17 @@ def _own(files: Sequence[Path]) -> Iterator[str]:
             yield read_source(file)
         else:
             yield "\n\n".join(read_functions([file]))
+
+
+def _is_paired(file: Path) -> bool:
+    return format_of(file) is not Format.TEXT and {SOURCE, TARGET} <= set(
+        next(read_rows(file, (SOURCE, TARGET))).columns
+    )
+
+
+def _pairs(files: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    """Source and target of every row of tables; where one has them, all must."""
+    for file in files:
+        for row in read_rows(file, (SOURCE, TARGET)):
+            source, target = (check_code(row.value(name), row.place, f"'{name}'") for name in (SOURCE, TARGET))
+            yield source, target

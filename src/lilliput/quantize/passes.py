@@ -1,8 +1,9 @@
-"""Calibration data through a decoder, one block after another: memory holds one block and the data's vectors."""
+"""Calibration data through a generator, one stage after another: memory holds one block and the data's vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -12,85 +13,111 @@ from numpy.typing import NDArray
 from openvino import opset13 as ops
 
 from lilliput.graph.blocks import Value
-from lilliput.graph.decoder import DecoderConfig, block_graph, embedding_graph, final_norm_graph
+from lilliput.graph.stages import HIDDEN, MEMORY, Stage
+from lilliput.quantize.calibration import Tokens
 
 Matrix = NDArray[np.float32]
 
 BATCH = 4
-"""Pieces of calibration data that go through a block at once."""
+"""Pieces of calibration data that go through a stage at once."""
 
-EMBEDDING_WEIGHTS = ("embedding.weight", "positions.weight")
-"""What :func:`embedded` takes, as far as a decoder has it."""
-
-FINAL_NORM = ("final_norm.weight", "final_norm.bias")
-"""What :func:`normed` takes, likewise."""
-
-HIDDEN = "hidden"
-"""Name of what goes from block to block."""
+ENGINE = {"PERFORMANCE_HINT": "LATENCY"}
+"""Properties: products are of bfloat16 where the processor has it, which is as exact as need be."""
 
 
-def embedded(config: DecoderConfig, weights: Mapping[str, Matrix], ids: NDArray[np.int64]) -> Matrix:
-    """What the first block takes for ``ids [pieces, tokens]``: ``[pieces, tokens, hidden]``."""
-    run = _compiled(embedding_graph(config, _constants(weights)), [HIDDEN])
-    return np.concatenate([run([part, _positions(part)])[HIDDEN] for part in _batches(ids)])
+def _nothing() -> Matrix:
+    return np.zeros((0, 0, 0), np.float32)
 
 
-def normed(config: DecoderConfig, weights: Mapping[str, Matrix], vectors: Matrix) -> Iterator[Matrix]:
-    """What the output layer takes, of the last block's outputs ``vectors [pieces, tokens, hidden]``: parts of them."""
-    run = _compiled(final_norm_graph(config, _constants(weights)), ["normed"])
-    for part in _batches(vectors):
-        yield run([part])["normed"]
-
-
-class BlockRun:
-    """One block, with weights that need not be the checkpoint's.
+@dataclass
+class Flow:
+    """Calibration data on their way.
 
     Attributes:
-        readers: name of each distinct input of linear layers -> the layers that read it.
+        data: what goes through each stack; as many pieces in all of them.
+        hidden: width of the stream.
+        vectors: what the next stage takes, ``[pieces, tokens, hidden]``.
+        memory: what the stack before gave, likewise; nothing in the first.
     """
 
-    def __init__(self, config: DecoderConfig, weights: Mapping[str, Matrix], index: int) -> None:
-        self.config = config
-        self._graph, self.readers = block_graph(config, _constants(weights), index)
+    data: Sequence[Tokens]
+    hidden: int
+    vectors: Matrix = field(default_factory=_nothing)
+    memory: Matrix = field(default_factory=_nothing)
 
-    def outputs(self, vectors: Matrix, names: Sequence[str]) -> Iterator[tuple[Matrix, dict[str, Matrix]]]:
-        """Parts of ``vectors [pieces, tokens, hidden]``, as views that may be written to, and what the block makes of
-        each: :data:`HIDDEN`, which the next block takes, or names in ``readers``."""
-        run = _compiled(self._graph, names)
-        for part in _batches(vectors):
-            mask = np.ones(part.shape[:2], np.int64)
-            positions = [] if self.config.rotary is None else [_positions(mask)]
-            yield part, run([part, mask, *positions])
+    def begin(self, stack: int) -> None:
+        """Have room for a stack's vectors; those that there are become its memory."""
+        self.memory, self.vectors = self.vectors, np.empty((*self.data[stack].ids.shape, self.hidden), np.float32)
 
-    def advance(self, vectors: Matrix) -> None:
-        """Turn the block's inputs into the next one's."""
-        for part, outputs in self.outputs(vectors, [HIDDEN]):
-            part[:] = outputs[HIDDEN]
+    def inputs(self, stack: int, part: slice) -> dict[str, NDArray[Any]]:
+        """What graphs may take, of some of the pieces."""
+        tokens, source = self.data[stack], self.data[0]
+        ids, places = tokens.ids[part], np.arange(tokens.ids.shape[1], dtype=np.int64)
+        return {
+            "input_ids": ids,
+            "position_ids": np.broadcast_to(places, ids.shape),
+            "attention_mask": tokens.mask[part].astype(np.int64),
+            "encoder_attention_mask": source.mask[part].astype(np.int64),
+            HIDDEN: self.vectors[part],
+            MEMORY: self.memory[part],
+        }
 
 
-def _batches(array: NDArray[Any]) -> list[NDArray[Any]]:
-    return [array[first : first + BATCH] for first in range(0, len(array), BATCH)]
+class StageRun:
+    """One stage, with weights that need not be the checkpoint's.
+
+    Attributes:
+        readers: name of each distinct value that linear layers read -> those layers.
+    """
+
+    def __init__(self, stage: Stage, weights: Mapping[str, Matrix]) -> None:
+        self.stage = stage
+        self._graph, self.readers = stage.build(_constants(weights))
+
+    def seen(self, flow: Flow, names: Sequence[str], advance: bool = False) -> Iterator[dict[str, Matrix]]:
+        """What is read while the data go through, of some pieces after others: ``[tokens, width]``, padding left out.
+
+        Args:
+            flow: the data.
+            names: of ``readers``.
+            advance: whether the data are behind the stage when all was seen; else they stay before it.
+        """
+        wanted = list(dict.fromkeys([*names, HIDDEN] if advance else names))
+        if not wanted:
+            return
+        run, stack = _compiled(self._graph, wanted), self.stage.stack
+        if advance and self.stage.first:
+            flow.begin(stack)
+        mask = flow.data[stack].mask
+        for first in range(0, len(mask), BATCH):
+            part = slice(first, first + BATCH)
+            outputs = run(flow.inputs(stack, part))
+            if advance:
+                flow.vectors[part] = outputs[HIDDEN]
+            yield {name: outputs[name][mask[part]] for name in names}
+
+    def advance(self, flow: Flow) -> None:
+        """Have the data go through."""
+        for _ in self.seen(flow, [], advance=True):
+            pass
 
 
 def _constants(weights: Mapping[str, Matrix]) -> dict[str, Callable[[], Value]]:
     return {name: partial(ops.constant, weight) for name, weight in weights.items()}
 
 
-def _positions(ids: NDArray[np.generic]) -> NDArray[np.int64]:
-    return np.broadcast_to(np.arange(ids.shape[1], dtype=np.int64), ids.shape[:2])
-
-
-Run = Callable[[list[NDArray[np.generic]]], dict[str, Matrix]]
+Run = Callable[[Mapping[str, NDArray[Any]]], dict[str, Matrix]]
 
 
 def _compiled(model: ov.Model, outputs: Sequence[str]) -> Run:
-    """What runs a graph, for some of its outputs; in bfloat16 where the processor can, which is as exact as need be."""
-    wanted = ov.Model([model.output(name) for name in outputs], model.get_parameters(), "part")
-    compiled = ov.Core().compile_model(wanted, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
-    names = [next(iter(port.get_names() & set(outputs))) for port in compiled.outputs]
+    """What runs a graph, for some of its outputs."""
+    results = {result.get_friendly_name(): result for result in model.get_results()}
+    wanted = ov.Model([results[name] for name in outputs], model.get_parameters(), "part")
+    compiled = ov.Core().compile_model(wanted, "CPU", ENGINE)
+    taken = [parameter.get_friendly_name() for parameter in model.get_parameters()]
 
-    def run(inputs: list[NDArray[np.generic]]) -> dict[str, Matrix]:
-        results = compiled([np.ascontiguousarray(value) for value in inputs])
-        return {name: np.asarray(results[place], np.float32) for place, name in enumerate(names)}
+    def run(inputs: Mapping[str, NDArray[Any]]) -> dict[str, Matrix]:
+        found = compiled([np.ascontiguousarray(inputs[name]) for name in taken])
+        return {name: np.asarray(found[place], np.float32) for place, name in enumerate(outputs)}
 
     return run

@@ -1,4 +1,4 @@
-"""Ranges of what a stored decoder's layers read, found while calibration data go through it.
+"""Ranges of what a stored generator's layers read, found while calibration data go through it.
 
 The weights are those that were stored, so that the ranges are the artifact's own, however its weights were rounded;
 inputs are not rounded meanwhile. Work is kept now and then: a run that was killed goes on from there.
@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
 from lilliput.files import atomic_file
-from lilliput.graph.decoder import DecoderConfig
+from lilliput.graph.architectures import Config, stages
+from lilliput.graph.stages import Stage
 from lilliput.graph.stored import StoredWeight
 from lilliput.progress import Progress
+from lilliput.quantize.calibration import Tokens
 from lilliput.quantize.observe import OBSERVERS
-from lilliput.quantize.passes import EMBEDDING_WEIGHTS, HIDDEN, BlockRun, embedded
+from lilliput.quantize.passes import Flow, StageRun
 from lilliput.quantize.scheme import ActivationRange
 from lilliput.quantize.stored_values import stored_values
 
@@ -56,7 +58,7 @@ class InputRange:
 
 @dataclass(frozen=True)
 class Stored:
-    """A decoder whose weights are in a file.
+    """A generator whose weights are in a file.
 
     Attributes:
         config: what it is.
@@ -64,30 +66,24 @@ class Stored:
         file: where they are.
     """
 
-    config: DecoderConfig
+    config: Config
     entries: Sequence[StoredWeight]
     file: Path
 
-    def embedding(self) -> dict[str, Matrix]:
-        """The weights before the first block."""
-        return self._values(lambda name: name in EMBEDDING_WEIGHTS)
-
-    def block(self, index: int) -> dict[str, Matrix]:
-        """The weights of a block."""
-        return self._values(lambda name: name.startswith(f"layers.{index}."))
-
-    def _values(self, wanted: Any) -> dict[str, Matrix]:
-        return {entry.name: stored_values(entry, self.file) for entry in self.entries if wanted(entry.name)}
+    def weights(self, stage: Stage) -> dict[str, Matrix]:
+        """Those that a stage takes."""
+        entries = [entry for entry in self.entries if entry.name.startswith(stage.takes)]
+        return {entry.name: stored_values(entry, self.file) for entry in entries}
 
 
 def input_ranges(
-    decoder: Stored, ids: NDArray[np.int64], method: str, kept: Path, progress: Progress
+    model: Stored, data: Sequence[Tokens], method: str, kept: Path, progress: Progress
 ) -> list[InputRange]:
-    """The range of every distinct input of the blocks' linear layers.
+    """The range of every distinct input of linear layers but the output layer.
 
     Args:
-        decoder: what is looked at.
-        ids: calibration data, ``[pieces, tokens]``.
+        model: what is looked at.
+        data: calibration data, of each stack.
         method: a name in :data:`~lilliput.quantize.observe.OBSERVERS`.
         kept: file of what is done; an earlier run's is gone on from.
         progress: shown while working.
@@ -95,42 +91,42 @@ def input_ranges(
     Raises:
         CheckpointError: a block gives no finite numbers.
     """
-    layers = decoder.config.layers
-    work = _Work.read(kept) if kept.is_file() else _Work(0, embedded(decoder.config, decoder.embedding(), ids), [])
+    before_the_last = stages(model.config)[:-1]  # of which the output layer reads
+    flow = Flow(data, model.config.hidden)
+    work = _Work.read(kept, flow) if kept.is_file() else _Work(0, flow, [])
     last = time.monotonic()
-    with progress.track("finding ranges of inputs, blocks", layers) as advance:
-        advance(work.blocks)
-        while work.blocks < layers:
-            work.ranges.extend(_look(decoder, work, method))
-            work.blocks += 1
-            if time.monotonic() - last >= KEEP_EVERY or work.blocks == layers:
+    with progress.track("finding ranges of inputs, blocks", len(before_the_last)) as advance:
+        advance(work.stages)
+        for stage in before_the_last[work.stages :]:
+            work.ranges.extend(_look(model, stage, flow, method))
+            work.stages += 1
+            if time.monotonic() - last >= KEEP_EVERY or work.stages == len(before_the_last):
                 work.write(kept)
                 last = time.monotonic()
             advance()
     return work.ranges
 
 
-def bytes_kept(hidden: int, ids: NDArray[np.int64]) -> int:
+def bytes_kept(hidden: int, data: Sequence[Tokens]) -> int:
     """What :func:`input_ranges` needs on the disk, about: what it kept, and what takes its place."""
-    return 2 * 4 * ids.size * hidden
+    return 2 * 4 * hidden * sum(tokens.ids.size for tokens in data)
 
 
-def _look(decoder: Stored, work: _Work, method: str) -> list[InputRange]:
-    """The ranges of one block's inputs; ``work.vectors`` are then what the next one takes."""
-    block = BlockRun(decoder.config, decoder.block(work.blocks), work.blocks)
-    observers = {name: OBSERVERS[method]() for name in block.readers}
-    for part, outputs in block.outputs(work.vectors, [HIDDEN, *block.readers]):
+def _look(model: Stored, stage: Stage, flow: Flow, method: str) -> list[InputRange]:
+    """The ranges of what is read in a stage, or of what it gives; the data are then behind it."""
+    run = StageRun(stage, model.weights(stage))
+    observers = {name: OBSERVERS[method]() for name in run.readers}
+    for outputs in run.seen(flow, list(observers), advance=True):
         for name, observer in observers.items():
             try:
                 observer.add(outputs[name])
             except ValueError as error:
                 raise CheckpointError(
-                    f"its layer '{name}' reads {error} (NaN or infinity) when code goes through it.",
+                    f"its layer '{run.readers[name][0]}' reads {error} (NaN or infinity) when code goes through it.",
                     remedy="Choose another mode than --activations static; if the checkpoint is whole, its weights "
                     "overflow.",
                 ) from error
-        part[:] = outputs[HIDDEN]
-    return [InputRange(tuple(layers), observers[name].range()) for name, layers in block.readers.items()]
+    return [InputRange(tuple(layers), observers[name].range()) for name, layers in run.readers.items()]
 
 
 @dataclass
@@ -138,22 +134,25 @@ class _Work:
     """What is done.
 
     Attributes:
-        blocks: how many.
-        vectors: what the next one takes, ``[pieces, tokens, hidden]``.
+        stages: how many.
+        flow: the data behind them.
         ranges: of their inputs.
     """
 
-    blocks: int
-    vectors: Matrix
+    stages: int
+    flow: Flow
     ranges: list[InputRange]
 
     def write(self, path: Path) -> None:
-        facts = json.dumps({"blocks": self.blocks, "ranges": [found.as_dict() for found in self.ranges]})
+        facts = json.dumps({"stages": self.stages, "ranges": [found.as_dict() for found in self.ranges]})
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, vectors=self.vectors, facts=np.frombuffer(facts.encode(), np.uint8))
+            vectors = {"vectors": self.flow.vectors, "memory": self.flow.memory}
+            np.savez(stream, allow_pickle=False, facts=np.frombuffer(facts.encode(), np.uint8), **vectors)
 
     @classmethod
-    def read(cls, path: Path) -> _Work:
+    def read(cls, path: Path, flow: Flow) -> _Work:
+        """What an earlier run did; its vectors are put into ``flow``."""
         with np.load(path, allow_pickle=False) as stored:
             facts = json.loads(stored["facts"].tobytes())
-            return cls(facts["blocks"], stored["vectors"], [InputRange.from_dict(found) for found in facts["ranges"]])
+            flow.vectors, flow.memory = stored["vectors"], stored["memory"]
+            return cls(facts["stages"], flow, [InputRange.from_dict(found) for found in facts["ranges"]])

@@ -6,9 +6,11 @@ It counts toward the artifact's bytes, so it is short. A figure that is not know
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from lilliput.evaluate.thresholds import Operating, at_share
 from lilliput.report import clean, percent, scaled
 from lilliput.report.front import LIBRARY, evaluated, front_matter, hub_id, tags
 
@@ -23,6 +25,21 @@ GENERAL_USE = "It sorts code into the classes below."
 
 INPUTS = {"clone": '("first function", "second function")'}
 """Task -> an example of its input as Python; the others take one function."""
+
+MEANINGS = {
+    "vulnerability": (
+        "The probability is for triage: it says what to read first. It is no verdict: it does not say that a function "
+        "is vulnerable, nor, where it is low, that one is safe."
+    ),
+    "clone": (
+        "The probability says which pairs to look at first. It does not say that two functions may replace each other, "
+        "nor, where it is low, that they have nothing in common."
+    ),
+}
+"""Task -> what its probability is good for. Tasks of two classes, of which the second is the one looked for."""
+
+RARE = 0.01
+"""A share of the class looked for, as it may be outside a benchmark."""
 
 LICENSE_OPEN = (
     "Not chosen yet. Before you pass this model on, check the licenses of its teacher and its training data, and write "
@@ -53,7 +70,11 @@ class CardFacts:
         majority: accuracy of the majority class on the same data.
         f1, mcc: on the same data.
         n: examples of validation data.
+        operating_points: precision and recall on it at several thresholds, as
+            :meth:`lilliput.evaluate.thresholds.OperatingPoints.as_dict` gives them.
+        address: what ``lilliput.load`` is given; ``None``: the folder that the card is in.
         license: of the model, as the hub names it; ``None``: nobody chose one.
+        terms: sentences about the data it was trained on, and their terms.
     """
 
     name: str
@@ -75,7 +96,10 @@ class CardFacts:
     f1: float | None = None
     mcc: float | None = None
     n: int | None = None
+    operating_points: Mapping[str, Any] | None = None
+    address: str | None = None
     license: str | None = None
+    terms: tuple[str, ...] = ()
 
 
 def model_card(facts: CardFacts) -> str:
@@ -83,11 +107,12 @@ def model_card(facts: CardFacts) -> str:
     sections = {
         "": _opening(facts),
         "Use": _use(facts),
+        "What the number means": _meaning(facts),
         "Limits": _limits(facts),
         "Accuracy": _accuracy(facts),
         "Model": _model(facts),
         "How it was made": _making(facts),
-        "License": [LICENSE_OPEN if facts.license is None else _text(facts.license)],
+        "License": [LICENSE_OPEN if facts.license is None else _text(facts.license), *_paragraphs(facts.terms)],
     }
     parts = ["\n".join([f"## {title}\n", *lines] if title else lines) for title, lines in sections.items() if lines]
     return f"{_front(facts)}\n# {_text(facts.name)}\n\n" + "\n\n".join(parts) + "\n"
@@ -123,10 +148,56 @@ def _use(facts: CardFacts) -> list[str]:
         "```python",
         "import lilliput",
         "",
-        'model = lilliput.load("path/to/this/folder")',
+        f'model = lilliput.load("{facts.address or "path/to/this/folder"}")',
         f"model.predict([{example}])",
         "```",
     ]
+
+
+def _meaning(facts: CardFacts) -> list[str]:
+    if facts.task not in MEANINGS:
+        return []
+    return [MEANINGS[facts.task], *_paragraphs(_thresholds(facts))]
+
+
+def _thresholds(facts: CardFacts) -> list[str]:
+    """A table, and how to read it; nothing where only one class was seen, or none."""
+    found = facts.operating_points
+    if found is None or not 0 < found["positives"] < found["n"]:
+        return []
+    looked_for, positives = _text(facts.labels[1]), found["positives"]
+    note = (
+        f"Measured on validation data, of which {percent(positives / found['n'])} % ({positives:,} of "
+        f"{found['n']:,}) are *{looked_for}*; in brackets: 95 % intervals. Precision is the share of the flagged that "
+        "are, recall the share found of all that are. Where fewer are, precision is lower: the last column is what it "
+        f"would be at {100 * RARE:g} %, all else equal."
+    )
+    return [operating_table(found, looked_for), note]
+
+
+def operating_table(found: Mapping[str, Any], label: str) -> str:
+    """Precision and recall at several thresholds, as a table in Markdown.
+
+    Args:
+        found: as :meth:`lilliput.evaluate.thresholds.OperatingPoints.as_dict` gives it; of both classes some.
+        label: what the class looked for is called, as Markdown.
+    """
+    head = ["probability at least", "flagged", "precision", "recall", f"precision at {100 * RARE:g} % {label}"]
+    rows = [head, ["---:"] * len(head)]
+    for point in found["points"]:
+        counts = Operating(point["threshold"], point["flagged"], point["right"])
+        shares = (point["precision"], point["recall"], at_share(counts, found["n"], found["positives"], RARE))
+        rows.append([f"{counts.threshold:g}", f"{counts.flagged:,}", *map(_with_interval, shares)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _with_interval(values: Sequence[float] | None) -> str:
+    """``[value, low, high]`` in percent; empty where there is none."""
+    return "" if values is None else "{} % [{}, {}]".format(*map(percent, values))
+
+
+def _paragraphs(texts: Sequence[str]) -> list[str]:
+    return [line for text in texts for line in ("", text)]
 
 
 def _limits(facts: CardFacts) -> list[str]:

@@ -17,6 +17,12 @@ LIBRARY = "lilliput"
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
+_PLAIN = re.compile(r"[A-Za-z][^:#{}\[\],&*!|>'\"%@`]*(?::[^ \t]+)?|[0-9][\w.-]*/[\w.-]+")
+"""Texts that need no quotes in YAML, if only some of them; what begins with a digit may be a number or a date."""
+
+_NO_TEXTS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
+"""What YAML takes for nothing, or for a truth value."""
+
 _TAG = re.compile(r"[\w.-]+", re.ASCII)
 
 
@@ -27,6 +33,41 @@ def front_matter(fields: Mapping[str, Any]) -> str:
         fields: names, which are plain words, to text, finite numbers, and lists and mappings of these.
     """
     return "\n".join(["---", *_block(_known(fields), ""), "---", ""])
+
+
+def read_front(card: str) -> dict[str, tuple[str, ...]]:
+    """The texts at the top level of a card's front matter; what is not plainly a text, or a list of them, is left out.
+
+    This is no YAML reader: anchors, blocks and nested mappings are passed over, so that nothing is misread.
+
+    Args:
+        card: a card's text; without front matter there is nothing in it.
+
+    Returns:
+        Names to their texts, one, or several of a list.
+    """
+    block = re.match(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", card, re.DOTALL | re.MULTILINE)
+    found: dict[str, list[str]] = {}
+    texts: list[str] = []
+    for line in block[1].splitlines() if block else ():
+        if entry := re.fullmatch(r"([A-Za-z]\w*):(?:[ \t]+(\S.*))?", line.rstrip()):
+            value = _unquoted(entry[2] or "")
+            texts = found[entry[1]] = [] if value is None else [value]
+        elif item := re.fullmatch(r"[ \t]*-[ \t]+(\S.*)", line.rstrip()):
+            value = _unquoted(item[1])
+            texts += [] if value is None else [value]
+        elif line.strip() and not line.lstrip().startswith("#"):
+            texts.clear()  # something deeper belongs to it: not a text
+            texts = []
+    return {name: tuple(texts) for name, texts in found.items() if texts}
+
+
+def _unquoted(value: str) -> str | None:
+    """A scalar without its quotes and its comment; ``None``: it is none, or one that only a YAML reader reads."""
+    if quoted := re.fullmatch(r"(['\"])([^'\"\\]*)\1(?:[ \t]+#.*)?", value):
+        return quoted[2]
+    plain = re.split(r"[ \t]#", value, maxsplit=1)[0].rstrip()
+    return plain if _PLAIN.fullmatch(plain) and plain.lower() not in _NO_TEXTS else None
 
 
 def hub_id(name: str | None) -> str | None:

@@ -14,6 +14,9 @@ SCHEMES = {-1: "a scale for the matrix", 0: "a scale a row"}
 """Value of ``group`` that is no number of weights -> in words."""
 
 
+OTHER = "other"
+"""What the hub calls a license that is not on its list: its name and a link to it then stand beside it."""
+
 DATASETS = {"humaneval": ("HumanEval", "openai/openai_humaneval"), "mbpp": ("MBPP", "google-research-datasets/mbpp")}
 """Benchmark -> its name, and the hub's id of it."""
 
@@ -32,7 +35,7 @@ def generator_card(
     made = manifest.provenance
     rows = {
         "architecture": f"{manifest.model_type}, {manifest.parameters / 1e6:,.1f} million weights",
-        "made of": clean(str(made["checkpoint"]["name"])),
+        "made of": _made_of(made["checkpoint"]),
         **{f"{role} weights": in_words(scheme) for role, scheme in manifest.weights.items()},
         "inputs of products": activations_in_words(manifest.activations),
         "graphs and weights": show_bytes(size),
@@ -46,7 +49,7 @@ def generator_card(
 # {clean(name)}
 
 It writes code. Nothing was trained: the weights are the checkpoint's, rounded. Rounding can change what a model writes;
-measure it on the task it is meant for. Its checkpoint's licence and limits are its own.
+measure it on the task it is meant for. Its checkpoint's license and limits are its own.
 
 | | |
 |---|---|
@@ -62,23 +65,41 @@ print(model.generate("def fibonacci(n):")[0][0].text)
 """
 
 
+def _made_of(checkpoint: Mapping[str, Any]) -> str:
+    """The checkpoint, by its id on the hub or its name in words where its files tell one, and its file or folder."""
+    name = clean(str(checkpoint["name"]))
+    known = checkpoint.get("source") or checkpoint.get("title")
+    return name if known is None else f"{clean(str(known))} ({name})"
+
+
 def _front(name: str, manifest: GeneratorManifest, evaluation: Mapping[str, Any]) -> str:
     checkpoint = manifest.provenance.get("checkpoint", {})
-    license_, source = checkpoint.get("license"), hub_id(clean(str(checkpoint.get("name"))))
+    license_ = _text_of(checkpoint, "license")
+    source = hub_id(clean(str(checkpoint.get("source") or checkpoint.get("name"))))
+    bases = checkpoint.get("base_model")
+    others = [base for base in bases if isinstance(base, str) and hub_id(base)] if isinstance(bases, list) else []
     formats = dict.fromkeys(str(scheme["format"]) for scheme in manifest.weights.values())
     rates = {f"pass@{k}": as_number(look_up(evaluation, f"pass@{k}")) for k in evaluation.get("k", ())}
     task = str(evaluation.get("task"))
     return front_matter(
         {
-            "license": license_ if isinstance(license_, str) else None,
+            "license": license_,
+            "license_name": _text_of(checkpoint, "license_name") if license_ == OTHER else None,
+            "license_link": _text_of(checkpoint, "license_link") if license_ == OTHER else None,
             "library_name": LIBRARY,
             "pipeline_tag": "text-generation",
             "tags": tags("code", "openvino", manifest.model_type, *formats),
-            "base_model": source,
+            "base_model": source or others,
+            # of what its checkpoint was made of, an artifact is a descendant, but not the quantized form
             "base_model_relation": None if source is None else "quantized",
             "model-index": evaluated(name, "text-generation", DATASETS.get(task, (task, "custom")), rates),
         }
     )
+
+
+def _text_of(facts: Mapping[str, Any], name: str) -> str | None:
+    value = facts.get(name)
+    return value if isinstance(value, str) else None
 
 
 def in_words(scheme: Mapping[str, Any]) -> str:

@@ -19,6 +19,9 @@ from lilliput.progress import Progress
 from lilliput.runtime.engine import Engine, from_vectors, only_outputs, read_graph
 from lilliput.runtime.tokens import CodeTokenizer, length_buckets, pad
 
+LONGEST = 1 << 20
+"""A limit on an input's tokens for models that have none of their own."""
+
 BATCH_TOKENS = 4096
 """Tokens a batch, padding included: enough to keep two cores busy, little memory."""
 
@@ -74,11 +77,12 @@ class EncoderRunner:
             The encoder's outputs, one row an input: ``[logits, vectors]`` for arity 1, ``[vectors]`` for pairs.
         """
         config = self.config
-        widths = (config.classes, config.architecture.hidden)[config.arity - 1 :]
+        widths = (config.classes, config.width)[config.arity - 1 :]
+        limit = LONGEST if config.reads_on else config.positions
         results = [np.empty((len(ids), width), np.float32) for width in widths]
         with (progress or Progress()).track("scoring functions", len(ids)) as advance:
             for rows in length_buckets([len(item) for item in ids], BATCH_TOKENS):
-                outputs = self.encoder(pad([ids[row] for row in rows], config.positions))
+                outputs = self.encoder(pad([ids[row] for row in rows], limit))
                 for result, output in zip(results, outputs, strict=True):
                     result[rows] = output
                 advance(len(rows))
@@ -114,7 +118,7 @@ class Classifier:
         return self.manifest.config.arity
 
     def vectors(self, functions: Sequence[str]) -> NDArray[np.float32]:
-        """One vector a function, ``[functions, hidden]``, such as an index of a repository keeps.
+        """One vector a function, ``[functions, config.width]``, such as an index of a repository keeps.
 
         Raises:
             DataError: something else than a list of strings is given.

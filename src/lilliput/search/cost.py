@@ -12,6 +12,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from lilliput.grams import Grams
 from lilliput.quantize.scheme import PRECISIONS, Precision
 from lilliput.search.space import Architecture, Architectures, Count, FloatArray, IntArray, Sizes
 
@@ -64,11 +65,15 @@ class StudentShape:
         classes: output logits.
         arity: functions an example joins, 1 or 2.
         positions: rows of the position table.
+        vector: numbers of a function's stored vector; 0: as many as are hidden, and no layer that makes them.
+        grams: the table of n-grams, if there is one.
     """
 
     classes: int = 2
     arity: int = 1
     positions: int = 512
+    vector: int = 0
+    grams: Grams | None = None
 
 
 DEFAULT_SHAPE = StudentShape()
@@ -80,8 +85,10 @@ def parameters(sizes: Sizes[Count], shape: StudentShape = DEFAULT_SHAPE) -> Coun
     h, i = sizes.hidden, sizes.intermediate
     embedding = (sizes.vocabulary + shape.positions + 2) * h
     layer = 4 * (h * h + h) + 2 * h * i + i + h + 4 * h
-    head = (shape.arity * h + 1) * h + shape.classes * (h + 1)
-    total: Count = sizes.layers * layer + (embedding + head)
+    table = shape.grams.rows * shape.grams.width if shape.grams else 0
+    projection = shape.vector * (_pooled(h, shape) + 1)
+    head = (shape.arity * _width(h, shape) + 1) * h + shape.classes * (h + 1)
+    total: Count = sizes.layers * layer + (embedding + table + projection + head)
     return total
 
 
@@ -91,7 +98,7 @@ def flops(sizes: Sizes[Count], tokens: int, shape: StudentShape = DEFAULT_SHAPE)
     Embeddings are look-ups and cost none. The functions of a pair are encoded one by one: this counts one of them.
     """
     h, i = sizes.hidden, sizes.intermediate
-    head = 2 * (shape.arity * h * h + shape.classes * h)
+    head = 2 * (shape.vector * _pooled(h, shape) + shape.arity * _width(h, shape) * h + shape.classes * h)
     total: Count = sizes.layers * (linear_flops(h, i, tokens) + attention_flops(h, tokens)) + head
     return total
 
@@ -108,6 +115,12 @@ def attention_flops(hidden: Count, tokens: int) -> Count:
 
 GRAPH_BASE_BYTES = 2900
 """Bytes of an inference graph without its blocks and weights."""
+
+GRAPH_BYTES_OF_PROJECTION = 500
+"""Bytes that a projection to a stored vector adds to the graph, besides weights."""
+
+GRAPH_BYTES_OF_GRAMS, GRAPH_BYTES_PER_ORDER = 900, 900
+"""Bytes that a table of n-grams adds to the graph besides weights and hashes: once, and for each length of n-gram."""
 
 GRAPH_BYTES_PER_LAYER = 3400
 """Bytes each block adds to the graph, besides weights."""
@@ -150,10 +163,31 @@ def artifact_bytes(
     )
     embedding = _matrix_bytes(vocabulary, h, stored) + _matrix_bytes(shape.positions, h, stored) + norm
     output = _linear_bytes(shape.classes, h, PRECISIONS["fp32"])
-    head = _linear_bytes(h, shape.arity * h, stored) + output
+    projection = _linear_bytes(shape.vector, _pooled(h, shape), stored) if shape.vector else 0
+    extras = (GRAPH_BYTES_OF_PROJECTION if shape.vector else 0) + _grams_bytes(vocabulary, shape.grams, stored)
+    head = projection + extras + _linear_bytes(h, shape.arity * _width(h, shape), stored) + output
     tokenizer = _measured(vocabulary, tokenizer_bytes) if tokenizer_bytes else estimated_tokenizer_bytes(vocabulary)
     total: Count = sizes.layers * layer + (embedding + head + tokenizer + GRAPH_BASE_BYTES + MANIFEST_AND_CARD_BYTES)
     return total
+
+
+def _width(hidden: Count, shape: StudentShape) -> Count:
+    """Numbers of a function's vector, an array where ``hidden`` is one."""
+    width: Count = hidden * 0 + shape.vector if shape.vector else _pooled(hidden, shape)
+    return width
+
+
+def _pooled(hidden: Count, shape: StudentShape) -> Count:
+    """Numbers that pooling gives: the tokens', and those of the n-grams where there are some."""
+    return hidden + (shape.grams.width if shape.grams else 0)
+
+
+def _grams_bytes(vocabulary: Count, grams: Grams | None, precision: Precision) -> Count:
+    """The table of n-grams with its one scale, and what hashes tokens; the former is never of less than 8 bits."""
+    if grams is None:
+        return 0 * vocabulary
+    codes = grams.rows * grams.width * 4 if precision.bits == 32 else grams.rows * grams.width + 4
+    return 4 * grams.order * vocabulary + (codes + GRAPH_BYTES_OF_GRAMS + GRAPH_BYTES_PER_ORDER * grams.order)
 
 
 def _matrix_bytes(rows: Count | int, width: Count, precision: Precision) -> Count:

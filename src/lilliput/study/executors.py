@@ -1,4 +1,4 @@
-"""What runs the jobs of a study: processes of this machine, or a Dask cluster, behind the same two methods.
+"""What runs the jobs of a study: processes of this machine, or a cluster of Dask or Ray, behind the same two methods.
 
 Jobs know nothing of it. To run them on another engine, write a class with these methods and put it in
 :data:`EXECUTORS`.
@@ -6,6 +6,8 @@ Jobs know nothing of it. To run them on another engine, write a class with these
 
 from __future__ import annotations
 
+import importlib
+import os
 import pickle
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from lilliput.errors import UserError
+from lilliput.errors import MissingExtra, UserError
 from lilliput.extras import require
 
 J = TypeVar("J")
@@ -193,6 +195,82 @@ class DaskCluster:
             self._cluster.close()
 
 
+class RayCluster:
+    """Jobs on a cluster of Ray, each in a worker that ends with it; one whose worker is lost is a failed job.
+
+    Checkpoint, data and the study's folder must be at the same places on all of its machines. Nothing is reported to
+    Ray's makers, as a cluster that is started here otherwise would.
+
+    Args:
+        address: of a cluster, ``host:6379`` or ``ray://host:10001``; ``None``: one is started here.
+        workers: that are started with it.
+
+    Raises:
+        MissingExtra: Ray is not installed.
+        UserError: there is no cluster at that address.
+    """
+
+    def __init__(self, address: str | None = None, workers: int = 1) -> None:
+        self._ray = _imported_ray()
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        how: dict[str, Any] = {"address": address, "_redis_connect_timeout": CONNECT_S}
+        if address is None:
+            path = os.pathsep.join(filter(None, sys.path))  # workers import what this process can
+            how = {"address": "local", "num_cpus": _positive(workers), "include_dashboard": False}
+            how |= {"runtime_env": {"env_vars": {"PYTHONPATH": path}}}
+        try:
+            self._ray.init(log_to_driver=False, logging_level="error", **how)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"no cluster answers ({_last_line(error)}).",
+                where="--address",
+                remedy="Start one with 'ray start --head', and join it with 'ray start --address HOST:6379'.",
+            ) from error
+        self.concurrent = int(self._ray.cluster_resources().get("CPU", 0))
+
+    def map(self, function: Callable[[J], R], jobs: Sequence[J]) -> Generator[tuple[int, R | Failed], None, None]:
+        """See :class:`Executor`."""
+        run = self._ray.remote(num_cpus=1, max_calls=1, max_retries=0)(_told)
+        places = {run.remote(function, job): place for place, job in enumerate(jobs)}
+        left = list(places)
+        try:
+            while left:
+                (done,), left = self._ray.wait(left)
+                try:
+                    yield places[done], self._ray.get(done)
+                except self._ray.exceptions.RayError as error:
+                    yield places[done], Failed(f"{type(error).__name__}: {_last_line(error)}")
+        finally:
+            for waiting in left:
+                self._ray.cancel(waiting, force=True)
+
+    def close(self) -> None:
+        """See :class:`Executor`."""
+        self._ray.shutdown()
+
+
+def _imported_ray() -> Any:
+    """Ray, which no extra of this package brings: few need it, and it is 79 MB."""
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise MissingExtra(
+            f"this needs the package 'ray', which is not installed ({error}).", remedy="Run: pip install ray"
+        ) from error
+
+
+def _told(function: Callable[[J], R], job: J) -> R | Failed:
+    """What came of a job, as a worker of Ray tells it: its own wrapping of errors would hide what they say."""
+    try:
+        return function(job)
+    except Exception as error:  # told to the study, which records it
+        return Failed(problem_of(error))
+
+
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+
+
 def problem_of(error: BaseException) -> str:
     """An error in a line: what it says where it is meant for people, and its kind before it where it is not."""
     said = " ".join(str(error).split())
@@ -202,6 +280,7 @@ def problem_of(error: BaseException) -> str:
 EXECUTORS: Mapping[str, Callable[[int, str | None], Any]] = {
     "local": lambda workers, address: LocalProcesses(workers),
     "dask": lambda workers, address: DaskCluster(address, workers),
+    "ray": lambda workers, address: RayCluster(address, workers),
 }
 """``--executor`` -> what makes it, of workers and an address."""
 
@@ -217,7 +296,7 @@ def open_executor(name: str, workers: int = 1, address: str | None = None) -> Ex
             f"there is none called '{name}'.", where="--executor", remedy=f"Choose one of: {', '.join(EXECUTORS)}."
         )
     if address is not None and name == "local":
-        raise UserError("is of a cluster.", where="--address", remedy="Add --executor dask, or leave it out.")
+        raise UserError("is of a cluster.", where="--address", remedy="Add --executor dask or ray, or leave it out.")
     found: Executor = EXECUTORS[name](workers, address)
     return found
 

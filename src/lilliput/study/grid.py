@@ -116,6 +116,8 @@ def grid_of(values: Mapping[str, Any], name: str, where: str) -> Grid:
         raise UserError("'about' must be text.", where=where, remedy="Correct it.")
     if not isinstance(products, list) or not products or not all(isinstance(item, dict) for item in products):
         raise UserError("'products' must be tables of axes.", where=where, remedy=_FORM)
+    if not common and not any(products):  # its one point would be the default, which nobody asked for
+        raise UserError("has no axes.", where=where, remedy=_FORM)
     _check_axes(common, where)
     points: dict[Point, None] = {}
     left: list[LeftOut] = []

@@ -1,8 +1,8 @@
 """The checkpoints of "Compressing Pre-trained Models of Code into 3 MB" (ASE 2022): a state dict, ``model.bin``.
 
 Its layouts are told apart by the names of the weights, its sizes are read off their shapes. GraphCodeBERT's students
-also take data-flow nodes, which are not supported: the clone one is recognized and refused; the vulnerability one has
-the same names and shapes as CodeBERT's, opens as it, and gives that model's answers without data flow.
+read data flow too: the clone one is recognized by its weights; the vulnerability one, whose weights have the same names
+and shapes as CodeBERT's, by the folder it lies in, which must be called ``graphcodebert...`` as in the paper's release.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lilliput import torchfiles
 from lilliput.errors import ArtifactError, CheckpointError
 from lilliput.runtime.tokens import CodeTokenizer
 from lilliput.tasks import TASKS, Task
+from lilliput.teachers.dataflow import LANGUAGE_OF_TASK, GraphClassifier, GraphEncoding, GraphTeacher, ids_of
 from lilliput.teachers.model import EncoderClassifier, OutputConvention
 from lilliput.teachers.teacher import Teacher, fingerprint_of
 from lilliput.training import device
@@ -39,14 +40,14 @@ class Layout:
         encoder: prefix of the encoder's weights.
         head: prefix of the head's.
         columns: for each of the task's labels, the output column that is its own.
-        refused: why it is recognized but not opened; empty: it is opened.
+        flow: whether it reads data flow; ``None``: the name of its folder tells.
     """
 
     task: str
     encoder: str
     head: str
     columns: tuple[int, ...]
-    refused: str = ""
+    flow: bool | None = False
 
     def fits(self, names: set[str]) -> bool:
         """Whether weights of these names are laid out like this."""
@@ -54,8 +55,8 @@ class Layout:
 
 
 LAYOUTS = (
-    Layout("clone", "encoder.roberta.", "classifier.", (0, 1), refused="GraphCodeBERT's, which needs data-flow input"),
-    Layout("vulnerability", "encoder.roberta.", "encoder.classifier.", (1, 0)),
+    Layout("clone", "encoder.roberta.", "classifier.", (0, 1), flow=True),
+    Layout("vulnerability", "encoder.roberta.", "encoder.classifier.", (1, 0), flow=None),
     Layout("clone", "encoder.", "classifier.", (0, 1)),
 )
 """Most distinctive first. Column 0 of the vulnerability models is 'vulnerable'."""
@@ -84,32 +85,34 @@ def open_checkpoint(path: Path, *, tokenizer: Path | None, task: Task | None) ->
             where=path,
             remedy=f"Choose --task {layout.task}, or another checkpoint.",
         )
-    model = _model(weights, layout, path)
+    flow = _named_for_flow(path) if layout.flow is None else layout.flow
+    model = _model(weights, layout, path, GraphClassifier if flow else EncoderClassifier)
     found = Path(tokenizer) if tokenizer is not None else _tokenizer_beside(path, layout)
     encode = _tokenizer(found, model)
-    kind = TASKS[layout.task]
-    return Teacher(
+    graphs = GraphEncoding(encode, LANGUAGE_OF_TASK[layout.task]) if flow else None
+    teacher = Teacher(
         name=f"{path.parent.name}/{path.name}",
         model=model.to(device()).eval(),
-        tokenize=encode.encode,
+        tokenize=encode.encode if graphs is None else ids_of(graphs),
         pad_id=PAD_ID,
-        max_tokens=MAX_TOKENS,
-        label_names=kind.label_names or (),
+        max_tokens=MAX_TOKENS if graphs is None else graphs.room.total,
+        label_names=TASKS[layout.task].label_names or (),
         files=(path, found),
         fingerprint=fingerprint_of((path, found)),
     )
+    return teacher if graphs is None else GraphTeacher(**vars(teacher), graphs=graphs)
+
+
+def _named_for_flow(path: Path) -> bool:
+    """Whether the nearest folder that is called after one of the two models is called after GraphCodeBERT."""
+    names = [name.casefold() for name in reversed(path.resolve().parts[:-1])]
+    return "graphcodebert" in next((name for name in names if "codebert" in name), "")
 
 
 def _layout(weights: Any, path: Path) -> Layout:
     names = set(weights) if isinstance(weights, Mapping) else set()
     for layout in LAYOUTS:
         if layout.fits(names):
-            if layout.refused:
-                raise CheckpointError(
-                    f"this is a '{layout.task}' checkpoint of {layout.refused}.",
-                    where=path,
-                    remedy="Use the CodeBERT checkpoint of this task.",
-                )
             return layout
     raise CheckpointError(
         "its weights are not named like those of any checkpoint of the Compressor paper.",
@@ -118,7 +121,9 @@ def _layout(weights: Any, path: Path) -> Layout:
     )
 
 
-def _model(weights: Mapping[str, Tensor], layout: Layout, path: Path) -> EncoderClassifier:
+def _model(
+    weights: Mapping[str, Tensor], layout: Layout, path: Path, kind: type[EncoderClassifier]
+) -> EncoderClassifier:
     """The model that the weights' shapes describe, holding them."""
     encoder = {name: value for name, value in _under(weights, layout.encoder).items() if not name.startswith(_UNUSED)}
     head = {name.replace("out_proj", "out"): value for name, value in _under(weights, layout.head).items()}
@@ -138,9 +143,7 @@ def _model(weights: Mapping[str, Tensor], layout: Layout, path: Path) -> Encoder
         outputs = len(head["out.bias"])
         convention = OutputConvention("logits", layout.columns) if outputs > 1 else OutputConvention("sigmoid", (0, 1))
         arity = TASKS[layout.task].arity
-        model = EncoderClassifier(
-            RobertaModel(config, add_pooling_layer=False), outputs, convention=convention, arity=arity
-        )
+        model = kind(RobertaModel(config, add_pooling_layer=False), outputs, convention=convention, arity=arity)
         model.encoder.load_state_dict(encoder)
         model.head.load_state_dict(head)
     except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -90,7 +91,7 @@ def compare(
         columns: names of the columns of tables.
         settings: how.
         intensity: grams of CO2 equivalent a kilowatt-hour.
-        price_per_hour: US dollars an hour of a machine with as many threads as are used; ``None``: a list price.
+        price_per_hour: US dollars an hour of a machine with as many threads as are used; ``None``: an assumed price.
         command: recorded in the result.
         progress: shown while working.
 
@@ -102,6 +103,9 @@ def compare(
     compared = identified(models)
     kind = compared[0].kind
     threads = settings.threads or (1 if kind == CLASSIFIER else resources.usable_cores())
+    there = os.cpu_count()
+    if there is not None and threads > there:
+        raise UserError(f"{threads:,} are more than the {there} processors there are.", where="--threads")
     price = money.price_of(threads, price_per_hour)
     request: dict[str, Any] = {"kind": kind, "threads": threads}
     dataset = None

@@ -38,7 +38,7 @@ class ClassifierWork:
         subject.pass_over(subject.encode([FIRST_FUNCTION])[0])
         self.facts = {
             "bytes": subject.bytes(),
-            "runs_in": "OpenVINO" if is_artifact(Path(request["model"])) else "torch, fp32",
+            "runs_in": "OpenVINO" if is_artifact(request["model"]) else "torch, fp32",
             "longest": subject.max_tokens,
             "arity": subject.arity,
             "weight_bytes_per_token": None,

@@ -11,6 +11,7 @@ from typing import Any
 from lilliput.artifact import MANIFEST, is_artifact, open_artifact
 from lilliput.errors import UserError
 from lilliput.files import read_json
+from lilliput.shipped import folder_named, names_told
 from lilliput.teachers.hub import CONFIG, locate
 
 CLASSIFIER, GENERATOR = "classifier", "generator"
@@ -98,14 +99,16 @@ def _identified(model: str | Path, name: str) -> Compared:
             where=str(model),
             remedy="Give the model itself; 'lilliput evaluate' measures servers as far as one can.",
         )
-    path = Path(model).expanduser()
-    if is_artifact(path):
+    given = Path(model).expanduser() if str(model).startswith("~") else model
+    if is_artifact(given):
+        path = folder_named(given)
         values = _object(path / MANIFEST)
         if not values:
             open_artifact(path)  # which says what is wrong
         kind = GENERATOR if values.get("kind") == GENERATOR else CLASSIFIER
         return Compared(name, path, kind, values.get("task"))
-    path = locate(model)
+    with names_told(model):
+        path = locate(model)
     if (path / TEACHER).is_file():
         return Compared(name, path, CLASSIFIER, _object(path / TEACHER).get("task"))
     return Compared(name, path, _kind_of_checkpoint(path), None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 from lilliput.artifact import is_artifact
@@ -136,7 +135,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "endpoint": Kind("completers_endpoint", lambda model: model.startswith(("http://", "https://")), is_local=False),
-    "artifact": Kind("completers_artifact", lambda model: is_artifact(Path(model))),
+    "artifact": Kind("completers_artifact", is_artifact),
     "checkpoint": Kind("completers_checkpoint", lambda model: True),
 }
 """The first that matches opens a subject."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-from pathlib import Path
 
 from lilliput.artifact import MANIFEST, open_artifact
 from lilliput.files import sha256_of
@@ -23,8 +22,8 @@ def open_completer(subject: Subject) -> LocalCompleter:
         ArtifactError: it is damaged, or a classifier's.
         UserError: a chat is wanted, and there is no template.
     """
-    path = Path(subject.model)
-    artifact = open_artifact(path)
+    artifact = open_artifact(subject.model)
+    path = artifact.path
     manifest = artifact.generator
     template: ChatTemplate | None = None
     if subject.chat:

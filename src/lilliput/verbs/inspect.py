@@ -36,7 +36,7 @@ class Inspection:
 
     def _classifier(self, manifest: Manifest) -> dict[str, Any]:
         config = manifest.config
-        shape = StudentShape(config.classes, config.arity, config.positions)
+        shape = StudentShape(config.classes, config.arity, config.positions, config.vector)
         return {
             "kind": "classifier",
             "task": manifest.task,

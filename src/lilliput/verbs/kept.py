@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,11 +28,29 @@ def beside(out: Path | None, result: str) -> tuple[Path | None, Path | None]:
     Args:
         out: a file that ends in ``.json``, or a folder; ``None``: nothing is written.
         result: name of the result's file in a folder.
+
+    Raises:
+        UserError: nothing can be written there.
     """
     if out is None:
         return None, None
     file = out if out.suffix == ".json" and not out.is_dir() else out / result
+    refuse_unwritable(file)
     return file, file.with_name(file.stem + ENDING)
+
+
+def refuse_unwritable(target: Path) -> None:
+    """Refuse a place that no file can be written to, before the work whose result is to stand there.
+
+    Raises:
+        UserError: it is a folder, or in one that cannot be made or written to.
+    """
+    with explain_disk_errors(target):
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
 
 
 class Kept:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lilliput.encoder import EncoderConfig
 from lilliput.errors import UserError
 from lilliput.evaluate.resources import cpu_name
 from lilliput.extras import require
+from lilliput.grams import Grams
 from lilliput.progress import Progress
 from lilliput.quantize.scheme import PRECISIONS, ActivationRange
 from lilliput.runtime.engine import Engine, only_outputs, read_graph
@@ -92,6 +94,13 @@ def measure(config: EncoderConfig, precision: str, threads: int, tokens: int) ->
         engine(ids)
         times.append(time.perf_counter() - start)
     return 1e3 * float(np.median(times))
+
+
+def grams_ms(grams: Grams, precision: str, tokens: int, threads: int = 1) -> float:
+    """What a table of n-grams adds to a pass, at least 0: a small model's time with it less its time without."""
+    small = EncoderConfig(Architecture(layers=1, hidden=64, heads=1, intermediate=64, vocabulary=1000))
+    with_it = measure(replace(small, grams=grams), precision, threads, tokens)
+    return max(0.0, with_it - measure(small, precision, threads, tokens))
 
 
 def random_graph(config: EncoderConfig, precision: str, seed: int = 0) -> bytes:

@@ -15,9 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import openvino as ov
-from numpy.typing import NDArray
 
 from lilliput.artifact import (
     CARD,
@@ -39,6 +37,7 @@ from lilliput.graph.layers import InputRounding, Weights
 from lilliput.graph.stored import StoredWeight, expected_bytes, write_graphs
 from lilliput.progress import Progress
 from lilliput.quantize.activations import STATIC
+from lilliput.quantize.calibration import Tokens
 from lilliput.quantize.policy import Policy
 from lilliput.quantize.ranges import bytes_kept
 from lilliput.quantize.stream import Places, stream
@@ -46,10 +45,12 @@ from lilliput.quantize.weights import Scheme
 from lilliput.report.generator_card import generator_card
 from lilliput.teachers.chat_template import TEMPLATE_FILE
 from lilliput.teachers.generator import GeneratorCheckpoint, open_generator
+from lilliput.teachers.gguf import GgufFile
 from lilliput.units import show_bytes
+from lilliput.verbs.origin import origin_of
 from lilliput.verbs.quantize_methods import (
+    calibration_data,
     calibration_facts,
-    calibration_ids,
     input_rounding,
     ranges_of_inputs,
     weight_rounding,
@@ -125,10 +126,10 @@ def quantize(
         settings.activations.refuse_slow(settings.policy.linear)
     refuse_occupied(out)
     checkpoint = open_generator(model, None if tokenizer is None else Path(tokenizer))
-    ids = calibration_ids(checkpoint, settings)
-    method = weight_rounding(checkpoint, settings, ids)
+    data = calibration_data(checkpoint, settings)
+    method = weight_rounding(checkpoint, settings, data)
     with explain_disk_errors(out):
-        _require_room(checkpoint, settings, ids, out)
+        _require_room(checkpoint, settings, data, out)
         _leave_alone(out)
     work = Stages(out, {"model": checkpoint.fingerprint(), "lilliput": VERSION, **settings.as_dict()}, progress)
     weights, journal = work.file(WEIGHTS), work.file("journal.jsonl")
@@ -140,14 +141,14 @@ def quantize(
         with explain_disk_errors(out):
             _keep_weights_alone(entries, weights)
             refuse_other_shapes(checkpoint.config, {entry.name: entry.shape for entry in entries}, checkpoint.path)
-            ranges = ranges_of_inputs(checkpoint, settings, entries, ids, work)
+            ranges = ranges_of_inputs(checkpoint, settings, entries, data, work)
             build = partial(_build, checkpoint, input_rounding(settings.activations, ranges))
             graphs = {file.name: file for file in write_graphs(build, entries, work.folder, weights)}
     except CheckpointError:  # nothing to go on with: that checkpoint will never do
         work.finish()
         raise
     settings = settings.fitted(entry.scheme.group for entry in entries)
-    made = {**_provenance(checkpoint, command, progress), "calibration": calibration_facts(settings.calibration, ids)}
+    made = {**_provenance(checkpoint, command, progress), "calibration": calibration_facts(settings.calibration, data)}
     made |= {} if settings.recipe is None else {"recipe": dict(settings.recipe)}
     evidence = {"weights": [_figures(entry) for entry in entries]}
     evidence |= {"inputs": [found.as_dict() for found in ranges]} if ranges else {}
@@ -174,8 +175,10 @@ def expected_weights(
 
 def _provenance(checkpoint: GeneratorCheckpoint, command: str, progress: Progress) -> dict[str, Any]:
     packages = ("openvino", "tokenizers", "numpy")
+    metadata = checkpoint.tensors.metadata if isinstance(checkpoint.tensors, GgufFile) else None
+    origin = origin_of(checkpoint.path, metadata)
     return {
-        "checkpoint": {"name": checkpoint.path.name, "sha256": checkpoint.sha256(progress)},
+        "checkpoint": {"name": checkpoint.path.name, "sha256": checkpoint.sha256(progress), **origin},
         "command": command,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "versions": {"lilliput": VERSION, "python": platform.python_version()} | {p: version(p) for p in packages},
@@ -183,12 +186,12 @@ def _provenance(checkpoint: GeneratorCheckpoint, command: str, progress: Progres
 
 
 def _require_room(
-    checkpoint: GeneratorCheckpoint, settings: QuantizeSettings, ids: NDArray[np.int64] | None, out: Path
+    checkpoint: GeneratorCheckpoint, settings: QuantizeSettings, data: Sequence[Tokens], out: Path
 ) -> None:
     """Refuse to begin what the disk has no room for; what an earlier run left there counts as room."""
     needed = ROOM_FOR_GRAPHS + expected_weights(checkpoint, settings.policy)
-    if settings.activations.mode == STATIC and ids is not None:
-        needed += bytes_kept(checkpoint.config.hidden, ids)
+    if settings.activations.mode == STATIC:
+        needed += bytes_kept(checkpoint.config.hidden, data)
     work = work_folder(out)
     there = sum(file.stat().st_size for file in work.iterdir()) if work.is_dir() else 0
     free = shutil.disk_usage(next(folder for folder in out.absolute().parents if folder.is_dir())).free + there

@@ -14,6 +14,7 @@ from lilliput.report.given import gathered
 from lilliput.report.kinds import CLASSIFIER
 from lilliput.report.page import TITLE, write
 from lilliput.report.reading import Result, checked, read_result
+from lilliput.shipped import names_told
 from lilliput.verbs.inspect import inspect
 
 EVALUATION = "evaluation.json"
@@ -30,8 +31,8 @@ def report(
     """Write the page.
 
     Args:
-        subjects: in any order: artifacts (``evaluation.json`` beside the folder's name, ``NAME.evaluation.json``, is
-            read too), and JSON files that ``evaluate``, ``score``, ``compare`` and ``robustness`` wrote.
+        subjects: in any order: artifacts, by folder or shipped name (``NAME.evaluation.json`` beside the folder is read
+            too), and JSON files that ``evaluate``, ``score``, ``compare`` and ``robustness`` wrote.
         out: the HTML file.
         title: its title.
         command: recorded on it.
@@ -44,9 +45,10 @@ def report(
     evidences: list[Evidence] = []
     artifacts: list[Evidence] = []
     results: list[Result] = []
-    for subject in map(Path, subjects):
+    for subject in subjects:
         if not is_artifact(subject):
-            _sort(read_result(subject), evidences, results)
+            with names_told(subject):
+                _sort(read_result(Path(subject)), evidences, results)
         elif _is_generator(subject):
             beside = _beside(subject)
             artifacts.append(_artifact(subject, {}))
@@ -63,15 +65,15 @@ def report(
     write(evidences, Path(out), title, command, given)
 
 
-def evidence_of(subject: Path, evaluation: dict[str, Any] | None = None) -> Evidence:
+def evidence_of(subject: str | Path, evaluation: dict[str, Any] | None = None) -> Evidence:
     """What is known of a classifier's artifact, or what an evaluation's JSON file says.
 
     Raises:
         UserError: it is neither, or the evaluation is not a classifier's.
     """
     if not is_artifact(subject):
-        found = read_result(subject)
-        return Evidence(found.name, _classifier(found, subject))
+        found = read_result(Path(subject))
+        return Evidence(found.name, _classifier(found, Path(subject)))
     beside = _beside(subject)
     if evaluation is None and beside.exists():
         evaluation = _classifier(read_result(beside), beside)
@@ -85,18 +87,18 @@ def _sort(result: Result, evidences: list[Evidence], results: list[Result]) -> N
         results.append(result)
 
 
-def _beside(subject: Path) -> Path:
-    return subject.parent / f"{subject.name}.{EVALUATION}"
+def _beside(subject: str | Path) -> Path:
+    return Path(subject).parent / f"{Path(subject).name}.{EVALUATION}"
 
 
-def _is_generator(subject: Path) -> bool:
+def _is_generator(subject: str | Path) -> bool:
     return isinstance(open_artifact(subject).manifest, GeneratorManifest)
 
 
-def _artifact(subject: Path, evaluation: dict[str, Any]) -> Evidence:
+def _artifact(subject: str | Path, evaluation: dict[str, Any]) -> Evidence:
     facts = {name: value for name, value in inspect(subject).as_dict().items() if name not in ("path", "evidence")}
     history = open_artifact(subject).evidence().get("history", [])
-    return Evidence(subject.resolve().name, evaluation, history if isinstance(history, list) else [], facts)
+    return Evidence(Path(subject).resolve().name, evaluation, history if isinstance(history, list) else [], facts)
 
 
 def _classifier(result: Result, path: Path) -> dict[str, Any]:

@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lilliput.data.dataset import Dataset
 from lilliput.data.rewrites import LANGUAGES, language_named, language_of
 from lilliput.data.tables import Columns
 from lilliput.errors import DataError, UserError
 from lilliput.evaluate.faithfulness import Calibration, Faithfulness, calibration, faithfulness
-from lilliput.evaluate.flips import Classify, Flips, flips, rewritings
+from lilliput.evaluate.flips import Flips, flips
+from lilliput.files import write_json
 from lilliput.progress import Progress
 from lilliput.tasks import Task, task_named
+from lilliput.verbs.kept import Kept, beside
+from lilliput.verbs.robustness_kept import KeptSubject, identity_of, kept_rewritings
 from lilliput.verbs.subjects import Subject, open_subject
+
+RESULT = "robustness.json"
 
 LANGUAGE_OF_TASK = {"vulnerability": "c", "clone": "java"}
 """Task -> the language of its best-known data; taken where no language is named and another reads no more of it."""
@@ -88,6 +92,7 @@ def robustness(
     columns: Columns | None = None,
     threads: int = 1,
     seed: int = 0,
+    out: str | Path | None = None,
     command: str = "",
     progress: Progress | None = None,
 ) -> RobustnessResult:
@@ -105,6 +110,8 @@ def robustness(
         columns: names of the columns of tables.
         threads: processor threads.
         seed: of the examples drawn and of the halves of the calibration.
+        out: where the result is written, a ``.json`` or a folder; a run that was killed goes on from what is kept
+            beside it.
         command: recorded in the result.
         progress: shown while working.
 
@@ -118,6 +125,8 @@ def robustness(
             raise UserError(f"{value!r} is no number of anything.", where=option, remedy="Give 1 or more.")
     if language is not None:
         language_named(language)
+    target, kept_path = beside(None if out is None else Path(out), RESULT)
+    kept = Kept(kept_path)
     subject = _opened(path, kind, tokenizer, threads)
     teacher = None if against is None else _opened(against, kind, tokenizer, threads)
     if teacher is not None and teacher.label_names != subject.label_names:
@@ -131,15 +140,17 @@ def robustness(
         dataset = dataset.subset(np.sort(np.random.default_rng(seed).permutation(len(dataset))[:limit]))
     chosen = language or spoken(dataset, task)
     progress.note(f"{len(dataset):,} examples, read as {chosen}")
-    logits = subject.logits(dataset, progress)
-    made = rewritings(dataset, chosen, seeds=range(seeds), progress=progress)
-    found = flips(_classifier(subject), made, progress)
+    model = KeptSubject(subject, kept, identity_of(subject, tokenizer))
+    logits = model.logits(dataset, progress)
+    made = kept_rewritings(dataset, chosen, seeds, kept, progress)
+    found = flips(model.predictions, made, progress)
     faithful = teacher_flips = None
     if teacher is not None:
-        faithful = faithfulness(logits, teacher.logits(dataset, progress), dataset.labels, seed=seed)
-        teacher_flips = flips(_classifier(teacher), made, progress)
+        guide = KeptSubject(teacher, kept, identity_of(teacher, tokenizer))
+        faithful = faithfulness(logits, guide.logits(dataset, progress), dataset.labels, seed=seed)
+        teacher_flips = flips(guide.predictions, made, progress)
     known = np.flatnonzero(dataset.labels >= 0)
-    return RobustnessResult(
+    result = RobustnessResult(
         name=subject.name,
         task=task,
         n=len(dataset),
@@ -152,6 +163,9 @@ def robustness(
         sha256=dataset.sha256,
         command=command,
     )
+    if target is not None:
+        write_json(target, result.as_dict())
+    return result
 
 
 def spoken(dataset: Dataset, task: str) -> str:
@@ -179,12 +193,3 @@ def _opened(path: str | Path, task: Task, tokenizer: str | Path | None, threads:
             remedy="Name the task that the model was made for.",
         )
     return subject
-
-
-def _classifier(subject: Subject) -> Classify:
-    """``classify(dataset)`` of a model, silent: the loop around it shows the progress."""
-
-    def classify(dataset: Dataset) -> NDArray[np.int64]:
-        return np.asarray(subject.logits(dataset, Progress()).argmax(axis=1), np.int64)
-
-    return classify

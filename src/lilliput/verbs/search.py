@@ -22,7 +22,7 @@ from lilliput.search import (
     genetic_search,
 )
 from lilliput.search.cost import TokenizerBytes
-from lilliput.verbs.latency import latency_model
+from lilliput.verbs.latency import grams_ms, latency_model
 
 METHODS = {
     "exact": lambda problem, seed: exact_search(problem),
@@ -113,6 +113,8 @@ def search_problem(
         return unmeasured
     exact_search(unmeasured)  # a budget too small for any model is told before half a minute of measuring
     models = {precision: latency_model(precision, progress=progress) for precision in precisions}
+    if shape.grams:
+        models = {name: model.plus(grams_ms(shape.grams, name, tokens)) for name, model in models.items()}
     return SearchProblem(**{**vars(unmeasured), "max_ms": latency_ms, "latency": models})
 
 

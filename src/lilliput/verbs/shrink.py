@@ -12,6 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lilliput.artifact import CARD, EVIDENCE, GRAPH, TOKENIZER, ArtifactBytes, Manifest, refuse_occupied, save
 from lilliput.data.dataset import Dataset, concatenate
 from lilliput.data.labels import require_two_classes
@@ -20,10 +23,13 @@ from lilliput.data.tables import Columns
 from lilliput.distill.lesson import measures
 from lilliput.errors import BudgetError
 from lilliput.evaluate.classification import ClassificationScores, score
+from lilliput.evaluate.thresholds import operating_points
 from lilliput.extras import require
 from lilliput.progress import Progress
-from lilliput.report.card import CardFacts, model_card
-from lilliput.search import Architecture, StudentShape, parameters
+from lilliput.report.card import model_card
+from lilliput.report.card_facts import card_facts
+from lilliput.runtime.classifier import softmax
+from lilliput.search import Architecture
 from lilliput.tasks import Task, task_named
 from lilliput.teachers import Teacher, open_teacher
 from lilliput.teachers.outputs import content_hash
@@ -181,15 +187,16 @@ def _write(work: ShrinkStages, outcome: ShrinkOutcome, out: Path, command: str) 
         labels=labels,
         config=outcome.config,
         precision=settings.precision,
-        max_tokens=settings.max_tokens,
+        max_tokens=work.max_tokens,
         provenance=_provenance(work, teacher_accuracy, command),
     )
     files = {
         GRAPH: outcome.integer.graph,
         TOKENIZER: outcome.tokenizer,
-        CARD: model_card(_card_facts(work, outcome, scores, out.name, command)).encode(),
         EVIDENCE: json.dumps(_evidence(work, outcome, scores), separators=(",", ":")).encode(),
     }
+    sizes = {GRAPH: len(outcome.integer.graph), TOKENIZER: len(outcome.tokenizer)}
+    files[CARD] = model_card(card_facts(out.name, manifest, _evidence(work, outcome, scores), sizes)).encode()
     room = work.size - len(json.dumps(manifest.as_dict(), indent=2)) - _FILE_TABLE_BYTES
     if sum(map(len, files.values())) > room:
         work.progress.note("the budget leaves no room for the training's history and trials; they are left out.")
@@ -234,19 +241,38 @@ def _provenance(work: ShrinkStages, teacher_accuracy: float, command: str) -> di
     }
 
 
+def validation_evidence(
+    scores: ClassificationScores, logits: NDArray[np.float32], labels: NDArray[np.int64], positive: int | None
+) -> dict[str, Any]:
+    """What an artifact's evidence says of validation data, as plain JSON values.
+
+    Args:
+        scores: of the predictions that ``logits`` make.
+        logits: ``[n, classes]``.
+        labels: class indices, ``[n]``, none missing.
+        positive: the class whose precision and recall are told at several thresholds; ``None``: no class is.
+    """
+    found = {
+        "n": scores.n,
+        "accuracy": scores.accuracy,
+        "majority": int(np.bincount(labels).max()) / len(labels),
+        "f1": scores.f1,
+        "mcc": scores.mcc,
+        "intervals": {name: list(pair) for name, pair in scores.intervals.items()},
+        "note": "chosen on this data; measure on held-out data before relying on it",
+    }
+    if positive is not None:
+        points = operating_points(softmax(logits)[:, positive], labels, positive)
+        found["operating_points"] = points.as_dict()
+    return found
+
+
 def _evidence(
     work: ShrinkStages, outcome: ShrinkOutcome, scores: ClassificationScores, brief: bool = False
 ) -> dict[str, Any]:
     history = [{"stage": stage, **line} for stage, lines in outcome.history.items() for line in lines]
     return {
-        "valid": {
-            "n": scores.n,
-            "accuracy": scores.accuracy,
-            "f1": scores.f1,
-            "mcc": scores.mcc,
-            "intervals": {name: list(pair) for name, pair in scores.intervals.items()},
-            "note": "chosen on this data; measure on held-out data before relying on it",
-        },
+        "valid": validation_evidence(scores, outcome.valid_logits, work.valid.labels, work.task.positive),
         "quantization": {
             "method": outcome.integer.method,
             "clip": outcome.integer.clip,
@@ -260,31 +286,3 @@ def _evidence(
         "history": [] if brief else history,
         "settings": dataclasses.asdict(work.settings),
     }
-
-
-def _card_facts(
-    work: ShrinkStages, outcome: ShrinkOutcome, scores: ClassificationScores, name: str, command: str
-) -> CardFacts:
-    config = outcome.config
-    counts = [int((work.valid.labels == label).sum()) for label in range(len(work.train.label_names))]
-    return CardFacts(
-        name=name,
-        task=work.task.name,
-        labels=work.train.label_names,
-        architecture=str(config.architecture),
-        precision=work.settings.precision,
-        max_tokens=work.settings.max_tokens,
-        bytes={"weights and graph": len(outcome.integer.graph), "tokenizer": len(outcome.tokenizer)},
-        parameters=parameters(config.architecture, StudentShape(config.classes, config.arity, config.positions)),
-        teacher=work.teacher.name,
-        data={f"{part} ({', '.join(data.sources)})": data.sha256 for part, data in work.data().items()},
-        seed=work.settings.seed,
-        command=command or None,
-        version=VERSION,
-        accuracy=scores.accuracy,
-        accuracy_interval=scores.intervals["accuracy"],
-        majority=max(counts) / len(work.valid),
-        f1=scores.f1,
-        mcc=scores.mcc,
-        n=scores.n,
-    )

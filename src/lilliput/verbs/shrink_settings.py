@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lilliput.batching import BatchPlan
 from lilliput.bpe import SMALLEST_VOCABULARY
+from lilliput.data.dataset import Dataset
 from lilliput.distill.losses import DistillationMix
 from lilliput.errors import UserError
+from lilliput.grams import Grams
 from lilliput.quantize.scheme import PRECISIONS
 from lilliput.search import DEFAULT_OBJECTIVE, OBJECTIVES
 
@@ -18,8 +21,17 @@ POOLING = {1: "mean", 2: "wide"}
 """Functions an example joins -> how a student pools their tokens. ``wide`` did better for pairs in
 ``benchmarks/results/student.json``; for single functions one epoch of Devign showed no gain, so they keep the mean."""
 
-LEAST_TOKENS, MOST_TOKENS = 16, 512
+VECTOR = {1: 0, 2: 128}
+"""Functions an example joins -> numbers of a function's stored vector: an index of a repository keeps them."""
+
+FUNCTIONS = 256
+"""Functions a training batch of pairs, where pairs are dense, see :func:`batch_plan_for`."""
+
+LEAST_TOKENS, MOST_TOKENS = 16, 8192
 """Bounds of the longest input."""
+
+MOST_ATTENDED = 512
+"""Tokens that layers see at most."""
 
 QUANTIZATIONS = ("auto", "calibration", "aware")
 """How integers are found. ``auto``: by calibration if it costs at most half a point of accuracy, else by
@@ -38,9 +50,14 @@ class ShrinkSettings:
         epochs: passes over the data in the final distillation.
         learning_rate: its peak.
         batch: examples a step.
-        max_tokens: longest input, special tokens included.
+        max_tokens: longest input, special tokens included. The layers see the first ``attended`` of them; what counts
+            tokens (``wide`` pooling) or n-grams (``grams``) sees all.
+        attended: tokens that the layers see at most.
         dropout: probability.
         pooling: an option of :class:`~lilliput.encoder.EncoderConfig`; ``None``: :data:`POOLING` of the task's arity.
+        vector: numbers of a function's stored vector, or 0; ``None``: :data:`VECTOR` of the task's arity.
+        functions: distinct functions a training batch, or 0; ``None``: what :func:`batch_plan_for` the data finds.
+        grams: the table of n-grams beside the layers (:class:`~lilliput.grams.Grams`); ``None``: there is none.
         mix: weights of the losses; ``None``: :func:`mix_for` the data.
         quantization: a name in :data:`QUANTIZATIONS`.
         aware_epochs: passes of quantization-aware fine-tuning, where it is needed.
@@ -60,8 +77,12 @@ class ShrinkSettings:
     learning_rate: float = 5e-4
     batch: int = 32
     max_tokens: int = 400
+    attended: int = MOST_ATTENDED
     dropout: float = 0.1
     pooling: str | None = None
+    vector: int | None = None
+    functions: int | None = None
+    grams: Grams | None = None
     mix: DistillationMix | None = None
     quantization: str = "auto"
     aware_epochs: int = 1
@@ -87,6 +108,12 @@ class ShrinkSettings:
             "learning_rate": (0 < self.learning_rate < math.inf, "must be above 0"),
             "batch": (self.batch >= 1, "must be at least 1"),
             "max_tokens": (LEAST_TOKENS <= self.max_tokens <= MOST_TOKENS, f"must be {LEAST_TOKENS} to {MOST_TOKENS}"),
+            "attended": (
+                LEAST_TOKENS <= self.attended <= MOST_ATTENDED,
+                f"must be {LEAST_TOKENS} to {MOST_ATTENDED}",
+            ),
+            "vector": (self.vector is None or 0 <= self.vector <= 1024, "must be 0 to 1024"),
+            "functions": (self.functions is None or self.functions >= 0, "must be at least 0"),
             "dropout": (0 <= self.dropout < 1, "must be at least 0 and below 1"),
             "aware_epochs": (self.aware_epochs >= 1, "must be at least 1"),
             "aware_learning_rate": (0 < self.aware_learning_rate < math.inf, "must be above 0"),
@@ -98,6 +125,20 @@ class ShrinkSettings:
             if not fine:
                 option = f"--{name.replace('_', '-')}"
                 raise UserError(f"{complaint}; it is {getattr(self, name)!r}.", where=option)
+
+
+def batch_plan_for(settings: ShrinkSettings, train: Dataset) -> BatchPlan:
+    """How the training data are cut into batches.
+
+    Pairs by sets of functions (:attr:`BatchPlan.functions`) where such a set has at least ``settings.batch`` pairs on
+    average: on BigCloneBench (28 pairs a function) that is some ten times cheaper than batches of pairs for the same
+    number of steps, and more accurate on functions not seen in training (``docs/research/clone.md``).
+    """
+    functions = settings.functions
+    if functions is None:
+        among = len(train) * (FUNCTIONS / max(len(train.texts), 1)) ** 2
+        functions = FUNCTIONS if train.arity == 2 and among >= settings.batch else 0
+    return BatchPlan(examples=settings.batch, functions=functions, seed=settings.seed)
 
 
 LABELS_ALONE = DistillationMix(soft=0.0, hard=1.0, hidden=0.0)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from lilliput.batching import BatchPlan, TokenIds
+from lilliput.batching import TokenIds
 from lilliput.bpe import tokenizer_bytes, train_tokenizer, truncate_tokenizer
 from lilliput.data.dataset import Dataset
 from lilliput.data.rewrites.datasets import AugmentedDataset, augmented, mixed_all
@@ -21,7 +21,7 @@ from lilliput.distill.halving import Trial, successive_halving
 from lilliput.distill.integer import IntegerModel, calibrated, make_floating_point, make_quantization_aware
 from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
 from lilliput.distill.student import Student
-from lilliput.encoder import PAD_ID, EncoderConfig
+from lilliput.encoder import PAD_ID, EncoderConfig, reads_on
 from lilliput.files import write_text
 from lilliput.graph.onnx_encoder import encoder_graph
 from lilliput.progress import Progress
@@ -35,7 +35,7 @@ from lilliput.teachers.outputs import TeacherOutputs, content_hash, teacher_outp
 from lilliput.training import History, TrainingPlan
 from lilliput.verbs.robustness import spoken
 from lilliput.verbs.search import search_problem
-from lilliput.verbs.shrink_settings import POOLING, ShrinkSettings, mix_for
+from lilliput.verbs.shrink_settings import POOLING, VECTOR, ShrinkSettings, batch_plan_for, mix_for
 from lilliput.verbs.stages import Stages
 
 TOLERANCE = 0.005
@@ -144,7 +144,9 @@ class ShrinkStages:
             sizes: NDArray[np.int64] = np.vectorize(measured.__getitem__, otypes=[np.int64])(vocabularies)
             return sizes
 
-        shape = StudentShape(len(self.train.label_names), self.task.arity, self.positions)
+        shape = StudentShape(
+            len(self.train.label_names), self.task.arity, self.positions, self.vector, self.settings.grams
+        )
         largest = min(self.tokenizer.get_vocab_size(), self.settings.largest_vocabulary)
         steps = [step for step in DEFAULT_SPACE.vocabulary if step < largest]
 
@@ -155,7 +157,7 @@ class ShrinkStages:
                 [self.settings.precision],
                 self.settings.objective,
                 shape,
-                tokens=self.settings.max_tokens,
+                tokens=self.attended,
                 tokenizer_bytes=bytes_of,
                 space=dataclasses.replace(DEFAULT_SPACE, vocabulary=(*steps, largest)),
                 progress=self.progress,
@@ -166,8 +168,28 @@ class ShrinkStages:
 
     @property
     def positions(self) -> int:
-        """Rows of the position table: the longest input, padded as the run time pads it."""
-        return -(-self.settings.max_tokens // STEP) * STEP
+        """Rows of the position table: the tokens that layers see, padded as the run time pads them."""
+        return -(-self.attended // STEP) * STEP
+
+    @property
+    def attended(self) -> int:
+        """Tokens that the layers see."""
+        return min(self.settings.max_tokens, self.settings.attended)
+
+    @property
+    def pooling(self) -> str:
+        """How the student pools tokens."""
+        return self.settings.pooling or POOLING[self.task.arity]
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest input: what the layers see, unless something beside them reads on."""
+        return self.settings.max_tokens if reads_on(self.pooling, self.settings.grams) else self.attended
+
+    @property
+    def vector(self) -> int:
+        """Numbers of a function's stored vector, or 0."""
+        return VECTOR[self.task.arity] if self.settings.vector is None else self.settings.vector
 
     def reserve(self) -> int:
         """Bytes of evidence and card, beyond what the search counts, that grow with the settings and the labels."""
@@ -184,15 +206,20 @@ class ShrinkStages:
         """The student's token ids of a dataset, with its tokenizer cut to ``vocabulary``."""
         key = (vocabulary, self._hashes[id(dataset)])
         if key not in self._tokens:
-            tokenizer = CodeTokenizer(truncate_tokenizer(self.tokenizer, vocabulary), self.settings.max_tokens)
-            self._tokens[key] = TokenIds(tokenizer.encode(dataset.texts), PAD_ID, self.settings.max_tokens)
+            tokenizer = CodeTokenizer(truncate_tokenizer(self.tokenizer, vocabulary), self.max_tokens)
+            self._tokens[key] = TokenIds(tokenizer.encode(dataset.texts), PAD_ID, self.max_tokens)
         return self._tokens[key]
 
     def config(self, architecture: Architecture) -> EncoderConfig:
         """The student's configuration."""
-        pooling = self.settings.pooling or POOLING[self.task.arity]
         return EncoderConfig(
-            architecture, len(self.train.label_names), self.task.arity, positions=self.positions, pooling=pooling
+            architecture,
+            len(self.train.label_names),
+            self.task.arity,
+            positions=self.positions,
+            pooling=self.pooling,
+            vector=self.vector,
+            grams=self.settings.grams,
         )
 
     @cached_property
@@ -316,7 +343,7 @@ class ShrinkStages:
             lesson,
             settings.mix or mix_for(self.train.labels),
             plan,
-            BatchPlan(examples=settings.batch, seed=settings.seed),
+            batch_plan_for(settings, self.train),
             validate=(lambda: self.validated(student)) if keep_best else None,
             checkpoint=checkpoint,
             fingerprint=f"{name}|{student.config}|{self._hashes[id(self.train)]}",

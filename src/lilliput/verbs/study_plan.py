@@ -131,8 +131,6 @@ def _obstacle(
     checkpoint: GeneratorCheckpoint, point: Point, budget: Budget, tokenizer_bytes: int, allow_slow: bool
 ) -> str:
     """Why a point is not tried; empty: it is."""
-    if point.calibrated and not isinstance(checkpoint.config, DecoderConfig):
-        return "calibration is for decoders"
     if not allow_slow and point.activation.emulated(point.policy.linear):
         return f"{point.activations} would be emulated, and slow: add --allow-slow to study its accuracy"
     if budget.bytes is None:

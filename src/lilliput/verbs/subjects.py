@@ -15,6 +15,7 @@ from lilliput.errors import UserError
 from lilliput.extras import require
 from lilliput.progress import Progress
 from lilliput.runtime.classifier import Classifier, require_threads
+from lilliput.shipped import names_told
 
 
 class Subject(Protocol):
@@ -42,7 +43,7 @@ class Subject(Protocol):
 class ArtifactSubject:
     """An artifact, in the engine; one of another task is refused: its classes would be taken for that task's."""
 
-    def __init__(self, path: Path, task: str, threads: int) -> None:
+    def __init__(self, path: str | Path, task: str, threads: int) -> None:
         self.threads = threads
         self.classifier = Classifier(open_artifact(path), threads)
         manifest = self.classifier.artifact.classifier
@@ -52,7 +53,7 @@ class ArtifactSubject:
                 where="--task",
                 remedy=f"Name '{manifest.task}', or another artifact.",
             )
-        self.name = path.resolve().name
+        self.name = Path(path).resolve().name
         self.label_names, self.max_tokens = manifest.labels, manifest.max_tokens
         self.arity = self.classifier.arity
 
@@ -125,15 +126,16 @@ def _part_of(file: Path) -> str:
 
 
 def open_subject(path: str | Path, task: str, tokenizer: Path | None = None, threads: int = 1) -> Subject:
-    """An artifact's folder, or whatever :func:`lilliput.teachers.open_teacher` opens.
+    """An artifact's folder, a shipped model's name, or whatever :func:`lilliput.teachers.open_teacher` opens.
 
     Raises:
         UserError: it cannot be opened, or is of another task.
         MissingExtra: it is a checkpoint, and torch is not installed.
     """
-    if is_artifact(Path(path)):
-        return ArtifactSubject(Path(path), task, threads)
-    return CheckpointSubject(path, task, tokenizer, threads)
+    if is_artifact(path):
+        return ArtifactSubject(path, task, threads)
+    with names_told(path):
+        return CheckpointSubject(path, task, tokenizer, threads)
 
 
 def of_length(subject: Subject, texts: Sequence[str], tokens: int, count: int = 32) -> list[NDArray[np.int64]]:

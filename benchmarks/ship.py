@@ -1,0 +1,203 @@
+"""Put a trained artifact into the package, to be shipped with it, and its figures into docs/models.md.
+
+Run: python benchmarks/ship.py NAME FOLDER [--valid FILE ...]
+     python benchmarks/ship.py --page
+
+NAME is a shipped model's (see src/lilliput/shipped.py), FOLDER an artifact of its task. The artifact is verified; paths
+of this machine are taken out of what it says of itself; its card is written anew, with license and terms; and it is
+refused if it would take more than 3,000,000 bytes, the card and all else included. Graph and tokenizer are copied as
+they are.
+
+--valid measures the artifact again on validation data, for those made before evidence had precision and recall at
+several thresholds, and for one thing more: that the figures are those of the file shipped. --page only writes the
+document's tables again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lilliput.artifact import CARD, EVIDENCE, GRAPH, TOKENIZER, Artifact, open_artifact, save
+from lilliput.errors import UserError
+from lilliput.evaluate.classification import score
+from lilliput.progress import for_stream
+from lilliput.report import percent
+from lilliput.report.card import model_card, operating_table
+from lilliput.report.card_facts import card_facts
+from lilliput.runtime.classifier import Classifier
+from lilliput.shipped import SHIPPED, folder_of
+from lilliput.tasks import task_named
+from lilliput.verbs.shrink import validation_evidence
+
+LARGEST = 3_000_000
+"""Bytes of one model, all its files."""
+
+LICENSE = "apache-2.0"
+
+PAGE = Path(__file__).parents[1] / "docs" / "models.md"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a model was trained on.
+
+    Attributes:
+        name: with its source.
+        terms: under which it is distributed.
+    """
+
+    name: str
+    terms: str
+
+    def sentences(self) -> tuple[str, ...]:
+        """For the card."""
+        return (
+            "Trained by the lilliput project, which gives it under the Apache License 2.0.",
+            f"Training data: {self.name}, {self.terms}. This folder holds none of it, but for the words, frequent "
+            "there, that make up the tokenizer's vocabulary.",
+        )
+
+
+_CUDA = "distributed with CodeXGLUE under the Computational Use of Data Agreement (C-UDA)"
+DATA = {
+    "vulnerability": Data("Devign (Zhou et al., NeurIPS 2019), functions of FFmpeg and QEMU", _CUDA),
+    "clone": Data("BigCloneBench (Svajlenko et al., ICSME 2014), methods of Java projects", _CUDA),
+    "clone-python": Data(
+        "functions of Python's standard library, and rewrites of them that lilliput made",
+        "under the Python Software Foundation License",
+    ),
+}
+"""Name -> what it was trained on."""
+
+_PATH = re.compile(r"(?:(?<=[\s='\"(,:])|(?<=^))(?:~[\w.-]*|[A-Za-z]:)?[/\\](?:[^\s/\\'\",]+[/\\])*(?=[^\s/\\])")
+"""The folders of an absolute path."""
+
+
+def without_paths(value: Any) -> Any:
+    """``value``, JSON, with absolute paths cut to their last part."""
+    if isinstance(value, str):
+        return _PATH.sub("", value)
+    if isinstance(value, Mapping):
+        return {name: without_paths(item) for name, item in value.items()}
+    return [without_paths(item) for item in value] if isinstance(value, list) else value
+
+
+def measured(artifact: Artifact, files: Sequence[Path]) -> dict[str, Any]:
+    """What the evidence says of validation data, measured on ``files``."""
+    manifest = artifact.classifier
+    task = task_named(manifest.task)
+    data = task.read(files, None, manifest.labels)
+    logits = Classifier(artifact, 1).logits(data, for_stream())
+    scores = score(data.labels, logits.argmax(axis=1), len(manifest.labels), task.positive)
+    return validation_evidence(scores, logits, data.labels, task.positive)
+
+
+def ship(name: str, folder: Path, target: Path, valid: Sequence[Path] = ()) -> Artifact:
+    """Write the artifact in ``folder`` to ``target``, as the shipped model called ``name``.
+
+    Raises:
+        UserError: it is of another task, damaged, too large, or has no figures at thresholds.
+    """
+    artifact = open_artifact(folder)
+    manifest = replace(artifact.classifier, provenance=without_paths(dict(artifact.classifier.provenance)))
+    if manifest.task != SHIPPED[name].task:
+        raise UserError(f"is of task '{manifest.task}', and '{name}' is not.", where=folder, remedy="Give another.")
+    evidence = without_paths(artifact.evidence())
+    if valid:
+        evidence["valid"] = measured(artifact, valid)
+    if "operating_points" not in evidence.get("valid", {}):
+        raise UserError("has no figures at thresholds.", where=folder / EVIDENCE, remedy="Measure them: --valid FILE.")
+    graph, tokenizer = artifact.file(GRAPH), artifact.file(TOKENIZER)
+    sizes = {GRAPH: graph.stat().st_size, TOKENIZER: tokenizer.stat().st_size}
+    facts = card_facts(name, manifest, evidence, sizes, address=name, license=LICENSE, terms=DATA[name].sentences())
+    files = {
+        GRAPH: graph.read_bytes(),  # read, not linked: what is in the package shares no file with anything
+        TOKENIZER: tokenizer.read_bytes(),
+        CARD: model_card(facts).encode(),
+        EVIDENCE: json.dumps(evidence, separators=(",", ":")).encode(),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        total = save(Path(scratch) / name, manifest, files).bytes().total
+    if total > LARGEST:
+        raise UserError(f"takes {total:,} bytes; {LARGEST:,} are allowed.", where=folder, remedy="Make a smaller one.")
+    return save(target, manifest, files)
+
+
+def figures() -> str:
+    """The tables of docs/models.md, from the evidence of the models in the package."""
+    shipped = {name: open_artifact(folder_of(name)) for name in SHIPPED}
+    lines = [
+        "| model | takes | bytes | longest input | accuracy | F1 | MCC | n |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+        *(_row(name, artifact) for name, artifact in shipped.items()),
+    ]
+    for name, artifact in shipped.items():
+        found, label = artifact.evidence()["valid"]["operating_points"], artifact.classifier.labels[1]
+        lines += [
+            "",
+            f"`{name}`, on {found['n']:,} examples of validation data, {found['positives']:,} of them *{label}*:",
+            "",
+            operating_table(found, label),
+        ]
+    return "\n".join(lines)
+
+
+def _row(name: str, artifact: Artifact) -> str:
+    manifest, valid = artifact.classifier, artifact.evidence()["valid"]
+    takes = f"{SHIPPED[name].language}, {'two functions' if manifest.config.arity == 2 else 'one function'}"
+    low, high = valid["intervals"]["f1"]
+    cells = [
+        f"`{name}`",
+        takes,
+        f"{artifact.bytes().total:,}",
+        f"{manifest.max_tokens} tokens",
+        _share([valid["accuracy"], *valid["intervals"]["accuracy"]]),
+        _share([valid["f1"], low, high]),
+        f"{valid['mcc']:.3f}",
+        f"{valid['n']:,}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _share(values: Sequence[float]) -> str:
+    return "{} % [{}, {}]".format(*map(percent, values))
+
+
+BEGIN, END = "<!-- figures: benchmarks/ship.py --page -->", "<!-- end of figures -->"
+
+
+def with_figures(page: str) -> str:
+    """``page`` with its tables written anew."""
+    before, rest = page.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{figures()}\n\n{END}{rest.split(END)[1]}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=SHIPPED, nargs="?")
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--valid", type=Path, nargs="+", default=())
+    parser.add_argument("--page", action="store_true")
+    options = parser.parse_args()
+    if options.folder is not None:
+        try:
+            made = ship(options.name, options.folder, folder_of(options.name), options.valid)
+        except UserError as error:
+            parser.error(str(error))
+        print(f"{made.path}: {made.bytes().total:,} bytes")
+    elif not options.page:
+        parser.error("give a name and a folder, or --page")
+    if all(folder_of(name).is_dir() for name in SHIPPED):
+        PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        print(f"wrote {PAGE.name}")
+
+
+if __name__ == "__main__":
+    main()

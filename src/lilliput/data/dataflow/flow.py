@@ -1,0 +1,46 @@
+"""What data flow is: the tokens of a function, and the graph of its variables' values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+COMES_FROM = "comes from"
+"""The value is that of the sources: a use, or a declaration with its initializer."""
+
+COMPUTED_FROM = "computed from"
+"""The value is made of the sources': an assignment, an increment, a loop's variable."""
+
+
+@dataclass(frozen=True)
+class FlowNode:
+    """One occurrence of a variable, or of a constant that a value is made of.
+
+    Attributes:
+        name: as written.
+        token: which of :attr:`Flow.tokens` it is.
+        relation: to its sources, :data:`COMES_FROM` or :data:`COMPUTED_FROM`.
+        sources: indices of nodes, ascending; its own among them where a loop brings its value back.
+    """
+
+    name: str
+    token: int
+    relation: str
+    sources: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The data flow of one function.
+
+    Attributes:
+        tokens: of the code, in order, comments (and Python's docstrings) left out.
+        nodes: in the order of their tokens, one a token at most.
+    """
+
+    tokens: tuple[str, ...]
+    nodes: tuple[FlowNode, ...]
+
+    @property
+    def edges(self) -> list[tuple[int, int]]:
+        """``(source, node)`` of every edge, as indices of nodes."""
+        return [(source, place) for place, node in enumerate(self.nodes) for source in node.sources]

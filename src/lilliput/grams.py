@@ -1,0 +1,86 @@
+"""Token n-grams as rows of a small table: what a student looks up to tell which phrases of code are there.
+
+An n-gram's row is its hash: the exclusive or of one pseudo-random number a token and place (tabulation hashing; Zobrist
+1970; Carter and Wegman 1979, section 1). That takes look-ups and one bitwise operation, which every engine computes
+exactly in 32-bit integers. Hashed features: Weinberger et al., "Feature Hashing for Large Scale Multitask Learning"
+(ICML 2009).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.errors import UserError
+
+LONGEST = 4
+"""Tokens of the longest n-gram."""
+
+MEAN_SCALE = 16.0
+"""A function's n-grams count as this many times the mean of their rows, so that rows are of the size of other weights."""
+
+MOST_BITS = 22
+"""Bits of the largest table's row numbers."""
+
+
+@dataclass(frozen=True)
+class Grams:
+    """The table of n-grams a student has beside its layers.
+
+    Attributes:
+        order: tokens of the longest n-gram; all shorter ones are looked up too.
+        bits: the table has ``2 ** bits`` rows, which n-grams share by chance.
+        width: numbers a row.
+    """
+
+    order: int
+    bits: int
+    width: int
+
+    def __post_init__(self) -> None:
+        sound = {
+            "order": (1 <= self.order <= LONGEST, f"must be 1 to {LONGEST}"),
+            "bits": (4 <= self.bits <= MOST_BITS, f"must be 4 to {MOST_BITS}"),
+            "width": (1 <= self.width <= 1024, "must be 1 to 1,024"),
+        }
+        for name, (fine, complaint) in sound.items():
+            if not fine or type(getattr(self, name)) is not int:
+                raise ValueError(f"'{name}' of the n-grams {complaint}, not {getattr(self, name)!r}")
+
+    @classmethod
+    def parsed(cls, text: str) -> Grams:
+        """From ``order=2,bits=16,width=16``; what is left out is as there.
+
+        Raises:
+            UserError: it says something else.
+        """
+        try:
+            given = {key.strip(): int(value) for key, value in (part.split("=") for part in text.split(","))}
+            return cls(**{"order": 2, "bits": 16, "width": 16, **given})
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"'{text}' is no table of n-grams: {error}.",
+                where="--grams",
+                remedy="Give its sizes, such as order=2,bits=16,width=16.",
+            ) from error
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table."""
+        return 1 << self.bits
+
+    def hashes(self, vocabulary: int) -> NDArray[np.int32]:
+        """A number below :attr:`rows` for each place in an n-gram and each token: ``[order, vocabulary]``."""
+        numbers = np.arange(self.order * vocabulary, dtype=np.uint64).reshape(self.order, vocabulary)
+        return (_scrambled(numbers) >> np.uint64(64 - self.bits)).astype(np.int32)
+
+
+def _scrambled(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Each number's pseudo-random 64 bits: SplitMix64 (Steele et al. 2014, figure 16), whose state is the number."""
+    with np.errstate(over="ignore"):
+        mixed = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return mixed ^ (mixed >> np.uint64(31))

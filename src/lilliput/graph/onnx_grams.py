@@ -1,0 +1,74 @@
+"""The n-gram table of an encoder as ONNX nodes: look-ups, exclusive or, and comparisons of 32-bit integers."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from lilliput.grams import MEAN_SCALE, Grams
+from lilliput.graph.onnx_blocks import GraphBuilder
+from lilliput.quantize.scheme import PRECISIONS, Precision, quantize_rows
+
+END = np.iinfo(np.int64).max
+"""The end of a slice that goes to the end."""
+
+
+def bag(
+    build: GraphBuilder, ids: str, mask: str, grams: Grams, table: NDArray[np.float32], vocabulary: int, bits: int
+) -> str:
+    """The mean row of each function's distinct n-grams, times :data:`~lilliput.grams.MEAN_SCALE`.
+
+    An n-gram that occurs ``c`` times counts ``1 / c`` at each place: that needs no sorting, only each place's number of
+    equals, and compares all places with all, which for 400 tokens is little beside one attention head.
+
+    Args:
+        build: collects the nodes.
+        ids: name of the token ids ``[functions, tokens]``.
+        mask: name of the real tokens' mask, the same shape.
+        grams: sizes of the table.
+        table: ``[grams.rows, grams.width]``.
+        vocabulary: tokens there are.
+        bits: 32 stores the table as it is, fewer as 8 bits with one scale.
+
+    Returns:
+        Name of the result ``[functions, width]``.
+    """
+    hashes = [build.constant(row, f"grams.hash.{place}") for place, row in enumerate(grams.hashes(vocabulary))]
+    at = [build.op("Gather", row, ids) for row in hashes]
+    real = build.op("Cast", mask, to=TensorProto.FLOAT)
+    keys, rows, weights = at[0], [], []
+    for place in range(grams.order):
+        if place:
+            keys = build.op("BitwiseXor", _cut(build, keys, 0, -1), _cut(build, at[place], place, END))
+            real = _cut(build, real, 1, END)
+        equal = build.op(
+            "Equal", build.op("Unsqueeze", keys, build.ints(1)), build.op("Unsqueeze", keys, build.ints(2))
+        )
+        counted = build.op(
+            "Mul", build.op("Cast", equal, to=TensorProto.FLOAT), build.op("Unsqueeze", real, build.ints(1))
+        )
+        count = build.op("ReduceSum", counted, build.ints(2), keepdims=0)
+        weights.append(build.op("Div", real, build.op("Max", count, build.scalar(1.0))))
+        rows.append(keys)
+    weight = build.op("Concat", *weights, axis=1)
+    looked_up = _rows(build, build.op("Concat", *rows, axis=1), table, PRECISIONS["fp32" if bits == 32 else "int8"])
+    summed = build.op(
+        "ReduceSum", build.op("Mul", looked_up, build.op("Unsqueeze", weight, build.ints(2))), build.ints(1), keepdims=0
+    )
+    mean = build.op("Div", summed, build.op("ReduceSum", weight, build.ints(1), keepdims=1))
+    return build.op("Mul", mean, build.scalar(MEAN_SCALE))
+
+
+def _cut(build: GraphBuilder, value: str, start: int, end: int) -> str:
+    """``value[:, start:end]``."""
+    return build.op("Slice", value, build.ints(start), build.ints(end), build.ints(1))
+
+
+def _rows(build: GraphBuilder, keys: str, table: NDArray[np.float32], precision: Precision) -> str:
+    """Rows ``keys`` of the table; only these are converted to float."""
+    if precision.bits == 32:
+        return build.op("Gather", build.constant(table, "grams.weight"), keys)
+    codes, scales = quantize_rows(table.reshape(1, -1), precision)
+    rows = build.op("Gather", build.constant(codes.reshape(table.shape), "grams.weight"), keys)
+    return build.op("Mul", build.op("Cast", rows, to=TensorProto.FLOAT), build.scalar(float(scales[0, 0])))

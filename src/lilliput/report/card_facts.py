@@ -1,0 +1,69 @@
+"""What a classifier's card says, from what its artifact says: manifest, evidence, sizes of files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lilliput.artifact import GRAPH, TOKENIZER, Manifest
+from lilliput.report.card import CardFacts
+from lilliput.search import StudentShape, parameters
+
+NAMED = 3
+"""Files of one part of the data that are named; more are counted."""
+
+
+def card_facts(
+    name: str,
+    manifest: Manifest,
+    evidence: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    *,
+    address: str | None = None,
+    license: str | None = None,
+    terms: Sequence[str] = (),
+) -> CardFacts:
+    """The facts of a card.
+
+    Args:
+        name: of the model.
+        manifest: what it is and where it comes from.
+        evidence: the content of ``evidence.json``.
+        sizes: file name -> bytes, of graph and tokenizer at least.
+        address: what loads it; ``None``: the folder that it is in.
+        license: as the hub of models names it; ``None``: nobody chose one.
+        terms: sentences about the data's terms.
+    """
+    config, made, valid = manifest.config, manifest.provenance, evidence.get("valid", {})
+    shape = StudentShape(config.classes, config.arity, config.positions, config.vector)
+    accuracy_interval = valid.get("intervals", {}).get("accuracy")
+    return CardFacts(
+        name=name,
+        task=manifest.task,
+        labels=manifest.labels,
+        architecture=str(config.architecture),
+        precision=manifest.precision,
+        max_tokens=manifest.max_tokens,
+        bytes={"weights and graph": sizes[GRAPH], "tokenizer": sizes[TOKENIZER]},
+        parameters=parameters(config.architecture, shape),
+        teacher=made.get("teacher", {}).get("name"),
+        data={f"{part} ({_files(data['files'])})": data["sha256"] for part, data in made.get("data", {}).items()},
+        seed=made.get("seed"),
+        command=made.get("command") or None,
+        version=made.get("versions", {}).get("lilliput"),
+        accuracy=valid.get("accuracy"),
+        accuracy_interval=None if accuracy_interval is None else (accuracy_interval[0], accuracy_interval[1]),
+        majority=valid.get("majority"),
+        f1=valid.get("f1"),
+        mcc=valid.get("mcc"),
+        n=valid.get("n"),
+        operating_points=valid.get("operating_points"),
+        address=address,
+        license=license,
+        terms=tuple(terms),
+    )
+
+
+def _files(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

@@ -1,0 +1,98 @@
+"""What a generator is calibrated on, and what of it an encoder and a decoder see."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from lilliput.data.code_texts import CALIBRATION, code_files, read_texts, windows
+from lilliput.errors import DataError, UserError
+from lilliput.quantize.calibration import Calibration, Tokens, digest
+from tests.verbs.tiny_checkpoints import tiny_tokenizer
+
+START = 7
+CODE = "def add(a, b):\n    return a + b\n"
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return tiny_tokenizer()
+
+
+def table(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def ids_of(tokens):
+    return [row[real].tolist() for row, real in zip(tokens.ids, tokens.mask, strict=True)]
+
+
+def test_a_decoder_reads_pieces_of_the_standard_library(tokenizer):
+    (found,) = Calibration(pieces=3, tokens=24).data(tokenizer, None)
+    expected = windows(read_texts(code_files(CALIBRATION, 0)), tokenizer, 3, 24)
+    np.testing.assert_array_equal(found.ids, expected)
+    assert found.mask.all()
+    assert digest([found]) == hashlib.sha256(expected.tobytes()).hexdigest()
+
+
+def test_an_encoder_decoder_writes_what_it_reads(tokenizer):
+    """Its decoder reads each token when it has to tell the next."""
+    (alone,) = Calibration(pieces=3, tokens=24).data(tokenizer, 16)
+    source, target = Calibration(pieces=3, tokens=24).data(tokenizer, 16, START)
+    np.testing.assert_array_equal(source.ids, alone.ids)
+    assert source.ids.shape == target.ids.shape == (3, 16)  # no more than there are positions for
+    np.testing.assert_array_equal(target.ids[:, 1:], source.ids[:, :-1])
+    assert (target.ids[:, 0] == START).all()
+    assert digest([source, target]) != digest([source])
+
+
+def test_a_table_may_have_sources_and_targets(tokenizer, tmp_path):
+    texts = [(CODE, "Adds."), ("x = 1\n" * 40, CODE), ("y", "z")]
+    rows = [{"source": source, "target": target, "id": 1} for source, target in texts]
+    files = (table(tmp_path / "one.jsonl", rows[:1]), table(tmp_path / "other.jsonl", rows[1:]))
+    source, target = Calibration(files, 2, 32).data(tokenizer, None, START)
+    encoded = [tuple(tokenizer.encode(text).ids[:32] for text in pair) for pair in texts[:2]]
+    assert ids_of(source) == [one for one, _ in encoded]
+    assert ids_of(target) == [[START, *other[:-1]] for _, other in encoded]
+    assert not source.ids[~source.mask].any()
+    assert source.ids.shape[1] == 32
+
+
+def test_tables_of_functions_and_sources_are_both_sides(tokenizer, tmp_path):
+    path = table(tmp_path / "functions.jsonl", [{"code": CODE}, {"code": CODE.replace("add", "sum")}])
+    source, target = Calibration((path,), 1, 24).data(tokenizer, None, START)
+    np.testing.assert_array_equal(target.ids[:, 1:], source.ids[:, :-1])
+    (tmp_path / "module.py").write_text(CODE * 4)
+    source, target = Calibration((tmp_path / "module.py",), 2, 16).data(tokenizer, None, START)
+    np.testing.assert_array_equal(target.ids[:, 1:], source.ids[:, :-1])
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "words"),
+    [
+        ([{"source": "a", "target": "b"}], UserError, "give 1 pairs of source and target, and 2 are needed"),
+        ([{"source": "a", "target": "b"}, {"source": "a"}], DataError, r"line 2: has no column 'target'"),
+        ([{"source": "a", "target": " "}], DataError, "'target' is empty"),
+        ([{"source": ["a"], "target": "b"}], DataError, "'source' is not a string"),
+    ],
+)
+def test_pairs_that_cannot_be(rows, error, words, tokenizer, tmp_path):
+    path = table(tmp_path / "pairs.jsonl", rows)
+    with pytest.raises(error, match=words):
+        Calibration((path,), 2, 16).data(tokenizer, None, START)
+
+
+def test_where_one_file_has_pairs_all_must(tokenizer, tmp_path):
+    pairs = table(tmp_path / "pairs.jsonl", [{"source": "a", "target": "b"}])
+    functions = table(tmp_path / "functions.jsonl", [{"code": CODE}])
+    with pytest.raises(DataError, match=r"functions\.jsonl.*has no column 'source'"):
+        Calibration((pairs, functions), 2, 16).data(tokenizer, None, START)
+
+
+def test_padding_is_told_from_tokens():
+    one, other = Tokens.of([[1, 2, 0], [3]]), Tokens.of([[1, 2], [3]])
+    assert one.ids.tolist() == [[1, 2, 0], [3, 0, 0]]
+    assert one.mask.tolist() == [[True] * 3, [True, False, False]]
+    assert digest([one]) != digest([other]) != digest([Tokens.of([[1, 2], [3, 0]])])
