@@ -20,14 +20,16 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lilliput import api
 from lilliput.artifact import open_artifact
+from lilliput.distill.losses import DistillationMix
 from lilliput.evaluate.resources import machine
 from lilliput.files import write_json
+from lilliput.grams import Grams
 from lilliput.progress import for_stream
 from lilliput.verbs.shrink_settings import ShrinkSettings
 
@@ -39,7 +41,7 @@ class Run:
     Attributes:
         train, valid: files under the shared folder.
         released: the paper's checkpoint, likewise.
-        teacher: what is fine-tuned.
+        teacher: what is fine-tuned; ``None``: the ensemble of benchmarks/vulnerability_teacher.py.
         finetune: how.
         shrink: how.
         size: bytes of the artifact.
@@ -49,7 +51,7 @@ class Run:
     train: str
     valid: str
     released: str
-    teacher: str
+    teacher: str | None
     finetune: dict[str, Any]
     shrink: ShrinkSettings
     size: int = 3_000_000
@@ -61,9 +63,19 @@ RUNS = {
         train="data/devign/train.jsonl.gz",
         valid="data/devign/valid.jsonl.gz",
         released="seeds/compressor/codebert-vulnerability/model.bin",
-        teacher="scratch:layers=2,hidden=256,heads=4,intermediate=1024,vocabulary=8000",
-        finetune={"epochs": 3},
-        shrink=ShrinkSettings(epochs=4, learning_rate=1e-3, objective="gflops"),
+        teacher=None,
+        finetune={},
+        shrink=ShrinkSettings(
+            epochs=3,
+            learning_rate=1e-3,
+            candidates=2,
+            max_tokens=2048,
+            attended=400,
+            grams=Grams(order=2, bits=17, width=16),
+            mix=DistillationMix(temperature=1.0, soft=0.7, hard=0.3, hidden=0.0),
+            largest_vocabulary=4000,
+        ),
+        latency_ms=1.0,
     ),
     "clone": Run(
         train="data/bigclonebench/train_sampled10pct_90102.txt.gz",
@@ -82,12 +94,17 @@ def main() -> None:
     parser.add_argument("task", choices=RUNS)
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     run, shared, progress = RUNS[options.task], options.shared, for_stream()
-    teacher, student = options.work / f"{options.task}-teacher", options.work / f"{options.task}-student"
+    recorded = options.work / "teacher.npz"
+    teacher = recorded if run.teacher is None else options.work / f"{options.task}-teacher"
+    student = options.work / f"{options.task}-student-{options.seed}"
     files = {"train": [shared / run.train], "valid": [shared / run.valid]}
-    if not teacher.exists():
+    if run.teacher is None and not recorded.exists():
+        raise SystemExit(f"{recorded} is missing: python benchmarks/vulnerability_teacher.py --out {options.work} ...")
+    if run.teacher is not None and not teacher.exists():
         api.finetune(run.teacher, options.task, **files, out=teacher, progress=progress, **run.finetune)
     if not student.exists():
         api.shrink(
@@ -97,7 +114,7 @@ def main() -> None:
             out=student,
             size=run.size,
             latency_ms=run.latency_ms,
-            settings=run.shrink,
+            settings=replace(run.shrink, seed=options.seed),
             progress=progress,
         )
     subjects = {"artifact": student, "teacher": teacher, "released 3 MB checkpoint": shared / run.released}

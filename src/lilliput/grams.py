@@ -19,7 +19,7 @@ LONGEST = 4
 """Tokens of the longest n-gram."""
 
 MEAN_SCALE = 16.0
-"""A function's n-grams count as this many times the mean of their rows, so that rows are of the size of other weights."""
+"""What the mean of a function's rows is multiplied by, so that they can be of the size of other weights."""
 
 MOST_BITS = 22
 """Bits of the largest table's row numbers."""

@@ -96,17 +96,6 @@ def test_layers_see_the_first_positions_and_bags_see_all(pooling, grams):
         assert torch.equal(student.vectors(other, mask), student.vectors(ids, mask)) == (not config.reads_on)
 
 
-def test_functions_of_like_length_are_computed_together(monkeypatch):
-    student = Student(EncoderConfig(Architecture(1, 16, 1, 16, 50), pooling="wide"), seed=1).eval()
-    ids = torch.from_numpy(np.random.default_rng(0).integers(4, 50, (9, 40)))
-    mask = torch.arange(40) < torch.tensor([40, 3, 17, 8, 40, 2, 30, 31, 9])[:, None]
-    ids = ids.masked_fill(~mask, 1)
-    with torch.no_grad():
-        expected = student.vectors(ids, mask)
-        monkeypatch.setattr("lilliput.distill.student.TOGETHER", 64)
-        torch.testing.assert_close(student.vectors_by_length(ids, mask), expected, atol=1e-6, rtol=1e-5)
-
-
 def test_the_seed_decides_the_weights():
     config = EncoderConfig(Architecture(1, 16, 1, 16, 50))
     same, other = Student(config, seed=1).export(), Student(config, seed=2).export()

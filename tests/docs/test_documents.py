@@ -52,6 +52,9 @@ def desk(tmp_path_factory, small):
     checkpoint(folder / "my-model", kind, {**options, "max_position_embeddings": 512})
     quantize(folder / "my-model", folder / "out/coder")
     (folder / "HumanEval.jsonl").write_text(json.dumps(HUMANEVAL) + "\n")
+    (folder / "FILE.c").write_text("int f(char *p)\n{\n    return *p;\n}\n")
+    for name in ("A", "B"):
+        (folder / f"{name}.java").write_text(f"class {name} {{\n    int f(int a) {{ return a + 1; }}\n}}\n")
     (folder / "ONE.py").write_text("def f(a):\n    return a + 1\n")
     (folder / "OTHER.py").write_text("def g(x):\n    y = 1 + x\n    return y\n")
     return folder

@@ -14,12 +14,8 @@ from torch.nn import functional
 
 from lilliput.encoder import MASKED, VECTOR_LEVELS, VECTOR_SCALE, EncoderConfig
 from lilliput.grams import MEAN_SCALE
-from lilliput.runtime.tokens import length_buckets
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "gelu": functional.gelu}
-
-TOGETHER = 16384
-"""Tokens that are computed together, padding included, where a batch has more."""
 
 Hook = Callable[[str, Tensor], Tensor]
 """Sees a named weight or activation and returns what takes its place: calibration and fake quantization go here."""
@@ -107,14 +103,11 @@ class Student(nn.Module):
 
     def pooled(self, ids: Tensor, mask: Tensor) -> Tensor:
         """The tokens' vectors made one: ``[functions, hidden]``, from what :meth:`vectors` gets."""
-        mask = mask.bool()
-        if self.config.pooling != "wide":
-            ids, mask = ids[:, : self.config.positions], mask[:, : self.config.positions]
-        tokens = functional.embedding(ids, self.on_weight("embeddings.token", self.weight("embeddings.token.weight")))
-        everything = mask[:, :, None].float()
-        table = self.on_weight("embeddings.position", self.weight("embeddings.position.weight"))
-        mask = mask[:, : len(table)]
-        value = self.drop(self.norm(tokens[:, : len(table)] + table[: ids.shape[1]], "embeddings.norm"))
+        everything, mask = mask.bool(), mask.bool()[:, : self.config.positions]
+        words = self.on_weight("embeddings.token", self.weight("embeddings.token.weight"))
+        places = self.on_weight("embeddings.position", self.weight("embeddings.position.weight"))[: mask.shape[1]]
+        tokens = functional.embedding(ids[:, : self.config.positions], words)
+        value = self.drop(self.norm(tokens + places, "embeddings.norm"))
         bias = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, MASKED)[:, None, None, :]
         for index in range(self.config.architecture.layers):
             value = self.layer(f"layers.{index}", value, bias)
@@ -124,7 +117,10 @@ class Student(nn.Module):
         count = weight.sum(1)
         pooled: Tensor = (value.float() * weight).sum(1) / count
         if self.config.pooling == "wide":
-            pooled = pooled + (tokens * everything).sum(1) / everything.sum(1).sqrt()
+            count = everything.sum(1)
+            starts = functional.pad(count.cumsum(0)[:-1], (1, 0))
+            summed = functional.embedding_bag(ids[everything], words, starts, mode="sum")  # spared most of the padding
+            pooled = pooled + summed / count[:, None].sqrt()
         return pooled
 
     def bag(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -176,17 +172,8 @@ class Student(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
         """``(logits [examples, classes], vectors [functions, hidden])``."""
-        vectors = self.vectors_by_length(ids, mask)
+        vectors = self.vectors(ids, mask)
         return self.classify(vectors, members), vectors
-
-    def vectors_by_length(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """:meth:`vectors`; where pooling reads on, over functions of like length together: long ones pad few others."""
-        if self.config.pooling != "wide" or len(ids) * ids.shape[1] <= TOGETHER:
-            return self.vectors(ids, mask)
-        lengths = mask.sum(1)
-        parts = [torch.from_numpy(rows).to(ids.device) for rows in length_buckets(lengths.tolist(), TOGETHER)]
-        made = [self.vectors(ids[rows, : int(lengths[rows[0]])], mask[rows, : int(lengths[rows[0]])]) for rows in parts]
-        return functional.embedding(torch.cat(parts).argsort(), torch.cat(made))
 
 
 _QUIET = ("embeddings.position.weight", ".attention.output.weight", ".down.weight")

@@ -40,6 +40,7 @@ KINDS = (
     Kind("a Hugging Face model's folder", "huggingface", lambda path: (path / "config.json").is_file()),
     Kind("the Compressor paper's model.bin", "compressor", lambda path: (path / "model.bin").is_file()),
     Kind("the Compressor paper's model.bin", "compressor", lambda path: path.is_file() and path.suffix == ".bin"),
+    Kind("recorded logits", "recorded", lambda path: path.is_file() and path.suffix == ".npz"),
 )
 """The first that matches opens a checkpoint."""
 

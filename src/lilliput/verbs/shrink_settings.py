@@ -62,7 +62,8 @@ class ShrinkSettings:
         quantization: a name in :data:`QUANTIZATIONS`.
         aware_epochs: passes of quantization-aware fine-tuning, where it is needed.
         aware_learning_rate: its peak.
-        largest_vocabulary: of the tokenizers considered.
+        smallest_vocabulary: of the tokenizers considered.
+        largest_vocabulary: likewise.
         robust: share of the training examples that the student sees a second time with rewritten functions, under the
             label and the teacher's outputs of the original.
         language: of the functions, for ``robust``; ``None``: what :func:`lilliput.verbs.robustness.spoken` finds.
@@ -87,6 +88,7 @@ class ShrinkSettings:
     quantization: str = "auto"
     aware_epochs: int = 1
     aware_learning_rate: float = 5e-5
+    smallest_vocabulary: int = SMALLEST_VOCABULARY
     largest_vocabulary: int = 8000
     robust: float = 0.0
     language: str | None = None
@@ -117,6 +119,10 @@ class ShrinkSettings:
             "dropout": (0 <= self.dropout < 1, "must be at least 0 and below 1"),
             "aware_epochs": (self.aware_epochs >= 1, "must be at least 1"),
             "aware_learning_rate": (0 < self.aware_learning_rate < math.inf, "must be above 0"),
+            "smallest_vocabulary": (
+                SMALLEST_VOCABULARY <= self.smallest_vocabulary <= self.largest_vocabulary,
+                f"must be {SMALLEST_VOCABULARY} to {self.largest_vocabulary}, the largest",
+            ),
             "largest_vocabulary": (self.largest_vocabulary >= SMALLEST_VOCABULARY, "is too small for every byte"),
             "robust": (0 <= self.robust <= 1, "must be a share, 0 to 1"),
             "seed": (0 <= self.seed < 2**63, "must be at least 0 and below 2^63"),

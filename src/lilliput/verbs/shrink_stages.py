@@ -148,7 +148,7 @@ class ShrinkStages:
             len(self.train.label_names), self.task.arity, self.positions, self.vector, self.settings.grams
         )
         largest = min(self.tokenizer.get_vocab_size(), self.settings.largest_vocabulary)
-        steps = [step for step in DEFAULT_SPACE.vocabulary if step < largest]
+        steps = [step for step in DEFAULT_SPACE.vocabulary if self.settings.smallest_vocabulary <= step < largest]
 
         def compute() -> list[dict[str, Any]]:
             problem = search_problem(

@@ -1,0 +1,66 @@
+"""A teacher of recorded logits: it says what was recorded, and nothing of what was not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lilliput.data.dataset import Dataset
+from lilliput.errors import CheckpointError, DataError
+from lilliput.teachers import open_teacher
+from lilliput.teachers.outputs import teacher_outputs
+from lilliput.teachers.recorded import record
+
+TEXTS = ("int f(void) { return 1; }", "int g(void) { return 2; }", "void h(char *p) { free(p); }", "\ud800")
+LABELS = ("safe", "vulnerable")
+
+
+def dataset(rows):
+    texts = tuple(TEXTS[row] for row in rows)
+    return Dataset(texts, np.arange(len(rows))[:, None], np.zeros(len(rows), np.int64), LABELS)
+
+
+@pytest.fixture
+def logits():
+    return np.random.default_rng(0).normal(size=(len(TEXTS), 2)).astype(np.float32)
+
+
+def test_it_says_what_was_recorded(tmp_path, logits):
+    record(tmp_path / "t.npz", TEXTS, logits, LABELS)
+    teacher = open_teacher(tmp_path / "t.npz", task="vulnerability")
+    assert (teacher.label_names, teacher.name) == (LABELS, "t")
+    outputs = teacher_outputs(teacher, dataset([3, 0, 2]), tmp_path / "cache")
+    np.testing.assert_array_equal(outputs.logits, logits[[3, 0, 2]])
+    np.testing.assert_array_equal(teacher.logits(dataset([1])), logits[[1]])
+
+
+def test_a_function_that_was_not_recorded_is_told(tmp_path, logits):
+    record(tmp_path / "t.npz", TEXTS[:2], logits[:2], LABELS)
+    teacher = open_teacher(tmp_path / "t.npz", task="vulnerability")
+    with pytest.raises(DataError, match="1 of 2 functions are not among the 2 recorded here") as caught:
+        teacher.logits(dataset([0, 2]))
+    assert "free(p)" in str(caught.value)
+
+
+@pytest.mark.parametrize("task", ["clone", "vulnerability"])
+def test_another_task_is_refused(tmp_path, logits, task):
+    record(tmp_path / "t.npz", TEXTS, logits, ("good", "bad"))
+    with pytest.raises(CheckpointError, match="not what task"):
+        open_teacher(tmp_path / "t.npz", task=task)
+
+
+def test_a_file_of_something_else_is_refused(tmp_path, logits):
+    (tmp_path / "text.npz").write_text("no archive")
+    np.savez(tmp_path / "pickle.npz", functions=np.array([object()]), logits=logits, labels=np.array(LABELS))
+    np.savez(tmp_path / "short.npz", functions=np.array(["a"]), logits=logits, labels=np.array(LABELS))
+    np.savez(tmp_path / "none.npz", logits=logits)
+    for name in ("text", "pickle", "short", "none"):
+        with pytest.raises(CheckpointError, match=r"recorded logits"):
+            open_teacher(tmp_path / f"{name}.npz", task="vulnerability")
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 2), np.float32), np.full((4, 2), np.nan, np.float32)])
+def test_logits_that_do_not_fit_are_not_recorded(tmp_path, wrong):
+    with pytest.raises(ValueError, match="must be finite"):
+        record(tmp_path / "t.npz", TEXTS, wrong, LABELS)
+    assert not list(tmp_path.iterdir())
