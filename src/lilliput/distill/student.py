@@ -134,7 +134,7 @@ class Student(nn.Module):
                 keys = keys[:, :-1] ^ hashes[place, ids[:, place:]]
             first = (functions * len(hashes) + place) * len(table)  # numbers of its own for each function and length
             found.append((first[:, None] + keys)[mask[:, place:]])  # without padding, which would be most of a batch
-        distinct = torch.cat(found).unique()
+        distinct = cast("Tensor", torch.unique(torch.cat(found)))
         starts = torch.searchsorted(distinct, functions * len(hashes) * len(table))
         count = torch.diff(starts, append=starts.new_tensor([len(distinct)]))
         stored = self.on_weight("grams", table.view(1, -1)).view_as(table)  # one scale for all of it
