@@ -19,8 +19,8 @@ def bag(
 ) -> str:
     """The mean row of each function's distinct n-grams, times :data:`~lilliput.grams.MEAN_SCALE`.
 
-    An n-gram that occurs ``c`` times counts ``1 / c`` at each place: that needs no sorting, only each place's number of
-    equals, and compares all places with all, which for 400 tokens is little beside one attention head.
+    Which occurrence of an n-gram counts is found in time that grows with the tokens only: every place writes its number
+    where its n-gram's row is, and the one that is still there afterwards counts, whichever it is.
 
     Args:
         build: collects the nodes.
@@ -36,20 +36,12 @@ def bag(
     """
     hashes = [build.constant(row, f"grams.hash.{place}") for place, row in enumerate(grams.hashes(vocabulary))]
     at = [build.op("Gather", row, ids) for row in hashes]
-    real = build.op("Cast", mask, to=TensorProto.FLOAT)
-    keys, rows, weights = at[0], [], []
+    real, keys, rows, weights = mask, at[0], [], []
     for place in range(grams.order):
         if place:
             keys = build.op("BitwiseXor", _cut(build, keys, 0, -1), _cut(build, at[place], place, END))
             real = _cut(build, real, 1, END)
-        equal = build.op(
-            "Equal", build.op("Unsqueeze", keys, build.ints(1)), build.op("Unsqueeze", keys, build.ints(2))
-        )
-        counted = build.op(
-            "Mul", build.op("Cast", equal, to=TensorProto.FLOAT), build.op("Unsqueeze", real, build.ints(1))
-        )
-        count = build.op("ReduceSum", counted, build.ints(2), keepdims=0)
-        weights.append(build.op("Div", real, build.op("Max", count, build.scalar(1.0))))
+        weights.append(build.op("Cast", _once(build, keys, real, grams.rows), to=TensorProto.FLOAT))
         rows.append(keys)
     weight = build.op("Concat", *weights, axis=1)
     looked_up = _rows(build, build.op("Concat", *rows, axis=1), table, PRECISIONS["fp32" if bits == 32 else "int8"])
@@ -58,6 +50,21 @@ def bag(
     )
     mean = build.op("Div", summed, build.op("ReduceSum", weight, build.ints(1), keepdims=1))
     return build.op("Mul", mean, build.scalar(MEAN_SCALE))
+
+
+def _once(build: GraphBuilder, keys: str, real: str, rows: int) -> str:
+    """True at one place of each distinct key among the ``real`` ones ``[functions, places]``."""
+    shape = build.op("Shape", keys)
+    functions, length = (build.op("Gather", shape, build.ints(axis)) for axis in (0, 1))
+    zero, one = (build.constant(np.array(value, np.int64)) for value in (0, 1))
+    places = build.op("Range", zero, build.op("Squeeze", length), one)
+    places = build.op("Expand", build.op("Cast", places, to=TensorProto.INT32), shape)
+    nowhere = build.constant(np.array(rows, np.int32))
+    own = build.op("Cast", build.op("Where", real, keys, nowhere), to=TensorProto.INT64)
+    empty = build.constant(np.zeros(1, np.int32))
+    board = build.op("Expand", empty, build.op("Concat", functions, build.ints(rows + 1), axis=0))
+    written = build.op("ScatterElements", board, own, places, axis=1)
+    return build.op("And", build.op("Equal", build.op("GatherElements", written, own, axis=1), places), real)
 
 
 def _cut(build: GraphBuilder, value: str, start: int, end: int) -> str:
