@@ -109,7 +109,7 @@ def grams_ms(grams: Grams, precision: str, tokens: int, threads: int = 1) -> flo
     both = (replace(small, grams=grams), small)
     times = [[measure(config, precision, threads, tokens) for config in both] for _ in range(ROUNDS)]
     with_it, without = (min(column) for column in zip(*times, strict=True))
-    return max(0.0, with_it - without)
+    return max(0.0, float(with_it - without))
 
 
 def random_graph(config: EncoderConfig, precision: str, seed: int = 0) -> bytes:
