@@ -137,8 +137,8 @@ def batch_plan_for(settings: ShrinkSettings, train: Dataset) -> BatchPlan:
     """How the training data are cut into batches.
 
     Pairs by sets of functions (:attr:`BatchPlan.functions`) where such a set has at least ``settings.batch`` pairs on
-    average: on BigCloneBench (28 pairs a function) that is some ten times cheaper than batches of pairs for the same
-    number of steps, and more accurate on functions not seen in training (``docs/research/clone.md``).
+    average: on BigCloneBench (28 pairs a function) a prototype was more accurate that way on functions not seen in
+    training, with fewer functions encoded (``docs/research/clone.md``).
     """
     functions = settings.functions
     if functions is None:

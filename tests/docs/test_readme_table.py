@@ -1,0 +1,20 @@
+"""README's table of results is the one that its script makes of the committed measurements."""
+
+import json
+
+from benchmarks import beat_the_seeds
+
+
+def test_the_table_is_of_the_committed_results():
+    measured = json.loads(beat_the_seeds.RESULTS.read_text())["measured"]
+    page = beat_the_seeds.README.read_text()
+    assert page == beat_the_seeds.with_table(page, measured), "run: python benchmarks/beat_the_seeds.py --page"
+
+
+def test_what_is_measured_is_what_ships():
+    """The figures are of the very files in the package."""
+    from lilliput.artifact import open_artifact
+
+    measured = json.loads(beat_the_seeds.RESULTS.read_text())["measured"]
+    for name, subjects in measured.items():
+        assert subjects[beat_the_seeds.OURS]["bytes"]["total"] == open_artifact(name).bytes().total
