@@ -27,11 +27,13 @@ from typing import Any
 
 from lilliput import api
 from lilliput.data.tables import Columns
+from lilliput.evaluate.classification import score
 from lilliput.evaluate.faithfulness import faithfulness
 from lilliput.evaluate.resources import machine
 from lilliput.files import write_json, write_text
-from lilliput.progress import Progress, for_stream
+from lilliput.progress import for_stream
 from lilliput.tasks import task_named
+from lilliput.teachers import open_teacher
 from lilliput.verbs.subjects import open_subject
 
 RESULTS = Path(__file__).parent / "results" / "beat_the_seeds.json"
@@ -113,31 +115,31 @@ def measure(
 
     train, valid = shared / seeds.data / seeds.train, shared / seeds.data / seeds.valid
     released = shared / "seeds" / "compressor" / seeds.released
+    recorded = teacher is not None and Path(teacher).suffix == ".npz"  # which has nothing to run, let alone to time
     subjects: dict[str, str | Path] = {
         OURS: task,
         TORCH: released,
         ENGINE: as_artifact(released, task, scratch / task),
-        **({TEACHER: teacher} if teacher else {}),
+        **({TEACHER: teacher} if teacher and not recorded else {}),
     }
     measured, progress = {}, for_stream()
     for name, subject in subjects.items():
         progress.note(f"{seeds.title}: {name}")
         found = api.evaluate(subject, task, valid, train=train, tokens=seeds.tokens, progress=progress).as_dict()
+        robust = api.robustness(subject, task, valid, limit=limit, progress=progress).as_dict()
         kept = {key: value for key, value in found.items() if key not in ("machine", "command")}
-        if Path(subject).suffix != ".npz":  # recorded logits cannot say what the teacher makes of a rewritten function
-            kept["flips"] = api.robustness(subject, task, valid, limit=limit, progress=progress).as_dict()["flips"]
-        measured[name] = kept
+        measured[name] = {**kept, "flips": robust["flips"]}
     if teacher:
-        measured[OURS]["faithfulness"] = followed(task, teacher, valid)
+        guide, ours = open_teacher(teacher, task=task), open_subject(task, task)
+        data = task_named(task).read([valid], Columns(), ours.label_names, True)
+        taught = guide.logits(data, progress)
+        measured[OURS]["faithfulness"] = faithfulness(ours.logits(data, progress), taught, data.labels).as_dict()
+        if recorded:
+            scores = score(data.labels, taught.argmax(1), len(data.label_names), task_named(task).positive)
+            intervals = {key: list(ends) for key, ends in scores.intervals.items()}
+            plain = {key: getattr(scores, key) for key in ("n", "accuracy", "f1", "mcc")}
+            measured[TEACHER] = {**plain, "intervals": intervals, "bytes": {"total": guide.bytes()}}
     return measured
-
-
-def followed(task: str, teacher: str, valid: Path) -> dict[str, Any]:
-    """How far the shipped model follows its teacher."""
-    ours, guide = open_subject(task, task), open_subject(teacher, task)
-    data = task_named(task).read([valid], Columns(), ours.label_names, True)
-    logits = [subject.logits(data, Progress()) for subject in (ours, guide)]
-    return faithfulness(*logits, data.labels).as_dict()
 
 
 def table(measured: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
@@ -151,7 +153,7 @@ def table(measured: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
         for name, found in subjects.items():
             cells = [
                 f"{title}: {name}",
-                f"{found['bytes']['total']:,}",
+                f"{found['bytes']['total']:,}" if "flips" in found else "",
                 *(_with_interval(found, key) for key in ("accuracy", "f1")),
                 f"{found['mcc']:.3f}",
                 f"{100 * found['flips']['any']['worst']['value']:.0f} %" if "flips" in found else "",

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from lilliput.data.dataset import Dataset
-from lilliput.errors import CheckpointError, DataError
+from lilliput.errors import CheckpointError, DataError, UserError
 from lilliput.teachers import open_teacher
 from lilliput.teachers.outputs import teacher_outputs
 from lilliput.teachers.recorded import record
+from lilliput.verbs.subjects import open_subject
 
 TEXTS = ("int f(void) { return 1; }", "int g(void) { return 2; }", "void h(char *p) { free(p); }", "\ud800")
 LABELS = ("safe", "vulnerable")
@@ -64,3 +65,9 @@ def test_logits_that_do_not_fit_are_not_recorded(tmp_path, wrong):
     with pytest.raises(ValueError, match="must be finite"):
         record(tmp_path / "t.npz", TEXTS, wrong, LABELS)
     assert not list(tmp_path.iterdir())
+
+
+def test_it_is_no_model_to_measure(tmp_path, logits):
+    record(tmp_path / "t.npz", TEXTS, logits, LABELS)
+    with pytest.raises(UserError, match="no model to measure"):
+        open_subject(tmp_path / "t.npz", "vulnerability")

@@ -14,6 +14,7 @@ from lilliput.verbs.shrink_settings import ShrinkSettings, batch_plan_for
     [
         ({"precision": "int3"}, "--precision: there is none called 'int3'. Choose one of: fp32, int8, int4"),
         ({"objective": "speed"}, "--objective: there is none called 'speed'"),
+        ({"pooling": "largest"}, "--pooling: there is none called 'largest'"),
         ({"quantization": "magic"}, "--quantization: .*auto, calibration, aware"),
         ({"learning_rate": float("nan")}, "--learning-rate: must be above 0; it is nan"),
         ({"max_tokens": 9000}, "--max-tokens: must be 16 to 8192; it is 9000"),

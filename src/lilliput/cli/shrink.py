@@ -67,7 +67,18 @@ def shrink(
         str | None,
         typer.Option("--language", help="Of the functions, for --robust: c, java or python; else found out."),
     ] = None,
-    max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=512, help="Longest input.")] = 400,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=8192, help="Longest input.")] = 400,
+    attended: Annotated[
+        int,
+        typer.Option("--attended", min=16, max=512, help="Tokens that layers see; n-grams and wide pooling see all."),
+    ] = 512,
+    pooling: Annotated[
+        str | None, typer.Option("--pooling", help="Of tokens: first, mean or wide. Default: mean; for pairs wide.")
+    ] = None,
+    vector: Annotated[
+        int | None,
+        typer.Option("--vector", min=0, max=1024, help="8-bit numbers of a function's vector, or 0. For pairs: 128."),
+    ] = None,
     tokenizer: options.Tokenizer = None,
     code_column: options.CodeColumn = None,
     second_column: options.SecondColumn = None,
@@ -110,6 +121,9 @@ def shrink(
             quantization=quantization,
             aware_epochs=aware_epochs,
             max_tokens=max_tokens,
+            attended=attended,
+            pooling=pooling,
+            vector=vector,
             robust=float(robust),
             grams=Grams.parsed(grams) if grams else None,
             language=language,

@@ -75,6 +75,7 @@ class CardFacts:
         address: what ``lilliput.load`` is given; ``None``: the folder that the card is in.
         license: of the model, as the hub names it; ``None``: nobody chose one.
         terms: sentences about the data it was trained on, and their terms.
+        limits: sentences about what this very model cannot do.
     """
 
     name: str
@@ -100,6 +101,7 @@ class CardFacts:
     address: str | None = None
     license: str | None = None
     terms: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
 
 
 def model_card(facts: CardFacts) -> str:
@@ -205,7 +207,8 @@ def _limits(facts: CardFacts) -> list[str]:
     return [
         "Its answer is a signal for triage, not a verdict: it can be wrong both ways, and it replaces no review and no "
         f"test.{cut} On code unlike its training data (another language, another project, another style) expect it to "
-        "be wrong more often. Its probabilities need not be calibrated."
+        "be wrong more often. Its probabilities need not be calibrated.",
+        *_paragraphs(facts.limits),
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lilliput.artifact import GRAPH, TOKENIZER, Manifest
+from lilliput.encoder import EncoderConfig
 from lilliput.report.card import CardFacts
 from lilliput.search import StudentShape, parameters
 
@@ -22,6 +23,7 @@ def card_facts(
     address: str | None = None,
     license: str | None = None,
     terms: Sequence[str] = (),
+    limits: Sequence[str] = (),
 ) -> CardFacts:
     """The facts of a card.
 
@@ -33,15 +35,16 @@ def card_facts(
         address: what loads it; ``None``: the folder that it is in.
         license: as the hub of models names it; ``None``: nobody chose one.
         terms: sentences about the data's terms.
+        limits: sentences about this very model, beside what is said of all.
     """
     config, made, valid = manifest.config, manifest.provenance, evidence.get("valid", {})
-    shape = StudentShape(config.classes, config.arity, config.positions, config.vector)
+    shape = StudentShape(config.classes, config.arity, config.positions, config.vector, config.grams)
     accuracy_interval = valid.get("intervals", {}).get("accuracy")
     return CardFacts(
         name=name,
         task=manifest.task,
         labels=manifest.labels,
-        architecture=str(config.architecture),
+        architecture=_architecture(config),
         precision=manifest.precision,
         max_tokens=manifest.max_tokens,
         bytes={"weights and graph": sizes[GRAPH], "tokenizer": sizes[TOKENIZER]},
@@ -61,7 +64,16 @@ def card_facts(
         address=address,
         license=license,
         terms=tuple(terms),
+        limits=tuple(limits),
     )
+
+
+def _architecture(config: EncoderConfig) -> str:
+    """The layers, and what stands beside them."""
+    grams = config.grams
+    beside = f"; n-grams of 1 to {grams.order} tokens, {grams.rows:,} rows x {grams.width}" if grams else ""
+    vector = f"; vectors of {config.vector} 8-bit numbers" if config.vector else ""
+    return f"{config.architecture}{beside}{vector}"
 
 
 def _files(names: Sequence[str]) -> str:

@@ -187,7 +187,7 @@ def _write(work: ShrinkStages, outcome: ShrinkOutcome, out: Path, command: str) 
         labels=labels,
         config=outcome.config,
         precision=settings.precision,
-        max_tokens=work.max_tokens,
+        max_tokens=work.plan.max_tokens,
         provenance=_provenance(work, teacher_accuracy, command),
     )
     files = {

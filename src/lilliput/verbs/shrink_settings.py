@@ -17,6 +17,9 @@ from lilliput.grams import Grams
 from lilliput.quantize.scheme import PRECISIONS
 from lilliput.search import DEFAULT_OBJECTIVE, OBJECTIVES
 
+POOLINGS = ("first", "mean", "wide")
+"""Options of :class:`~lilliput.encoder.EncoderConfig`."""
+
 POOLING = {1: "mean", 2: "wide"}
 """Functions an example joins -> how a student pools their tokens. ``wide`` did better for pairs in
 ``benchmarks/results/student.json``; for single functions one epoch of Devign showed no gain, so they keep the mean."""
@@ -96,6 +99,7 @@ class ShrinkSettings:
 
     def __post_init__(self) -> None:
         known = {"precision": PRECISIONS, "objective": OBJECTIVES, "quantization": QUANTIZATIONS}
+        known |= {} if self.pooling is None else {"pooling": POOLINGS}
         for name, table in known.items():
             if getattr(self, name) not in table:
                 raise UserError(

@@ -21,21 +21,22 @@ from lilliput.distill.halving import Trial, successive_halving
 from lilliput.distill.integer import IntegerModel, calibrated, make_floating_point, make_quantization_aware
 from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
 from lilliput.distill.student import Student
-from lilliput.encoder import PAD_ID, EncoderConfig, reads_on
+from lilliput.encoder import PAD_ID, EncoderConfig
 from lilliput.files import write_text
 from lilliput.graph.onnx_encoder import encoder_graph
 from lilliput.progress import Progress
 from lilliput.quantize.scheme import PRECISIONS
 from lilliput.runtime.classifier import EncoderRunner
-from lilliput.runtime.tokens import STEP, CodeTokenizer
-from lilliput.search import DEFAULT_SPACE, Architecture, SearchResult, StudentShape, top
+from lilliput.runtime.tokens import CodeTokenizer
+from lilliput.search import DEFAULT_SPACE, Architecture, SearchResult, top
 from lilliput.tasks import Task
 from lilliput.teachers import Teacher
 from lilliput.teachers.outputs import TeacherOutputs, content_hash, teacher_outputs
 from lilliput.training import History, TrainingPlan
 from lilliput.verbs.robustness import spoken
 from lilliput.verbs.search import search_problem
-from lilliput.verbs.shrink_settings import POOLING, VECTOR, ShrinkSettings, batch_plan_for, mix_for
+from lilliput.verbs.shrink_plan import StudentPlan
+from lilliput.verbs.shrink_settings import ShrinkSettings, batch_plan_for, mix_for
 from lilliput.verbs.stages import Stages
 
 TOLERANCE = 0.005
@@ -87,6 +88,7 @@ class ShrinkStages:
         self.teacher, self.task, self.train, self.valid = teacher, task, train, valid
         self.size, self.latency_ms = size, latency_ms
         self.settings, self.stages, self.progress = settings, stages, progress
+        self.plan = StudentPlan(settings, len(train.label_names), task.arity)
         self._tokens: dict[tuple[int, str], TokenIds] = {}
         self._hashes = {id(data): content_hash(data) for data in (train, valid)}
 
@@ -144,9 +146,6 @@ class ShrinkStages:
             sizes: NDArray[np.int64] = np.vectorize(measured.__getitem__, otypes=[np.int64])(vocabularies)
             return sizes
 
-        shape = StudentShape(
-            len(self.train.label_names), self.task.arity, self.positions, self.vector, self.settings.grams
-        )
         largest = min(self.tokenizer.get_vocab_size(), self.settings.largest_vocabulary)
         steps = [step for step in DEFAULT_SPACE.vocabulary if self.settings.smallest_vocabulary <= step < largest]
 
@@ -156,8 +155,8 @@ class ShrinkStages:
                 self.latency_ms,
                 [self.settings.precision],
                 self.settings.objective,
-                shape,
-                tokens=self.attended,
+                self.plan.shape,
+                tokens=self.plan.attended,
                 tokenizer_bytes=bytes_of,
                 space=dataclasses.replace(DEFAULT_SPACE, vocabulary=(*steps, largest)),
                 progress=self.progress,
@@ -165,31 +164,6 @@ class ShrinkStages:
             return [item.as_dict() for item in top(problem, self.settings.candidates)]
 
         return [_search_result(item) for item in self.stages.once("shortlist", compute)]
-
-    @property
-    def positions(self) -> int:
-        """Rows of the position table: the tokens that layers see, padded as the run time pads them."""
-        return -(-self.attended // STEP) * STEP
-
-    @property
-    def attended(self) -> int:
-        """Tokens that the layers see."""
-        return min(self.settings.max_tokens, self.settings.attended)
-
-    @property
-    def pooling(self) -> str:
-        """How the student pools tokens."""
-        return self.settings.pooling or POOLING[self.task.arity]
-
-    @property
-    def max_tokens(self) -> int:
-        """The longest input: what the layers see, unless something beside them reads on."""
-        return self.settings.max_tokens if reads_on(self.pooling, self.settings.grams) else self.attended
-
-    @property
-    def vector(self) -> int:
-        """Numbers of a function's stored vector, or 0."""
-        return VECTOR[self.task.arity] if self.settings.vector is None else self.settings.vector
 
     def reserve(self) -> int:
         """Bytes of evidence and card, beyond what the search counts, that grow with the settings and the labels."""
@@ -206,21 +180,9 @@ class ShrinkStages:
         """The student's token ids of a dataset, with its tokenizer cut to ``vocabulary``."""
         key = (vocabulary, self._hashes[id(dataset)])
         if key not in self._tokens:
-            tokenizer = CodeTokenizer(truncate_tokenizer(self.tokenizer, vocabulary), self.max_tokens)
-            self._tokens[key] = TokenIds(tokenizer.encode(dataset.texts), PAD_ID, self.max_tokens)
+            tokenizer = CodeTokenizer(truncate_tokenizer(self.tokenizer, vocabulary), self.plan.max_tokens)
+            self._tokens[key] = TokenIds(tokenizer.encode(dataset.texts), PAD_ID, self.plan.max_tokens)
         return self._tokens[key]
-
-    def config(self, architecture: Architecture) -> EncoderConfig:
-        """The student's configuration."""
-        return EncoderConfig(
-            architecture,
-            len(self.train.label_names),
-            self.task.arity,
-            positions=self.positions,
-            pooling=self.pooling,
-            vector=self.vector,
-            grams=self.settings.grams,
-        )
 
     @cached_property
     def rewritten(self) -> AugmentedDataset:
@@ -269,7 +231,7 @@ class ShrinkStages:
         settings, n = self.settings, len(self.train)
         epochs = math.ceil(examples / n)
         rows = np.random.default_rng([settings.seed, rung]).permutation(n)[: math.ceil(examples / epochs)]
-        student = Student(self.config(architecture), settings.dropout, settings.seed)
+        student = Student(self.plan.config(architecture), settings.dropout, settings.seed)
         self.fit(student, self.lesson(architecture.vocabulary, np.sort(rows)), epochs, settings.learning_rate, name)
         found = self.validated(student)
         return Trial(place, rung, len(rows) * epochs, found["valid_loss"], found["valid_accuracy"]).as_dict()
@@ -277,7 +239,7 @@ class ShrinkStages:
     def distilled(self, chosen: SearchResult) -> tuple[Student, list[dict[str, float]]]:
         """The student, fully trained."""
         settings = self.settings
-        student = Student(self.config(chosen.architecture), settings.dropout, settings.seed)
+        student = Student(self.plan.config(chosen.architecture), settings.dropout, settings.seed)
 
         def compute() -> tuple[dict[str, NDArray[np.float32]], Any]:
             lesson = self.lesson(chosen.architecture.vocabulary)

@@ -87,6 +87,12 @@ class CheckpointSubject:
         self.threads = threads
         torch.set_num_threads(threads)
         self.teacher = open_teacher(path, tokenizer=tokenizer, task=task)
+        if self.teacher.max_tokens < 3:  # a recorded teacher: nothing runs that could be timed or asked anything new
+            raise UserError(
+                "recorded logits are a teacher for shrink, and no model to measure.",
+                where=path,
+                remedy="Name the model whose logits they are.",
+            )
         self.name = self.teacher.name
         self.label_names = tuple(self.teacher.label_names)
         self.arity, self.max_tokens = self.teacher.arity, self.teacher.max_tokens
