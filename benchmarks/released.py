@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Regex, Tokenizer
+from tokenizers.normalizers import Replace, Sequence, Strip
 from transformers import RobertaModel
 
 from lilliput.artifact import CARD, EVIDENCE, GRAPH, TOKENIZER, Manifest, save
@@ -66,6 +68,8 @@ def as_artifact(checkpoint: Path, task: str, folder: Path) -> Path:
     manifest = Manifest(
         task, teacher.label_names, config, "fp32", teacher.max_tokens, {"command": "the paper's release"}
     )
-    tokenizer = next(path for path in teacher.files if path.suffix == ".json")
-    save(folder, manifest, {GRAPH: graph, TOKENIZER: tokenizer, CARD: b"", EVIDENCE: b"{}"})
+    tokenizer = Tokenizer.from_file(str(next(path for path in teacher.files if path.suffix == ".json")))
+    collapsed = [Replace(Regex(r"\s+"), " "), Strip()]  # as their inputs are made, before anything else
+    tokenizer.normalizer = Sequence([*collapsed, *([tokenizer.normalizer] if tokenizer.normalizer else [])])
+    save(folder, manifest, {GRAPH: graph, TOKENIZER: tokenizer.to_str().encode(), CARD: b"", EVIDENCE: b"{}"})
     return folder
