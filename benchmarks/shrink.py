@@ -90,6 +90,7 @@ RUNS = {
             max_tokens=2048,
             attended=16,
             pooling="mean",
+            vector=128,
             grams=Grams(order=2, bits=14, width=128),
             dropout=0.3,
             candidates=1,

@@ -76,9 +76,8 @@ def shrink(
         str | None, typer.Option("--pooling", help="Of tokens: first, mean or wide. Default: mean; for pairs wide.")
     ] = None,
     vector: Annotated[
-        int | None,
-        typer.Option("--vector", min=0, max=1024, help="8-bit numbers of a function's vector, or 0. For pairs: 128."),
-    ] = None,
+        int, typer.Option("--vector", min=0, max=1024, help="8-bit numbers of a function's vector; 0: float, pooled.")
+    ] = 0,
     tokenizer: options.Tokenizer = None,
     code_column: options.CodeColumn = None,
     second_column: options.SecondColumn = None,

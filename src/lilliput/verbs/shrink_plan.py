@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lilliput.encoder import EncoderConfig, reads_on
 from lilliput.runtime.tokens import STEP
 from lilliput.search import Architecture, StudentShape
-from lilliput.verbs.shrink_settings import POOLING, VECTOR, ShrinkSettings
+from lilliput.verbs.shrink_settings import POOLING, ShrinkSettings
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,9 @@ class StudentPlan:
         return self.settings.max_tokens if reads_on(self.pooling, self.settings.grams) else self.attended
 
     @property
-    def vector(self) -> int:
-        """Numbers of a function's stored vector, or 0."""
-        return VECTOR[self.arity] if self.settings.vector is None else self.settings.vector
-
-    @property
     def shape(self) -> StudentShape:
         """For the search."""
-        return StudentShape(self.classes, self.arity, self.positions, self.vector, self.settings.grams)
+        return StudentShape(self.classes, self.arity, self.positions, self.settings.vector, self.settings.grams)
 
     def config(self, architecture: Architecture) -> EncoderConfig:
         """The student of an architecture."""
@@ -62,6 +57,6 @@ class StudentPlan:
             self.arity,
             positions=self.positions,
             pooling=self.pooling,
-            vector=self.vector,
+            vector=self.settings.vector,
             grams=self.settings.grams,
         )

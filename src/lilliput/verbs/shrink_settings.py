@@ -24,9 +24,6 @@ POOLING = {1: "mean", 2: "wide"}
 """Functions an example joins -> how a student pools their tokens. ``wide`` did better for pairs in
 ``benchmarks/results/student.json``; for single functions one epoch of Devign showed no gain, so they keep the mean."""
 
-VECTOR = {1: 0, 2: 128}
-"""Functions an example joins -> numbers of a function's stored vector: an index of a repository keeps them."""
-
 FUNCTIONS = 256
 """Functions a training batch of pairs, where pairs are dense, see :func:`batch_plan_for`."""
 
@@ -58,7 +55,8 @@ class ShrinkSettings:
         attended: tokens that the layers see at most.
         dropout: probability.
         pooling: an option of :class:`~lilliput.encoder.EncoderConfig`; ``None``: :data:`POOLING` of the task's arity.
-        vector: numbers of a function's stored vector, or 0; ``None``: :data:`VECTOR` of the task's arity.
+        vector: 8-bit numbers of a function's stored vector, such as an index of a repository keeps; 0: the pooled vector
+            itself, floating point.
         functions: distinct functions a training batch, or 0; ``None``: what :func:`batch_plan_for` the data finds.
         grams: the table of n-grams beside the layers (:class:`~lilliput.grams.Grams`); ``None``: there is none.
         mix: weights of the losses; ``None``: :func:`mix_for` the data.
@@ -84,7 +82,7 @@ class ShrinkSettings:
     attended: int = MOST_ATTENDED
     dropout: float = 0.1
     pooling: str | None = None
-    vector: int | None = None
+    vector: int = 0
     functions: int | None = None
     grams: Grams | None = None
     mix: DistillationMix | None = None
@@ -118,7 +116,7 @@ class ShrinkSettings:
                 LEAST_TOKENS <= self.attended <= MOST_ATTENDED,
                 f"must be {LEAST_TOKENS} to {MOST_ATTENDED}",
             ),
-            "vector": (self.vector is None or 0 <= self.vector <= 1024, "must be 0 to 1024"),
+            "vector": (0 <= self.vector <= 1024, "must be 0 to 1024"),
             "functions": (self.functions is None or self.functions >= 0, "must be at least 0"),
             "dropout": (0 <= self.dropout < 1, "must be at least 0 and below 1"),
             "aware_epochs": (self.aware_epochs >= 1, "must be at least 1"),
