@@ -55,8 +55,8 @@ class ShrinkSettings:
         attended: tokens that the layers see at most.
         dropout: probability.
         pooling: an option of :class:`~lilliput.encoder.EncoderConfig`; ``None``: :data:`POOLING` of the task's arity.
-        vector: 8-bit numbers of a function's stored vector, such as an index of a repository keeps; 0: the pooled vector
-            itself, floating point.
+        vector: 8-bit numbers of a function's stored vector, such as an index keeps; 0: the pooled vector itself,
+            floating point.
         functions: distinct functions a training batch, or 0; ``None``: what :func:`batch_plan_for` the data finds.
         grams: the table of n-grams beside the layers (:class:`~lilliput.grams.Grams`); ``None``: there is none.
         mix: weights of the losses; ``None``: :func:`mix_for` the data.
