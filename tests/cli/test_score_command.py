@@ -34,7 +34,7 @@ def files(tmp_path):
 def test_score_prints_one_json_object(files):
     found = json.loads(invoked("score", *files, "--k", "1,2", "--json").stdout)
     assert (found["pass@1"], found["pass@2"], found["n"], found["k"]) == (1.0, 1.0, 1, [1, 2])
-    assert found["command"].startswith("lilliput ")
+    assert found["command"].startswith("lilliput")
 
 
 def test_score_for_people(files, tmp_path):
