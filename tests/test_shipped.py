@@ -1,6 +1,7 @@
 """Models that come with the package: sound, small, licensed, called by name wherever an artifact is."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 from random import Random
 
+import onnx
 import pytest
 from typer.testing import CliRunner
 
@@ -20,6 +22,7 @@ from lilliput.errors import ArtifactError, MissingExtra, UserError
 from lilliput.shipped import NAMES, SHIPPED, folder_named, folder_of, names_told
 from lilliput.tasks import TASKS
 from lilliput.verbs.compare_subjects import identified
+from lilliput.verbs.inspect import inspect
 from lilliput.verbs.subjects import open_subject
 from tests.conftest import write_functions
 
@@ -242,3 +245,21 @@ def test_predicting_needs_the_core_install_only(here):
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert re.fullmatch(r"a\.c:1 f: (safe|vulnerable) \(\d+\.\d%\)\n", run.stdout)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_inspect_counts_what_is_in_the_graph(name):
+    """Every weight stands in the file as a number of at least two dimensions, or as one of its vectors."""
+    found = inspect(name).as_dict()
+    graph = onnx.load(folder_of(name) / "model.onnx").graph
+    kept = {item.name: list(item.dims) for item in graph.initializer}
+    grams = found["options"]["grams"]
+    if grams:
+        assert kept["grams.weight"] == [2 ** grams["bits"], grams["width"]]
+    stored = sum(
+        math.prod(dims) for title, dims in kept.items() if not title.endswith(".scale") and "hash" not in title
+    )
+    assert abs(found["parameters"] - stored) < 200  # the constants that are no weights
+    layers, hidden = found["architecture"]["layers"], found["architecture"]["hidden"]
+    seen = min(found["max_tokens"], found["options"]["positions"])
+    assert found["gflops"] < 1e-9 * 2 * seen * layers * hidden * (20 * hidden + 4 * seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -79,6 +80,11 @@ class EncoderConfig:
     def features(self) -> int:
         """Width of the head's input."""
         return self.width * self.arity
+
+    @property
+    def parameters(self) -> int:
+        """Weights, biases included, over all parts."""
+        return sum(math.prod(shape) for shape in self.shapes().values())
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; :meth:`from_dict` reads them back."""

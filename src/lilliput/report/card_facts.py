@@ -8,7 +8,6 @@ from typing import Any
 from lilliput.artifact import GRAPH, TOKENIZER, Manifest
 from lilliput.encoder import EncoderConfig
 from lilliput.report.card import CardFacts
-from lilliput.search import StudentShape, parameters
 
 NAMED = 3
 """Files of one part of the data that are named; more are counted."""
@@ -38,7 +37,6 @@ def card_facts(
         limits: sentences about this very model, beside what is said of all.
     """
     config, made, valid = manifest.config, manifest.provenance, evidence.get("valid", {})
-    shape = StudentShape(config.classes, config.arity, config.positions, config.vector, config.grams)
     accuracy_interval = valid.get("intervals", {}).get("accuracy")
     return CardFacts(
         name=name,
@@ -48,7 +46,7 @@ def card_facts(
         precision=manifest.precision,
         max_tokens=manifest.max_tokens,
         bytes={"weights and graph": sizes[GRAPH], "tokenizer": sizes[TOKENIZER]},
-        parameters=parameters(config.architecture, shape),
+        parameters=config.parameters,
         teacher=made.get("teacher", {}).get("name"),
         data={f"{part} ({_files(data['files'])})": data["sha256"] for part, data in made.get("data", {}).items()},
         seed=made.get("seed"),

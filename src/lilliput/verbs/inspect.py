@@ -9,7 +9,7 @@ from typing import Any
 
 from lilliput.artifact import Artifact, Manifest, open_artifact
 from lilliput.generator_manifest import GeneratorManifest
-from lilliput.search.cost import StudentShape, flops, parameters
+from lilliput.search.cost import StudentShape, flops
 
 WORST = 3
 """Weights of a generator that are shown: those that rounding changed most."""
@@ -36,7 +36,7 @@ class Inspection:
 
     def _classifier(self, manifest: Manifest) -> dict[str, Any]:
         config = manifest.config
-        shape = StudentShape(config.classes, config.arity, config.positions, config.vector)
+        shape = StudentShape(config.classes, config.arity, config.positions, config.vector, config.grams)
         return {
             "kind": "classifier",
             "task": manifest.task,
@@ -45,8 +45,8 @@ class Inspection:
             "options": {name: value for name, value in config.as_dict().items() if name != "architecture"},
             "precision": manifest.precision,
             "max_tokens": manifest.max_tokens,
-            "parameters": parameters(config.architecture, shape),
-            "gflops": 1e-9 * flops(config.architecture, manifest.max_tokens, shape),
+            "parameters": config.parameters,
+            "gflops": 1e-9 * flops(config.architecture, min(manifest.max_tokens, config.positions), shape),
         }
 
     def _generator(self, manifest: GeneratorManifest) -> dict[str, Any]:
