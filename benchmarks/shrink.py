@@ -32,7 +32,7 @@ from lilliput.evaluate.resources import machine
 from lilliput.files import write_json
 from lilliput.grams import Grams
 from lilliput.progress import for_stream
-from lilliput.verbs.shrink_settings import ShrinkSettings
+from lilliput.verbs.shrink import ShrinkSettings
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,7 @@ def workshop(tmp_path_factory):
 @pytest.fixture(scope="session")
 def small(workshop):
     """An artifact made in the workshop."""
-    from lilliput.verbs.shrink import shrink
-    from lilliput.verbs.shrink_settings import ShrinkSettings
+    from lilliput.verbs.shrink import ShrinkSettings, shrink
 
     settings = ShrinkSettings(candidates=2, epochs=6, max_tokens=64, learning_rate=3e-3, largest_vocabulary=1000)
     files = {"train": [workshop / "train.jsonl"], "valid": [workshop / "valid.jsonl"]}

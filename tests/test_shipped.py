@@ -21,7 +21,7 @@ from lilliput.data.corpus.rewrites import rewrite
 from lilliput.errors import ArtifactError, MissingExtra, UserError
 from lilliput.shipped import NAMES, SHIPPED, folder_named, folder_of, names_told
 from lilliput.tasks import TASKS
-from lilliput.verbs.compare_subjects import identified
+from lilliput.verbs.compare.subjects import identified
 from lilliput.verbs.inspect import inspect
 from lilliput.verbs.subjects import open_subject
 from tests.conftest import write_functions

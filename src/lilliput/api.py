@@ -6,23 +6,22 @@ Each is imported when it is first used, because most need an extra that others d
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lilliput.lazily import on_first_use
 
 if TYPE_CHECKING:
     from lilliput.runtime.loading import load
     from lilliput.verbs.compare import compare
     from lilliput.verbs.complete import complete
     from lilliput.verbs.demo import demo
-    from lilliput.verbs.evaluate import evaluate
-    from lilliput.verbs.evaluate_generator import evaluate_generator
+    from lilliput.verbs.evaluate import evaluate, evaluate_generator
     from lilliput.verbs.finetune import finetune
     from lilliput.verbs.inspect import inspect
     from lilliput.verbs.predict import predict
     from lilliput.verbs.quantize import quantize
     from lilliput.verbs.report import report
-    from lilliput.verbs.robustness import robustness
-    from lilliput.verbs.robustness_generator import robustness_generator
+    from lilliput.verbs.robustness import robustness, robustness_generator
     from lilliput.verbs.score import score
     from lilliput.verbs.search import search
     from lilliput.verbs.shrink import shrink
@@ -53,8 +52,9 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'lilliput.api' has no attribute {name!r}")
-    home = "lilliput.runtime.loading" if name == "load" else f"lilliput.verbs.{name}"
-    return getattr(import_module(home), name)
+_ELSEWHERE = {
+    "evaluate_generator": "lilliput.verbs.evaluate",
+    "load": "lilliput.runtime.loading",
+    "robustness_generator": "lilliput.verbs.robustness",
+}
+__getattr__ = on_first_use(__name__, {name: _ELSEWHERE.get(name, f"lilliput.verbs.{name}") for name in __all__})

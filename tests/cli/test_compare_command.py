@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from lilliput.cli.app import app
 from lilliput.cli.compare_table import as_fast, less, rounded, times, verdict
-from lilliput.verbs import compare
+from lilliput.verbs.compare import verb as compare
 
 NOISY = {"value": None, "low": None, "high": None, "n": None, "reason": "too noisy: reference varied by 31 %"}
 

@@ -10,7 +10,7 @@ from lilliput.cli.evaluate import MEASURES, NEEDS, TAKES
 from lilliput.errors import UserError
 from lilliput.evaluate.judging import Judgement
 from lilliput.verbs import score as verb
-from lilliput.verbs.evaluate_tasks import KINDS, kind_of_task
+from lilliput.verbs.evaluate.tasks import KINDS, kind_of_task
 from tests.data.test_problems import HUMANEVAL, write
 from tests.verbs.test_score import RIGHT, UNSAFE
 from tests.verbs.tiny_servers import completion, served

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from lilliput.cli.app import app
 from lilliput.evaluate.paired import MOST_IDLE, MOST_SPREAD, WIDEST
-from lilliput.verbs import compare
+from lilliput.verbs.compare import verb as compare
 from lilliput.verbs.quantize import quantize
 from tests.docs.test_documents import commands
 from tests.verbs.tiny_checkpoints import LLAMA, checkpoint

@@ -5,7 +5,7 @@ import pytest
 from lilliput.errors import UserError
 from lilliput.evaluate import judging, sandbox
 from lilliput.evaluate.judging import Judgement, Limits, judge, judge_many, judged_source, require_walls
-from tests.verbs.test_evaluate import Recorded
+from tests.verbs.evaluate.test_evaluate import Recorded
 
 TESTS = (
     "def check(candidate):\n    assert candidate(2) == 4, 'not\\n four'\n    assert candidate(0)[0]\ncheck(double)\n"

@@ -19,11 +19,11 @@ from lilliput.evaluate.judging import Judgement
 from lilliput.evaluate.robustness import robustness
 from lilliput.report.given import Given, gathered
 from lilliput.report.reading import checked
-from lilliput.verbs.compare_result import Comparison, Measured, Reference, Turn
+from lilliput.verbs.compare.result import Comparison, Measured, Reference, Turn
 from lilliput.verbs.completers import Speed
-from lilliput.verbs.evaluate_generator import GeneratorEvaluation
+from lilliput.verbs.evaluate import GeneratorEvaluation
 from lilliput.verbs.robustness import RobustnessResult
-from lilliput.verbs.robustness_generator import GeneratorRobustness, Line
+from lilliput.verbs.robustness.generator import GeneratorRobustness, Line
 from lilliput.verbs.tally import Attempt, tally
 
 MACHINE = {"cpu": "a CPU", "cores": 2, "python": "3.11.0", "date": "2026-01-01T00:00:00+00:00"}

@@ -9,7 +9,6 @@ import sys
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_checkpoints import FILL_MARKS, LLAMA, PLAIN, checkpoint, tiny_tokenizer
 
 from lilliput import cli
 from lilliput.artifact import SCHEMA, open_artifact
@@ -18,6 +17,7 @@ from lilliput.errors import ArtifactError
 from lilliput.quantize.policy import policy
 from lilliput.verbs.inspect import inspect
 from lilliput.verbs.quantize import QuantizeSettings, quantize
+from tests.verbs.tiny_checkpoints import FILL_MARKS, LLAMA, PLAIN, checkpoint, tiny_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from lilliput.verbs.kept import Kept, beside, key_of
 from lilliput.verbs.tally import Attempt, parsed_ks, tally
 from tests.conftest import shared_folder
 from tests.data.test_problems import HUMANEVAL, MBPP, write
-from tests.verbs.test_evaluate import Recorded
+from tests.verbs.evaluate.test_evaluate import Recorded
 
 REAL = shared_folder() / "data" / "humaneval" / "HumanEval.jsonl.gz"
 UNSAFE = not sandbox.protections().files  # where the kernel grants no isolation, these programs are known

@@ -107,7 +107,7 @@ def evaluate(
     (humaneval, mbpp), by the summaries it writes (summarization), or by how it goes on with the code of a folder
     (repository). Exit code 1: more than 5 % of the problems have no verdict, for reasons of the runner's own.
     """
-    from lilliput.verbs.evaluate_tasks import kind_of_task
+    from lilliput.verbs.evaluate.tasks import kind_of_task
 
     kind = kind_of_task(task)
     options.refuse_others(context, TAKES, kind, task)

@@ -53,7 +53,7 @@ def measure(given: dict[str, Any], command: str) -> None:
     """Measure, with the options given, and show it."""
     from lilliput.evaluate.judging import Limits
     from lilliput.runtime.settings import Settings
-    from lilliput.verbs.evaluate_generator import evaluate_generator as run
+    from lilliput.verbs.evaluate import evaluate_generator as run
     from lilliput.verbs.tally import parsed_ks
 
     if len(given["data"]) != 1:

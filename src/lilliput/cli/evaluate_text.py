@@ -26,7 +26,7 @@ NEW_TOKENS = 64
 
 def summaries(given: dict[str, Any], command: str) -> None:
     """Measure summarization, with the options given, and show it."""
-    from lilliput.verbs.measure_summarization import SummarizationSettings, measure_summarization
+    from lilliput.verbs.evaluate import SummarizationSettings, measure_summarization
 
     named = (given["code_column"], given["summary_column"])
     if (None in named) and any(named):
@@ -47,7 +47,7 @@ def summaries(given: dict[str, Any], command: str) -> None:
 
 def repository(given: dict[str, Any], command: str) -> None:
     """Measure completion on a repository, with the options given, and show it."""
-    from lilliput.verbs.measure_repository import RepositorySettings, measure_repository
+    from lilliput.verbs.evaluate import RepositorySettings, measure_repository
 
     languages = None if given["language"] is None else (given["language"],)
     limits = {} if given["limit"] is None else {"places": given["limit"], "pieces": given["limit"]}

@@ -90,8 +90,8 @@ def quantize(
     from lilliput.quantize.activations import Activations
     from lilliput.quantize.calibration import Calibration
     from lilliput.quantize.policy import policy
+    from lilliput.verbs.quantize import QuantizeSettings
     from lilliput.verbs.quantize import quantize as run
-    from lilliput.verbs.quantize_settings import QuantizeSettings
 
     if recipe is not None:
         _refuse_decided(context)

@@ -83,7 +83,7 @@ def robustness(
     comments change: the predictions that flip are counted, and it is compared with its teacher. A generator's prompts
     (HumanEval's) are perturbed as ReCode does: robust pass, robust drop, robust relative.
     """
-    from lilliput.verbs.robustness_tasks import kind_of_task
+    from lilliput.verbs.robustness.tasks import kind_of_task
 
     kind = kind_of_task(task)
     options.refuse_others(context, TAKES, kind, task)

@@ -30,7 +30,7 @@ def measure(given: dict[str, Any], command: str) -> None:
     from lilliput.evaluate.judging import Limits
     from lilliput.evaluate.perturb import SEEDS
     from lilliput.runtime.settings import Settings
-    from lilliput.verbs.robustness_generator import robustness_generator
+    from lilliput.verbs.robustness import robustness_generator
 
     if len(given["data"]) != 1:
         raise UserError("is one file of problems.", where="--data", remedy="Give it once.")

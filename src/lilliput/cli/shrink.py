@@ -95,8 +95,8 @@ def shrink(
     require("torch")
     from lilliput.distill.losses import DistillationMix
     from lilliput.grams import Grams
+    from lilliput.verbs.shrink import ShrinkSettings
     from lilliput.verbs.shrink import shrink as run
-    from lilliput.verbs.shrink_settings import ShrinkSettings
 
     weights = {"temperature": temperature, "soft": soft, "hard": hard, "hidden": hidden}
     chosen = {name: value for name, value in weights.items() if value is not None}

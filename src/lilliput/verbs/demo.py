@@ -22,7 +22,7 @@ from lilliput.teachers.finetune import finetune as train_teacher
 from lilliput.verbs.evaluate import Evaluation, measure
 from lilliput.verbs.report import evidence_of
 from lilliput.verbs.shrink import shrink_model
-from lilliput.verbs.shrink_settings import ShrinkSettings
+from lilliput.verbs.shrink.settings import ShrinkSettings
 from lilliput.verbs.subjects import open_subject
 
 TEACHER = "scratch:layers=2,hidden=256,heads=4,intermediate=1024,vocabulary=16000"

@@ -1,0 +1,7 @@
+"""What can be asked to complete code: an artifact, a checkpoint, a server. ``base.py`` is common to all."""
+
+from __future__ import annotations
+
+from lilliput.verbs.completers.base import KINDS, Asked, Completer, Made, Speed, Subject, kind_of, open_completer
+
+__all__ = ["KINDS", "Asked", "Completer", "Made", "Speed", "Subject", "kind_of", "open_completer"]

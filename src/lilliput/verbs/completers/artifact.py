@@ -1,0 +1,43 @@
+"""An artifact, to be measured as a generator."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+from lilliput.artifact import MANIFEST, open_artifact
+from lilliput.files import sha256_of
+from lilliput.runtime.generator import Generator
+from lilliput.teachers.chat_template import TEMPLATE_FILE
+from lilliput.verbs.completers.base import Subject
+from lilliput.verbs.completers.chat import ChatTemplate, template_for
+from lilliput.verbs.completers.local import LocalCompleter
+from lilliput.verbs.kept import key_of
+from lilliput.version import VERSION
+
+
+def open_completer(subject: Subject) -> LocalCompleter:
+    """The artifact ``subject.model``.
+
+    Raises:
+        ArtifactError: it is damaged, or a classifier's.
+        UserError: a chat is wanted, and there is no template.
+    """
+    artifact = open_artifact(subject.model)
+    path = artifact.path
+    manifest = artifact.generator
+    template: ChatTemplate | None = None
+    if subject.chat:
+        own = artifact.file(TEMPLATE_FILE) if TEMPLATE_FILE in artifact.hashes else None
+        template = template_for(subject, None if own is None else (own.read_text(encoding="utf-8"), own.name))
+    # The manifest has the hash of every other file.
+    identity = key_of("artifact", sha256_of(path / MANIFEST), VERSION, importlib.metadata.version("openvino"))
+    facts = {
+        "kind": "artifact",
+        "model_type": manifest.model_type,
+        "weights": dict(manifest.weights),
+        "activations": dict(manifest.activations),
+        "manifest_sha256": sha256_of(path / MANIFEST),
+    }
+    generator = Generator.open(artifact, subject.threads)
+    sizes = artifact.bytes().as_dict()
+    return LocalCompleter(path.resolve().name, identity, facts, subject, generator, sizes, template)

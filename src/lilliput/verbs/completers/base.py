@@ -1,0 +1,161 @@
+"""What can be asked to complete code: an artifact, an original checkpoint, a server. All answer the same questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from lilliput.artifact import is_artifact
+from lilliput.data.problems import Problem
+from lilliput.errors import UserError
+from lilliput.evaluate.energy import Energy
+from lilliput.runtime.settings import Settings
+
+PRECISIONS = ("fp32", "bf16")
+"""What a checkpoint may be run in; an artifact has its own."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for one problem.
+
+    Attributes:
+        problem: the problem.
+        text: what a plain completion goes on from; or what a chat is asked.
+    """
+
+    problem: Problem
+    text: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """One completion.
+
+    Attributes:
+        text: what was written, without what ended it.
+        tokens: how many were generated; ``None``: nobody said.
+        finish: why it ended: ``stop``, ``end``, ``length``; or as a server says.
+        failure: why there is none; empty: there is one.
+        is_model_s: whose doing the failure is: the model's, or that of what runs it.
+    """
+
+    text: str
+    tokens: int | None
+    finish: str
+    failure: str = ""
+    is_model_s: bool = True
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a model is, and what it takes.
+
+    Attributes:
+        prefill_tokens_per_s: prompt tokens read in a second; ``None``: not known.
+        decode_tokens_per_s: tokens written after the first, one sequence at a time; ``None``: not known.
+        tokens: generated while energy was watched.
+        energy: of all that; ``None``: not known.
+        method: how all this was found, in words.
+    """
+
+    prefill_tokens_per_s: float | None
+    decode_tokens_per_s: float | None
+    tokens: int
+    energy: Energy | None
+    method: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What to open, and how; plain values, so that another process can open it, too.
+
+    Attributes:
+        model: an artifact's folder; a checkpoint's folder or hub id; or a server's address, ``http(s)://.../v1``.
+        threads: processor threads; ``None`` leaves the choice to the engine.
+        precision: of a checkpoint, one of :data:`PRECISIONS`.
+        chat: chats are wanted: without a template, a local model is refused.
+        chat_template: file with a template; ``None``: the model's own.
+        served: name of the model at the server; ``None``: the first that it lists.
+    """
+
+    model: str
+    threads: int | None = None
+    precision: str = "fp32"
+    chat: bool = False
+    chat_template: str | None = None
+    served: str | None = None
+
+
+class Completer(Protocol):
+    """A generator of code that can be measured.
+
+    Attributes:
+        name: in a report.
+        identity: tells it from every other, and from itself as run by other versions.
+        facts: what a record should say of it.
+        subject: what it was opened as.
+    """
+
+    name: str
+    identity: str
+    facts: Mapping[str, Any]
+    subject: Subject
+
+    def complete(self, asked: Sequence[Asked], settings: Settings) -> list[list[Made]]:
+        """``settings.n`` completions of each; what fails for one of them is told of that one.
+
+        Raises:
+            UserError: nothing can be completed at all.
+        """
+
+    def bytes(self) -> dict[str, int] | None:
+        """Bytes on disk by part, ``total`` first; ``None``: not known."""
+
+    def speed(self, asked: Sequence[Asked], settings: Settings) -> Speed:
+        """How fast it is with some of these, one at a time."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of subject.
+
+    Attributes:
+        module: of :mod:`lilliput.verbs.completers`, whose ``open_completer(subject)`` opens it.
+        matches: whether a name is of this kind.
+        is_local: it runs in a process of its own, whose memory can be measured.
+    """
+
+    module: str
+    matches: Callable[[str], bool]
+    is_local: bool = True
+
+
+KINDS: Mapping[str, Kind] = {
+    "endpoint": Kind("endpoint", lambda model: model.startswith(("http://", "https://")), is_local=False),
+    "artifact": Kind("artifact", is_artifact),
+    "checkpoint": Kind("checkpoint", lambda model: True),
+}
+"""The first that matches opens a subject."""
+
+
+def kind_of(subject: Subject) -> str:
+    """Which of :data:`KINDS` a subject is."""
+    return next(name for name, kind in KINDS.items() if kind.matches(subject.model))
+
+
+def open_completer(subject: Subject) -> Completer:
+    """Open what is to be measured.
+
+    Raises:
+        UserError: it cannot be opened, or an option is not for its kind.
+        MissingExtra: it is a checkpoint, and torch or transformers is not installed.
+    """
+    if subject.precision not in PRECISIONS:
+        raise UserError(
+            f"'{subject.precision}' is no precision.", where="--precision", remedy=f"Use {' or '.join(PRECISIONS)}."
+        )
+    module = import_module(f"lilliput.verbs.completers.{KINDS[kind_of(subject)].module}")
+    return cast("Completer", module.open_completer(subject))

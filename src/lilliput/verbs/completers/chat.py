@@ -1,0 +1,105 @@
+"""Chats: a question framed as the model's template has it, and the code cut out of the answer."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lilliput.data.problem import defined_names
+from lilliput.data.problems import Problem
+from lilliput.errors import UserError
+from lilliput.extras import require
+from lilliput.teachers.chat_template import TEMPLATE_FILE
+from lilliput.verbs.completers.base import Subject
+
+CUT = (
+    "the code is cut out of the answer: the first fenced block that defines the function, else the first fenced block; "
+    "a block that is not closed goes to the answer's end; an answer without one is taken as it is"
+)
+"""What :func:`code_of` does, for a record."""
+
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`]*)\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """How a model wants chats: a Jinja template as transformers has them, run in Jinja's sandbox.
+
+    The token that begins texts is left out, because the tokenizer puts it there.
+
+    Attributes:
+        source: the template.
+        origin: where it was found.
+    """
+
+    source: str
+    origin: str
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """For a record."""
+        return {"origin": self.origin, "sha256": hashlib.sha256(self.source.encode()).hexdigest()}
+
+    def framed(self, question: str) -> str:
+        """A chat of one question, up to where the answer begins.
+
+        Raises:
+            UserError: the template is no Jinja, refuses, or fails.
+        """
+        jinja = require("jinja2")
+        environment = require("jinja2.sandbox").ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+
+        def refuse(message: str) -> None:
+            raise jinja.TemplateError(message)
+
+        environment.globals["raise_exception"] = refuse
+        environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
+        environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
+        message = {"role": "user", "content": question}
+        try:
+            made = environment.from_string(self.source).render(
+                messages=[message], add_generation_prompt=True, bos_token="", eos_token=""
+            )
+        except Exception as error:  # a template may raise whatever its expressions do
+            raise UserError(
+                f"the chat template fails ({type(error).__name__}: {error}).",
+                where=self.origin,
+                remedy="Give another with --chat-template, or use --prompt plain.",
+            ) from error
+        return str(made)
+
+
+def template_for(subject: Subject, own: tuple[str, str] | None) -> ChatTemplate:
+    """The template that the user gave, or the model's own: its source and where it is from.
+
+    Raises:
+        UserError: there is none.
+    """
+    if subject.chat_template is not None:
+        file = Path(subject.chat_template)
+        try:
+            return ChatTemplate(file.read_text(encoding="utf-8"), file.name)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot be read: {error}.", where=file, remedy="Check --chat-template.") from error
+    if own is None:
+        raise UserError(
+            "has no chat template.",
+            where=subject.model,
+            remedy=f"Give the {TEMPLATE_FILE} of the model it was made of with --chat-template, or use --prompt plain.",
+        )
+    return ChatTemplate(*own)
+
+
+def code_of(answer: str, problem: Problem) -> tuple[str, str]:
+    """The code in an answer, and how it was found: ``fence``, ``unclosed fence`` or ``no fence``. See :data:`CUT`."""
+    blocks = list(_FENCE.finditer(answer))
+    if not blocks:
+        return answer, "no fence"
+    defining = [block for block in blocks if problem.entry_point in (defined_names(block[3]) or ())]
+    block = (defining or blocks)[0]
+    closed = block[0].rstrip().endswith(block[1]) and block[0].count(block[1]) > 1
+    return block[3], "fence" if closed else "unclosed fence"

@@ -1,0 +1,150 @@
+"""An original checkpoint, run by transformers, to be measured beside what was made of it. Needs ``lilliput[train]``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from lilliput.errors import CheckpointError
+from lilliput.extras import require
+from lilliput.generator_manifest import DECODER, SEQ2SEQ, GeneratorManifest
+from lilliput.runtime.classifier import require_threads
+from lilliput.runtime.generator import Generator
+from lilliput.runtime.sessions import Session
+from lilliput.teachers.chat_template import folder_template
+from lilliput.teachers.hub import CONFIG, checkpoint_files, locate
+from lilliput.verbs.completers.base import Subject
+from lilliput.verbs.completers.chat import template_for
+from lilliput.verbs.completers.local import LocalCompleter
+from lilliput.verbs.kept import key_of
+
+POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
+"""Fields of a config that tell the longest sequence; the first that is there."""
+
+_SLOW = "run 'lilliput quantize' on it and evaluate the artifact"
+
+
+def open_completer(subject: Subject) -> LocalCompleter:
+    """The checkpoint ``subject.model``, in float32 or bfloat16.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or of a kind that transformers does not run.
+        MissingExtra: torch or transformers is not installed.
+    """
+    path = locate(subject.model)
+    if path.is_file():
+        raise CheckpointError(
+            "is a file, not a checkpoint's folder; transformers does not run GGUF files as they are.",
+            where=path,
+            remedy="Serve it with llama.cpp's llama-server and give its address (http://localhost:8080/v1), or "
+            f"{_SLOW}.",
+        )
+    for package in ("torch", "transformers"):
+        require(package)
+    require_threads(subject.threads)
+    if not (path / CONFIG).is_file():
+        raise CheckpointError(f"has no {CONFIG}.", where=path, remedy="Give a checkpoint's or an artifact's folder.")
+    template = template_for(subject, folder_template(path)) if subject.chat else None
+    model, session, manifest = _loaded(path, subject)
+    files = checkpoint_files(path)
+    facts_of_files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "tokenizers")}
+    facts = {"kind": "checkpoint", "model_type": manifest.model_type, "precision": subject.precision}
+    return LocalCompleter(
+        Path(subject.model).name,
+        key_of("checkpoint", str(path.resolve()), facts_of_files, subject.precision, versions),
+        {**facts, "parameters": manifest.parameters, "device": str(model.device), "versions": versions},
+        subject,
+        Generator(session, _tokenizer(path), manifest),
+        _sizes(files),
+        template,
+    )
+
+
+def _loaded(path: Path, subject: Subject) -> tuple[Any, Session, GeneratorManifest]:
+    import torch
+    import transformers
+
+    from lilliput.teachers.huggingface import quiet
+    from lilliput.verbs.completers.torch_sessions import TorchSeq2SeqSession, TorchSession
+
+    if subject.threads is not None:
+        torch.set_num_threads(subject.threads)
+    types = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    try:
+        with quiet():
+            config = transformers.AutoConfig.from_pretrained(str(path), trust_remote_code=False)
+            seq2seq = bool(config.is_encoder_decoder)
+            of_kind = transformers.AutoModelForSeq2SeqLM if seq2seq else transformers.AutoModelForCausalLM
+            model = of_kind.from_pretrained(str(path), dtype=types[subject.precision], trust_remote_code=False)
+    except Exception as error:  # transformers raises whatever the files make it raise
+        raise CheckpointError(
+            f"cannot be opened by transformers ({type(error).__name__}: {_first_line(error)}).",
+            where=path,
+            remedy="Check that the folder is a generator's whole checkpoint; where transformers does not know it, "
+            f"{_SLOW}.",
+        ) from error
+    model = model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    start = next((value for value in _ids(model, "decoder_start_token_id", "bos_token_id", "pad_token_id")), None)
+    if seq2seq and start is None:
+        raise CheckpointError("has no 'decoder_start_token_id'.", where=path / CONFIG, remedy="Get its own config.")
+    manifest = GeneratorManifest(
+        family=SEQ2SEQ if seq2seq else DECODER,
+        model_type=str(config.model_type),
+        architecture={},
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        weights={},
+        activations={},
+        positions=next((value for name in POSITIONS if type(value := getattr(config, name, None)) is int), None),
+        vocabulary=int(model.get_output_embeddings().weight.shape[0]),
+        end=tuple(sorted(set(_ids(model, "eos_token_id")))),
+        start=start if seq2seq else None,
+    )
+    session: Session = TorchSession(model) if not seq2seq else TorchSeq2SeqSession(model, start or 0)
+    return model, session, manifest
+
+
+def _ids(model: Any, *names: str) -> list[int]:
+    """Token ids that the generation's config, or else the model's, has under these names."""
+    found: list[int] = []
+    for name in names:
+        values = getattr(model.generation_config, name, None)
+        values = getattr(model.config, name, None) if values is None else values
+        found += [value for value in (values if isinstance(values, list) else [values]) if type(value) is int]
+    return found
+
+
+def _tokenizer(folder: Path) -> Tokenizer:
+    """As ``lilliput quantize`` reads it, so that both models read the same tokens."""
+    file = folder / "tokenizer.json"
+    if file.is_file():
+        try:
+            return Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises bare Exception
+            raise CheckpointError(f"is not a tokenizer: {error}.", where=file, remedy="Get the file again.") from error
+    from lilliput.teachers.huggingface import load_tokenizer
+
+    backend = getattr(load_tokenizer(folder, None), "backend_tokenizer", None)
+    if not isinstance(backend, Tokenizer):
+        raise CheckpointError(
+            "has a tokenizer of a kind that has no tokenizer.json.",
+            where=folder,
+            remedy="Convert it with transformers.",
+        )
+    return backend
+
+
+def _sizes(files: tuple[Path, ...]) -> dict[str, int]:
+    from lilliput.verbs.subjects import _part_of
+
+    parts = {"weights": 0, "tokenizer": 0, "manifest": 0}
+    for file in files:
+        parts[_part_of(file)] += file.stat().st_size
+    return {"total": sum(parts.values()), **parts}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:200]

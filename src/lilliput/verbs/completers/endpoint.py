@@ -1,0 +1,263 @@
+"""A server that speaks as OpenAI's does: ``/completions`` and ``/chat/completions``; llama.cpp, vLLM, Ollama ...
+
+What fails for one completion is told of that one, after some tries; nothing that fails becomes an empty completion.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from lilliput.errors import UserError
+from lilliput.runtime.settings import Settings
+from lilliput.verbs.completers.base import Asked, Made, Speed, Subject
+from lilliput.verbs.completers.local import sample_settings
+from lilliput.verbs.kept import key_of
+
+KEYS = ("LILLIPUT_API_KEY", "OPENAI_API_KEY")
+"""Environment variables that may hold the key; the first that is set. It is sent, and written nowhere."""
+
+LARGEST_ANSWER = 64 * 2**20
+"""Bytes of an answer; what is longer is refused, so that no server fills the memory."""
+
+MOST_STOPS = 4
+"""Stop strings that OpenAI's servers take; at the others, too, what comes back is cut here."""
+
+REFUSED = {
+    401: "the server wants a key, or another one",
+    403: "the server does not let you",
+    404: "the server has no such address, or no such model",
+}
+"""Answers after which no other request would do better."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How failures are met.
+
+    Attributes:
+        tries: of each request.
+        first: seconds before the second; each further wait is twice as long, unless the server names its own.
+        longest: seconds of a wait, at most.
+        answer: seconds until an answer must be there.
+    """
+
+    tries: int = 5
+    first: float = 1.0
+    longest: float = 60.0
+    answer: float = 600.0
+
+
+class _Failed(Exception):
+    """A request came to nothing."""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The key goes to the address that was given, and to no other."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """None is followed."""
+
+
+class EndpointCompleter:
+    """A server; see :class:`~lilliput.verbs.completers.base.Completer`.
+
+    Args:
+        subject: its address, and the model's name there.
+        patience: how failures are met.
+    """
+
+    def __init__(self, subject: Subject, patience: Patience | None = None) -> None:
+        self.subject, self.patience = subject, patience or Patience()
+        self.url = _checked(subject.model)
+        self._key = next((os.environ[name] for name in KEYS if os.environ.get(name)), None)
+        self._opener = urllib.request.build_opener(_NoRedirects)
+        self._tokens, self._seconds = 0, 0.0
+        self.served = subject.served or self._first_model()
+        self.name = self.served
+        self.identity = key_of("endpoint", self.url, self.served)
+        self.facts = {"kind": "endpoint", "url": self.url, "model": self.served, "chat_template": None}
+        if subject.chat:
+            self.facts["chat_template"] = "the server's own"
+
+    def bytes(self) -> None:
+        """See :class:`~lilliput.verbs.completers.base.Completer`: a server does not say."""
+
+    def complete(self, asked: Sequence[Asked], settings: Settings) -> list[list[Made]]:
+        """See :class:`~lilliput.verbs.completers.base.Completer`; ``settings.batch`` requests at a time."""
+        jobs = [(one, sample_settings(settings, sample)) for one in asked for sample in range(settings.n)]
+        begun = time.monotonic()
+        with ThreadPoolExecutor(settings.batch) as pool:
+            made = list(pool.map(lambda job: self._one(*job), jobs))
+        self._seconds += time.monotonic() - begun
+        self._tokens += sum(one.tokens or 0 for one in made)
+        return [made[first : first + settings.n] for first in range(0, len(made), settings.n)]
+
+    def speed(self, asked: Sequence[Asked], settings: Settings) -> Speed:
+        """See :class:`~lilliput.verbs.completers.base.Completer`: what the run showed, seen from here."""
+        rate = self._tokens / self._seconds if self._tokens and self._seconds else None
+        seen = "no tokens were counted" if rate is None else f"{rate:.1f} tokens/s came back in all"
+        method = (
+            f"not measured: a server's reading, writing, waiting and network cannot be told apart from outside; in "
+            f"this run {seen}, {settings.batch} requests at a time"
+        )
+        return Speed(None, None, 0, None, method)
+
+    def _one(self, asked: Asked, settings: Settings) -> Made:
+        body: dict[str, Any] = {
+            "model": self.served,
+            "max_tokens": settings.max_new_tokens,
+            "temperature": settings.temperature,
+            "top_p": settings.top_p,
+            "seed": settings.seed,
+        }
+        if settings.stops:
+            body["stop"] = list(settings.stops[:MOST_STOPS])
+        if self.subject.chat:
+            body["messages"] = [{"role": "user", "content": asked.text}]
+        else:
+            body["prompt"] = asked.text
+        try:
+            answer = self._asked("/chat/completions" if self.subject.chat else "/completions", body)
+            return _made(answer, self.subject.chat, settings.stops)
+        except _Failed as error:
+            return Made("", None, "failed", str(error), is_model_s=False)
+
+    def _first_model(self) -> str:
+        try:
+            listed = self._asked("/models", None)
+            return str(listed["data"][0]["id"])
+        except (_Failed, KeyError, IndexError, TypeError) as error:
+            reason = str(error) if isinstance(error, _Failed) else "its answer to /models lists none"
+            raise UserError(
+                f"cannot tell which models it has: {reason}.",
+                where=self.url,
+                remedy="Check that the server runs and that its address ends in /v1, or name the model with --served.",
+            ) from error
+
+    def _asked(self, path: str, body: Mapping[str, Any] | None) -> Any:
+        """The JSON value that the server answers with.
+
+        Raises:
+            _Failed: it did not, after all tries.
+            UserError: it refuses whatever is asked.
+        """
+        wait = self.patience.first
+        for attempt in range(1, self.patience.tries + 1):
+            try:
+                return self._answer(path, body)
+            except urllib.error.HTTPError as error:
+                said = _said(error)
+                if error.code in REFUSED:
+                    raise UserError(
+                        f"{REFUSED[error.code]} ({error.code}{said}).",
+                        where=self.url + path,
+                        remedy=f"Check the address, --served, and the environment variable {KEYS[0]}.",
+                    ) from error
+                reason = f"the server answered {error.code}{said}"
+                if error.code != 429 and error.code < 500:
+                    raise _Failed(reason) from error
+                named = error.headers.get("Retry-After", "")
+                wait = float(named) if re.fullmatch(r"\d{1,4}(\.\d+)?", named) else wait
+            except (OSError, http.client.HTTPException) as error:
+                reason = f"no answer ({type(error).__name__}: {getattr(error, 'reason', None) or error})"
+            if attempt < self.patience.tries:
+                time.sleep(min(wait, self.patience.longest))
+                wait *= 2
+        raise _Failed(f"{reason}, {self.patience.tries} times")
+
+    def _answer(self, path: str, body: Mapping[str, Any] | None) -> Any:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        content = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, content, headers)
+        last = time.monotonic() + self.patience.answer
+        with self._opener.open(request, timeout=self.patience.answer) as response:
+            read = _whole(response.read1, last)
+        try:
+            return json.loads(read.decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise _Failed(f"the answer is no JSON: {read[:60]!r}") from error
+
+
+def open_completer(subject: Subject) -> EndpointCompleter:
+    """The server at ``subject.model``.
+
+    Raises:
+        UserError: the address is none, or the server cannot be reached or does not say what models it has.
+    """
+    return EndpointCompleter(subject)
+
+
+def _whole(read: Callable[[int], bytes], last: float) -> bytes:
+    """All of an answer, unless it is too long, or takes too long."""
+    parts, size = [], 0
+    while part := read(1 << 20):
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_ANSWER:
+            raise _Failed(f"the answer is longer than {LARGEST_ANSWER:,} bytes")
+        if time.monotonic() > last:
+            raise _Failed("the answer did not end in time")
+    return b"".join(parts)
+
+
+def _made(answer: Any, chat: bool, stops: Sequence[str]) -> Made:
+    try:
+        choice = answer["choices"][0]
+        text = choice["message"]["content"] if chat else choice["text"]
+        text = "" if text is None and chat else text
+    except (KeyError, IndexError, TypeError):
+        text, choice = None, {}
+    if not isinstance(text, str):
+        raise _Failed(f"the answer holds no completion: {json.dumps(answer)[:80]}")
+    usage = answer.get("usage")
+    tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    finish = choice.get("finish_reason")
+    cut = cut_at(text, stops)
+    return Made(
+        cut,
+        tokens if type(tokens) is int else None,
+        "stop" if cut != text else finish if isinstance(finish, str) else "",
+    )
+
+
+def cut_at(text: str, stops: Sequence[str]) -> str:
+    """``text`` up to the stop string that is complete first, as generators here are cut while they write."""
+    ends = [(start + len(stop), start) for stop in stops if (start := text.find(stop)) >= 0]
+    return text[: min(ends)[1]] if ends else text
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fine = False
+    if not fine or parts.query or parts.fragment or parts.username:
+        raise UserError(
+            f"{url!r} is no address of a server.",
+            remedy=f"Give one such as http://localhost:8080/v1; a key goes into the environment variable {KEYS[0]}.",
+        )
+    return url.rstrip("/")
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    """What the server says of its refusal, on one line."""
+    try:
+        text = error.read(2000).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException):
+        return ""
+    line = " ".join(text.split())[:120]
+    return f": {line}" if line else ""

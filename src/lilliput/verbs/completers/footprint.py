@@ -1,0 +1,43 @@
+"""A small program that opens a generator and completes prompts, so that its memory can be measured from outside.
+
+``python -m lilliput.verbs.completers.footprint REQUEST.json``; written by :func:`peak_memory_mb`, not for people.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from lilliput.data.problems import Problem
+from lilliput.evaluate.resources import peak_memory
+from lilliput.runtime.settings import Settings
+from lilliput.verbs.completers.base import Asked, Subject, open_completer
+
+TOKENS = 32
+"""Of each completion, at most, while memory is watched."""
+
+
+def peak_memory_mb(subject: Subject, asked: Sequence[Asked], batch: int) -> float:
+    """Most memory resident in a fresh process that opens the model and completes a batch of the longest prompts, MB."""
+    longest = sorted(asked, key=lambda one: -len(one.text))[:batch]
+    request = {"subject": asdict(subject), "texts": [one.text for one in longest], "batch": batch}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "request.json"
+        file.write_text(json.dumps(request), encoding="utf-8")
+        return peak_memory([sys.executable, "-m", "lilliput.verbs.completers.footprint", str(file)])
+
+
+def main(file: Path) -> None:
+    """Do what the request says."""
+    request = json.loads(file.read_text(encoding="utf-8"))
+    asked = [Asked(Problem(str(place), text, "f", "", ""), text) for place, text in enumerate(request["texts"])]
+    completer = open_completer(Subject(**request["subject"]))
+    completer.complete(asked, Settings(max_new_tokens=TOKENS, batch=request["batch"]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,42 @@
+"""``evaluate``: accuracy, and what it costs. A file a kind of task; ``tasks.py`` has the tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lilliput.lazily import on_first_use
+
+if TYPE_CHECKING:
+    from lilliput.verbs.evaluate.classifier import Evaluation, evaluate, measure
+    from lilliput.verbs.evaluate.generator import GeneratorEvaluation, evaluate_generator
+    from lilliput.verbs.evaluate.repository import RepositorySettings, measure_repository
+    from lilliput.verbs.evaluate.summarization import SummarizationSettings, measure_summarization
+else:
+    # A run measures one kind of task, and loads no other. And ``footprint.py`` runs as a program: to be loaded as a
+    # module before, by this package, would be once too often.
+    __getattr__ = on_first_use(
+        __name__,
+        {
+            "Evaluation": ".classifier",
+            "GeneratorEvaluation": ".generator",
+            "RepositorySettings": ".repository",
+            "SummarizationSettings": ".summarization",
+            "evaluate": ".classifier",
+            "evaluate_generator": ".generator",
+            "measure": ".classifier",
+            "measure_repository": ".repository",
+            "measure_summarization": ".summarization",
+        },
+    )
+
+__all__ = [
+    "Evaluation",
+    "GeneratorEvaluation",
+    "RepositorySettings",
+    "SummarizationSettings",
+    "evaluate",
+    "evaluate_generator",
+    "measure",
+    "measure_repository",
+    "measure_summarization",
+]

@@ -1,0 +1,210 @@
+"""``evaluate``: accuracy with intervals, baselines beside it, and what the model costs to run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lilliput.data.dataset import Dataset
+from lilliput.data.tables import Columns
+from lilliput.errors import DataError, UserError
+from lilliput.evaluate import baselines, carbon, energy, resources
+from lilliput.evaluate.classification import ClassificationScores, score
+from lilliput.extras import require
+from lilliput.progress import Progress
+from lilliput.tasks import Task, task_named
+from lilliput.verbs.evaluate.footprint import peak_memory_mb
+from lilliput.verbs.subjects import Subject, example_runner, of_length, open_subject
+
+ENERGY_EXAMPLES = 256
+"""Different examples classified while energy is watched, again and again."""
+
+SHORTEST = 3
+"""Tokens of the shortest input that latency can be measured at: one, between the two that frame it."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured; :meth:`as_dict` is the JSON contract of ``lilliput evaluate``."""
+
+    name: str
+    task: str
+    label_names: tuple[str, ...]
+    scores: ClassificationScores
+    baselines: Mapping[str, baselines.BaselineScores]
+    bytes: Mapping[str, int]
+    latency: resources.Latency
+    natural: resources.Latency
+    threads: int
+    tokens: int
+    peak_memory_mb: float | None
+    energy: energy.Energy
+    energy_examples: int
+    intensity: carbon.Intensity
+    machine: Mapping[str, Any]
+    sources: Sequence[str]
+    sha256: str
+    command: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values. Fractions, not percent; milliseconds; joules; grams."""
+        scores, joules = self.scores, self.energy.joules / self.energy_examples
+        return {
+            "name": self.name,
+            "task": self.task,
+            "n": scores.n,
+            "accuracy": scores.accuracy,
+            "f1": scores.f1,
+            "precision": scores.precision,
+            "recall": scores.recall,
+            "mcc": scores.mcc,
+            "intervals": {name: list(pair) for name, pair in scores.intervals.items()},
+            "baselines": {name: item.scores.accuracy for name, item in self.baselines.items()}
+            | {"details": {name: _baseline(item) for name, item in self.baselines.items()}},
+            "bytes": dict(self.bytes),
+            "latency_ms": {
+                "p50": self.latency.p50,
+                "p95": self.latency.p95,
+                "threads": self.threads,
+                "tokens": self.tokens,
+                "n": self.latency.n,
+                "p50_interval": list(self.latency.p50_interval),
+                "per": "function",
+                "natural": {
+                    "p50": self.natural.p50,
+                    "p95": self.natural.p95,
+                    "n": self.natural.n,
+                    "p50_interval": list(self.natural.p50_interval),
+                    "per": "example, tokenizing included",
+                },
+            },
+            "peak_memory_mb": self.peak_memory_mb,
+            "energy": {
+                "joules_per_example": joules,
+                "kind": self.energy.kind,
+                "n": self.energy_examples,
+                "method": self.energy.method,
+            },
+            "carbon": {
+                "grams_co2e_per_example": carbon.grams(joules, self.intensity),
+                "intensity": dataclasses.asdict(self.intensity),
+            },
+            "confusion": scores.confusion.tolist(),
+            "label_names": list(self.label_names),
+            "machine": dict(self.machine),
+            "data": {"sources": list(self.sources), "sha256": self.sha256},
+            "command": self.command,
+        }
+
+
+def evaluate(
+    path: str | Path,
+    task: str,
+    data: str | Path | Sequence[str | Path],
+    *,
+    train: str | Path | Sequence[str | Path] = (),
+    tokenizer: str | Path | None = None,
+    columns: Columns | None = None,
+    threads: int = 1,
+    tokens: int = 400,
+    intensity: carbon.Intensity = carbon.DEFAULT,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure an artifact or a checkpoint.
+
+    Args:
+        path: an artifact's folder, or a checkpoint's folder, file or hub id.
+        task: name of the task; an artifact's own.
+        data: labelled files to score on, or one.
+        train: labelled files to fit the baselines on; without them they are cross-validated on ``data``.
+        tokenizer: of a checkpoint that does not carry its own.
+        columns: names of the columns of tables.
+        threads: processor threads of every measurement.
+        tokens: input length of the latency, or the longest the model takes where that is less.
+        intensity: grams of CO2 equivalent a kilowatt-hour.
+        command: recorded in the result.
+        progress: shown while working.
+
+    Raises:
+        UserError: bad input, or an artifact of another task.
+        MissingExtra: scikit-learn, or for a checkpoint torch, is not installed.
+    """
+    kind, columns = task_named(task), columns or Columns()
+    if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < SHORTEST:
+        raise UserError(f"{tokens} is no length of an input.", where="--tokens", remedy=f"Give {SHORTEST} or more.")
+    require("sklearn")  # for the baselines: told before the work, not after
+    tokenizer = None if tokenizer is None else Path(tokenizer)
+    subject = open_subject(path, task, tokenizer, threads)
+    dataset = kind.read(data, columns, subject.label_names, True)
+    fitted = kind.read(train, columns, subject.label_names, True) if train else None
+    evaluation = measure(subject, kind, dataset, fitted, tokens, intensity, command, progress or Progress())
+    memory = peak_memory_mb(path, task, tokenizer, threads, dataset)
+    return dataclasses.replace(evaluation, peak_memory_mb=memory)
+
+
+def measure(
+    subject: Subject,
+    task: Task,
+    dataset: Dataset,
+    train: Dataset | None,
+    tokens: int,
+    intensity: carbon.Intensity,
+    command: str,
+    progress: Progress,
+) -> Evaluation:
+    """The core of :func:`evaluate` on an opened model and data in memory; memory is left out."""
+    if subject.arity != task.arity:
+        raise DataError(
+            f"the model joins {subject.arity} function(s) an example, and task '{task.name}' {task.arity}.",
+            where="--task",
+            remedy="Name the task that the model was made for.",
+        )
+    progress.note(f"scoring {subject.name} on {len(dataset):,} examples")
+    predictions = subject.logits(dataset, progress).argmax(axis=1)
+    classes = len(subject.label_names)
+    progress.note("fitting baselines")
+    rivals = {
+        "majority": baselines.majority(None if train is None else train.labels, dataset.labels, classes, task.positive),
+        "token_logistic": baselines.token_logistic(train, dataset, task.positive),
+    }
+    if task.arity == 2:
+        rivals["token_overlap"] = baselines.token_overlap(train, dataset)
+    if tokens > subject.max_tokens:
+        progress.note(f"{subject.name} takes {subject.max_tokens} tokens at most: latency is measured at that length")
+        tokens = subject.max_tokens
+    progress.note("timing")
+    inputs = of_length(subject, dataset.texts, tokens)
+    run = example_runner(subject, dataset)
+    rows = np.random.default_rng(0).permutation(len(dataset))[:ENERGY_EXAMPLES]
+    spent, examples = energy.measure_calls(lambda i: run(int(rows[i])), len(rows))
+    return Evaluation(
+        name=subject.name,
+        task=task.name,
+        label_names=subject.label_names,
+        scores=score(dataset.labels, predictions, classes, task.positive),
+        baselines=rivals,
+        bytes=subject.bytes(),
+        latency=resources.latency(lambda i: subject.pass_over(inputs[i]), len(inputs), calls=100, seconds=10),
+        natural=resources.latency(lambda i: run(int(rows[i])), len(rows), warmup=len(rows) // 4, calls=100, seconds=10),
+        threads=subject.threads,
+        tokens=tokens,
+        peak_memory_mb=None,
+        energy=spent,
+        energy_examples=examples,
+        intensity=intensity,
+        machine=resources.machine(),
+        sources=dataset.sources,
+        sha256=dataset.sha256,
+        command=command,
+    )
+
+
+def _baseline(item: baselines.BaselineScores) -> dict[str, Any]:
+    scores = item.scores
+    return {"accuracy": scores.accuracy, "f1": scores.f1, "mcc": scores.mcc, "fitted_on": item.fitted_on}

@@ -1,0 +1,307 @@
+"""``evaluate`` for generators: problems completed, run against their tests, and what the model costs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lilliput.data.completions import form_of, parts_of
+from lilliput.data.lines import shown
+from lilliput.data.problems import Benchmark, Problem, benchmark_named, read_problems
+from lilliput.errors import UserError
+from lilliput.evaluate import carbon, resources
+from lilliput.evaluate.judging import Judgement, Limits, judged_source, require_walls
+from lilliput.files import sha256_of, write_json
+from lilliput.progress import Progress
+from lilliput.runtime.settings import Settings
+from lilliput.verbs.completers import KINDS, Asked, Completer, Made, Speed, Subject, kind_of, open_completer
+from lilliput.verbs.completers.chat import CUT, code_of
+from lilliput.verbs.completers.footprint import peak_memory_mb
+from lilliput.verbs.kept import Kept, beside, key_of
+from lilliput.verbs.score import judged
+from lilliput.verbs.tally import Attempt, Tally, checked_ks, protections_dict, tally
+
+RESULT = "evaluation.json"
+PROMPTS = ("plain", "chat")
+NEW_TOKENS = 320
+
+
+@dataclass(frozen=True)
+class GeneratorEvaluation:
+    """What was measured; :meth:`as_dict` is the JSON contract of ``lilliput evaluate`` for generators.
+
+    Attributes:
+        name: the model's.
+        task: the benchmark.
+        tally: accuracy.
+        bytes: on disk by part; ``None``: not known.
+        speed: tokens a second, and energy; ``None``: not measured.
+        peak_memory_mb: most memory resident; ``None``: not measured.
+        intensity: of the electricity.
+        facts: model, settings, post-processing, data, sandbox, machine, command.
+    """
+
+    name: str
+    task: str
+    tally: Tally
+    bytes: Mapping[str, int] | None
+    speed: Speed | None
+    peak_memory_mb: float | None
+    intensity: carbon.Intensity
+    facts: Mapping[str, Any]
+
+    @property
+    def exit_code(self) -> int:
+        """1 where the figures are not to be trusted."""
+        return 1 if self.tally.warning else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values. Fractions, not percent; joules; grams. Where there is a warning, it stands first."""
+        found = self.tally.as_dict()
+        warning = {"warning": found.pop("warning")} if "warning" in found else {}
+        return {
+            **warning,
+            "name": self.name,
+            "task": self.task,
+            **found,
+            "bytes": None if self.bytes is None else dict(self.bytes),
+            **_costs(self.speed, self.intensity),
+            "peak_memory_mb": self.peak_memory_mb,
+            **self.facts,
+            "problems": self.tally.records(),
+        }
+
+
+def evaluate_generator(
+    model: str | Path,
+    task: str,
+    data: str | Path,
+    *,
+    settings: Settings | None = None,
+    k: Sequence[int] | None = None,
+    prompt: str = "plain",
+    strip: bool = False,
+    limit: int | None = None,
+    challenges: bool = False,
+    threads: int | None = None,
+    precision: str = "fp32",
+    chat_template: str | Path | None = None,
+    served: str | None = None,
+    workers: int | None = None,
+    limits: Limits | None = None,
+    unsafe: bool = False,
+    costs: bool = True,
+    intensity: carbon.Intensity = carbon.DEFAULT,
+    out: str | Path | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+) -> GeneratorEvaluation:
+    """Complete a benchmark's problems and run what comes out.
+
+    Args:
+        model: an artifact's folder, a checkpoint's folder or hub id, or a server's address.
+        task: ``humaneval`` or ``mbpp``.
+        data: the benchmark's file.
+        settings: how completions are asked for; by default greedily, 320 tokens at most. Its stop strings, where there
+            are none, are the benchmark's for plain prompts, and none for chats.
+        k: of pass@k; those above ``settings.n`` are left out. ``None``: 1, and 10 where there are so many.
+        prompt: ``plain``: the model goes on from the prompt; ``chat``: it is asked, in its chat's frame.
+        strip: plain prompts lose the white space at their end; GPT-2's tokenizers want that, Qwen's do not.
+        limit: problems, the first of the file; ``None``: all.
+        challenges: MBPP is judged by ``challenge_test_list``, too.
+        threads: processor threads of the model; ``None`` leaves the choice to the engine.
+        precision: of a checkpoint, ``fp32`` or ``bf16``.
+        chat_template: file with a chat template; ``None``: the model's own.
+        served: name of the model at a server.
+        workers, limits, unsafe: of the programs, as in :func:`lilliput.verbs.score.score`.
+        costs: measure speed, memory and energy, too.
+        intensity: grams of CO2 equivalent a kilowatt-hour.
+        out: where the result is written, a ``.json`` or a folder; a run that was killed goes on from what is kept
+            beside it.
+        command: recorded in the result.
+        progress: shown while working.
+
+    Raises:
+        UserError: bad input, or nothing can be completed.
+        MissingExtra: it is a checkpoint, and torch or transformers is not installed.
+    """
+    benchmark, progress, limits = benchmark_named(task), progress or Progress(), limits or Limits()
+    settings = _settled(settings or Settings(max_new_tokens=NEW_TOKENS), prompt, benchmark)
+    ks = checked_ks(k)
+    if ks is not None and min(ks) > settings.n:
+        raise UserError(f"pass@{min(ks)} needs {min(ks)} completions a problem.", where="--k", remedy="Raise --n.")
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise UserError(f"{limit!r} is no number of problems.", where="--limit", remedy="Give 1 or more.")
+    data = Path(data)
+    problems = read_problems(data, benchmark.name, challenges=challenges)[:limit]
+    if strip:
+        problems = [replace(problem, prompt=problem.prompt.rstrip()) for problem in problems]
+    walls = require_walls(unsafe)
+    chat = prompt == "chat"
+    template = None if chat_template is None else str(chat_template)
+    subject = Subject(str(model), threads, precision, chat, template, served)
+    target, kept_path = beside(None if out is None else Path(out), RESULT)
+    completer, kept = open_completer(subject), Kept(kept_path)
+    asked = [Asked(problem, benchmark.instruction(problem) if chat else problem.prompt) for problem in problems]
+    made = completions(completer, asked, settings, kept, progress)
+    attempts = attempts_of(problems, made, chat, limits, workers, kept, progress)
+    found = tally(attempts, ks)
+    speed = memory = None
+    if costs:
+        progress.note("timing")
+        speed = completer.speed(asked, settings)
+        if KINDS[kind_of(subject)].is_local:
+            memory = peak_memory_mb(subject, asked, settings.batch)
+    result = GeneratorEvaluation(
+        name=completer.name,
+        task=benchmark.name,
+        tally=found,
+        bytes=completer.bytes(),
+        speed=speed,
+        peak_memory_mb=memory,
+        intensity=intensity,
+        facts={
+            "model": dict(completer.facts),
+            "settings": {
+                **asdict(settings),
+                "stop": list(settings.stops),
+                "prompt": prompt,
+                "strip": strip,
+                "limit": limit,
+                "challenges": challenges,
+                "threads": threads,
+                "programs": {"workers": workers or resources.usable_cores(), **asdict(limits)},
+            },
+            "postprocessing": _postprocessing(settings, chat),
+            "prompts": _prompt_words(benchmark, chat, strip),
+            "program": benchmark.program,
+            "data": {"source": str(data), "sha256": sha256_of(data), "problems": len(problems)},
+            "sandbox": protections_dict(walls, unsafe),
+            "machine": resources.machine(),
+            "command": command,
+        },
+    )
+    if target is not None:
+        write_json(target, result.as_dict())
+    return result
+
+
+def completions(
+    completer: Completer, asked: Sequence[Asked], settings: Settings, kept: Kept, progress: Progress
+) -> dict[str, list[Made]]:
+    """``settings.n`` completions of each problem, those kept not made again (failures of a server's are)."""
+    how = {name: value for name, value in asdict(settings).items() if name != "n"}
+
+    def key(one: Asked, sample: int) -> str:
+        chat = completer.subject.chat
+        return key_of("completion", completer.identity, completer.facts["chat_template"], chat, one.text,
+                      one.problem.task_id, how, sample)  # fmt: skip
+
+    keys = {one.problem.task_id: [key(one, sample) for sample in range(settings.n)] for one in asked}
+    missing = [one for one in asked if not all(key in kept.found for key in keys[one.problem.task_id])]
+    missing.sort(key=lambda one: len(one.text))  # like lengths side by side need little padding
+    failed: dict[str, Made] = {}
+    stride = max(1, settings.batch // settings.n)
+    with progress.track(f"{completer.name}: completing problems", len(missing)) as advance:
+        for first in range(0, len(missing), stride):
+            part = missing[first : first + stride]
+            for one, row in zip(part, completer.complete(part, settings), strict=True):
+                for name, made in zip(keys[one.problem.task_id], row, strict=True):
+                    if made.failure and not made.is_model_s:
+                        failed[name] = made
+                    else:
+                        kept.add(name, asdict(made))
+            advance(len(part))
+    return {
+        name: [failed[key] if key in failed else Made(**kept.found[key]) for key in row] for name, row in keys.items()
+    }
+
+
+def _settled(settings: Settings, prompt: str, benchmark: Benchmark) -> Settings:
+    """With the stop strings that hold.
+
+    Raises:
+        UserError: options that do not go together.
+    """
+    if prompt not in PROMPTS:
+        raise UserError(f"{shown(prompt)} is no kind of prompt.", where="--prompt", remedy=f"Use {', '.join(PROMPTS)}.")
+    if settings.n > 1 and settings.temperature == 0:
+        raise UserError(
+            f"{settings.n} completions at temperature 0 would be the same.",
+            where="--n",
+            remedy="Give a --temperature, such as 0.2 for pass@1 or 0.8 for pass@10.",
+        )
+    stops = settings.stops or (() if prompt == "chat" else benchmark.stops)
+    return replace(settings, stop=stops)
+
+
+def attempts_of(
+    problems: Sequence[Problem],
+    made: Mapping[str, Sequence[Made]],
+    chat: bool,
+    limits: Limits,
+    workers: int | None,
+    kept: Kept,
+    progress: Progress,
+) -> dict[str, list[Attempt]]:
+    """Every completion judged; what was not completed is not run."""
+    attempts: dict[str, list[Attempt]] = {problem.task_id: [] for problem in problems}
+    rows = [(problem, one, *_program(problem, one, chat)) for problem in problems for one in made[problem.task_id]]
+    sources = [source for _, one, source, _ in rows if not one.failure]
+    verdicts = iter(judged(sources, limits, workers, kept, progress))
+    for problem, one, _, record in rows:
+        blame = Judgement("error" if one.is_model_s else "runner", one.failure)
+        judgement = blame if one.failure else next(verdicts)
+        told = {"text": one.text, "tokens": one.tokens, "finish": one.finish, **record}
+        attempts[problem.task_id].append(Attempt(problem.task_id, judgement, told))
+    return attempts
+
+
+def _program(problem: Problem, made: Made, chat: bool) -> tuple[str, dict[str, Any]]:
+    """What is run, and what is told of how it was made."""
+    code, cut = code_of(made.text, problem) if chat else (made.text, "stops")
+    form = form_of(problem, code, "auto") if chat else "completion"
+    record = {"cut": cut, "form": form, "empty": not code.strip()}
+    return judged_source(parts_of(problem, code, form), problem.tests), record | ({"code": code} if chat else {})
+
+
+def _postprocessing(settings: Settings, chat: bool) -> list[str]:
+    stops = f"a completion ends before the first of these: {', '.join(map(repr, settings.stops))}"
+    words = [stops] if settings.stops else []
+    if chat:
+        whole = "code that defines the function itself is a whole program, and the prompt is run before it; any other "
+        return [*words, CUT, whole + "goes on from the prompt"]
+    return [*words, "nothing else is cut; each completion goes on from the prompt"]
+
+
+def _prompt_words(benchmark: Benchmark, chat: bool, strip: bool) -> str:
+    if chat:
+        return "one question, in the model's chat template: what to write, and to answer with one Python code block"
+    return benchmark.prompt + (", without the white space at its end" if strip else "")
+
+
+def _costs(speed: Speed | None, intensity: carbon.Intensity) -> dict[str, Any]:
+    """Speed, energy and carbon; ``None`` where they were not measured."""
+    rates = {
+        "decode_tokens_per_s": None if speed is None else speed.decode_tokens_per_s,
+        "prefill_tokens_per_s": None if speed is None else speed.prefill_tokens_per_s,
+        "throughput_method": "not measured" if speed is None else speed.method,
+    }
+    if speed is None or speed.energy is None or not speed.tokens:
+        return {**rates, "energy": None, "carbon": None}
+    joules = speed.energy.joules / speed.tokens
+    return {
+        **rates,
+        "energy": {
+            "joules_per_token": joules,
+            "kind": speed.energy.kind,
+            "n": speed.tokens,
+            "method": f"per generated token, reading the prompts included; {speed.energy.method}",
+        },
+        "carbon": {
+            "grams_co2e_per_token": carbon.grams(joules, intensity),
+            "intensity": asdict(intensity),
+        },
+    }

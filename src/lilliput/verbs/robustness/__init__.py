@@ -1,0 +1,25 @@
+"""``robustness``: what rewritten code does to a model. A file a kind of model; ``tasks.py`` has the tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lilliput.lazily import on_first_use
+
+if TYPE_CHECKING:
+    from lilliput.verbs.robustness.classifier import RobustnessResult, robustness, spoken
+    from lilliput.verbs.robustness.generator import GeneratorRobustness, robustness_generator
+else:
+    # A run measures one kind of model, and loads no other.
+    __getattr__ = on_first_use(
+        __name__,
+        {
+            "GeneratorRobustness": ".generator",
+            "RobustnessResult": ".classifier",
+            "robustness": ".classifier",
+            "robustness_generator": ".generator",
+            "spoken": ".classifier",
+        },
+    )
+
+__all__ = ["GeneratorRobustness", "RobustnessResult", "robustness", "robustness_generator", "spoken"]

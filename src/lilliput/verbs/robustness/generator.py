@@ -1,0 +1,279 @@
+"""``robustness`` for generators: what is left of pass@k where prompts are perturbed, as ReCode measures it.
+
+Source: Wang et al., "ReCode: Robustness Evaluation of Code Generation Models", ACL 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lilliput.data.problems import Problem, benchmark_named, read_problems
+from lilliput.data.recode import read_recode
+from lilliput.errors import DataError, UserError
+from lilliput.evaluate import resources
+from lilliput.evaluate.intervals import Estimate
+from lilliput.evaluate.judging import Limits, require_walls
+from lilliput.evaluate.perturb import PERTURBATIONS, SEEDS, named, partial, perturbed
+from lilliput.evaluate.robustness import Flags, Robustness, robustness, worst_of
+from lilliput.files import sha256_of, write_json
+from lilliput.progress import Progress
+from lilliput.runtime.settings import Settings
+from lilliput.verbs.completers import Asked, Completer, Subject, open_completer
+from lilliput.verbs.evaluate.generator import NEW_TOKENS, attempts_of, completions
+from lilliput.verbs.kept import Kept, beside
+from lilliput.verbs.tally import MOST_LOST, protections_dict
+
+RESULT = "robustness.json"
+TASK = "humaneval"
+"""The benchmark whose prompts are perturbed: partial programs ask for solutions that go on from the prompt."""
+
+ON = ("prompt", "partial")
+"""What is perturbed: prompts as they are, or those that go on to the middle of the solution."""
+
+FAILED, PASSED, NO_VERDICT = 0, 1, 2
+
+Versions = Mapping[int, Sequence[Problem]]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A perturbation of all problems.
+
+    Attributes:
+        name: of the perturbation.
+        family: of it.
+        on: see :data:`ON`.
+        versions: seed -> the problems, in the order of the nominal ones.
+    """
+
+    name: str
+    family: str
+    on: str
+    versions: Versions
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one perturbation, or a family of them, does.
+
+    Attributes:
+        name: of the perturbation, or the family.
+        family: of it.
+        on: what was perturbed; of a family, what its perturbations have in common.
+        changed: share of prompts, over all versions, that it changed.
+        scores: RP, RD and RR.
+    """
+
+    name: str
+    family: str
+    on: str
+    changed: float
+    scores: Robustness
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"name": self.name, "family": self.family, "on": self.on, "changed": self.changed, **asdict(self.scores)}
+
+
+@dataclass(frozen=True)
+class GeneratorRobustness:
+    """What was measured; :meth:`as_dict` is the JSON contract of ``lilliput robustness`` for generators.
+
+    Attributes:
+        name: the model's.
+        n: problems.
+        lost: problems that the runner gave no verdict on, in one version at least: in no figure.
+        nominal: what was perturbed -> pass@1 before.
+        perturbations: each by itself.
+        families: the worst case over all of a family's versions.
+        facts: model, settings, data, sandbox, machine, command.
+    """
+
+    name: str
+    n: int
+    lost: int
+    nominal: Mapping[str, Estimate]
+    perturbations: Sequence[Line]
+    families: Sequence[Line]
+    facts: Mapping[str, Any]
+
+    @property
+    def exit_code(self) -> int:
+        """1 where the figures are not to be trusted."""
+        return 1 if self.lost > MOST_LOST * (self.n + self.lost) else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; fractions, not percent."""
+        trouble = f"{self.lost} problems failed for reasons of the runner's own; these figures are not to be trusted."
+        return {
+            **({"warning": trouble} if self.exit_code else {}),
+            "name": self.name,
+            "task": TASK,
+            "n": self.n,
+            "lost": self.lost,
+            "nominal": {on: asdict(rate) for on, rate in self.nominal.items()},
+            "perturbations": [line.as_dict() for line in self.perturbations],
+            "families": [line.as_dict() for line in self.families],
+            **self.facts,
+        }
+
+
+def robustness_generator(
+    model: str | Path,
+    data: str | Path,
+    *,
+    perturbations: Sequence[str] | None = None,
+    seeds: int = SEEDS,
+    released: str | Path | None = None,
+    limit: int | None = None,
+    settings: Settings | None = None,
+    threads: int | None = None,
+    precision: str = "fp32",
+    workers: int | None = None,
+    limits: Limits | None = None,
+    unsafe: bool = False,
+    out: str | Path | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+) -> GeneratorRobustness:
+    """Complete HumanEval's prompts as they are and perturbed, and compare what passes.
+
+    Args:
+        model: an artifact's folder, a checkpoint's folder or hub id, or a server's address.
+        data: HumanEval's file.
+        perturbations: names of perturbations or of families; ``None``: all.
+        seeds: versions of each prompt by each perturbation that draws at random.
+        released: folder with ReCode's own perturbed files, to be taken instead of ours.
+        limit: problems, the first of the file; ``None``: all.
+        settings: how completions are asked for; by default greedily, one a prompt, 320 tokens at most.
+        threads, precision: of the model.
+        workers, limits, unsafe: of the programs, as in :func:`lilliput.verbs.score.score`.
+        out: where the result is written, a ``.json`` or a folder; a run that was killed goes on from what is kept
+            beside it.
+        command: recorded in the result.
+        progress: shown while working.
+
+    Raises:
+        UserError: bad input, or nothing can be completed.
+        MissingExtra: LemmInflect, or for a checkpoint torch or transformers, is not installed.
+    """
+    progress, limits = progress or Progress(), limits or Limits()
+    settings = settings or Settings(max_new_tokens=NEW_TOKENS, stop=benchmark_named(TASK).stops)
+    data = Path(data)
+    problems = read_problems(data, TASK)[:limit]
+    nominal = {"prompt": problems, "partial": [partial(problem) for problem in problems]}
+    if released is None:
+        variants = _ours(problems, perturbations, seeds)
+    else:
+        variants = _released(Path(released), nominal, perturbations, seeds)
+    walls = require_walls(unsafe)
+    target, kept_path = beside(None if out is None else Path(out), RESULT)
+    completer, kept = open_completer(Subject(str(model), threads, precision, False, None, None)), Kept(kept_path)
+    run = _Run(completer, settings, kept, limits, workers, progress)
+    before = {on: run.passed(nominal[on]) for on in ON if any(variant.on == on for variant in variants)}
+    after = [np.stack([run.passed(version) for version in variant.versions.values()]) for variant in variants]
+    everything = [*(found[None] for found in before.values()), *after]
+    judged = np.all([(found != NO_VERDICT).all(axis=(0, 2)) for found in everything], axis=0)
+    if not judged.any():
+        raise DataError("no problem has a verdict after every version.", remedy="See why the sandbox gives none.")
+    flags = [found[:, judged] == PASSED for found in after]
+    base = {on: found[judged] == PASSED for on, found in before.items()}
+    lines = [_line(v, base[v.on], found, nominal[v.on]) for v, found in zip(variants, flags, strict=True)]
+    result = GeneratorRobustness(
+        name=completer.name,
+        n=int(judged.sum()),
+        lost=int((~judged).sum()),
+        nominal={on: robustness(found, found[None]).nominal_pass for on, found in base.items()},
+        perturbations=lines,
+        families=_families(variants, base, flags, lines),
+        facts={
+            "model": dict(completer.facts),
+            "settings": {**asdict(settings), "stop": list(settings.stops), "seeds": seeds, "limit": limit},
+            "perturbed_by": "ReCode's released files" if released is not None else "lilliput.evaluate.perturb",
+            "data": {"source": str(data), "sha256": sha256_of(data), "problems": len(problems)},
+            "sandbox": protections_dict(walls, unsafe),
+            "machine": resources.machine(),
+            "command": command,
+        },
+    )
+    if target is not None:
+        write_json(target, result.as_dict())
+    return result
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Completes lists of problems and judges them; what was done before is not done again."""
+
+    completer: Completer
+    settings: Settings
+    kept: Kept
+    limits: Limits
+    workers: int | None
+    progress: Progress
+
+    def passed(self, problems: Sequence[Problem]) -> np.ndarray:
+        """``[problems, n]``: :data:`FAILED`, :data:`PASSED` or :data:`NO_VERDICT`."""
+        asked = [Asked(problem, problem.prompt) for problem in problems]
+        made = completions(self.completer, asked, self.settings, self.kept, self.progress)
+        tried = attempts_of(problems, made, False, self.limits, self.workers, self.kept, self.progress)
+        verdicts = [[one.judgement for one in tried[problem.task_id]] for problem in problems]
+        return np.array(
+            [[NO_VERDICT if one.outcome == "runner" else int(one.passed) for one in row] for row in verdicts]
+        )
+
+
+def _ours(problems: Sequence[Problem], names: Sequence[str] | None, seeds: int) -> list[Variant]:
+    versions = perturbed(problems, names, seeds)
+    return [Variant(p.name, p.family, p.on, versions[p.name]) for p in named(names)]
+
+
+def _released(
+    folder: Path, nominal: Mapping[str, Sequence[Problem]], names: Sequence[str] | None, seeds: int
+) -> list[Variant]:
+    """Those of ReCode's files whose counterparts, or whose own names, are asked for."""
+    ours = {p.released: p for p in PERTURBATIONS.values() if p.released}
+    wanted = None if names is None else set(names)
+    order = [problem.task_id for problem in nominal["prompt"]]
+    variants = []
+    for name, versions in read_recode(folder).items():
+        like = ours.get(name)
+        family = "docstring" if like is None else like.family
+        called = {name, family} | (set() if like is None else {like.name})
+        if wanted is not None and not called & wanted:
+            continue
+        by_id = {seed: {p.task_id: p for p in version} for seed, version in versions.items() if seed < seeds}
+        missing = next((i for version in by_id.values() for i in order if i not in version), None)
+        if missing is not None:
+            raise DataError(f"{name} lacks problem {missing}.", where=folder, remedy="Give the files of one benchmark.")
+        on = "prompt" if like is None else like.on
+        found = {seed: [version[i] for i in order] for seed, version in by_id.items()}
+        variants.append(Variant(name, family, on, found))
+    if not variants:
+        raise UserError("names none of the files there.", where="--perturbations", remedy="See --help.")
+    return variants
+
+
+def _line(variant: Variant, base: Flags, flags: Flags, nominal: Sequence[Problem]) -> Line:
+    prompts = [problem.prompt for problem in nominal]
+    changed = [[p.prompt != q for p, q in zip(v, prompts, strict=True)] for v in variant.versions.values()]
+    return Line(variant.name, variant.family, variant.on, float(np.mean(changed)), robustness(base, flags))
+
+
+def _families(
+    variants: Sequence[Variant], base: Mapping[str, Flags], flags: Sequence[Flags], lines: Sequence[Line]
+) -> list[Line]:
+    """The worst case over all versions of a family."""
+    found = []
+    for family in dict.fromkeys(variant.family for variant in variants):
+        places = [place for place, variant in enumerate(variants) if variant.family == family]
+        on = variants[places[0]].on
+        worst = robustness(base[on], worst_of([flags[place] for place in places]))
+        changed = float(np.mean([lines[place].changed for place in places]))
+        found.append(Line(family, family, on, changed, worst))
+    return found

@@ -1,0 +1,62 @@
+"""What is settled about a student before the search chooses its architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lilliput.encoder import EncoderConfig, reads_on
+from lilliput.runtime.tokens import STEP
+from lilliput.search import Architecture, StudentShape
+from lilliput.verbs.shrink.settings import POOLING, ShrinkSettings
+
+
+@dataclass(frozen=True)
+class StudentPlan:
+    """A student but for its architecture: what the settings say, and what the task decides where they are silent.
+
+    Attributes:
+        settings: of the shrink.
+        classes: of the task.
+        arity: functions an example joins, 1 or 2.
+    """
+
+    settings: ShrinkSettings
+    classes: int
+    arity: int
+
+    @property
+    def attended(self) -> int:
+        """Tokens that the layers see."""
+        return min(self.settings.max_tokens, self.settings.attended)
+
+    @property
+    def positions(self) -> int:
+        """Rows of the position table: the tokens that layers see, padded as the run time pads them."""
+        return -(-self.attended // STEP) * STEP
+
+    @property
+    def pooling(self) -> str:
+        """How the student pools tokens."""
+        return self.settings.pooling or POOLING[self.arity]
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest input: what the layers see, unless something beside them reads on."""
+        return self.settings.max_tokens if reads_on(self.pooling, self.settings.grams) else self.attended
+
+    @property
+    def shape(self) -> StudentShape:
+        """For the search."""
+        return StudentShape(self.classes, self.arity, self.positions, self.settings.vector, self.settings.grams)
+
+    def config(self, architecture: Architecture) -> EncoderConfig:
+        """The student of an architecture."""
+        return EncoderConfig(
+            architecture,
+            self.classes,
+            self.arity,
+            positions=self.positions,
+            pooling=self.pooling,
+            vector=self.settings.vector,
+            grams=self.settings.grams,
+        )

@@ -1,0 +1,333 @@
+"""The stages of a shrink, from the tokenizer to the integer graph; each is kept on disk when done."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from lilliput.batching import TokenIds
+from lilliput.bpe import tokenizer_bytes, train_tokenizer, truncate_tokenizer
+from lilliput.data.dataset import Dataset
+from lilliput.data.rewrites.datasets import AugmentedDataset, augmented, mixed_all
+from lilliput.distill.halving import Trial, successive_halving
+from lilliput.distill.integer import IntegerModel, calibrated, make_floating_point, make_quantization_aware
+from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
+from lilliput.distill.student import Student
+from lilliput.encoder import PAD_ID, EncoderConfig
+from lilliput.files import write_text
+from lilliput.graph.onnx_encoder import encoder_graph
+from lilliput.progress import Progress
+from lilliput.quantize.scheme import PRECISIONS
+from lilliput.runtime.classifier import EncoderRunner
+from lilliput.runtime.tokens import CodeTokenizer
+from lilliput.search import DEFAULT_SPACE, Architecture, SearchResult, top
+from lilliput.tasks import Task
+from lilliput.teachers import Teacher
+from lilliput.teachers.outputs import TeacherOutputs, content_hash, teacher_outputs
+from lilliput.training import History, TrainingPlan
+from lilliput.verbs.robustness import spoken
+from lilliput.verbs.search import search_problem
+from lilliput.verbs.shrink.plan import StudentPlan
+from lilliput.verbs.shrink.settings import ShrinkSettings, batch_plan_for, mix_for
+from lilliput.verbs.stages import Stages
+
+TOLERANCE = 0.005
+"""Largest loss of validation accuracy from quantization that calibration alone may cost: half a point."""
+
+
+@dataclass(frozen=True)
+class ShrinkOutcome:
+    """What the stages found: all that the artifact is made of.
+
+    Attributes:
+        config: of the student.
+        tokenizer: the content of ``tokenizer.json``.
+        shortlist: the architectures that were tried.
+        trials: their short distillations.
+        history: of each stage of training, by its name: ``distillation``, ``quantization-aware`` if there was one.
+        float_accuracy: on validation data, before quantization.
+        integer: the quantized model.
+        valid_logits: the quantized model's, on validation data.
+        teacher_logits: the teacher's, on validation data.
+    """
+
+    config: EncoderConfig
+    tokenizer: bytes
+    shortlist: tuple[SearchResult, ...]
+    trials: tuple[Trial, ...]
+    history: dict[str, list[History]]
+    float_accuracy: float
+    integer: IntegerModel
+    valid_logits: NDArray[np.float32]
+    teacher_logits: NDArray[np.float32]
+
+
+class ShrinkStages:
+    """The stages of one shrink, in order; each is kept when done."""
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        task: Task,
+        train: Dataset,
+        valid: Dataset,
+        size: int,
+        latency_ms: float | None,
+        settings: ShrinkSettings,
+        stages: Stages,
+        progress: Progress,
+    ) -> None:
+        self.teacher, self.task, self.train, self.valid = teacher, task, train, valid
+        self.size, self.latency_ms = size, latency_ms
+        self.settings, self.stages, self.progress = settings, stages, progress
+        self.plan = StudentPlan(settings, len(train.label_names), task.arity)
+        self._tokens: dict[tuple[int, str], TokenIds] = {}
+        self._hashes = {id(data): content_hash(data) for data in (train, valid)}
+
+    def run(self) -> ShrinkOutcome:
+        """All stages, in order."""
+        shortlist = self.shortlist()
+        chosen, trials = self.choose(shortlist)
+        student, distillation = self.distilled(chosen)
+        floating = encoder_graph(student.config, student.export(), PRECISIONS["fp32"]).SerializeToString()
+        float_accuracy = self.accuracy_of(floating, student.config)
+        integer, awareness = self.quantized(student, floating, float_accuracy)
+        return ShrinkOutcome(
+            config=student.config,
+            tokenizer=tokenizer_bytes(truncate_tokenizer(self.tokenizer, student.config.architecture.vocabulary)),
+            shortlist=tuple(shortlist),
+            trials=trials,
+            history={"distillation": distillation} | ({"quantization-aware": awareness} if awareness else {}),
+            float_accuracy=float_accuracy,
+            integer=integer,
+            valid_logits=self.valid_logits(integer.graph, student.config),
+            teacher_logits=self.on_valid.logits,
+        )
+
+    def data(self) -> dict[str, Dataset]:
+        """The data, by what it is for."""
+        return {"train": self.train, "valid": self.valid}
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the largest vocabulary, whose prefixes are all smaller ones."""
+        path = self.stages.file("tokenizer.json")
+        if not path.exists():
+            self.progress.note(f"training a tokenizer on {len(self.train.texts):,} functions")
+            write_text(path, train_tokenizer(self.train.texts, self.settings.largest_vocabulary).to_str())
+        return Tokenizer.from_file(str(path))
+
+    @cached_property
+    def on_train(self) -> TeacherOutputs:
+        """What the teacher says of the training data; kept on disk."""
+        return self.taught(self.train, "training")
+
+    @cached_property
+    def on_valid(self) -> TeacherOutputs:
+        """What the teacher says of the validation data."""
+        return self.taught(self.valid, "validation")
+
+    def shortlist(self) -> list[SearchResult]:
+        """Architectures worth a trial, by arithmetic."""
+        measured: dict[int, int] = {}
+
+        def bytes_of(vocabularies: NDArray[np.int64]) -> NDArray[np.int64]:
+            for vocabulary in np.unique(vocabularies).tolist():
+                if vocabulary not in measured:
+                    measured[vocabulary] = len(tokenizer_bytes(truncate_tokenizer(self.tokenizer, vocabulary)))
+            sizes: NDArray[np.int64] = np.vectorize(measured.__getitem__, otypes=[np.int64])(vocabularies)
+            return sizes
+
+        largest = min(self.tokenizer.get_vocab_size(), self.settings.largest_vocabulary)
+        steps = [step for step in DEFAULT_SPACE.vocabulary if self.settings.smallest_vocabulary <= step < largest]
+
+        def compute() -> list[dict[str, Any]]:
+            problem = search_problem(
+                self.size - self.reserve(),
+                self.latency_ms,
+                [self.settings.precision],
+                self.settings.objective,
+                self.plan.shape,
+                tokens=self.plan.attended,
+                tokenizer_bytes=bytes_of,
+                space=dataclasses.replace(DEFAULT_SPACE, vocabulary=(*steps, largest)),
+                progress=self.progress,
+            )
+            return [item.as_dict() for item in top(problem, self.settings.candidates)]
+
+        return [_search_result(item) for item in self.stages.once("shortlist", compute)]
+
+    def reserve(self) -> int:
+        """Bytes of evidence and card, beyond what the search counts, that grow with the settings and the labels."""
+        settings, names = self.settings, self.train.label_names
+        lines = 200 * max(settings.epochs + settings.aware_epochs - 20, 0) + 900 * max(settings.candidates - 5, 0)
+        return lines + sum(4 * len(name.encode()) + 60 for name in names[8:])
+
+    def taught(self, dataset: Dataset, name: str) -> TeacherOutputs:
+        """What the teacher says of a dataset; kept on disk."""
+        self.progress.note(f"teacher's outputs on {len(dataset):,} {name} examples")
+        return teacher_outputs(self.teacher, dataset, self.stages.file("teacher"), self.progress)
+
+    def tokens(self, dataset: Dataset, vocabulary: int) -> TokenIds:
+        """The student's token ids of a dataset, with its tokenizer cut to ``vocabulary``."""
+        key = (vocabulary, self._hashes[id(dataset)])
+        if key not in self._tokens:
+            tokenizer = CodeTokenizer(truncate_tokenizer(self.tokenizer, vocabulary), self.plan.max_tokens)
+            self._tokens[key] = TokenIds(tokenizer.encode(dataset.texts), PAD_ID, self.plan.max_tokens)
+        return self._tokens[key]
+
+    @cached_property
+    def rewritten(self) -> AugmentedDataset:
+        """The training data with its rewritten copies; the rewritings are kept on disk."""
+        settings, texts = self.settings, self.train.texts
+        language = settings.language or spoken(self.train, self.task.name)
+        self.progress.note(f"rewriting {len(texts):,} functions, read as {language}")
+        with self.progress.track("rewriting functions", len(texts)) as advance:
+            found = mixed_all(texts, language, settings.seed, self.stages.once, advance)
+        made = augmented(self.train, found, settings.robust, settings.seed)
+        self._hashes[id(made.dataset)] = content_hash(made.dataset)
+        return made
+
+    def lesson(self, vocabulary: int, rows: NDArray[np.int64] | None = None) -> Lesson:
+        """All training examples with their rewritten copies, if any, or ``rows`` of them without; and what is taught.
+
+        A copy has the teacher's outputs for its original: the student is to tell no difference.
+        """
+        outputs = self.on_train
+        if rows is None and self.settings.robust:
+            made = self.rewritten
+            logits, vectors = outputs.logits[made.rows], outputs.vectors[made.functions]
+            return Lesson(made.dataset, self.tokens(made.dataset, vocabulary), logits, vectors)
+        tokens = self.tokens(self.train, vocabulary)
+        if rows is None:
+            return Lesson(self.train, tokens, outputs.logits, outputs.vectors)
+        part = dataclasses.replace(self.train, members=self.train.members[rows], labels=self.train.labels[rows])
+        return Lesson(part, tokens, outputs.logits[rows], outputs.vectors)
+
+    def choose(self, shortlist: list[SearchResult]) -> tuple[SearchResult, tuple[Trial, ...]]:
+        """The candidate that learns best, by successive halving."""
+        first = math.ceil(self.settings.trial_share * self.settings.epochs * len(self.train))
+
+        def train(place: int, rung: int, examples: int) -> Trial:
+            architecture = shortlist[place].architecture
+            self.progress.note(f"trial of {architecture} on {examples:,} examples (round {rung + 1})")
+            name = f"trial-{rung}-{place}"
+            return Trial(**self.stages.once(name, lambda: self.trial(architecture, place, rung, examples, name)))
+
+        outcome = successive_halving(shortlist, first, train)
+        self.progress.note(f"chosen: {outcome.winner.architecture}")
+        return outcome.winner, outcome.trials
+
+    def trial(self, architecture: Architecture, place: int, rung: int, examples: int, name: str) -> dict[str, Any]:
+        """A short distillation of one candidate, on examples drawn with the seed."""
+        settings, n = self.settings, len(self.train)
+        epochs = math.ceil(examples / n)
+        rows = np.random.default_rng([settings.seed, rung]).permutation(n)[: math.ceil(examples / epochs)]
+        student = Student(self.plan.config(architecture), settings.dropout, settings.seed)
+        self.fit(student, self.lesson(architecture.vocabulary, np.sort(rows)), epochs, settings.learning_rate, name)
+        found = self.validated(student)
+        return Trial(place, rung, len(rows) * epochs, found["valid_loss"], found["valid_accuracy"]).as_dict()
+
+    def distilled(self, chosen: SearchResult) -> tuple[Student, list[dict[str, float]]]:
+        """The student, fully trained."""
+        settings = self.settings
+        student = Student(self.plan.config(chosen.architecture), settings.dropout, settings.seed)
+
+        def compute() -> tuple[dict[str, NDArray[np.float32]], Any]:
+            lesson = self.lesson(chosen.architecture.vocabulary)
+            self.progress.note(f"distilling for {settings.epochs} epochs of {len(lesson.dataset):,} examples")
+            history = self.fit(student, lesson, settings.epochs, settings.learning_rate, "student", keep_best=True)
+            return student.export(), history
+
+        weights, history = self.stages.weights("student", compute)
+        student.load(weights)
+        return student, history
+
+    def quantized(self, student: Student, floating: bytes, float_accuracy: float) -> tuple[IntegerModel, list[History]]:
+        """The graph to ship: calibrated, and fine-tuned with rounding if calibration lost more than the tolerance.
+
+        With it the history of that fine-tuning, empty where there was none.
+        """
+        settings, precision = self.settings, PRECISIONS[self.settings.precision]
+        if precision.bits == 32:
+            return IntegerModel(floating, {}, float_accuracy, 0.0, "none"), []
+        tokens = self.tokens(self.train, student.config.architecture.vocabulary)
+
+        def accuracy_of(graph: bytes) -> float:
+            return self.accuracy_of(graph, student.config)
+
+        first = calibrated(student, tokens, precision, accuracy_of, settings.seed)
+        self.progress.note(f"calibrated: {first.accuracy:.2%} of validation, {float_accuracy:.2%} before")
+        enough = {"auto": first.accuracy >= float_accuracy - TOLERANCE, "calibration": True, "aware": False}
+        if enough[settings.quantization]:
+            return first, []
+
+        def compute() -> tuple[dict[str, NDArray[np.float32]], Any]:
+            make_quantization_aware(student, precision, first.ranges)
+            lesson = self.lesson(student.config.architecture.vocabulary)
+            history = self.fit(student, lesson, settings.aware_epochs, settings.aware_learning_rate, "aware", True)
+            make_floating_point(student)
+            return student.export(), history
+
+        weights, history = self.stages.weights("aware", compute)
+        student.load(weights)
+        second = calibrated(student, tokens, precision, accuracy_of, settings.seed, "quantization-aware")
+        self.progress.note(f"quantization-aware: {second.accuracy:.2%} of validation")
+        allowed = [second] if settings.quantization == "aware" else [first, second]
+        best = max(allowed, key=lambda model: model.accuracy)
+        if best.accuracy < float_accuracy - TOLERANCE:
+            lost = 100 * (float_accuracy - best.accuracy)
+            self.progress.note(f"warning: quantization costs {lost:.1f} points of validation accuracy, more than 0.5.")
+        return best, history
+
+    def fit(
+        self, student: Student, lesson: Lesson, epochs: int, learning_rate: float, name: str, keep_best: bool = False
+    ) -> list[dict[str, float]]:
+        """Distil into ``student``, with a checkpoint of that name."""
+        settings = self.settings
+        plan = TrainingPlan(
+            epochs=epochs,
+            learning_rate=learning_rate,
+            seed=settings.seed,
+            keep_best="valid_accuracy" if keep_best else None,
+        )
+        checkpoint = self.stages.file(f"{name}.pt")
+        history = distill(
+            student,
+            lesson,
+            settings.mix or mix_for(self.train.labels),
+            plan,
+            batch_plan_for(settings, self.train),
+            validate=(lambda: self.validated(student)) if keep_best else None,
+            checkpoint=checkpoint,
+            fingerprint=f"{name}|{student.config}|{self._hashes[id(self.train)]}",
+            progress=self.progress,
+        )
+        checkpoint.unlink(missing_ok=True)
+        return history
+
+    def validated(self, student: Student) -> dict[str, float]:
+        """Accuracy and loss on the validation data, in torch."""
+        tokens = self.tokens(self.valid, student.config.architecture.vocabulary)
+        return measures(predict_logits(student, self.valid, tokens), self.valid.labels)
+
+    def valid_logits(self, graph: bytes, config: EncoderConfig) -> NDArray[np.float32]:
+        """Logits on the validation data of an ONNX file, in the engine."""
+        tokens = self.tokens(self.valid, config.architecture.vocabulary)
+        return EncoderRunner(graph, config).logits(tokens.ids, self.valid.members)
+
+    def accuracy_of(self, graph: bytes, config: EncoderConfig) -> float:
+        """Accuracy on the validation data of an ONNX file, in the engine."""
+        return float((self.valid_logits(graph, config).argmax(axis=1) == self.valid.labels).mean())
+
+
+def _search_result(values: Mapping[str, Any]) -> SearchResult:
+    return SearchResult(**{**values, "architecture": Architecture(**values["architecture"])})

@@ -1,0 +1,288 @@
+"""``shrink``: a teacher goes in, an artifact within a budget comes out."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.artifact import CARD, EVIDENCE, GRAPH, TOKENIZER, ArtifactBytes, Manifest, refuse_occupied, save
+from lilliput.data.dataset import Dataset, concatenate
+from lilliput.data.labels import require_two_classes
+from lilliput.data.rewrites import language_named
+from lilliput.data.tables import Columns
+from lilliput.distill.lesson import measures
+from lilliput.errors import BudgetError
+from lilliput.evaluate.classification import ClassificationScores, score
+from lilliput.evaluate.thresholds import operating_points
+from lilliput.extras import require
+from lilliput.progress import Progress
+from lilliput.report.card import model_card
+from lilliput.report.card_facts import card_facts
+from lilliput.runtime.classifier import softmax
+from lilliput.search import Architecture
+from lilliput.tasks import Task, task_named
+from lilliput.teachers import Teacher, open_teacher
+from lilliput.teachers.outputs import content_hash
+from lilliput.units import show_bytes
+from lilliput.verbs.robustness import spoken
+from lilliput.verbs.search import DEFAULT_LATENCY_MS
+from lilliput.verbs.shrink.settings import ShrinkSettings
+from lilliput.verbs.shrink.stages import ShrinkOutcome, ShrinkStages
+from lilliput.verbs.stages import Stages
+from lilliput.version import VERSION
+
+
+@dataclass(frozen=True)
+class ShrinkResult:
+    """What was made.
+
+    Attributes:
+        path: the artifact.
+        bytes: on disk, by part.
+        architecture: the sizes chosen.
+        precision: of the weights.
+        valid_accuracy: of the artifact on the validation data, which also chose it.
+        float_accuracy: of the same student before quantization.
+        teacher_accuracy: of the teacher.
+        quantization: ``none``, ``calibration`` or ``quantization-aware``.
+    """
+
+    path: Path
+    bytes: ArtifactBytes
+    architecture: Architecture
+    precision: str
+    valid_accuracy: float
+    float_accuracy: float
+    teacher_accuracy: float
+    quantization: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        plain = {name: getattr(self, name) for name in ("valid_accuracy", "float_accuracy", "teacher_accuracy")}
+        return {
+            "path": str(self.path),
+            "bytes": self.bytes.as_dict(),
+            "architecture": self.architecture.as_dict(),
+            "precision": self.precision,
+            **plain,
+            "quantization": self.quantization,
+        }
+
+
+def shrink(
+    teacher: str | Path,
+    task: str,
+    train: Sequence[str | Path],
+    valid: Sequence[str | Path],
+    out: str | Path,
+    *,
+    size: int = 3_000_000,
+    latency_ms: float | None = DEFAULT_LATENCY_MS,
+    unlabelled: Sequence[str | Path] = (),
+    columns: Columns | None = None,
+    tokenizer: Path | None = None,
+    settings: ShrinkSettings | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+) -> ShrinkResult:
+    """Make a small model of a teacher.
+
+    Args:
+        teacher: folder, file or hub id, see :func:`lilliput.teachers.open_teacher`.
+        task: name of the task.
+        train: labelled training files.
+        valid: validation files; they choose the architecture, the quantization, and the epoch kept.
+        out: the artifact's folder.
+        size: bytes of the whole artifact.
+        latency_ms: bound on one thread's time at ``settings.max_tokens`` tokens; ``None``: no bound.
+        unlabelled: files of further examples, for the teacher to label.
+        columns: names of the columns of tables.
+        tokenizer: of a teacher that does not carry its own.
+        settings: how.
+        command: recorded in the provenance.
+        progress: shown while working.
+
+    Raises:
+        UserError: bad input, or a budget that nothing fits. Killed at any moment, the same call goes on where it was.
+    """
+    kind, columns = task_named(task), columns or Columns()
+    settings = settings or ShrinkSettings()
+    if settings.language is not None:
+        language_named(settings.language)
+    if settings.robust:
+        require("tree_sitter")  # told before the work, not after
+    opened = open_teacher(teacher, tokenizer=tokenizer, task=task)
+    data = kind.read(train, columns, opened.label_names, True)
+    require_two_classes(data)
+    if settings.robust:
+        settings = dataclasses.replace(settings, language=settings.language or spoken(data, task))
+    checked = kind.read(valid, columns, opened.label_names, True)
+    if unlabelled:
+        data = concatenate(data, kind.read(unlabelled, columns, opened.label_names, False))
+    return shrink_model(
+        opened,
+        kind,
+        data,
+        checked,
+        Path(out),
+        size=size,
+        latency_ms=latency_ms,
+        settings=settings,
+        command=command,
+        progress=progress or Progress(),
+    )
+
+
+def shrink_model(
+    teacher: Teacher,
+    task: Task,
+    train: Dataset,
+    valid: Dataset,
+    out: Path,
+    *,
+    size: int,
+    latency_ms: float | None,
+    settings: ShrinkSettings,
+    command: str = "",
+    progress: Progress,
+) -> ShrinkResult:
+    """The core of :func:`shrink`, on an opened teacher and data in memory."""
+    identity = {
+        "schema": 1,
+        "teacher": teacher.fingerprint,
+        "task": task.name,
+        "lilliput": VERSION,
+        "train": content_hash(train),
+        "valid": content_hash(valid),
+        "size": size,
+        "latency_ms": latency_ms,
+        "settings": dataclasses.asdict(settings),
+    }
+    refuse_occupied(out)
+    stages = Stages(out, identity, progress)
+    work = ShrinkStages(teacher, task, train, valid, size, latency_ms, settings, stages, progress)
+    result = _write(work, work.run(), out, command)
+    stages.finish()
+    return result
+
+
+def _write(work: ShrinkStages, outcome: ShrinkOutcome, out: Path, command: str) -> ShrinkResult:
+    """The artifact, whole."""
+    settings, labels = work.settings, work.train.label_names
+    predictions = outcome.valid_logits.argmax(axis=1)
+    scores = score(work.valid.labels, predictions, len(labels), work.task.positive, seed=settings.seed)
+    teacher_accuracy = measures(outcome.teacher_logits, work.valid.labels)["valid_accuracy"]
+    manifest = Manifest(
+        task=work.task.name,
+        labels=labels,
+        config=outcome.config,
+        precision=settings.precision,
+        max_tokens=work.plan.max_tokens,
+        provenance=_provenance(work, teacher_accuracy, command),
+    )
+    files = {
+        GRAPH: outcome.integer.graph,
+        TOKENIZER: outcome.tokenizer,
+        EVIDENCE: json.dumps(_evidence(work, outcome, scores), separators=(",", ":")).encode(),
+    }
+    sizes = {GRAPH: len(outcome.integer.graph), TOKENIZER: len(outcome.tokenizer)}
+    files[CARD] = model_card(card_facts(out.name, manifest, _evidence(work, outcome, scores), sizes)).encode()
+    room = work.size - len(json.dumps(manifest.as_dict(), indent=2)) - _FILE_TABLE_BYTES
+    if sum(map(len, files.values())) > room:
+        work.progress.note("the budget leaves no room for the training's history and trials; they are left out.")
+        files[EVIDENCE] = json.dumps(_evidence(work, outcome, scores, brief=True), separators=(",", ":")).encode()
+    over = sum(map(len, files.values())) - room
+    if over > 0:
+        raise BudgetError(
+            f"the artifact would take {over:,} bytes more than the {work.size:,} allowed.",
+            where="--size",
+            remedy=f"Raise the budget by {over:,} bytes or more: the size predicted was too small.",
+        )
+    artifact = save(out, manifest, files)
+    work.progress.note(f"{out}: {show_bytes(artifact.bytes().total)}, {scores.accuracy:.2%} of validation")
+    return ShrinkResult(
+        path=out,
+        bytes=artifact.bytes(),
+        architecture=outcome.config.architecture,
+        precision=settings.precision,
+        valid_accuracy=scores.accuracy,
+        float_accuracy=outcome.float_accuracy,
+        teacher_accuracy=teacher_accuracy,
+        quantization=outcome.integer.method,
+    )
+
+
+_FILE_TABLE_BYTES = 1000
+"""At most what the manifest's table of four files takes."""
+
+
+def _provenance(work: ShrinkStages, teacher_accuracy: float, command: str) -> dict[str, Any]:
+    packages = ("openvino", "torch", "onnx", "tokenizers", "numpy")
+    return {
+        "teacher": {"name": work.teacher.name, "sha256": work.teacher.fingerprint, "valid_accuracy": teacher_accuracy},
+        "data": {
+            name: {"files": list(data.sources), "examples": len(data), "sha256": data.sha256}
+            for name, data in work.data().items()
+        },
+        "seed": work.settings.seed,
+        "command": command,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "versions": {"lilliput": VERSION, "python": platform.python_version()} | {p: version(p) for p in packages},
+    }
+
+
+def validation_evidence(
+    scores: ClassificationScores, logits: NDArray[np.float32], labels: NDArray[np.int64], positive: int | None
+) -> dict[str, Any]:
+    """What an artifact's evidence says of validation data, as plain JSON values.
+
+    Args:
+        scores: of the predictions that ``logits`` make.
+        logits: ``[n, classes]``.
+        labels: class indices, ``[n]``, none missing.
+        positive: the class whose precision and recall are told at several thresholds; ``None``: no class is.
+    """
+    found = {
+        "n": scores.n,
+        "accuracy": scores.accuracy,
+        "majority": int(np.bincount(labels).max()) / len(labels),
+        "f1": scores.f1,
+        "mcc": scores.mcc,
+        "intervals": {name: list(pair) for name, pair in scores.intervals.items()},
+        "note": "chosen on this data; measure on held-out data before relying on it",
+    }
+    if positive is not None:
+        points = operating_points(softmax(logits)[:, positive], labels, positive)
+        found["operating_points"] = points.as_dict()
+    return found
+
+
+def _evidence(
+    work: ShrinkStages, outcome: ShrinkOutcome, scores: ClassificationScores, brief: bool = False
+) -> dict[str, Any]:
+    history = [{"stage": stage, **line} for stage, lines in outcome.history.items() for line in lines]
+    return {
+        "valid": validation_evidence(scores, outcome.valid_logits, work.valid.labels, work.task.positive),
+        "quantization": {
+            "method": outcome.integer.method,
+            "clip": outcome.integer.clip,
+            "accuracy_before": outcome.float_accuracy,
+            "accuracy_after": outcome.integer.accuracy,
+        },
+        "search": {
+            "shortlist": [] if brief else [item.as_dict() for item in outcome.shortlist],
+            "trials": [] if brief else [trial.as_dict() for trial in outcome.trials],
+        },
+        "history": [] if brief else history,
+        "settings": dataclasses.asdict(work.settings),
+    }

@@ -1,0 +1,218 @@
+"""What a study measures of an artifact: speed, perplexity, pass@1, robust pass. Estimates are 95 % ones, as dicts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from lilliput.artifact import TOKENIZER, Artifact
+from lilliput.data.code_texts import HELD_OUT, code_files, read_texts, windows
+from lilliput.data.completions import parts_of
+from lilliput.data.problem import Problem
+from lilliput.data.problems import BENCHMARKS, read_problems
+from lilliput.errors import UserError
+from lilliput.evaluate.intervals import Estimate, wilson
+from lilliput.evaluate.judging import Limits, judged_source, require_walls
+from lilliput.evaluate.paired import median
+from lilliput.evaluate.perplexity import perplexity
+from lilliput.evaluate.perturb import named, nominal, perturbed
+from lilliput.evaluate.resources import usable_cores
+from lilliput.evaluate.robustness import robustness
+from lilliput.progress import Progress
+from lilliput.runtime.generator import Generator
+from lilliput.runtime.settings import Settings
+from lilliput.study.jobs import Measures
+from lilliput.verbs.complete import TimedSession
+from lilliput.verbs.completers import Asked, Completer, Subject, open_completer
+from lilliput.verbs.evaluate.generator import completions
+from lilliput.verbs.kept import Kept
+from lilliput.verbs.score import judged
+
+PROMPT_TOKENS, TIMED_TOKENS = 128, 64
+"""Read, and written, in a round of timing."""
+
+WORST = "worst"
+"""Name of all perturbations taken together."""
+
+Flags = dict[str, bool | None]
+"""Problem -> whether it is solved; ``None``: nothing is known, for reasons of the runner's own."""
+
+
+def measured_speed(artifact: Artifact, measures: Measures, concurrent: int) -> dict[str, Any] | None:
+    """Tokens read and written in a second, one sequence at a time; ``None``: it is not to be measured.
+
+    A figure is the median over rounds. What other jobs did at the same time is in it, so their number is told.
+    """
+    if not measures.speed_rounds:
+        return None
+    generator = Generator.open(artifact, measures.threads)
+    positions = artifact.generator.positions
+    reads = PROMPT_TOKENS if positions is None else min(PROMPT_TOKENS, positions // 2)
+    ids = _held_out(artifact, 1, reads)[0]
+    prompt = generator.tokenizer.decode(ids.tolist(), skip_special_tokens=False)
+    session, rounds = generator.session, []
+    for _ in range(1 + measures.speed_rounds):  # the first warms up
+        generator.session = timed = TimedSession(session)
+        generator.generate(prompt, max_new_tokens=TIMED_TOKENS)
+        rounds.append(timed)
+    rates = {
+        "prefill": [one.prompt_tokens / one.prefill for one in rounds[1:]],
+        "decode": [one.decoded / one.decode for one in rounds[1:] if one.decoded],
+    }
+    if not rates["decode"]:
+        return None  # the first token ends the text, always
+    return {
+        **{f"{name}_tokens_per_s": asdict(median(values)) for name, values in rates.items()},
+        "concurrent": concurrent,
+        "threads": measures.threads,
+        "method": f"median of {measures.speed_rounds} rounds after one that warms up: a prompt of {reads} tokens of "
+        f"held-out code, then {TIMED_TOKENS} tokens at most, greedily, one sequence; the model's own time",
+    }
+
+
+def measured_perplexity(artifact: Artifact, measures: Measures) -> dict[str, Any] | None:
+    """Perplexity on held-out code; ``None``: it is not to be measured."""
+    if not measures.perplexity_pieces:
+        return None
+    length = min(measures.piece_tokens, artifact.generator.positions or measures.piece_tokens)
+    ids = _held_out(artifact, measures.perplexity_pieces, length)
+    found = perplexity(artifact.path, ids, measures.threads)
+    low, high = found.interval
+    return {
+        "value": found.perplexity,
+        "low": low,
+        "high": high,
+        "n": len(found.pieces),
+        "nll": found.nll,
+        "pieces": list(found.pieces),
+        "tokens": found.tokens,
+    }
+
+
+def _held_out(artifact: Artifact, pieces: int, length: int) -> Any:
+    tokenizer = Tokenizer.from_file(str(artifact.file(TOKENIZER)))
+    return windows(read_texts(_files()), tokenizer, pieces, length)
+
+
+@functools.cache
+def _files() -> tuple[Path, ...]:
+    """The held-out ones, looked for once a process: the library's folder may hold many others."""
+    return tuple(code_files(HELD_OUT))
+
+
+def read_measured(measures: Measures) -> list[Problem]:
+    """The problems that are to be completed, as they are asked.
+
+    Raises:
+        UserError: the file is none of HumanEval, what models write cannot be run here, or there is no perturbation of
+            a name.
+        MissingExtra: a perturbation needs a package that is not installed.
+    """
+    if not measures.humaneval:
+        return []
+    problems = read_problems(Path(measures.humaneval), "humaneval")[: measures.limit]
+    require_walls(measures.unsafe)
+    if measures.perturbations:
+        perturbed(problems[:1], measures.perturbations, 1)
+    return problems
+
+
+class Solver:
+    """Completes problems with one artifact and runs what comes out; nothing is done twice, in any run.
+
+    Args:
+        artifact: the generator.
+        measures: how.
+        kept: file of completions and verdicts found so far.
+        concurrent: jobs that share this machine's cores, perhaps.
+    """
+
+    def __init__(self, artifact: Artifact, measures: Measures, kept: Path, concurrent: int) -> None:
+        self.measures, self.kept = measures, Kept(kept)
+        self.completer: Completer = open_completer(Subject(str(artifact.path), measures.threads))
+        self.settings = Settings(max_new_tokens=measures.max_new_tokens, stop=BENCHMARKS["humaneval"].stops)
+        self.workers = max(1, usable_cores() // concurrent)
+
+    def solved(self, problems: Sequence[Problem]) -> Flags:
+        """Which problems the likeliest completion solves."""
+        if self.measures.strip:
+            problems = [replace(problem, prompt=problem.prompt.rstrip()) for problem in problems]
+        asked = [Asked(problem, problem.prompt) for problem in problems]
+        made = completions(self.completer, asked, self.settings, self.kept, Progress())
+        flags: Flags = {problem.task_id: False for problem in problems}
+        runnable = {}
+        for problem in problems:
+            (one,) = made[problem.task_id]
+            if not one.failure:
+                runnable[problem.task_id] = judged_source(parts_of(problem, one.text, "completion"), problem.tests)
+            elif not one.is_model_s:
+                flags[problem.task_id] = None
+        verdicts = judged(list(runnable.values()), Limits(), self.workers, self.kept, Progress())
+        for name, verdict in zip(runnable, verdicts, strict=True):
+            flags[name] = None if verdict.outcome == "runner" else verdict.passed
+        return flags
+
+
+def measured_passes(solver: Solver, problems: Sequence[Problem]) -> dict[str, Any]:
+    """pass@1 with one greedy completion a problem."""
+    return _share(solver.solved(problems))
+
+
+def measured_robustness(solver: Solver, problems: Sequence[Problem]) -> dict[str, Any]:
+    """Robust pass and drop of every perturbation asked for, and robust pass of all together."""
+    measures = solver.measures
+    if not measures.perturbations:
+        return {}
+    found: dict[str, Any] = {}
+    every: list[Flags] = []
+    versions = perturbed(problems, measures.perturbations, measures.perturbation_seeds)
+    for perturbation in named(measures.perturbations):
+        before = solver.solved(nominal(problems, perturbation))
+        after = [solver.solved(changed) for changed in versions[perturbation.name].values()]
+        every += after
+        known = [name for name in before if None not in (before[name], *(flags[name] for flags in after))]
+        if not known:
+            raise UserError(
+                f"no program of '{perturbation.name}' got a verdict.", remedy="Run fewer jobs side by side."
+            )
+        rated = robustness(
+            np.array([[before[name]] for name in known], np.bool_),
+            np.array([[[flags[name]] for name in known] for flags in after], np.bool_),
+        )
+        drop = rated.robust_drop
+        found[perturbation.name] = {
+            "nominal_pass": asdict(rated.nominal_pass),
+            "robust_pass": asdict(rated.robust_pass),
+            "robust_drop": None if drop is None else asdict(drop),
+            "versions": len(after),
+            "lost": len(before) - len(known),
+        }
+    worst: Flags = {problem.task_id: _all([flags[problem.task_id] for flags in every]) for problem in problems}
+    share = _share(worst)
+    found[WORST] = {
+        "robust_pass": {name: share[name] for name in Estimate.__dataclass_fields__},
+        "outcomes": share["outcomes"],
+        "versions": len(every),
+        "lost": share["lost"],
+    }
+    return found
+
+
+def _all(flags: Sequence[bool | None]) -> bool | None:
+    """One failure is enough to know; else one without verdict is enough not to."""
+    return False if False in flags else None if None in flags else True
+
+
+def _share(flags: Mapping[str, bool | None]) -> dict[str, Any]:
+    """The share of problems solved, of those with a verdict."""
+    known = {name: flag for name, flag in flags.items() if flag is not None}
+    if not known:
+        raise UserError("no program got a verdict.", remedy="Run fewer jobs side by side.")
+    rate = wilson(sum(known.values()), len(known))
+    return {**asdict(rate), "outcomes": known, "lost": len(flags) - len(known)}

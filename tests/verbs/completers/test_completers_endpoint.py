@@ -1,0 +1,200 @@
+"""A server as a subject: a real one in this process, and all the ways in which servers fail."""
+
+import json
+
+import pytest
+
+from lilliput import api
+from lilliput.data.problems import Problem
+from lilliput.errors import UserError
+from lilliput.runtime.settings import Settings
+from lilliput.verbs.completers import Asked, Subject
+from lilliput.verbs.completers import endpoint as completers_endpoint
+from lilliput.verbs.completers.endpoint import EndpointCompleter, Patience, cut_at
+from tests.data.test_problems import HUMANEVAL, write
+from tests.verbs.test_score import FAST, RIGHT, UNSAFE
+from tests.verbs.tiny_servers import MODEL, chat, completion, served
+
+IMPATIENT = Patience(tries=3, first=0.01, longest=0.02, answer=5.0)
+PROBLEM = Problem(**HUMANEVAL)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(completers_endpoint, "Patience", lambda: IMPATIENT)
+    for name in completers_endpoint.KEYS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def problems(tmp_path):
+    return write(tmp_path / "problems.jsonl", *({**HUMANEVAL, "task_id": f"T/{row}"} for row in range(8)))
+
+
+def evaluate(server, problems, **how):
+    how = {"limits": FAST, "unsafe": UNSAFE, **how}
+    return api.evaluate_generator(server.url, "humaneval", problems, **how)
+
+
+def outcomes(result):
+    return [one["completions"][0]["outcome"] for one in result["problems"]]
+
+
+def test_completions_are_asked_for_scored_and_recorded(problems, monkeypatch):
+    monkeypatch.setenv("LILLIPUT_API_KEY", "secret-one")
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-two")
+    settings = Settings(max_new_tokens=50, temperature=0.5, top_p=0.9, seed=7, n=2, batch=3)
+    with served(lambda path, body, number: completion(RIGHT if body["seed"] == 7 else "    x", 9)) as server:
+        result = evaluate(server, problems, settings=settings).as_dict()
+    assert len(server.asked) == 16
+    path, body = server.asked[0]
+    assert path == "/v1/completions"
+    assert body["prompt"] == HUMANEVAL["prompt"]
+    assert {name: body[name] for name in ("model", "max_tokens", "temperature", "top_p")} == {
+        "model": MODEL,
+        "max_tokens": 50,
+        "temperature": 0.5,
+        "top_p": 0.9,
+    }
+    assert len(body["stop"]) == 4
+    assert {body["seed"] for _, body in server.asked} == {7, 8}
+    assert {headers["Authorization"] for headers in server.headers} == {"Bearer secret-one"}
+    assert (result["n"], result["pass@1"], result["name"]) == (8, 0.5, MODEL)
+    assert "secret" not in json.dumps(result)
+    for name in ("bytes", "decode_tokens_per_s", "prefill_tokens_per_s", "peak_memory_mb", "energy", "carbon"):
+        assert result[name] is None
+    assert "cannot be told apart" in result["throughput_method"]
+    assert result["problems"][0]["completions"][0]["tokens"] == 9
+
+
+def test_chats(problems):
+    answer = "Sure!\n```python\ndef double(n):\n    return 2 * n\n```\n# class if print"
+    with served(lambda path, body, number: chat(answer)) as server:
+        result = evaluate(server, problems, prompt="chat", limit=2).as_dict()
+    path, body = server.asked[0]
+    assert path == "/v1/chat/completions"
+    assert [message["role"] for message in body["messages"]] == ["user"]
+    assert HUMANEVAL["prompt"].rstrip() in body["messages"][0]["content"]
+    assert "stop" not in body
+    assert result["pass@1"] == 1.0
+    first = result["problems"][0]["completions"][0]
+    assert (first["text"], first["cut"], first["form"]) == (answer, "fence", "program")
+    assert first["code"] == "def double(n):\n    return 2 * n\n"
+    assert any("cut out of the answer" in step for step in result["postprocessing"])
+
+
+def test_a_server_that_fails_half_way(problems, tmp_path):
+    def answer(path, body, number):
+        return completion(RIGHT) if number <= 4 else (500, b"out of memory")
+
+    settings = Settings(batch=1)
+    with served(answer) as server:
+        found = evaluate(server, problems, settings=settings, out=tmp_path / "out")
+        url = server.url
+    result = found.as_dict()
+    assert outcomes(result) == ["passed"] * 4 + ["runner"] * 4
+    assert (result["n"], result["pass@1"], result["failures"]["runner"]) == (4, 1.0, 4)
+    assert "500: out of memory, 3 times" in result["problems"][7]["completions"][0]["detail"]
+    assert found.exit_code == 1
+    assert next(iter(result)) == "warning"
+    assert "4 of 8 problems" in result["warning"]
+    assert len(server.asked) == 4 + 4 * IMPATIENT.tries
+    # The same again goes on: what was completed is not asked for again.
+    with served(lambda path, body, number: completion(RIGHT)) as server:
+        server_url, completers_endpoint_url = server.url, url
+        assert server_url != completers_endpoint_url
+        again = evaluate(server, problems, settings=settings, out=tmp_path / "out").as_dict()
+    assert len(server.asked) == 8  # another address is another subject
+    assert again["pass@1"] == 1.0
+
+
+def test_a_run_goes_on_where_it_was(problems, tmp_path):
+    broken = [True]
+
+    def answer(path, body, number):
+        return (503, b"") if broken[0] and number > 4 else completion(RIGHT)
+
+    with served(answer) as server:
+        how = {"settings": Settings(batch=1), "out": tmp_path / "out.json"}
+        assert evaluate(server, problems, **how).as_dict()["failures"]["runner"] == 4
+        asked, broken[0] = len(server.asked), False
+        assert evaluate(server, problems, **how).as_dict()["pass@1"] == 1.0
+        assert len(server.asked) == asked + 4
+    assert {path.name for path in tmp_path.iterdir()} == {"problems.jsonl", "out.json", "out.kept.jsonl"}
+
+
+@pytest.mark.parametrize(
+    "status, value, said",
+    [
+        (200, b"<html>", "is no JSON: b'<html>'"),
+        (200, b"[" * 100_000, "is no JSON"),
+        (200, {}, "holds no completion: {}"),
+        (200, [], "holds no completion"),
+        (200, {"choices": []}, "holds no completion"),
+        (200, {"choices": [{"text": None}]}, "holds no completion"),
+        (200, {"choices": [{"text": 5}]}, "holds no completion"),
+        (200, {"error": "x"}, "holds no completion"),
+        (400, b"too long\n\nfor me", "answered 400: too long for me"),
+        (302, b"", "answered 302"),
+        (429, b"slow down", "answered 429: slow down, 3 times"),
+    ],
+)
+def test_nonsense_is_told_of_and_is_not_an_empty_completion(status, value, said):
+    with served(lambda path, body, number: (status, value)) as server:
+        completer = EndpointCompleter(Subject(server.url))
+        ((made,),) = completer.complete([Asked(PROBLEM, "x")], Settings())
+    assert said in made.failure
+    assert not made.is_model_s
+
+
+def test_nonsense_of_the_model_s_is_the_model_s(problems):
+    texts = ["", "\x00\ud800", "!" * 400_000, "    return n\n" + "x = 1\n" * 100_000]
+    with served(lambda path, body, number: completion(texts[number - 1], 100_000, "length")) as server:
+        result = evaluate(server, problems, settings=Settings(batch=1), limit=4).as_dict()
+    assert (result["n"], result["pass@1"], result["failures"]["runner"]) == (4, 0.0, 0)
+    assert [len(one["completions"][0]["text"]) for one in result["problems"]] == [len(text) for text in texts]
+    assert result["problems"][0]["completions"][0]["empty"]
+
+
+def test_a_server_that_recovers():
+    replies = [(429, b"", {"Retry-After": "0.01"}), (502, b""), completion("    pass")]
+    with served(lambda path, body, number: replies[number - 1]) as server:
+        ((made,),) = EndpointCompleter(Subject(server.url)).complete([Asked(PROBLEM, "x")], Settings())
+    assert (made.text, made.failure) == ("    pass", "")
+
+
+def test_a_server_that_is_gone():
+    with served(lambda path, body, number: completion("")) as server:
+        completer = EndpointCompleter(Subject(server.url))
+    ((made,),) = completer.complete([Asked(PROBLEM, "x")], Settings())
+    assert "no answer" in made.failure
+    assert not made.is_model_s
+    with pytest.raises(UserError, match="cannot tell which models it has: no answer") as caught:
+        EndpointCompleter(Subject(server.url))
+    assert "--served" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("status", "word"), [(401, "key"), (403, "not let you"), (404, "no such model")])
+def test_refusals_end_the_run(status, word, problems):
+    with served(lambda path, body, number: (status, b"no")) as server, pytest.raises(UserError, match=word):
+        evaluate(server, problems)
+
+
+@pytest.mark.parametrize("url", ["http://", "http://user:key@host/v1", "http://host/v1?key=1", "http://host:x/v1"])
+def test_addresses_that_are_none(url):
+    with pytest.raises(UserError, match="is no address of a server"):
+        EndpointCompleter(Subject(url))
+
+
+def test_an_answer_too_long_is_refused(monkeypatch):
+    monkeypatch.setattr(completers_endpoint, "LARGEST_ANSWER", 1000)
+    with served(lambda path, body, number: completion("x" * 2000)) as server:
+        ((made,),) = EndpointCompleter(Subject(server.url)).complete([Asked(PROBLEM, "x")], Settings())
+    assert "longer than 1,000 bytes" in made.failure
+
+
+def test_texts_are_cut_at_the_stop_that_is_complete_first():
+    assert cut_at("ab\ndef x\nif y", ("\nif ", "\ndef ")) == "ab"
+    assert cut_at("abcd", ("bcd", "c")) == "ab"
+    assert cut_at("abc", ("x",)) == "abc"
+    assert cut_at("", ()) == ""

@@ -1,0 +1,199 @@
+"""Evaluate: its JSON contract, what it measures at which length, and what it refuses before it works."""
+
+import json
+import shutil
+import sys
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import lilliput
+from lilliput import api
+from lilliput.data.dataset import Dataset
+from lilliput.errors import MissingExtra, UserError
+from lilliput.evaluate import energy
+from lilliput.progress import Progress
+from lilliput.tasks import task_named
+from lilliput.verbs.evaluate import Evaluation, evaluate
+from lilliput.verbs.subjects import CheckpointSubject, open_subject
+
+
+class Recorded(Progress):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.loops: dict[str, list[int]] = {}
+
+    def note(self, text):
+        self.notes.append(text)
+
+    @contextmanager
+    def track(self, what, total):
+        self.loops[what] = [total, 0]
+
+        def advance(steps=1, note=""):
+            self.loops[what][1] += steps
+
+        yield advance
+
+
+@pytest.fixture(scope="module")
+def progress():
+    return Recorded()
+
+
+@pytest.fixture(scope="module")
+def found(small, workshop, progress) -> Evaluation:
+    return evaluate(
+        small, "vulnerability", workshop / "valid.jsonl", train=str(workshop / "train.jsonl"), progress=progress
+    )
+
+
+def test_the_keys_of_the_json_contract(found):
+    result = json.loads(json.dumps(found.as_dict()))
+    scores = {"n", "accuracy", "f1", "precision", "recall", "mcc", "intervals", "confusion", "label_names"}
+    costs = {"bytes", "latency_ms", "peak_memory_mb", "energy", "carbon"}
+    assert set(result) == scores | costs | {"name", "task", "baselines", "machine", "data", "command"}
+    assert set(result["intervals"]) == {"accuracy", "f1", "mcc"}
+    assert set(result["baselines"]) == {"majority", "token_logistic", "details"}
+    assert set(result["baselines"]["details"]) == {"majority", "token_logistic"}
+    assert set(result["baselines"]["details"]["majority"]) == {"accuracy", "f1", "mcc", "fitted_on"}
+    assert set(result["bytes"]) == {"total", "weights", "tokenizer", "manifest", "other"}
+    timed = {"p50", "p95", "n", "p50_interval", "per"}
+    assert set(result["latency_ms"]) == timed | {"threads", "tokens", "natural"}
+    assert set(result["latency_ms"]["natural"]) == timed
+    assert set(result["energy"]) == {"joules_per_example", "kind", "n", "method"}
+    assert set(result["carbon"]) == {"grams_co2e_per_example", "intensity"}
+    assert set(result["carbon"]["intensity"]) == {"grams_per_kwh", "region", "year", "source"}
+    assert set(result["data"]) == {"sources", "sha256"}
+
+
+def test_the_numbers_fit_together(found):
+    result = found.as_dict()
+    assert (result["task"], result["n"]) == ("vulnerability", 60)
+    assert result["intervals"]["accuracy"][0] < result["accuracy"] <= result["intervals"]["accuracy"][1] <= 1
+    for timed in (result["latency_ms"], result["latency_ms"]["natural"]):
+        low, high = timed["p50_interval"]
+        assert low <= timed["p50"] <= high
+        assert 1 <= timed["n"] <= 100
+    assert found.energy.seconds >= 2
+    assert result["energy"]["n"] > 60
+    assert result["energy"]["n"] % 60 == 0
+    assert result["energy"]["joules_per_example"] == pytest.approx(found.energy.joules / result["energy"]["n"])
+    assert result["peak_memory_mb"] > 8
+
+
+def test_latency_is_at_what_the_model_takes_where_that_is_less(found, small, progress):
+    longest = lilliput.load(small).manifest.max_tokens
+    assert longest < 400
+    assert found.as_dict()["latency_ms"]["tokens"] == longest
+    assert any(f"takes {longest} tokens at most" in note for note in progress.notes)
+
+
+def test_scoring_shows_its_progress(found, progress):
+    total, done = progress.loops["scoring functions"]
+    assert total == done > 0
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 0, -5, True, 16.0, float("nan")])
+def test_a_length_that_is_none(tokens, small, workshop):
+    with pytest.raises(UserError, match="is no length of an input") as caught:
+        api.evaluate(small, "vulnerability", workshop / "valid.jsonl", tokens=tokens)
+    assert caught.value.where == "--tokens"
+
+
+def test_a_checkpoint_of_few_positions_is_measured(workshop, monkeypatch):
+    monkeypatch.setattr("lilliput.verbs.evaluate.classifier.peak_memory_mb", lambda *_: 1.0)
+    monkeypatch.setattr(energy.measure_calls, "__defaults__", (0.1, *energy.measure_calls.__defaults__[1:]))
+    found = evaluate(workshop / "teacher", "vulnerability", [workshop / "valid.jsonl"], tokens=100_000)
+    assert found.tokens == 64
+
+
+def test_an_artifact_of_another_task_is_refused(small, tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"code": "int f() {}", "label": 0}\n')
+    with pytest.raises(UserError, match=r"was made for task 'vulnerability', not 'classification'") as caught:
+        api.evaluate(small, "classification", tmp_path / "x.jsonl")
+    assert caught.value.where == "--task"
+
+
+def test_the_name_is_the_folders_even_from_within_it(small, monkeypatch):
+    monkeypatch.chdir(small)
+    assert open_subject(".", "vulnerability").name == small.name
+
+
+def test_without_scikit_learn_it_is_refused_before_the_model_is_opened(small, workshop, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setattr(
+        "lilliput.verbs.evaluate.classifier.open_subject", lambda *_: pytest.fail("the model was opened")
+    )
+    with pytest.raises(MissingExtra, match=r"pip install 'lilliput\[evaluate\]'"):
+        evaluate(small, "vulnerability", workshop / "valid.jsonl")
+
+
+def test_without_torch_a_checkpoint_is_refused_with_what_to_install(workshop, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'lilliput\[train\]'"):
+        open_subject(workshop / "teacher", "vulnerability")
+
+
+@pytest.mark.parametrize("kind", ["small", "teacher"])
+def test_a_number_of_threads_that_is_none(kind, small, workshop):
+    with pytest.raises(UserError, match="-1 is no number of threads"):
+        open_subject(workshop / kind, "vulnerability", threads=-1)
+
+
+class Where(torch.nn.Module):
+    """A teacher's model that remembers on which device it was given its input."""
+
+    def __init__(self, device) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1, device=device))
+
+    def encode(self, ids, mask):
+        self.seen = (ids.device.type, mask.device.type)
+        return self.weight + ids.float().sum()
+
+
+@pytest.mark.parametrize("device", ["meta", "cuda"])
+def test_a_checkpoint_gets_its_input_on_its_own_device(device, monkeypatch):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("this machine has no GPU")
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    subject = CheckpointSubject.__new__(CheckpointSubject)
+    subject.teacher = SimpleNamespace(model=Where(device))
+    subject.pass_over(np.arange(5))
+    assert subject.teacher.model.seen == (device, device)
+    assert len(waited) == (device == "cuda")
+
+
+def test_a_loaded_model_tells_a_callers_progress(small):
+    told = Recorded()
+    data = Dataset(("int f() {}", "int g() {}"), np.array([[0], [1], [0]]), np.array([0, 1, 0]), ("safe", "vulnerable"))
+    assert lilliput.load(small).logits(data, told).shape == (3, 2)
+    assert told.loops == {"scoring functions": [2, 2]}
+
+
+def test_finetune_refuses_names_where_the_task_has_its_own(workshop, tmp_path):
+    for names in (("vulnerable", "safe"), ("a", "b")):
+        with pytest.raises(UserError, match="task 'vulnerability' has its own classes") as caught:
+            api.finetune(
+                *("scratch:layers=1", "vulnerability", workshop / "train.jsonl", str(workshop / "valid.jsonl")),
+                tmp_path / "out",
+                label_names=names,
+            )
+        assert caught.value.where == "--labels"
+    assert not (tmp_path / "out").exists()
+
+
+def test_finetune_takes_single_paths(workshop, tmp_path):
+    base = "scratch:layers=1,hidden=16,heads=1,intermediate=16,vocabulary=300"
+    for file in ("train.jsonl", "valid.jsonl"):
+        shutil.copy(workshop / file, tmp_path)
+    train, valid = str(tmp_path / "train.jsonl"), tmp_path / "valid.jsonl"
+    made = api.finetune(base, "vulnerability", train, valid, tmp_path / "teacher", epochs=1, max_tokens=32)
+    assert made.as_dict()["valid"]["n"] == len(task_named("vulnerability").read(valid))
