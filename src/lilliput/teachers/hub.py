@@ -28,6 +28,9 @@ _SIDE_FILES = (
     "generation_config.json",
     "chat_template.jinja",
 )
+CARD = "README.md"
+"""What its owner says of a model, license included; a model need not have one."""
+
 _OURS = ("lilliput-teacher.json", "head.safetensors")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
@@ -43,7 +46,7 @@ def locate(checkpoint: str | Path) -> Path:
         return path
     if isinstance(checkpoint, Path) or not _HUB_ID.fullmatch(checkpoint):
         raise CheckpointError("there is no such file or folder.", where=path, remedy="Check the path.")
-    folder = _download(checkpoint, (CONFIG, *SAFETENSORS, *TOKENIZER_FILES, *_SIDE_FILES, *_OURS))
+    folder = _download(checkpoint, (CONFIG, *SAFETENSORS, *TOKENIZER_FILES, *_SIDE_FILES, *_OURS, CARD))
     if not weight_files(folder):
         folder = _download(checkpoint, PICKLES)
     return folder

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.report.front import hub_id, read_front
-
-CARD = "README.md"
+from lilliput.teachers.hub import CARD
 
 _MOST = 1_000_000
 """Bytes of a card that are looked at: its front matter is at its beginning."""

@@ -1,0 +1,51 @@
+"""Models fetched from a hub, and what of them is fetched."""
+
+import pytest
+from tiny_hub import hub_with
+
+from lilliput.errors import CheckpointError
+from lilliput.teachers.hub import checkpoint_files, locate
+from lilliput.verbs.origin import origin_of
+
+MODEL = "some-owner/coder"
+CARD = "---\nlicense: bsd-3-clause\nbase_model: some-owner/base\n---\n"
+FILES = {"config.json": "{}", "model.safetensors": "weights", "tokenizer.json": "{}", "optimizer.pt": "not for us"}
+
+
+@pytest.fixture()
+def fetched(tmp_path, monkeypatch):
+    """``fetched(**files)``: the folder that a model with these files, and no others, becomes."""
+
+    def fetch(files):
+        theirs, cache = tmp_path / "theirs", tmp_path / "cache"
+        theirs.mkdir()
+        for name, text in files.items():
+            (theirs / name).write_text(text)
+        with hub_with(theirs, MODEL, cache, monkeypatch):
+            return locate(MODEL)
+
+    return fetch
+
+
+def test_a_models_card_comes_with_it_and_tells_its_license(fetched):
+    folder = fetched({**FILES, "README.md": CARD})
+    assert {file.name for file in folder.iterdir()} == {*FILES, "README.md"} - {"optimizer.pt"}
+    assert origin_of(folder) == {"source": MODEL, "license": "bsd-3-clause", "base_model": ["some-owner/base"]}
+    assert folder / "README.md" not in checkpoint_files(folder)  # other words about the same model: the same model
+
+
+def test_a_model_without_a_card_is_one(fetched):
+    folder = fetched(FILES)
+    assert {file.name for file in folder.iterdir()} == {*FILES} - {"optimizer.pt"}
+    assert origin_of(folder) == {"source": MODEL}
+
+
+def test_pickles_are_fetched_only_where_there_is_nothing_else(fetched):
+    folder = fetched({"config.json": "{}", "pytorch_model.bin": "weights", "README.md": CARD})
+    assert {file.name for file in folder.iterdir()} == {"config.json", "pytorch_model.bin", "README.md"}
+
+
+def test_a_model_that_the_hub_does_not_have_is_refused(tmp_path, monkeypatch):
+    with hub_with(tmp_path, MODEL, tmp_path / "cache", monkeypatch), pytest.raises(CheckpointError) as refusal:
+        locate("some-owner/other")
+    assert "some-owner/other" in str(refusal.value)
