@@ -130,6 +130,24 @@ def test_damage_is_named(saved, damage, message):
         artifact.open_artifact(saved.path)
 
 
+@pytest.mark.parametrize(
+    ("damage", "made_with"),
+    [
+        (lambda d: (d / "tokenizer.json").unlink(), "or make it anew with 'lilliput shrink'."),
+        (lambda d: edit(d, lambda v: v.pop("labels")), "or make it anew with 'lilliput shrink'."),
+        (
+            lambda d: (d / "manifest.json").write_text("{"),
+            "or make it anew with 'lilliput shrink' or 'lilliput quantize'.",
+        ),
+    ],
+)
+def test_the_remedy_names_what_makes_such_an_artifact(saved, damage, made_with):
+    damage(saved.path)
+    with pytest.raises(ArtifactError) as refusal:
+        artifact.open_artifact(saved.path)
+    assert refusal.value.remedy.endswith(made_with)
+
+
 def config(**changes):
     def change(values):
         values["config"].update(changes)

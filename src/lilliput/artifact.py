@@ -45,7 +45,13 @@ REQUIRED = {CLASSIFIER: (GRAPH, TOKENIZER), GENERATOR: (DECODER_GRAPH, WEIGHTS, 
 LARGEST = 2**31 - 1
 """Any size in a manifest: what graphs and tokenizers count with."""
 
-_AGAIN = "Get the artifact again from where it came, or make it anew with 'lilliput shrink'."
+_MAKERS = {CLASSIFIER: "'lilliput shrink'", GENERATOR: "'lilliput quantize'"}
+
+
+def _again(*kinds: str) -> str:
+    """The remedy for a damaged artifact of one of these kinds; of any, where none is given."""
+    makers = " or ".join(_MAKERS[kind] for kind in kinds or _MAKERS)
+    return f"Get the artifact again from where it came, or make it anew with {makers}."
 
 
 @dataclass(frozen=True)
@@ -251,7 +257,7 @@ def open_artifact(path: str | Path) -> Artifact:
     values = _read_object(path / MANIFEST)
     schema = values.get("schema")
     if type(schema) is not int or schema < 1:
-        raise ArtifactError("field 'schema' is missing or not a number.", where=path / MANIFEST, remedy=_AGAIN)
+        raise ArtifactError("field 'schema' is missing or not a number.", where=path / MANIFEST, remedy=_again())
     if schema > SCHEMA:
         raise ArtifactError(
             f"has schema {schema}; this version of lilliput ({VERSION}) reads up to {SCHEMA}.",
@@ -260,7 +266,8 @@ def open_artifact(path: str | Path) -> Artifact:
         )
     kind = values.get("kind", CLASSIFIER)
     if not isinstance(kind, str) or kind not in REQUIRED:
-        raise ArtifactError(f"is of an unknown kind, '{kind}'.", where=path / MANIFEST, remedy=_AGAIN)
+        raise ArtifactError(f"is of an unknown kind, '{kind}'.", where=path / MANIFEST, remedy=_again())
+    again = _again(kind)
     try:
         manifest = GeneratorManifest.checked(values) if kind == GENERATOR else _checked(values)
         files = {name: (index(entry["bytes"]), str(entry["sha256"])) for name, entry in values["files"].items()}
@@ -268,17 +275,17 @@ def open_artifact(path: str | Path) -> Artifact:
         raise ArtifactError(
             f"a field is missing or of the wrong kind ({type(error).__name__}: {error}).",
             where=path / MANIFEST,
-            remedy=_AGAIN,
+            remedy=again,
         ) from error
     encoder = (ENCODER_GRAPH,) if isinstance(manifest, GeneratorManifest) and manifest.family == SEQ2SEQ else ()
     for name in (*REQUIRED[kind], *encoder):
         if name not in files:
-            raise ArtifactError(f"lists no {name}.", where=path / MANIFEST, remedy=_AGAIN)
+            raise ArtifactError(f"lists no {name}.", where=path / MANIFEST, remedy=again)
     for name, (size, digest) in files.items():
         try:
-            _verify(path, name, size, digest, _AGAIN)
+            _verify(path, name, size, digest, again)
         except OSError as error:
-            raise ArtifactError(f"cannot be read ({error.strerror}).", where=path / name, remedy=_AGAIN) from error
+            raise ArtifactError(f"cannot be read ({error.strerror}).", where=path / name, remedy=again) from error
     return Artifact(path, manifest, {name: digest for name, (_, digest) in files.items()})
 
 
@@ -287,9 +294,9 @@ def _read_object(path: Path) -> dict[str, Any]:
     try:
         values = read_json(path)
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"is damaged: {error}.", where=path, remedy=_AGAIN) from error
+        raise ArtifactError(f"is damaged: {error}.", where=path, remedy=_again()) from error
     if not isinstance(values, dict):
-        raise ArtifactError("is damaged: it is not a JSON object.", where=path, remedy=_AGAIN)
+        raise ArtifactError("is damaged: it is not a JSON object.", where=path, remedy=_again())
     return values
 
 

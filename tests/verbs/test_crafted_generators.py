@@ -117,6 +117,8 @@ def test_an_altered_artifact_is_refused(name, damage, seq2seq, lilliput):
     words = {"flipped": "was altered: its SHA-256", "cut": "bytes where the manifest says", "gone": "is missing"}
     assert text.startswith(f"error: {seq2seq / name}: ")
     assert words[damage] in text
+    assert "'lilliput quantize'" in text  # which makes generators
+    assert "shrink" not in text
     assert text.count("\n") == 1
 
 
