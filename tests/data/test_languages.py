@@ -7,7 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilliput.data.corpus.lexing import scan
-from lilliput.data.languages import LANGUAGES, language_of, prose_spans
+from lilliput.data.dataflow import GRAMMARS, grammar_named
+from lilliput.data.languages import LANGUAGES, for_language, language_of, prose_spans
+from lilliput.data.rewrites import LANGUAGES as REWRITTEN
+from lilliput.data.rewrites import language_named
+from lilliput.errors import UserError
 
 
 def prose(text, name):
@@ -19,6 +23,22 @@ def test_suffixes_are_of_one_language_each():
     assert len(suffixes) == len(set(suffixes))
     assert language_of(Path("a/B.PY")) is LANGUAGES["python"]
     assert language_of(Path("Makefile")) is None
+
+
+@pytest.mark.parametrize(
+    ("find", "table", "problem"),
+    [
+        (lambda name: for_language(LANGUAGES, name), LANGUAGES, "no language is called '{x}'."),
+        (language_named, REWRITTEN, "functions in '{x}' cannot be rewritten."),
+        (grammar_named, GRAMMARS, "the data flow of '{x}' cannot be found."),
+    ],
+)
+def test_a_language_is_found_by_name_or_refused(find, table, problem):
+    assert all(find(name) is entry for name, entry in table.items())
+    with pytest.raises(UserError) as refusal:
+        find("{x}")
+    assert (refusal.value.problem, refusal.value.where) == (problem, "--language")
+    assert refusal.value.remedy == f"Choose one of: {', '.join(table)}."
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
+
+from lilliput.errors import UserError
+
+Had = TypeVar("Had")
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,23 @@ _OF_SUFFIX = {suffix: language for language in LANGUAGES.values() for suffix in 
 def language_of(path: Path) -> Language | None:
     """The language that a file's name says; ``None``: none of the table's."""
     return _OF_SUFFIX.get(path.suffix.lower())
+
+
+def for_language(table: Mapping[str, Had], name: str, refusal: str = "no language is called '{}'.") -> Had:
+    """What ``table`` has for the language called ``name``.
+
+    Args:
+        table: name of a language -> what there is for it.
+        name: as ``--language`` has it.
+        refusal: what is wrong where there is nothing, ``{}`` being the name.
+
+    Raises:
+        UserError: there is nothing; the message lists the languages that the table has.
+    """
+    if name not in table:
+        remedy = f"Choose one of: {', '.join(table)}."
+        raise UserError(refusal.format(name), where="--language", remedy=remedy)
+    return table[name]
 
 
 def prose_spans(text: str, language: Language) -> list[tuple[int, int]]:

@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lilliput.data.languages import LANGUAGES
-from lilliput.errors import UserError
+from lilliput.data.languages import LANGUAGES, for_language
 from lilliput.generator_manifest import DECODER, SEQ2SEQ
 
 _MARKS = re.compile(r"^(?:\s|//+|/\*+|#+|\*+/?|--|\"{3}|'{3})+|(?:\s|\*+/|\"{3}|'{3})+$")
@@ -55,11 +54,7 @@ class PromptForm:
         Raises:
             UserError: there is no such language.
         """
-        if language not in LANGUAGES:
-            raise UserError(
-                f"no language is called '{language}'.", where="--language", remedy=f"Choose of: {', '.join(LANGUAGES)}."
-            )
-        return self.template.format(code=code.rstrip(), comment=LANGUAGES[language].line[0])
+        return self.template.format(code=code.rstrip(), comment=for_language(LANGUAGES, language).line[0])
 
 
 FORMS: Mapping[str, PromptForm] = {

@@ -20,7 +20,7 @@ from lilliput.data.dataflow.rules import (
     Try,
     Update,
 )
-from lilliput.errors import UserError
+from lilliput.data.languages import for_language
 
 
 @dataclass(frozen=True)
@@ -224,10 +224,4 @@ def grammar_named(language: str) -> Grammar:
     Raises:
         UserError: there is none; the message lists those there are.
     """
-    if language not in GRAMMARS:
-        raise UserError(
-            f"the data flow of '{language}' cannot be found.",
-            where="--language",
-            remedy=f"Choose one of: {', '.join(GRAMMARS)}.",
-        )
-    return GRAMMARS[language]
+    return for_language(GRAMMARS, language, "the data flow of '{}' cannot be found.")

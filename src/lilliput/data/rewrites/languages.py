@@ -10,7 +10,7 @@ import keyword
 import re
 from dataclasses import dataclass
 
-from lilliput.errors import UserError
+from lilliput.data.languages import for_language
 
 Places = frozenset[tuple[str, str]]
 """Pairs of a node's type and the name of one of its fields."""
@@ -210,10 +210,4 @@ def language_named(name: str) -> Language:
     Raises:
         UserError: there is none; the message lists those there are.
     """
-    if name not in LANGUAGES:
-        raise UserError(
-            f"functions in '{name}' cannot be rewritten.",
-            where="--language",
-            remedy=f"Choose one of: {', '.join(LANGUAGES)}.",
-        )
-    return LANGUAGES[name]
+    return for_language(LANGUAGES, name, "functions in '{}' cannot be rewritten.")
