@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lilliput.errors import UserError
-from lilliput.quantize.weights import AWQ_GPTQ, GPTQ, ROW, Scheme
+from lilliput.quantize.weights import AWQ_GPTQ, GPTQ, NEAREST, ROW, Scheme
 
 LINEAR, EMBEDDING, HEAD = "linear", "embedding", "head"
 
@@ -81,7 +81,7 @@ def policy(
     weights: str = "int8",
     symmetric: bool | None = None,
     group: int | None = None,
-    rounding: str = "nearest",
+    rounding: str = NEAREST,
     embedding: str | None = None,
     head: str | None = None,
 ) -> Policy:
@@ -100,6 +100,8 @@ def policy(
         UserError: no such format, or what is asked for does not go together.
     """
     base = _default("weights", weights)
+    if base.linear.kind.floating:
+        _refuse_without_effect(weights, symmetric, group, rounding)
     changes: dict[str, Any] = {"rounding": rounding}
     changes |= {} if symmetric is None else {"symmetric": symmetric}
     changes |= {} if group is None else {"group": group}
@@ -111,6 +113,15 @@ def policy(
     found = replace(base, linear=linear, **others)
     calibrated = rounding in (GPTQ, AWQ_GPTQ) and found.head.kind.bits < 8
     return replace(found, head=replace(found.head, rounding=GPTQ)) if calibrated else found
+
+
+def _refuse_without_effect(weights: str, symmetric: bool | None, group: int | None, rounding: str) -> None:
+    """Refuse, for a floating-point format, what only says how integers are found."""
+    for option, given in (("--group", group), ("--asymmetric" if symmetric is False else "--symmetric", symmetric)):
+        if given is not None:
+            raise UserError(f"{weights} has neither scales nor zero points.", where=option, remedy="Leave it out.")
+    if rounding != NEAREST:
+        raise UserError(f"{weights} is not rounded.", where="--rounding", remedy="Leave it out.")
 
 
 def _default(option: str, name: str) -> Policy:

@@ -11,7 +11,7 @@ from lilliput.errors import UserError
 from lilliput.quantize.activations import DYNAMIC, STATIC, Activations
 from lilliput.quantize.calibration import Calibration
 from lilliput.quantize.policy import Policy, policy
-from lilliput.quantize.weights import AWQ, AWQ_GPTQ, GPTQ, NEAREST, ROW, TENSOR
+from lilliput.quantize.weights import AWQ, AWQ_GPTQ, FORMATS, GPTQ, NEAREST, ROW, TENSOR
 
 _CALIBRATED = (GPTQ, AWQ, AWQ_GPTQ)
 """Roundings that look at what layers read."""
@@ -72,7 +72,7 @@ class Point:
     @property
     def policy(self) -> Policy:
         """How weights are stored."""
-        return policy(self.weights, self.symmetric, self.group, self.rounding, self.embedding, self.head)
+        return _stored(self.weights, self.symmetric, self.group, self.rounding, self.embedding, self.head)
 
     @property
     def activation(self) -> Activations:
@@ -136,10 +136,8 @@ def point(
     Raises:
         UserError: a value means nothing, or values do not go together; ``where`` names the option.
     """
-    stored = policy(weights, symmetric, group, rounding, embedding, head)
+    stored = _stored(weights, symmetric, group, rounding, embedding, head)
     linear = stored.linear
-    if linear.kind.floating and rounding != NEAREST:
-        raise UserError(f"{weights} is not rounded.", where="--rounding", remedy="Leave it out.")
     default, data = Activations(), Calibration()
     chosen = Activations(
         activations,
@@ -154,12 +152,11 @@ def point(
     )
     if seen.seed < 0:
         raise UserError(f"{seen.seed} is no seed.", where="--seed", remedy="Choose 0 or more.")
-    plain = policy(weights).linear if linear.kind.floating else linear
     looks = rounding in _CALIBRATED or activations == STATIC
     return Point(
         weights=weights,
-        group=plain.group,
-        symmetric=plain.symmetric,
+        group=linear.group,
+        symmetric=linear.symmetric,
         rounding=rounding,
         embedding=stored.embedding.format,
         head=stored.head.format,
@@ -170,6 +167,15 @@ def point(
         calibration_tokens=seen.tokens if looks else data.tokens,
         seed=seen.seed if looks else data.seed,
     )
+
+
+def _stored(
+    weights: str, symmetric: bool | None, group: int | None, rounding: str, embedding: str | None, head: str | None
+) -> Policy:
+    """The policy of a point, whose group and symmetry have no effect on floating point: a grid crosses everything."""
+    if weights in FORMATS and FORMATS[weights].floating:
+        symmetric = group = None
+    return policy(weights, symmetric, group, rounding, embedding, head)
 
 
 def checked_field(name: str, value: Any, where: str) -> None:

@@ -255,6 +255,7 @@ def test_what_is_no_checkpoint(name, content, words, tmp_path, lilliput):
         ("--rounding hqq", ["--rounding: hqq moves zero points"]),
         ("--group 5", ["--group: 5 is no size of a group"]),
         ("--group -7", ["--group: -7 is no size of a group"]),
+        ("--weights fp16 --group 32", ["--group: fp16 has neither scales nor zero points. Leave it out."]),
         ("--weights nf4 --asymmetric", ["--asymmetric: codes of nf4 have no zero points"]),
         ("--embedding int5", ["--embedding: there is none called 'int5'"]),
         ("--head int5", ["--head: there is none called 'int5'"]),
