@@ -24,6 +24,7 @@ from lilliput.evaluate.perplexity import PASS_TOKENS
 from lilliput.generator_manifest import DECODER
 from lilliput.graph.layers import every_token
 from lilliput.runtime.engine import Engine
+from lilliput.runtime.graphs import compiled
 
 GUESSES = 5
 
@@ -103,7 +104,7 @@ def reader(artifact: Artifact, threads: int | None = None) -> Engine:
         raise UserError("has an encoder; next tokens are of decoders.", where=artifact.path, remedy="Choose another.")
     graph, weights = artifact.file(DECODER_GRAPH), artifact.file(WEIGHTS)
     model = every_token(ov.Core().read_model(str(graph), str(weights)))
-    return Engine(model, threads, artifact.generator.activations.get("engine", {}))
+    return compiled(model, artifact, threads)
 
 
 def read_piece(engine: Engine, ids: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

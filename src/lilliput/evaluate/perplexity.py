@@ -19,6 +19,7 @@ from lilliput.generator_manifest import DECODER
 from lilliput.graph.layers import every_token
 from lilliput.progress import Progress
 from lilliput.runtime.engine import Engine
+from lilliput.runtime.graphs import compiled
 
 PASS_TOKENS = 128
 """Tokens read at once: logits of a large vocabulary take a megabyte a token."""
@@ -67,7 +68,7 @@ def perplexity(
     if opened.generator.family != DECODER:
         raise UserError("has an encoder; perplexity is of decoders.", where=artifact, remedy="Choose another.")
     model = every_token(ov.Core().read_model(str(opened.file(DECODER_GRAPH)), str(opened.file(WEIGHTS))))
-    engine = Engine(model, threads, opened.generator.activations.get("engine", {}))
+    engine = compiled(model, opened, threads)
     costs = []
     with (progress or Progress()).track("measuring perplexity", len(ids)) as advance:
         for row in ids:

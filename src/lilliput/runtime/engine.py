@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import openvino as ov
@@ -15,6 +17,9 @@ from lilliput.runtime.pages import trim
 
 VECTORS = "vectors"
 """Name of the graph value that holds one vector a function."""
+
+
+_alive: WeakSet[Engine] = WeakSet()
 
 
 class Engine:
@@ -31,6 +36,7 @@ class Engine:
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # activations are quantized by the graph, or not at all
         if threads is not None:
             properties["INFERENCE_NUM_THREADS"] = threads
+        _alive.add(self)
         self.compiled = ov.Core().compile_model(model, "CPU", {**properties, **(options or {})})
         self.request = self.compiled.create_infer_request()
 
@@ -40,9 +46,11 @@ class Engine:
         return [np.array(self.request.get_output_tensor(i).data) for i in range(len(self.compiled.outputs))]
 
     def release(self) -> None:
-        """Give back the memory of activations; the next run takes what it needs."""
-        self.compiled.release_memory()
-        trim()
+        """Give back the memory of activations; the next run takes what it needs. Nothing where this process has other
+        graphs: OpenVINO 2026.4.1 then runs one of them into memory that was given back."""
+        if len(_alive) == 1:
+            self.compiled.release_memory()
+            trim()
 
     def executed_precisions(self) -> dict[str, str]:
         """Matrix product's name -> the precision of what it reads (``i8``, ``bf16``, ``f32``); of a product of floating
@@ -59,6 +67,15 @@ class Engine:
             info = node.get_rt_info()
             if _text(info["layerType"]) in ("FullyConnected", "MatMul"):
                 yield node.get_friendly_name(), info
+
+
+@functools.cache
+def default_threads() -> int:
+    """How many processor threads the engine chooses where it is not told."""
+    place = ov.opset13.parameter([1], ov.Type.f32)
+    model = ov.Model([ov.opset13.relu(place)], [place], "nothing")
+    compiled = ov.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    return max(1, int(compiled.get_property("INFERENCE_NUM_THREADS")))
 
 
 def read_graph(source: Path | bytes) -> ov.Model:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import openvino as ov
 
 from lilliput.artifact import DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS, Artifact
 from lilliput.errors import ArtifactError
 from lilliput.generator_manifest import SEQ2SEQ
-from lilliput.runtime.engine import Engine
+from lilliput.kernels.build import kernels
+from lilliput.kernels.products import use_kernels
+from lilliput.runtime.engine import Engine, default_threads
 from lilliput.runtime.pages import release_mapped, trim
 from lilliput.runtime.sessions import (
     DECODER_INPUTS,
@@ -43,19 +42,33 @@ def open_session(artifact: Artifact, threads: int | None = None) -> Session:
     return session
 
 
+def compiled(model: ov.Model, artifact: Artifact, threads: int | None = None) -> Engine:
+    """A graph of a generator's artifact, ready to run; our own kernels do the products that they can do.
+
+    Args:
+        model: read from the artifact; it is changed.
+        artifact: says how inputs of products are rounded.
+        threads: processor threads; ``None`` leaves the choice to the engine.
+    """
+    options = artifact.generator.activations.get("engine", {})
+    library = kernels().library
+    if library is not None:
+        group = int(options.get("DYNAMIC_QUANTIZATION_GROUP_SIZE", 0))
+        weights = artifact.file(WEIGHTS)
+        use_kernels(model, library, group, threads or default_threads(), lambda: release_mapped(weights))
+    return Engine(model, threads, options)
+
+
 def _session(artifact: Artifact, threads: int | None) -> Session:
     manifest = artifact.generator
-    options = manifest.activations.get("engine", {})
     if manifest.family != SEQ2SEQ:
-        return DecoderSession(_engine(artifact, DECODER_GRAPH, DECODER_INPUTS, threads, options))
+        return DecoderSession(_engine(artifact, DECODER_GRAPH, DECODER_INPUTS, threads))
     assert manifest.start is not None  # the manifest's own check
-    encoder = _engine(artifact, ENCODER_GRAPH, ENCODER_INPUTS, threads, options)
-    return Seq2SeqSession(encoder, _engine(artifact, DECODER_GRAPH, SEQ2SEQ_INPUTS, threads, options), manifest.start)
+    encoder = _engine(artifact, ENCODER_GRAPH, ENCODER_INPUTS, threads)
+    return Seq2SeqSession(encoder, _engine(artifact, DECODER_GRAPH, SEQ2SEQ_INPUTS, threads), manifest.start)
 
 
-def _engine(
-    artifact: Artifact, name: str, inputs: tuple[str, ...], threads: int | None, options: Mapping[str, Any]
-) -> Engine:
+def _engine(artifact: Artifact, name: str, inputs: tuple[str, ...], threads: int | None) -> Engine:
     where = artifact.file(name)
     if name not in artifact.hashes:  # so that nothing is read that was not verified
         raise ArtifactError("is not among the artifact's files.", where=where, remedy=_AGAIN)
@@ -63,7 +76,7 @@ def _engine(
         model = ov.Core().read_model(str(where), str(artifact.file(WEIGHTS)))
         found = {name for value in model.inputs for name in value.get_names()}
         widths = [value.get_partial_shape()[-1] for value in model.outputs]
-        engine = Engine(model, threads, options)
+        engine = compiled(model, artifact, threads)
     except Exception as error:  # the engine raises RuntimeError, and others with some versions
         reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         raise ArtifactError(

@@ -1,0 +1,165 @@
+"""The kernels, compiled once for the processor, the engine and the compiler at hand, and kept in the user's cache.
+
+They are not compiled beforehand: an operation of the engine's is tied to its version and to the compiler's C++, and the
+instructions that matter are the newest a processor has.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import openvino as ov
+
+from lilliput.kernels.library import Library
+
+SWITCH = "LILLIPUT_KERNELS"
+"""Environment variable: ``off`` leaves the products to the engine."""
+
+_FLAGS = ("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC", "-pthread")
+_SECONDS = 300
+_NATIVE = Path(__file__).parent / "native"
+
+
+class Unavailable(Exception):
+    """There are no kernels on this machine; the message says why."""
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """What there is.
+
+    Attributes:
+        library: the kernels; ``None``: there are none.
+        about: the instructions they use, or why there are none.
+    """
+
+    library: Library | None
+    about: str
+
+
+@functools.cache
+def kernels() -> Kernels:
+    """The kernels of this machine; the first call on it compiles them, which takes some ten seconds."""
+    try:
+        library = Library(_built())
+    except (Unavailable, OSError) as error:
+        return Kernels(None, str(error))
+    return Kernels(library, library.instructions)
+
+
+def _built() -> Path:
+    """The compiled library.
+
+    Raises:
+        Unavailable: it cannot be had.
+        OSError: the cache cannot be written.
+    """
+    if os.environ.get(SWITCH, "").lower() == "off":
+        raise Unavailable(f"{SWITCH} is off")
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise Unavailable(f"they are for Linux on x86-64, not for {platform.system()} on {platform.machine()}")
+    compiler = _compiler()
+    folder = _own_folder(_cache())
+    place = folder / f"{_key(compiler)}.so"
+    if not _is_whole(place):
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            made = Path(work) / "kernels.so"
+            _compile(compiler, made)
+            _try_out(made)
+            _checksum_file(place).write_text(_digest(made), encoding="ascii")
+            made.replace(place)
+    return place
+
+
+def _compiler() -> str:
+    names = (os.environ.get("CXX"), "c++", "g++", "clang++")
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    if found is None:
+        raise Unavailable("there is no C++ compiler")
+    return found
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "lilliput" / "kernels"
+
+
+def _own_folder(folder: Path) -> Path:
+    """The folder, made if it is missing: what others can write, is not loaded."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise Unavailable(f"others can write {folder}")
+    return folder
+
+
+def _key(compiler: str) -> str:
+    """Of all that the compiled code depends on."""
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+    facts = (ov.__version__, compiler, version, *_FLAGS, _processor())
+    sources = (path.read_bytes() for path in sorted(_NATIVE.iterdir()) if path.is_file())
+    return _hash((*(fact.encode() for fact in facts), *sources))[:32]
+
+
+def _processor() -> str:
+    """What ``-march=native`` looks at, nearly."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(sorted({line for line in lines if line.startswith(("flags", "model", "cpu family"))}))
+
+
+def _hash(parts: Iterable[bytes]) -> str:
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(hashlib.sha256(part).digest())
+    return total.hexdigest()
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _checksum_file(place: Path) -> Path:
+    return place.with_suffix(".sha256")
+
+
+def _is_whole(place: Path) -> bool:
+    checksum = _checksum_file(place)
+    return place.exists() and checksum.exists() and checksum.read_text(encoding="ascii") == _digest(place)
+
+
+def _compile(compiler: str, target: Path) -> None:
+    engine = Path(ov.__file__).parent
+    libraries = sorted((engine / "libs").glob("libopenvino.so*"))
+    if not libraries or not (engine / "include").exists():
+        raise Unavailable("the installed engine has no headers to compile with")
+    print("lilliput: compiling kernels for this processor, once; about ten seconds.", file=sys.stderr, flush=True)
+    command = [compiler, *_FLAGS, str(_NATIVE / "extension.cpp"), f"-I{engine / 'include'}", str(libraries[-1])]
+    _run([*command, "-o", str(target)], "cannot be compiled")
+
+
+def _try_out(library: Path) -> None:
+    """Let a process of its own use it: what crashes there is not loaded here."""
+    _run([sys.executable, "-m", "lilliput.kernels.trial", str(library)], "does not work when compiled")
+
+
+def _run(command: list[str], complaint: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"{complaint}: {error}") from error
+    if done.returncode != 0:
+        reasons = [line for line in done.stderr.splitlines() if line.strip()]
+        reason = next((line for line in reasons if "error" in line.lower()), "".join(reasons[-1:]))
+        raise Unavailable(f"{complaint} ({shlex.join(command[:1])}, exit code {done.returncode}): {reason.strip()}")

@@ -1,0 +1,102 @@
+"""The compiled kernels, loaded: weights are packed by it, and graphs get its operation."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino.utils.node_factory import NodeFactory
+
+OPERATION = "QuantizedProducts"
+
+
+class Layout(ctypes.Structure):
+    """How weights are packed: ``Layout`` of ``native/packed.hpp``, which says what its fields mean."""
+
+    _fields_ = [(name, ctypes.c_int64) for name in ("rows", "columns", "group", "bits", "grouped", "with_zeros")]
+    rows: int
+    columns: int
+    group: int
+    bits: int
+    grouped: int
+    with_zeros: int
+
+
+class _Stored(ctypes.Structure):
+    _fields_ = [
+        ("codes", ctypes.c_void_p),
+        ("scales", ctypes.c_void_p),
+        ("zeros", ctypes.c_void_p),
+        ("scale_group", ctypes.c_int64),
+        ("is_signed", ctypes.c_bool),
+    ]
+
+
+class Library:
+    """The kernels in a shared library.
+
+    Args:
+        file: what :func:`lilliput.kernels.build.built` gives.
+
+    Raises:
+        OSError: it cannot be loaded.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._native = ctypes.CDLL(str(file))
+        self._native.lilliput_instructions.restype = ctypes.c_char_p
+        self._native.lilliput_widest_code.restype = ctypes.c_int64
+        self._native.lilliput_pack.restype = ctypes.c_int64
+        self._factory = NodeFactory()
+        self._factory.add_extension(str(file))
+
+    @property
+    def instructions(self) -> str:
+        """The instructions that it was compiled for: ``avx512-vnni``, ``avx-vnni``, ``avx2``."""
+        return str(self._native.lilliput_instructions().decode())
+
+    @property
+    def widest_code(self) -> int:
+        """Bits of the widest codes that it multiplies: 8, or 4 where the processor's instructions could overflow."""
+        return int(self._native.lilliput_widest_code())
+
+    def packed(
+        self,
+        layout: Layout,
+        codes: NDArray[np.uint8],
+        scales: NDArray[np.float16],
+        zeros: NDArray[np.uint8] | None,
+        is_signed: bool,
+        threads: int,
+    ) -> int:
+        """Pack weights: their number, with which :meth:`products` must be called once.
+
+        Args:
+            layout: how to pack them.
+            codes: ``rows * columns``, as an artifact stores them: two 4-bit ones a byte, the first in the low half.
+            scales: ``[rows, S]``, each of ``columns / S`` columns.
+            zeros: of each scale a code, stored as ``codes``; ``None``: the middle of the codes' range.
+            is_signed: whether codes and zeros are in two's complement.
+            threads: that work on it.
+
+        Raises:
+            MemoryError: there is none for the packed weights.
+        """
+        codes, scales = np.ascontiguousarray(codes), np.ascontiguousarray(scales, np.float16)
+        zeros = None if zeros is None else np.ascontiguousarray(zeros)
+        address = None if zeros is None else zeros.ctypes.data
+        group = layout.columns // scales.shape[1]
+        stored = _Stored(codes.ctypes.data, scales.ctypes.data, address, group, is_signed)
+        number = int(self._native.lilliput_pack(ctypes.byref(layout), ctypes.byref(stored), ctypes.c_int64(threads)))
+        if number == 0:
+            raise MemoryError(f"{codes.nbytes} bytes of weights, once more in the kernels' order")
+        return number
+
+    def products(self, inputs: ov.Output, numbers: Sequence[int], threads: int) -> ov.Node:
+        """The operation: ``inputs [..., columns]``, float32, to ``[..., rows]`` for each of the packed weights, whose
+        columns, groups and bits must be equal."""
+        return self._factory.create(OPERATION, [inputs], {"weights": list(numbers), "threads": threads})

@@ -1,0 +1,207 @@
+// The product as an operation of OpenVINO's graphs, and what Python calls to pack weights for it.
+
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <openvino/core/extension.hpp>
+#include <openvino/core/op_extension.hpp>
+#include <openvino/op/op.hpp>
+
+#include "product.hpp"
+#include "team.hpp"
+
+namespace lilliput {
+
+// Packed weights, which every copy of an operation shares.
+struct Packed {
+    Layout layout;
+    uint8_t* bytes;
+    explicit Packed(const Layout& layout)
+        : layout(layout), bytes(static_cast<uint8_t*>(std::aligned_alloc(ALIGNED, layout.bytes()))) {
+        if (bytes == nullptr) throw std::bad_alloc();
+    }
+    ~Packed() { std::free(bytes); }
+    Packed(const Packed&) = delete;
+    Packed& operator=(const Packed&) = delete;
+};
+
+using Weights = std::shared_ptr<const Packed>;
+
+// Weights that were packed and wait for their operation, which is given their numbers as its attribute.
+class Waiting {
+public:
+    int64_t add(Weights packed) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        weights[++last] = std::move(packed);
+        return last;
+    }
+    Weights take(int64_t number) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        const auto found = weights.find(number);
+        OPENVINO_ASSERT(found != weights.end(), "QuantizedProduct: no weights wait under that number");
+        const auto packed = std::move(found->second);
+        weights.erase(found);
+        return packed;
+    }
+
+private:
+    std::mutex mutex;
+    std::map<int64_t, Weights> weights;
+    int64_t last = 0;
+};
+
+Waiting waiting;
+
+constexpr int64_t TASK_BYTES = 1 << 16;  // of codes: what one thread takes at a time
+
+// Work on several weights, in one list of tasks.
+template <typename Count, typename Body>
+void for_all(Team& team, const std::vector<Weights>& weights, const Count& count, const Body& body) {
+    std::vector<int64_t> ends;
+    for (const auto& packed : weights) ends.push_back((ends.empty() ? 0 : ends.back()) + count(packed->layout));
+    team.run(ends.back(), [&](int64_t task) {
+        const size_t which = std::upper_bound(ends.begin(), ends.end(), task) - ends.begin();
+        body(which, task - (which == 0 ? 0 : ends[which - 1]));
+    });
+}
+
+template <int BITS>
+void one_token(Team& team, const std::vector<Weights>& weights, const Rounded& rounded, float* const* outputs) {
+    const auto blocks_a_task = [](const Layout& layout) {
+        return std::max<int64_t>(1, TASK_BYTES / layout.block_bytes());
+    };
+    const auto count = [&](const Layout& layout) {
+        return (layout.blocks() + blocks_a_task(layout) - 1) / blocks_a_task(layout);
+    };
+    for_all(team, weights, count, [&](size_t which, int64_t task) {
+        const Layout& layout = weights[which]->layout;
+        const int64_t first = task * blocks_a_task(layout);
+        const int64_t last = std::min(layout.blocks(), first + blocks_a_task(layout));
+        for (int64_t block = first; block < last; block++) {
+            token_block<BITS>(layout, weights[which]->bytes, block, rounded, outputs[which]);
+        }
+    });
+}
+
+template <int BITS>
+void many_tokens(Team& team, const std::vector<Weights>& weights, const Rounded& rounded, int64_t tokens,
+                 float* const* outputs) {
+    const int64_t chunks = (tokens + CHUNK_TOKENS - 1) / CHUNK_TOKENS;
+    const auto count = [&](const Layout& layout) { return (layout.blocks() + TILE_BLOCKS - 1) / TILE_BLOCKS * chunks; };
+    for_all(team, weights, count, [&](size_t which, int64_t task) {
+        const Layout& layout = weights[which]->layout;
+        const int64_t index = task / chunks * TILE_BLOCKS, first = task % chunks * CHUNK_TOKENS;
+        const int64_t last = std::min(tokens, first + CHUNK_TOKENS);
+        const uint8_t* bytes = weights[which]->bytes;
+        if (index + TILE_BLOCKS <= layout.blocks()) {
+            chunk<BITS, TILE_BLOCKS>(layout, bytes, index, rounded, first, last, outputs[which]);
+        } else {
+            for (int64_t i = index; i < layout.blocks(); i++) {
+                chunk<BITS, 1>(layout, bytes, i, rounded, first, last, outputs[which]);
+            }
+        }
+    });
+}
+
+template <int BITS>
+void products(Team& team, const std::vector<Weights>& weights, const float* inputs, int64_t tokens,
+              float* const* outputs) {
+    const Layout& layout = weights.front()->layout;
+    Rounded rounded(layout, tokens);
+    if (tokens == 1) {
+        round_token(layout, inputs, rounded, 0);
+        one_token<BITS>(team, weights, rounded, outputs);
+    } else {
+        team.run(tokens, [&](int64_t token) { round_token(layout, inputs + token * layout.columns, rounded, token); });
+        many_tokens<BITS>(team, weights, rounded, tokens, outputs);
+    }
+}
+
+// The same inputs times several weights of equal columns, groups and bits: an output for each.
+class QuantizedProducts : public ov::op::Op {
+public:
+    OPENVINO_OP("QuantizedProducts", "lilliput");
+    QuantizedProducts() = default;
+    QuantizedProducts(const ov::OutputVector& arguments, const QuantizedProducts& other)
+        : Op(arguments), numbers(other.numbers), threads(other.threads), weights(other.weights), team(other.team) {
+        constructor_validate_and_infer_types();
+    }
+
+    void validate_and_infer_types() override {
+        if (!team) {
+            for (const int64_t number : numbers) weights.push_back(waiting.take(number));
+            team = team_of(threads);
+        }
+        auto shape = get_input_partial_shape(0);
+        for (size_t i = 0; i < weights.size(); i++) {
+            shape[shape.size() - 1] = weights[i]->layout.rows;
+            set_output_type(i, ov::element::f32, shape);
+        }
+    }
+
+    std::shared_ptr<ov::Node> clone_with_new_inputs(const ov::OutputVector& arguments) const override {
+        return std::make_shared<QuantizedProducts>(arguments, *this);
+    }
+
+    bool visit_attributes(ov::AttributeVisitor& visitor) override {
+        visitor.on_attribute("weights", numbers);
+        visitor.on_attribute("threads", threads);
+        return true;
+    }
+
+    bool evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const override {
+        const Layout& layout = weights.front()->layout;
+        auto shape = inputs[0].get_shape();
+        const int64_t tokens = inputs[0].get_size() / layout.columns;
+        std::vector<float*> places;
+        for (size_t i = 0; i < weights.size(); i++) {
+            shape.back() = weights[i]->layout.rows;
+            outputs[i].set_shape(shape);
+            places.push_back(static_cast<float*>(outputs[i].data()));
+        }
+        const auto* values = static_cast<const float*>(inputs[0].data());
+        if (tokens == 0) return true;
+        if (layout.bits == 4) {
+            products<4>(*team, weights, values, tokens, places.data());
+        } else if constexpr (WIDEST_CODE == 8) {
+            products<8>(*team, weights, values, tokens, places.data());
+        }
+        return true;
+    }
+
+    bool has_evaluate() const override { return true; }
+
+private:
+    std::vector<int64_t> numbers;  // copies keep them: the engine takes operations of equal attributes for one
+    int64_t threads = 1;
+    std::vector<Weights> weights;
+    std::shared_ptr<Team> team;
+};
+
+}  // namespace lilliput
+
+OPENVINO_CREATE_EXTENSIONS(std::vector<ov::Extension::Ptr>({
+    std::make_shared<ov::OpExtension<lilliput::QuantizedProducts>>(),
+}));
+
+extern "C" {
+
+const char* lilliput_instructions() { return lilliput::INSTRUCTIONS; }
+
+int64_t lilliput_widest_code() { return lilliput::WIDEST_CODE; }
+
+// The number of the packed weights, for an operation's attribute; 0: there is not enough memory.
+int64_t lilliput_pack(const lilliput::Layout* layout, const lilliput::Stored* stored, int64_t threads) {
+    try {
+        auto packed = std::make_shared<const lilliput::Packed>(*layout);
+        lilliput::team_of(threads)->run(
+            layout->blocks(), [&](int64_t block) { lilliput::pack(*layout, *stored, block, packed->bytes); });
+        return lilliput::waiting.add(std::move(packed));
+    } catch (const std::bad_alloc&) {
+        return 0;
+    }
+}
+
+}

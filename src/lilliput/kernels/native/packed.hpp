@@ -1,0 +1,91 @@
+// Quantized weights in the order in which the products read them.
+//
+// Sixteen rows make a block; a block's codes are unsigned, four neighbours of a row together, row after row. 8 bits: 64
+// bytes are 4 columns of a block. 4 bits: 64 bytes are 8 columns, the first four in the low halves, the others in the
+// high ones. A weight is (code - zero) * scale; scales and zeros are of a row, or of `group` columns of a row.
+
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "lanes.hpp"
+
+namespace lilliput {
+
+constexpr int64_t ALIGNED = 64;
+
+struct Layout {
+    int64_t rows = 0;
+    int64_t columns = 0;
+    int64_t group = 0;     // columns whose inputs share a scale; divides `columns`, a multiple of 16
+    int64_t bits = 0;      // 4 or 8
+    int64_t grouped = 0;   // 1: scales of every group of a row; 0: of every row
+    int64_t with_zeros = 0;  // 1: zeros are stored; 0: each is the middle code, 8 or 128
+
+    int64_t blocks() const { return (rows + LANES - 1) / LANES; }
+    int64_t groups() const { return columns / group; }
+    int64_t scale_groups() const { return grouped ? groups() : 1; }
+    int64_t block_bytes() const { return columns * LANES * bits / 8; }
+    int64_t middle() const { return int64_t{1} << (bits - 1); }
+
+    int64_t scales_at() const { return aligned(blocks() * block_bytes()); }
+    int64_t zeros_at() const { return scales_at() + aligned(blocks() * scale_groups() * LANES * 2); }
+    int64_t bytes() const { return zeros_at() + (with_zeros ? aligned(blocks() * scale_groups() * LANES) : 0); }
+
+    static int64_t aligned(int64_t bytes) { return (bytes + ALIGNED - 1) / ALIGNED * ALIGNED; }
+};
+
+// Codes and zeros as an artifact stores them: rows after each other, two 4-bit codes a byte, the low one first.
+struct Stored {
+    const uint8_t* codes;
+    const uint16_t* scales;  // [rows, columns / scale_group], float16
+    const uint8_t* zeros;    // as `scales`, as wide as the codes; null: none
+    int64_t scale_group;     // columns that share a scale; a multiple of Layout::group, or all of a row
+    bool is_signed;          // codes, and zeros, in two's complement
+};
+
+inline uint8_t stored_code(const uint8_t* codes, int64_t index, int64_t bits) {
+    return bits == 8 ? codes[index] : (codes[index / 2] >> (index % 2 * 4)) & 15;
+}
+
+// Rows past the last are zeros with a scale of zero.
+inline void pack(const Layout& layout, const Stored& stored, int64_t block, uint8_t* packed) {
+    const uint8_t flip = stored.is_signed ? static_cast<uint8_t>(layout.middle()) : 0;
+    uint8_t* codes = packed + block * layout.block_bytes();
+    uint16_t* scales = reinterpret_cast<uint16_t*>(packed + layout.scales_at()) + block * layout.scale_groups() * LANES;
+    uint8_t* zeros = packed + layout.zeros_at() + block * layout.scale_groups() * LANES;
+    const int64_t scales_a_row = layout.columns / stored.scale_group;
+    std::memset(codes, 0, layout.block_bytes());
+    for (int64_t lane = 0; lane < LANES; lane++) {
+        const int64_t row = block * LANES + lane;
+        const bool exists = row < layout.rows;
+        for (int64_t g = 0; g < layout.scale_groups(); g++) {
+            const int64_t from = row * scales_a_row + (layout.grouped ? g * layout.group / stored.scale_group : 0);
+            scales[g * LANES + lane] = exists ? stored.scales[from] : 0;
+            if (layout.with_zeros) {
+                zeros[g * LANES + lane] = exists ? stored_code(stored.zeros, from, layout.bits) ^ flip : 0;
+            }
+        }
+        if (!exists) continue;
+        if (layout.bits == 8) {
+            const uint8_t* source = stored.codes + row * layout.columns;
+            for (int64_t column = 0; column < layout.columns; column++) {
+                codes[column / 4 * 64 + lane * 4 + column % 4] = source[column] ^ flip;
+            }
+        } else {
+            const uint8_t* source = stored.codes + row * layout.columns / 2;
+            for (int64_t column = 0; column < layout.columns; column += 2) {
+                const uint8_t pair = source[column / 2] ^ (flip | flip << 4);
+                uint8_t* to = codes + column / 8 * 64 + lane * 4 + column % 4;
+                const int shift = column % 8 / 4 * 4;
+                to[0] |= (pair & 15) << shift;
+                to[1] |= (pair >> 4) << shift;
+            }
+        }
+    }
+}
+
+}  // namespace lilliput

@@ -1,0 +1,205 @@
+// Inputs times the transpose of packed weights, with inputs rounded to 8 bits, a scale for every group of a token's.
+//
+// One token reads every code once, so memory is the limit: codes go from there to the registers. Several tokens use a
+// code several times, so arithmetic is: codes of a group are unpacked to the first cache, and sums of a tile of tokens
+// and rows stay in registers.
+
+#pragma once
+
+#include <vector>
+
+#include "packed.hpp"
+
+namespace lilliput {
+
+// Inputs of `count` tokens, rounded: value = code * scale, symmetric, codes from -127 to 127.
+struct Rounded {
+    std::vector<int8_t> codes;    // [count, columns]
+    std::vector<float> scales;    // [count, groups]
+    std::vector<int32_t> totals;  // [count, groups]: sums of the codes
+    Rounded(const Layout& layout, int64_t count)
+        : codes(count * layout.columns), scales(count * layout.groups()), totals(count * layout.groups()) {}
+};
+
+inline void round_token(const Layout& layout, const float* values, Rounded& rounded, int64_t token) {
+    int8_t* codes = rounded.codes.data() + token * layout.columns;
+    for (int64_t g = 0; g < layout.groups(); g++, values += layout.group, codes += layout.group) {
+        Floats magnitudes = all_lanes(0);
+        for (int64_t i = 0; i < layout.group; i += LANES) magnitudes = larger_magnitude(magnitudes, load_floats(values + i));
+        const float largest = largest_lane(magnitudes);
+        const Floats inverse = all_lanes(largest > 0 ? 127.0f / largest : 0.0f);
+        Sums totals = no_sums();
+        for (int64_t i = 0; i < layout.group; i += LANES) {
+            const Sums rounds = to_sums(multiply(load_floats(values + i), inverse));
+            store_inputs(codes + i, rounds);
+            totals = add(totals, rounds);
+        }
+        rounded.scales[token * layout.groups() + g] = largest / 127.0f;
+        rounded.totals[token * layout.groups() + g] = total_lanes(totals);
+    }
+}
+
+// Scales and zeros of a block, group after group.
+struct Block {
+    const uint8_t* codes;
+    const uint16_t* scales;
+    const uint8_t* zeros;
+    Block(const Layout& layout, const uint8_t* packed, int64_t block)
+        : codes(packed + block * layout.block_bytes()),
+          scales(reinterpret_cast<const uint16_t*>(packed + layout.scales_at()) +
+                 block * layout.scale_groups() * LANES),
+          zeros(packed + layout.zeros_at() + block * layout.scale_groups() * LANES) {}
+
+    Floats zeros_of(const Layout& layout, int64_t g) const {
+        return layout.with_zeros ? load_bytes(zeros + (layout.grouped ? g : 0) * LANES)
+                                 : all_lanes(static_cast<float>(layout.middle()));
+    }
+    Floats scales_of(const Layout& layout, int64_t g) const {
+        return load_halves(scales + (layout.grouped ? g : 0) * LANES);
+    }
+};
+
+inline void store_rows(const Layout& layout, int64_t block, Floats values, float* token_outputs) {
+    const int64_t first = block * LANES;
+    if (first + LANES <= layout.rows) {
+        store_floats(token_outputs + first, values);
+    } else {
+        float lanes[LANES];
+        store_floats(lanes, values);
+        std::memcpy(token_outputs + first, lanes, (layout.rows - first) * sizeof(float));
+    }
+}
+
+// Sums of one token's codes with one group of a block.
+template <int BITS>
+inline Sums group_sums(const uint8_t* codes, const int8_t* inputs, int64_t group) {
+    Sums a = no_sums(), b = no_sums();
+    for (int64_t i = 0; i < group; i += 16, inputs += 16) {
+        for (int part = 0; part < BITS / 4; part++) {  // 128 bytes: 16 columns of 4 bits, or 8 of 8
+            const Codes first = load_codes(codes), second = load_codes(codes + 64);
+            __builtin_prefetch(codes + 4096);
+            __builtin_prefetch(codes + 4160);
+            codes += 128;
+            if constexpr (BITS == 4) {
+                a = add_products(a, low_codes(first), four(inputs));
+                b = add_products(b, high_codes(first), four(inputs + 4));
+                a = add_products(a, low_codes(second), four(inputs + 8));
+                b = add_products(b, high_codes(second), four(inputs + 12));
+            } else {
+                a = add_products(a, first, four(inputs + part * 8));
+                b = add_products(b, second, four(inputs + part * 8 + 4));
+            }
+        }
+    }
+    return add(a, b);
+}
+
+// One token, one block.
+template <int BITS>
+inline void token_block(const Layout& layout, const uint8_t* packed, int64_t index, const Rounded& rounded,
+                        float* outputs) {
+    const Block block(layout, packed, index);
+    const int64_t group_bytes = layout.group * LANES * BITS / 8;
+    Floats result = all_lanes(0);
+    for (int64_t g = 0; g < layout.groups(); g++) {
+        const Sums sums = group_sums<BITS>(block.codes + g * group_bytes, rounded.codes.data() + g * layout.group,
+                                           layout.group);
+        const Floats total = all_lanes(static_cast<float>(rounded.totals[g]));
+        const Floats centred = multiply_subtract_from(block.zeros_of(layout, g), total, to_floats(sums));
+        Floats scale = all_lanes(rounded.scales[g]);
+        if (layout.grouped) scale = multiply(scale, block.scales_of(layout, g));
+        result = multiply_add(centred, scale, result);
+    }
+    if (!layout.grouped) result = multiply(result, block.scales_of(layout, 0));
+    store_rows(layout, index, result, outputs);
+}
+
+constexpr int64_t CHUNK_TOKENS = 96;  // whose sums for a tile of rows fit into the first cache
+
+// `TOKENS` tokens and `BLOCKS` blocks, one group: adds to `results`, [tokens, TILE_BLOCKS * LANES] floats.
+template <int TOKENS, int BLOCKS>
+inline void tile(const uint8_t* codes, int64_t block_stride, const int8_t* inputs, int64_t input_stride,
+                 int64_t group, const float* input_scales, const int32_t* totals, int64_t groups,
+                 const Floats* scales, const Floats* zeros, float* results) {
+    Sums sums[TOKENS][BLOCKS];
+    for (int t = 0; t < TOKENS; t++)
+        for (int b = 0; b < BLOCKS; b++) sums[t][b] = no_sums();
+    for (int64_t i = 0; i < group; i += 4) {
+        Codes columns[BLOCKS];
+        for (int b = 0; b < BLOCKS; b++) columns[b] = load_codes(codes + b * block_stride + i * LANES);
+        for (int t = 0; t < TOKENS; t++) {
+            const int32_t values = four(inputs + t * input_stride + i);
+            for (int b = 0; b < BLOCKS; b++) sums[t][b] = add_products(sums[t][b], columns[b], values);
+        }
+    }
+    for (int t = 0; t < TOKENS; t++) {
+        const Floats total = all_lanes(static_cast<float>(totals[t * groups]));
+        const Floats scale = all_lanes(input_scales[t * groups]);
+        for (int b = 0; b < BLOCKS; b++) {
+            float* place = results + (t * TILE_BLOCKS + b) * LANES;
+            const Floats centred = multiply_subtract_from(zeros[b], total, to_floats(sums[t][b]));
+            store_floats(place, multiply_add(centred, multiply(scale, scales[b]), load_floats(place)));
+        }
+    }
+}
+
+template <int BLOCKS, typename... Rest>
+inline void tile_of(int64_t tokens, Rest... rest) {
+    static_assert(TILE_INPUTS <= 6);
+    switch (tokens) {
+        case 1: return tile<1, BLOCKS>(rest...);
+        case 2: return tile<2, BLOCKS>(rest...);
+        case 3: return tile<3, BLOCKS>(rest...);
+        case 4: return tile<4, BLOCKS>(rest...);
+        case 5: return tile<5, BLOCKS>(rest...);
+        default: return tile<6, BLOCKS>(rest...);
+    }
+}
+
+// Tokens `first` to `last` (at most CHUNK_TOKENS of them), blocks `index` to `index + BLOCKS`.
+template <int BITS, int BLOCKS>
+inline void chunk(const Layout& layout, const uint8_t* packed, int64_t index, const Rounded& rounded, int64_t first,
+                  int64_t last, float* outputs) {
+    alignas(64) float results[CHUNK_TOKENS * TILE_BLOCKS * LANES];
+    std::fill_n(results, (last - first) * TILE_BLOCKS * LANES, 0.0f);
+    std::vector<uint8_t> unpacked(BITS == 4 ? BLOCKS * layout.group * LANES : 0);
+    const int64_t group_bytes = layout.group * LANES * BITS / 8;
+    for (int64_t g = 0; g < layout.groups(); g++) {
+        Floats scales[BLOCKS], zeros[BLOCKS];
+        const uint8_t* codes = packed + index * layout.block_bytes() + g * group_bytes;
+        int64_t stride = layout.block_bytes();
+        for (int b = 0; b < BLOCKS; b++) {
+            const Block block(layout, packed, index + b);
+            scales[b] = layout.grouped ? block.scales_of(layout, g) : all_lanes(1);
+            zeros[b] = block.zeros_of(layout, g);
+        }
+        if constexpr (BITS == 4) {
+            uint8_t* to = unpacked.data();
+            for (int b = 0; b < BLOCKS; b++) {
+                for (int64_t at = 0; at < group_bytes; at += 64, to += 128) {
+                    const Codes both = load_codes(codes + b * stride + at);
+                    store_codes(to, low_codes(both));
+                    store_codes(to + 64, high_codes(both));
+                }
+            }
+            codes = unpacked.data();
+            stride = layout.group * LANES;
+        }
+        for (int64_t token = first; token < last; token += TILE_INPUTS) {
+            const int64_t place = token * layout.groups() + g;
+            tile_of<BLOCKS>(std::min<int64_t>(TILE_INPUTS, last - token), codes, stride,
+                            rounded.codes.data() + token * layout.columns + g * layout.group, layout.columns,
+                            layout.group, rounded.scales.data() + place, rounded.totals.data() + place,
+                            layout.groups(), scales, zeros, results + (token - first) * TILE_BLOCKS * LANES);
+        }
+    }
+    for (int64_t token = first; token < last; token++) {
+        for (int b = 0; b < BLOCKS; b++) {
+            Floats values = load_floats(results + ((token - first) * TILE_BLOCKS + b) * LANES);
+            if (!layout.grouped) values = multiply(values, Block(layout, packed, index + b).scales_of(layout, 0));
+            store_rows(layout, index + b, values, outputs + token * layout.rows);
+        }
+    }
+}
+
+}  // namespace lilliput

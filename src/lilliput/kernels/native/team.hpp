@@ -1,0 +1,112 @@
+// Threads that work together on one product after another.
+//
+// A token's products take some ten microseconds each, and so does waking a thread: helpers look out for the next product
+// for a while before they sleep. Whoever asks never waits for a helper that has not begun.
+
+#pragma once
+
+#include <immintrin.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace lilliput {
+
+constexpr auto LOOKOUT = std::chrono::microseconds(500);
+
+class Team {
+public:
+    explicit Team(int64_t threads) {
+        for (int64_t i = 1; i < threads; i++) helpers.emplace_back([this] { help(); });
+    }
+
+    ~Team() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex);
+            ended = true;
+        }
+        wake.notify_all();
+        for (auto& helper : helpers) helper.join();
+    }
+
+    // Calls `task` with 0 to count - 1, in any order; alone if the team works for somebody else.
+    void run(int64_t count, const std::function<void(int64_t)>& task) {
+        const std::unique_lock<std::mutex> asked(busy, std::try_to_lock);
+        if (helpers.empty() || count < 2 || !asked.owns_lock()) {
+            for (int64_t i = 0; i < count; i++) task(i);
+            return;
+        }
+        job = &task;
+        tasks = count;
+        next = 0;
+        open = true;
+        product.fetch_add(1);
+        if (sleeping.load() > 0) {
+            { const std::lock_guard<std::mutex> lock(mutex); }
+            wake.notify_all();
+        }
+        work();
+        open = false;  // who has not joined by now comes too late
+        while (joined.load() > 0) _mm_pause();
+    }
+
+private:
+    void work() {
+        for (int64_t i = next.fetch_add(1); i < tasks; i = next.fetch_add(1)) (*job)(i);
+    }
+
+    void help() {
+        uint64_t seen = 0;
+        while (wait_for_product(seen)) {
+            joined.fetch_add(1);
+            if (open.load()) work();
+            joined.fetch_sub(1);
+        }
+    }
+
+    // Until there is a product other than `seen`; false: the team ends.
+    bool wait_for_product(uint64_t& seen) {
+        const auto until = std::chrono::steady_clock::now() + LOOKOUT;
+        while (product.load() == seen && std::chrono::steady_clock::now() < until) {
+            for (int i = 0; i < 64 && product.load() == seen; i++) _mm_pause();
+            if (product.load() == seen) std::this_thread::yield();  // others may need this processor
+        }
+        if (product.load() == seen) {
+            std::unique_lock<std::mutex> lock(mutex);
+            sleeping.fetch_add(1);
+            wake.wait(lock, [&] { return ended || product.load() != seen; });
+            sleeping.fetch_sub(1);
+        }
+        seen = product.load();
+        return !ended;
+    }
+
+    std::vector<std::thread> helpers;
+    std::mutex busy, mutex;
+    std::condition_variable wake;
+    std::atomic<uint64_t> product{0};
+    std::atomic<int64_t> next{0}, joined{0}, sleeping{0};
+    std::atomic<bool> open{false}, ended{false};
+    const std::function<void(int64_t)>* job = nullptr;
+    int64_t tasks = 0;
+};
+
+// The team of that many threads, one for all graphs of a process.
+inline std::shared_ptr<Team> team_of(int64_t threads) {
+    static std::mutex mutex;
+    static std::map<int64_t, std::weak_ptr<Team>> teams;
+    const std::lock_guard<std::mutex> lock(mutex);
+    auto team = teams[threads].lock();
+    if (!team) teams[threads] = team = std::make_shared<Team>(threads);
+    return team;
+}
+
+}  // namespace lilliput

@@ -1,0 +1,179 @@
+"""Graphs whose products with quantized weights our kernels compute, instead of the engine's.
+
+The engine multiplies 4-bit weights by unpacking them to memory first, and keeps two threads busy with what one core's
+integer instructions do as fast as memory gives the codes: see docs/kernels.md for both, measured. The arithmetic is the
+same: inputs rounded to 8 bits, a scale for each group of a token's values (dynamic quantization), sums of integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import gcd
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from lilliput.kernels.library import Layout, Library
+
+GRANULE = 16
+"""Inputs that share a scale are a multiple of so many."""
+
+CODE_TYPES = {"i4": (4, True), "u4": (4, False), "i8": (8, True), "u8": (8, False)}
+"""The engine's name of a type of codes -> their bits, and whether they are signed."""
+
+
+@dataclass(frozen=True)
+class StoredProduct:
+    """A product of a graph, with weights stored as integers.
+
+    Attributes:
+        node: the product.
+        codes: constant, ``[rows, columns]`` or ``[rows, groups, group]``.
+        scales: constant, float16; one for each group, row, or for all.
+        zeros: constant, as many codes; ``None``: the codes' own zero.
+    """
+
+    node: ov.Node
+    codes: ov.op.Constant
+    scales: ov.op.Constant
+    zeros: ov.op.Constant | None
+
+    @property
+    def bits(self) -> int:
+        """Of a code."""
+        return CODE_TYPES[self.codes.get_element_type().get_type_name()][0]
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether codes and zeros are in two's complement."""
+        return CODE_TYPES[self.codes.get_element_type().get_type_name()][1]
+
+    @property
+    def rows(self) -> int:
+        """Of the weights: the width of the product."""
+        return int(self.codes.shape[0])
+
+    @property
+    def columns(self) -> int:
+        """Of the weights: the width of the inputs."""
+        return int(np.prod(list(self.codes.shape)[1:]))
+
+
+def use_kernels(
+    model: ov.Model, library: Library, input_group: int, threads: int, after_each: Callable[[], object] = lambda: None
+) -> list[str]:
+    """Replace a graph's products, in place, wherever the kernels can compute them.
+
+    Args:
+        model: read, not compiled. Its weights are copied, in another order.
+        library: the kernels.
+        input_group: values of a token that share a scale once they are rounded, at most; 0: inputs are not to be
+            rounded, so that nothing is replaced.
+        threads: processor threads.
+        after_each: called after each replacement.
+
+    Returns:
+        Names of the products replaced.
+    """
+    replaced = []
+    for products in _together(model, library, input_group):
+        numbers = [_packed(product, layout, library, threads) for product, layout in products]
+        node = library.products(products[0][0].node.input_value(0), numbers, threads)
+        for index, (product, _) in enumerate(products):
+            product.node.output(0).replace(node.output(index))
+            replaced.append(str(product.node.get_friendly_name()))
+        node.set_friendly_name(" and ".join(replaced[-len(products) :]))
+        after_each()
+    model.validate_nodes_and_infer_types()
+    return replaced
+
+
+def _together(model: ov.Model, library: Library, input_group: int) -> list[list[tuple[StoredProduct, Layout]]]:
+    """The products that the kernels can compute, those that can share an operation together."""
+    together: dict[tuple[Any, ...], list[tuple[StoredProduct, Layout]]] = {}
+    for product in stored_products(model) if input_group else ():
+        layout = _layout(product, library, input_group)
+        if layout is not None:
+            source = product.node.input_value(0)
+            key = (source.get_node().get_name(), source.get_index(), layout.columns, layout.group, layout.bits)
+            together.setdefault(key, []).append((product, layout))
+    return list(together.values())
+
+
+def _packed(product: StoredProduct, layout: Layout, library: Library, threads: int) -> int:
+    zeros = None if product.zeros is None else _stored_bytes(product.zeros)
+    table = _table(product.scales)
+    scales = np.broadcast_to(table, (product.rows, table.shape[1]))
+    return library.packed(layout, _stored_bytes(product.codes), scales, zeros, product.is_signed, threads)
+
+
+def _stored_bytes(constant: ov.op.Constant) -> NDArray[np.uint8]:
+    stored: NDArray[np.uint8] = constant.data.reshape(-1).view(np.uint8)
+    return stored
+
+
+def stored_products(model: ov.Model) -> list[StoredProduct]:
+    """The products of a graph whose weights are a chain that :mod:`lilliput.graph.stored` describes."""
+    found = (_stored_product(node) for node in model.get_ordered_ops() if node.get_type_name() == "MatMul")
+    return [product for product in found if product is not None]
+
+
+def _stored_product(node: ov.Node) -> StoredProduct | None:
+    attributes = node.get_attributes()
+    if attributes["transpose_a"] or not attributes["transpose_b"] or _kind(node.input_value(0)) == "FakeQuantize":
+        return None
+    value = node.input_value(1)
+    while _kind(value) in ("Convert", "Reshape"):
+        value = value.get_node().input_value(0)
+    if _kind(value) != "Multiply":
+        return None
+    value, scales = value.get_node().input_values()
+    zeros = None
+    if _kind(value) == "Subtract":
+        value, converted = value.get_node().input_values()
+        zeros = converted.get_node().input_value(0).get_node() if _kind(converted) == "Convert" else None
+        if zeros is None:
+            return None
+    if _kind(value) != "Convert" or _kind(value.get_node().input_value(0)) != "Constant":
+        return None
+    codes, table = value.get_node().input_value(0).get_node(), scales.get_node()
+    same_kind = zeros is None or (
+        _kind(zeros.output(0)) == "Constant"
+        and zeros.get_element_type() == codes.get_element_type()
+        and zeros.get_shape() == table.get_shape()
+    )
+    known = codes.get_element_type().get_type_name() in CODE_TYPES and _kind(scales) == "Constant"
+    if not known or not same_kind or table.get_element_type() != ov.Type.f16:
+        return None
+    return StoredProduct(node, codes, table, zeros)
+
+
+def _kind(value: ov.Output) -> str:
+    return str(value.get_node().get_type_name())
+
+
+def _table(scales: ov.op.Constant) -> NDArray[np.float16]:
+    """``[rows or 1, groups of a row]``."""
+    shape = list(scales.shape)
+    table: NDArray[np.float16] = scales.data.reshape(shape[0] if shape else 1, -1)
+    return table
+
+
+def _layout(product: StoredProduct, library: Library, input_group: int) -> Layout | None:
+    """How the kernels want a product's weights; ``None``: they cannot compute it."""
+    rows_with_scales, groups = _table(product.scales).shape
+    zeros_of_all = product.zeros is not None and rows_with_scales != product.rows
+    if product.bits > library.widest_code or zeros_of_all:
+        return None
+    if groups > 1:
+        own = product.columns // groups
+        group = own if own <= input_group else gcd(own, input_group)
+    else:
+        fitting = range(GRANULE, min(input_group, product.columns) + 1, GRANULE)
+        group = max((size for size in fitting if product.columns % size == 0), default=0)
+    if group == 0 or group % GRANULE:
+        return None
+    return Layout(product.rows, product.columns, group, product.bits, int(groups > 1), int(product.zeros is not None))

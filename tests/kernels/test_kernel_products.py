@@ -1,0 +1,189 @@
+"""The kernels compute what a graph's products with quantized weights stand for, whatever their shape and format."""
+
+import numpy as np
+import openvino as ov
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lilliput.graph.stored import write_graphs
+from lilliput.kernels.build import kernels
+from lilliput.kernels.library import Layout
+from lilliput.kernels.products import stored_products, use_kernels
+from lilliput.runtime.engine import Engine
+from tests.graph.test_stored import (
+    EXACT,
+    ROWS,
+    SCHEMES,
+    STEPS,
+    WIDTH,
+    linear_graph,
+    matrix,
+    meant,
+    streamed,
+    tied_graph,
+)
+from tests.kernels.rounding import rounded, slack
+
+LIBRARY = kernels().library
+pytestmark = pytest.mark.skipif(LIBRARY is None, reason=f"no kernels here: {kernels().about}")
+
+MADE_FOR = {name for name, scheme in SCHEMES.items() if scheme.kind.name.startswith(("int8", "int4", "int3"))}
+
+
+def replaced(model, input_group=WIDTH, threads=2):
+    names = use_kernels(model, LIBRARY, input_group, threads)
+    return names, Engine(model, 1, EXACT)
+
+
+def read(build, scheme, folder):
+    weights, entries = streamed(matrix(), scheme, folder)
+    (path,) = write_graphs(lambda values: {"graph": build(values)}, entries, weights.parent, weights)
+    return ov.Core().read_model(str(path), str(weights))
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_a_layer_of_an_artifact(name, tmp_path):
+    """Every way to store weights: what the kernels are made for they compute, the rest is left to the engine."""
+    names, engine = replaced(read(linear_graph, SCHEMES[name], tmp_path / "work"))
+    expected = meant(matrix(), SCHEMES[name])
+    by_kernels = name in MADE_FOR and name != "int8, one scale and zero point"
+    assert len(names) == by_kernels
+    for tokens in (1, 5, 9, 200):
+        value = np.random.default_rng(2).normal(size=(2, tokens, WIDTH)).astype(np.float32)
+        (found,) = engine(value)
+        group = SCHEMES[name].fitted(WIDTH).group if "groups" in name else WIDTH
+        scaled = rounded(value * STEPS, group) if by_kernels else value * STEPS.astype(np.float64)
+        weights = np.abs(expected) * 2.0**-10 + 2**-24
+        allowed = np.abs(scaled) @ weights.T + slack(value * STEPS, group) @ np.abs(expected).T + 1e-5
+        assert (np.abs(found.reshape(2, tokens, ROWS) - scaled @ expected.T) <= allowed).all()
+
+
+def test_a_table_that_is_an_output_layer_too(tmp_path):
+    """The rows of the table are still the engine's to look up."""
+    names, engine = replaced(read(tied_graph, SCHEMES["int8, rows"], tmp_path / "work"))
+    expected = meant(matrix(), SCHEMES["int8, rows"])
+    ids = np.array([[0, 5, 6, 9]])
+    assert len(names) == 1
+    vectors = rounded(expected[ids], WIDTH)
+    np.testing.assert_allclose(engine(ids)[0], vectors @ expected.T, rtol=2e-3, atol=2e-3 * np.abs(expected).max() ** 2)
+
+
+def test_inputs_that_are_not_rounded_are_the_engines(tmp_path):
+    model = read(linear_graph, SCHEMES["int4, groups"], tmp_path / "work")
+    assert use_kernels(model, LIBRARY, 0, 1) == []
+    assert len(stored_products(model)) == 1
+
+
+shapes = st.fixed_dictionaries(
+    {
+        "rows": st.integers(1, 150),
+        "groups": st.integers(1, 5),
+        "group": st.sampled_from([16, 32, 48, 128]),
+        "bits": st.sampled_from([4, 8]),
+        "grouped": st.booleans(),
+        "zeros": st.booleans(),
+        "signed": st.booleans(),
+        "tokens": st.sampled_from([1, 2, 6, 7, 97]),
+        "seed": st.integers(0, 2**31),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shapes)
+def test_any_shape(case):
+    """Codes, scales and zeros straight from numpy; inputs that rounding leaves alone, so that sums are exact."""
+    if case["bits"] > LIBRARY.widest_code:
+        return
+    random = np.random.default_rng(case["seed"])
+    rows, columns, bits = case["rows"], case["groups"] * case["group"], case["bits"]
+    codes = random.integers(0, 2**bits, (rows, columns), np.uint8)
+    scales = random.uniform(0.5, 2, (rows, case["groups"] if case["grouped"] else 1)).astype(np.float16)
+    zeros = random.integers(0, 2**bits, scales.shape, np.uint8)
+    meant_zeros = zeros.astype(int) if case["zeros"] else 2 ** (bits - 1)
+    wide = [
+        np.repeat(part, columns // scales.shape[1], 1) for part in (scales, np.broadcast_to(meant_zeros, scales.shape))
+    ]
+    weights = (codes.astype(np.float64) - wide[1]) * wide[0]
+    flip = np.uint8(2 ** (bits - 1) if case["signed"] else 0)
+    layout = Layout(rows, columns, case["group"], bits, int(case["grouped"]), int(case["zeros"]))
+    number = LIBRARY.packed(
+        layout,
+        packed(codes ^ flip, bits),
+        scales,
+        packed(zeros ^ flip, bits) if case["zeros"] else None,
+        case["signed"],
+        2,
+    )
+    place = ov.opset13.parameter([-1, -1, columns], ov.Type.f32)
+    engine = Engine(ov.Model([LIBRARY.products(place.output(0), [number], 2)], [place], "product"), 1)
+    inputs = random.integers(-127, 128, (1, case["tokens"], columns)).astype(np.float32)
+    inputs[..., :: case["group"]] = 127
+    (found,) = engine(inputs)
+    np.testing.assert_allclose(
+        found, inputs @ weights.T, rtol=1e-5, atol=1e-5 * np.abs(inputs).max() * np.abs(weights).sum(1).max()
+    )
+
+
+def packed(codes, bits):
+    """As artifacts store codes: two of 4 bits a byte, the first in the low half."""
+    flat = codes.reshape(-1)
+    if bits == 8:
+        return flat
+    flat = np.append(flat, np.zeros(len(flat) % 2, np.uint8))
+    return flat[::2] | flat[1::2] << 4
+
+
+def product_of(weights, numbers, threads=2):
+    place = ov.opset13.parameter([-1, -1, weights], ov.Type.f32)
+    node = LIBRARY.products(place.output(0), numbers, threads)
+    return ov.Model([node.output(i) for i in range(len(numbers))], [place], "products")
+
+
+def simple(value, rows=16, columns=32):
+    """Weights that are all one number, 8 bits."""
+    codes = np.full((rows, columns), np.uint8(128 + value))
+    return LIBRARY.packed(Layout(rows, columns, 16, 8, 0, 0), codes, np.ones((rows, 1), np.float16), None, False, 1)
+
+
+def test_several_weights_of_one_input():
+    engine = Engine(product_of(32, [simple(1, 16), simple(2, 40), simple(-3, 5)]), 1)
+    for tokens in (1, 3):
+        found = engine(np.ones((1, tokens, 32), np.float32))
+        assert [part.shape[-1] for part in found] == [16, 40, 5]
+        assert [set(np.rint(part).ravel()) for part in found] == [{32}, {64}, {-96}]
+
+
+def test_no_tokens_and_zeros():
+    engine = Engine(product_of(32, [simple(1)]), 1)
+    assert engine(np.zeros((1, 0, 32), np.float32))[0].shape == (1, 0, 16)
+    assert (engine(np.zeros((1, 2, 32), np.float32))[0] == 0).all()
+
+
+def test_weights_serve_one_operation():
+    number = simple(1)
+    product_of(32, [number])
+    with pytest.raises(RuntimeError, match="no weights wait"):
+        product_of(32, [number])
+
+
+def test_equal_inputs_and_other_weights_stay_apart():
+    """The engine takes operations of equal inputs and attributes for one."""
+    place = ov.opset13.parameter([-1, -1, 32], ov.Type.f32)
+    nodes = [LIBRARY.products(place.output(0), [simple(value)], 1) for value in (1, 2)]
+    engine = Engine(ov.Model([node.output(0) for node in nodes], [place], "two"), 1)
+    assert [found.max() for found in engine(np.ones((1, 1, 32), np.float32))] == [32, 64]
+
+
+def test_two_graphs_at_a_time():
+    """A team that is busy lets the second work alone: both are right."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    engines = [Engine(product_of(32, [simple(value, 640)]), 1) for value in (1, 2)]
+
+    def work(engine):
+        return {float(engine(np.ones((1, tokens, 32), np.float32))[0].mean()) for tokens in [1, 40] * 50}
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(work, engines)) == [{32.0}, {64.0}]

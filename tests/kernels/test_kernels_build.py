@@ -1,0 +1,103 @@
+"""Kernels are compiled once, kept where nobody else can write, and done without where they cannot be had."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lilliput.kernels import build
+from lilliput.kernels.library import Library
+
+SUPPORTED = build.kernels().library is not None
+needs_compiler = pytest.mark.skipif(not SUPPORTED, reason=f"no kernels here: {build.kernels().about}")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv(build.SWITCH, raising=False)
+    build.kernels.cache_clear()
+    yield tmp_path / "lilliput" / "kernels"
+    build.kernels.cache_clear()
+
+
+@needs_compiler
+def test_what_was_compiled_is_kept_and_checked(cache, monkeypatch, capsys):
+    assert build.kernels().library is not None
+    assert "compiling" in capsys.readouterr().err
+    (made,) = cache.glob("*.so")
+    assert sorted(path.suffix for path in cache.iterdir()) == [".sha256", ".so"]
+
+    monkeypatch.setattr(build, "_compile", lambda *_: pytest.fail("compiled twice"))
+    build.kernels.cache_clear()
+    assert build.kernels().library is not None
+
+    content = bytearray(made.read_bytes())
+    content[-1] ^= 1
+    made.unlink()  # it is loaded: its pages must stay
+    made.write_bytes(content)
+    monkeypatch.setattr(build, "_compile", lambda *_: (_ for _ in ()).throw(build.Unavailable("compiled again")))
+    build.kernels.cache_clear()
+    assert build.kernels() == build.Kernels(None, "compiled again")
+
+
+@needs_compiler
+@pytest.mark.parametrize(("flags", "name"), [("-march=x86-64-v3", "avx2"), ("-march=x86-64-v3 -mavxvnni", "avx-vnni")])
+def test_other_processors_instructions(flags, name, tmp_path, monkeypatch):
+    """Tried out on this processor, if it has them."""
+    if name == "avx-vnni" and "avx_vnni" not in build._processor():
+        pytest.skip("this processor has no AVX-VNNI")
+    monkeypatch.setattr(
+        build, "_FLAGS", (*(f for f in build._FLAGS if "march" not in f and f != "-O3"), "-O1", *flags.split())
+    )
+    build._compile(build._compiler(), tmp_path / "made.so")
+    build._try_out(tmp_path / "made.so")
+    assert Library(tmp_path / "made.so").instructions == name
+
+
+def test_without_a_compiler(cache, monkeypatch):
+    monkeypatch.setattr(build.shutil, "which", lambda _: None)
+    assert build.kernels().library is None
+    assert build.kernels().about == "there is no C++ compiler" or not SUPPORTED
+
+
+@needs_compiler
+def test_a_compiler_that_fails(cache, monkeypatch, tmp_path):
+    broken = tmp_path / "c++"
+    broken.write_text("#!/bin/sh\necho 'x.cpp:1: fatal error: no such luck' >&2\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    about = build.kernels().about
+    assert "exit code 3" in about
+    assert "no such luck" in about
+    assert list(cache.glob("*.so")) == []
+
+
+@needs_compiler
+def test_a_library_that_crashes_is_not_kept(cache, monkeypatch):
+    monkeypatch.setattr(build, "_compile", lambda _, target: target.write_bytes(b"no library"))
+    assert "does not work when compiled" in build.kernels().about
+    assert list(cache.glob("*.so")) == []
+
+
+@needs_compiler
+def test_a_folder_that_others_can_write_is_not_used(cache):
+    cache.mkdir(parents=True)
+    cache.chmod(0o777)
+    assert "others can write" in build.kernels().about
+
+
+def test_switched_off(cache, monkeypatch):
+    monkeypatch.setenv(build.SWITCH, "off")
+    assert build.kernels() == build.Kernels(None, "LILLIPUT_KERNELS is off")
+
+
+def test_the_trial_finds_what_is_wrong(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "lilliput.kernels.trial", str(tmp_path / "none.so")],
+        capture_output=True,
+        env={**os.environ},
+        check=False,
+    )
+    assert done.returncode != 0
