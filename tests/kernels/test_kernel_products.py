@@ -5,6 +5,7 @@ import openvino as ov
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openvino import opset13 as ops
 
 from lilliput.graph.stored import write_graphs
 from lilliput.kernels.build import kernels
@@ -135,10 +136,10 @@ def packed(codes, bits):
     return flat[::2] | flat[1::2] << 4
 
 
-def product_of(weights, numbers, threads=2):
-    place = ov.opset13.parameter([-1, -1, weights], ov.Type.f32)
-    node = LIBRARY.products(place.output(0), numbers, threads)
-    return ov.Model([node.output(i) for i in range(len(numbers))], [place], "products")
+def product_of(columns, numbers, gated=False):
+    place = ov.opset13.parameter([-1, -1, columns], ov.Type.f32)
+    node = LIBRARY.products(place.output(0), numbers, 2, gated)
+    return ov.Model(node.outputs(), [place], "products")
 
 
 def simple(value, rows=16, columns=32):
@@ -187,3 +188,41 @@ def test_two_graphs_at_a_time():
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(work, engines)) == [{32.0}, {64.0}]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("rows", [16, 40, 130])
+def test_a_gated_layer(rows, reverse):
+    """``silu(gate) * up``, as Llama's feed-forward layers have it, in one operation."""
+    random = np.random.default_rng(3)
+    columns, place = 64, ov.opset13.parameter([-1, -1, 64], ov.Type.f32)
+    codes = random.integers(-128, 128, (2, rows, columns)).astype(np.int8)
+    scales = random.uniform(1e-4, 1e-3, (2, rows, 1)).astype(np.float16)
+    weights = [
+        ops.convert(ops.multiply(ops.convert(ops.constant(c), "f16"), ops.constant(s)), "f32")
+        for c, s in zip(codes, scales, strict=True)
+    ]
+    gate, up = (ops.matmul(place, weight, False, True) for weight in weights)
+    both = [up, ops.swish(gate)] if reverse else [ops.swish(gate), up]
+    model = ov.Model([ops.multiply(*both)], [place], "gated")
+    names, engine = replaced(model, 32)
+    assert len(names) == 2
+    assert [node.get_type_name() for node in model.get_ops()].count("Swish") == 0
+    dense = codes.astype(np.float64) * scales
+    for tokens in (1, 11, 100):
+        inputs = random.integers(-127, 128, (1, tokens, columns)).astype(np.float32)
+        inputs[..., ::32] = 127
+        first, second = inputs @ dense[0].T, inputs @ dense[1].T
+        assert np.abs(first).max() > 10
+        np.testing.assert_allclose(engine(inputs)[0], first / (1 + np.exp(-first)) * second, rtol=2e-4, atol=1e-4)
+
+
+def test_the_exponential_s_ends():
+    """Gates far from zero let everything or nothing through, and nothing overflows."""
+    gates = [1, 100, -100]
+    for value in gates:
+        engine = Engine(product_of(32, [simple(value), simple(1)], gated=True), 1)
+        found = engine(np.full((1, 2, 32), 127, np.float32))[0]
+        first = 32.0 * 127 * value
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(found, max(first, 0) * 32 * 127, rtol=1e-5, atol=1e-3)

@@ -96,7 +96,10 @@ class Library:
             raise MemoryError(f"{codes.nbytes} bytes of weights, once more in the kernels' order")
         return number
 
-    def products(self, inputs: ov.Output, numbers: Sequence[int], threads: int) -> ov.Node:
+    def products(self, inputs: ov.Output, numbers: Sequence[int], threads: int, gated: bool = False) -> ov.Node:
         """The operation: ``inputs [..., columns]``, float32, to ``[..., rows]`` for each of the packed weights, whose
-        columns, groups and bits must be equal."""
-        return self._factory.create(OPERATION, [inputs], {"weights": list(numbers), "threads": threads})
+        columns, groups and bits must be equal.
+
+        ``gated``: of two weights of equal rows, ``silu(inputs @ first.T) * (inputs @ second.T)`` is the only output.
+        """
+        return self._factory.create(OPERATION, [inputs], {"weights": list(numbers), "threads": threads, "gated": gated})

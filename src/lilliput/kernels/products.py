@@ -7,7 +7,7 @@ same: inputs rounded to 8 bits, a scale for each group of a token's values (dyna
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import Any
@@ -80,15 +80,51 @@ def use_kernels(
     """
     replaced = []
     for products in _together(model, library, input_group):
+        gate = _Gate.between([product.node for product, _ in products])
+        if gate is not None and gate.first == products[1][0].node:
+            products.reverse()
         numbers = [_packed(product, layout, library, threads) for product, layout in products]
-        node = library.products(products[0][0].node.input_value(0), numbers, threads)
-        for index, (product, _) in enumerate(products):
-            product.node.output(0).replace(node.output(index))
-            replaced.append(str(product.node.get_friendly_name()))
-        node.set_friendly_name(" and ".join(replaced[-len(products) :]))
+        names = [str(product.node.get_friendly_name()) for product, _ in products]
+        node = library.products(products[0][0].node.input_value(0), numbers, threads, gate is not None)
+        node.set_friendly_name(" and ".join(names))
+        for index, output in enumerate([product.node for product, _ in products] if gate is None else [gate.result]):
+            output.output(0).replace(node.output(index))
+        replaced += names
         after_each()
     model.validate_nodes_and_infer_types()
     return replaced
+
+
+@dataclass(frozen=True)
+class _Gate:
+    """``silu(first) * second`` of two products that nothing else reads."""
+
+    first: ov.Node
+    result: ov.Node
+
+    @classmethod
+    def between(cls, products: Sequence[ov.Node]) -> _Gate | None:
+        if len(products) != 2 or products[0].get_output_partial_shape(0) != products[1].get_output_partial_shape(0):
+            return None
+        for first, second in (products, products[::-1]):
+            activated, result = _only_reader(first), _only_reader(second)
+            if activated is None or result is None or not _is_silu(activated):
+                continue
+            if result.get_type_name() == "Multiply" and _only_reader(activated) == result:
+                return cls(first, result)
+        return None
+
+
+def _is_silu(node: ov.Node) -> bool:
+    if node.get_type_name() != "Swish" or len(node.inputs()) == 1:
+        return bool(node.get_type_name() == "Swish")
+    slope = node.input_value(1).get_node()
+    return slope.get_type_name() == "Constant" and bool(np.all(slope.data == 1))
+
+
+def _only_reader(node: ov.Node) -> ov.Node | None:
+    readers = [target.get_node() for target in node.output(0).get_target_inputs()]
+    return readers[0] if len(readers) == 1 else None
 
 
 def _together(model: ov.Model, library: Library, input_group: int) -> list[list[tuple[StoredProduct, Layout]]]:

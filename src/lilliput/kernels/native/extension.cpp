@@ -10,6 +10,7 @@
 #include <openvino/op/op.hpp>
 
 #include "product.hpp"
+#include "silu.hpp"
 #include "team.hpp"
 
 namespace lilliput {
@@ -67,65 +68,88 @@ void for_all(Team& team, const std::vector<Weights>& weights, const Count& count
     });
 }
 
+// One token. Gated: what the first weights give lets through what the second ones do, and that is the only output.
 template <int BITS>
-void one_token(Team& team, const std::vector<Weights>& weights, const Rounded& rounded, float* const* outputs) {
+void one_token(Team& team, const std::vector<Weights>& weights, bool gated, const Rounded& rounded,
+               float* const* outputs) {
     const auto blocks_a_task = [](const Layout& layout) {
         return std::max<int64_t>(1, TASK_BYTES / layout.block_bytes());
     };
     const auto count = [&](const Layout& layout) {
         return (layout.blocks() + blocks_a_task(layout) - 1) / blocks_a_task(layout);
     };
-    for_all(team, weights, count, [&](size_t which, int64_t task) {
+    const auto sources = gated ? std::vector<Weights>{weights.front()} : weights;
+    for_all(team, sources, count, [&](size_t which, int64_t task) {
         const Layout& layout = weights[which]->layout;
         const int64_t first = task * blocks_a_task(layout);
         const int64_t last = std::min(layout.blocks(), first + blocks_a_task(layout));
         for (int64_t block = first; block < last; block++) {
-            token_block<BITS>(layout, weights[which]->bytes, block, rounded, outputs[which]);
+            Floats result = token_block<BITS>(layout, weights[which]->bytes, block, rounded);
+            if (gated) {
+                result = multiply(silu(result), token_block<BITS>(weights[1]->layout, weights[1]->bytes, block, rounded));
+            }
+            store_rows(layout, block, result, outputs[which]);
         }
     });
 }
 
+template <int BITS, int BLOCKS>
+void store_chunk(const std::vector<Weights>& weights, size_t which, bool gated, int64_t index, const Rounded& rounded,
+                 int64_t first, int64_t last, float* outputs) {
+    const Layout& layout = weights[which]->layout;
+    Results results, passed;
+    chunk<BITS, BLOCKS>(layout, weights[which]->bytes, index, rounded, first, last, results);
+    if (gated) chunk<BITS, BLOCKS>(weights[1]->layout, weights[1]->bytes, index, rounded, first, last, passed);
+    for (int64_t token = 0; token < last - first; token++) {
+        for (int b = 0; b < BLOCKS; b++) {
+            Floats values = load_floats(results.at(token, b));
+            if (gated) values = multiply(silu(values), load_floats(passed.at(token, b)));
+            store_rows(layout, index + b, values, outputs + (first + token) * layout.rows);
+        }
+    }
+}
+
 template <int BITS>
-void many_tokens(Team& team, const std::vector<Weights>& weights, const Rounded& rounded, int64_t tokens,
+void many_tokens(Team& team, const std::vector<Weights>& weights, bool gated, const Rounded& rounded, int64_t tokens,
                  float* const* outputs) {
     const int64_t chunks = (tokens + CHUNK_TOKENS - 1) / CHUNK_TOKENS;
     const auto count = [&](const Layout& layout) { return (layout.blocks() + TILE_BLOCKS - 1) / TILE_BLOCKS * chunks; };
-    for_all(team, weights, count, [&](size_t which, int64_t task) {
-        const Layout& layout = weights[which]->layout;
+    const auto sources = gated ? std::vector<Weights>{weights.front()} : weights;
+    for_all(team, sources, count, [&](size_t which, int64_t task) {
         const int64_t index = task / chunks * TILE_BLOCKS, first = task % chunks * CHUNK_TOKENS;
-        const int64_t last = std::min(tokens, first + CHUNK_TOKENS);
-        const uint8_t* bytes = weights[which]->bytes;
-        if (index + TILE_BLOCKS <= layout.blocks()) {
-            chunk<BITS, TILE_BLOCKS>(layout, bytes, index, rounded, first, last, outputs[which]);
+        const int64_t last = std::min(tokens, first + CHUNK_TOKENS), end = weights[which]->layout.blocks();
+        if (index + TILE_BLOCKS <= end) {
+            store_chunk<BITS, TILE_BLOCKS>(weights, which, gated, index, rounded, first, last, outputs[which]);
         } else {
-            for (int64_t i = index; i < layout.blocks(); i++) {
-                chunk<BITS, 1>(layout, bytes, i, rounded, first, last, outputs[which]);
+            for (int64_t i = index; i < end; i++) {
+                store_chunk<BITS, 1>(weights, which, gated, i, rounded, first, last, outputs[which]);
             }
         }
     });
 }
 
 template <int BITS>
-void products(Team& team, const std::vector<Weights>& weights, const float* inputs, int64_t tokens,
+void products(Team& team, const std::vector<Weights>& weights, bool gated, const float* inputs, int64_t tokens,
               float* const* outputs) {
     const Layout& layout = weights.front()->layout;
     Rounded rounded(layout, tokens);
     if (tokens == 1) {
         round_token(layout, inputs, rounded, 0);
-        one_token<BITS>(team, weights, rounded, outputs);
+        one_token<BITS>(team, weights, gated, rounded, outputs);
     } else {
         team.run(tokens, [&](int64_t token) { round_token(layout, inputs + token * layout.columns, rounded, token); });
-        many_tokens<BITS>(team, weights, rounded, tokens, outputs);
+        many_tokens<BITS>(team, weights, gated, rounded, tokens, outputs);
     }
 }
 
-// The same inputs times several weights of equal columns, groups and bits: an output for each.
+// The same inputs times several weights of equal columns, groups and bits: an output for each; or, of two weights of
+// equal rows, a gate's and what it lets through, one.
 class QuantizedProducts : public ov::op::Op {
 public:
     OPENVINO_OP("QuantizedProducts", "lilliput");
     QuantizedProducts() = default;
     QuantizedProducts(const ov::OutputVector& arguments, const QuantizedProducts& other)
-        : Op(arguments), numbers(other.numbers), threads(other.threads), weights(other.weights), team(other.team) {
+        : Op(arguments), numbers(other.numbers), threads(other.threads), gated(other.gated), weights(other.weights), team(other.team) {
         constructor_validate_and_infer_types();
     }
 
@@ -135,7 +159,7 @@ public:
             team = team_of(threads);
         }
         auto shape = get_input_partial_shape(0);
-        for (size_t i = 0; i < weights.size(); i++) {
+        for (size_t i = 0; i < (gated ? 1 : weights.size()); i++) {
             shape[shape.size() - 1] = weights[i]->layout.rows;
             set_output_type(i, ov::element::f32, shape);
         }
@@ -148,6 +172,7 @@ public:
     bool visit_attributes(ov::AttributeVisitor& visitor) override {
         visitor.on_attribute("weights", numbers);
         visitor.on_attribute("threads", threads);
+        visitor.on_attribute("gated", gated);
         return true;
     }
 
@@ -156,7 +181,7 @@ public:
         auto shape = inputs[0].get_shape();
         const int64_t tokens = inputs[0].get_size() / layout.columns;
         std::vector<float*> places;
-        for (size_t i = 0; i < weights.size(); i++) {
+        for (size_t i = 0; i < outputs.size(); i++) {
             shape.back() = weights[i]->layout.rows;
             outputs[i].set_shape(shape);
             places.push_back(static_cast<float*>(outputs[i].data()));
@@ -164,9 +189,9 @@ public:
         const auto* values = static_cast<const float*>(inputs[0].data());
         if (tokens == 0) return true;
         if (layout.bits == 4) {
-            products<4>(*team, weights, values, tokens, places.data());
+            products<4>(*team, weights, gated, values, tokens, places.data());
         } else if constexpr (WIDEST_CODE == 8) {
-            products<8>(*team, weights, values, tokens, places.data());
+            products<8>(*team, weights, gated, values, tokens, places.data());
         }
         return true;
     }
@@ -176,6 +201,7 @@ public:
 private:
     std::vector<int64_t> numbers;  // copies keep them: the engine takes operations of equal attributes for one
     int64_t threads = 1;
+    bool gated = false;
     std::vector<Weights> weights;
     std::shared_ptr<Team> team;
 };

@@ -61,6 +61,14 @@ inline Floats multiply_subtract_from(Floats a, Floats b, Floats sum) { return _m
 inline Floats larger_magnitude(Floats a, Floats b) { return _mm512_max_ps(a, _mm512_abs_ps(b)); }
 inline float largest_lane(Floats values) { return _mm512_reduce_max_ps(values); }
 inline Sums to_sums(Floats values) { return _mm512_cvtps_epi32(values); }  // to nearest, halves to even
+inline Floats smaller(Floats a, Floats b) { return _mm512_min_ps(a, b); }
+inline Floats larger(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+inline Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+inline Floats subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
+inline Floats divide(Floats a, Floats b) { return _mm512_div_ps(a, b); }
+inline Floats times_power_of_two(Floats values, Sums powers) {
+    return _mm512_scalef_ps(values, _mm512_cvtepi32_ps(powers));
+}
 inline int32_t total_lanes(Sums sums) { return _mm512_reduce_add_epi32(sums); }
 inline void store_inputs(int8_t* to, Sums values) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(values));
@@ -139,6 +147,17 @@ inline float largest_lane(Floats values) {
     return *std::max_element(lanes, lanes + LANES);
 }
 inline Sums to_sums(Floats values) { return {_mm256_cvtps_epi32(values.a), _mm256_cvtps_epi32(values.b)}; }
+inline Floats smaller(Floats x, Floats y) { return {_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)}; }
+inline Floats larger(Floats x, Floats y) { return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
+inline Floats add(Floats x, Floats y) { return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
+inline Floats subtract(Floats x, Floats y) { return {_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
+inline Floats divide(Floats x, Floats y) { return {_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)}; }
+inline __m256 times_power_8(__m256 values, __m256i powers) {  // of normal numbers, to normal numbers
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(values), _mm256_slli_epi32(powers, 23)));
+}
+inline Floats times_power_of_two(Floats values, Sums powers) {
+    return {times_power_8(values.a, powers.a), times_power_8(values.b, powers.b)};
+}
 inline int32_t total_lanes(Sums sums) {
     int32_t lanes[8];
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), _mm256_add_epi32(sums.a, sums.b));

@@ -96,8 +96,7 @@ inline Sums group_sums(const uint8_t* codes, const int8_t* inputs, int64_t group
 
 // One token, one block.
 template <int BITS>
-inline void token_block(const Layout& layout, const uint8_t* packed, int64_t index, const Rounded& rounded,
-                        float* outputs) {
+inline Floats token_block(const Layout& layout, const uint8_t* packed, int64_t index, const Rounded& rounded) {
     const Block block(layout, packed, index);
     const int64_t group_bytes = layout.group * LANES * BITS / 8;
     Floats result = all_lanes(0);
@@ -110,8 +109,7 @@ inline void token_block(const Layout& layout, const uint8_t* packed, int64_t ind
         if (layout.grouped) scale = multiply(scale, block.scales_of(layout, g));
         result = multiply_add(centred, scale, result);
     }
-    if (!layout.grouped) result = multiply(result, block.scales_of(layout, 0));
-    store_rows(layout, index, result, outputs);
+    return layout.grouped ? result : multiply(result, block.scales_of(layout, 0));
 }
 
 constexpr int64_t CHUNK_TOKENS = 96;  // whose sums for a tile of rows fit into the first cache
@@ -156,12 +154,17 @@ inline void tile_of(int64_t tokens, Rest... rest) {
     }
 }
 
+// What is computed of CHUNK_TOKENS tokens and TILE_BLOCKS blocks.
+struct Results {
+    alignas(64) float values[CHUNK_TOKENS * TILE_BLOCKS * LANES];
+    float* at(int64_t token, int64_t block) { return values + (token * TILE_BLOCKS + block) * LANES; }
+};
+
 // Tokens `first` to `last` (at most CHUNK_TOKENS of them), blocks `index` to `index + BLOCKS`.
 template <int BITS, int BLOCKS>
 inline void chunk(const Layout& layout, const uint8_t* packed, int64_t index, const Rounded& rounded, int64_t first,
-                  int64_t last, float* outputs) {
-    alignas(64) float results[CHUNK_TOKENS * TILE_BLOCKS * LANES];
-    std::fill_n(results, (last - first) * TILE_BLOCKS * LANES, 0.0f);
+                  int64_t last, Results& results) {
+    std::fill_n(results.values, (last - first) * TILE_BLOCKS * LANES, 0.0f);
     std::vector<uint8_t> unpacked(BITS == 4 ? BLOCKS * layout.group * LANES : 0);
     const int64_t group_bytes = layout.group * LANES * BITS / 8;
     for (int64_t g = 0; g < layout.groups(); g++) {
@@ -190,14 +193,15 @@ inline void chunk(const Layout& layout, const uint8_t* packed, int64_t index, co
             tile_of<BLOCKS>(std::min<int64_t>(TILE_INPUTS, last - token), codes, stride,
                             rounded.codes.data() + token * layout.columns + g * layout.group, layout.columns,
                             layout.group, rounded.scales.data() + place, rounded.totals.data() + place,
-                            layout.groups(), scales, zeros, results + (token - first) * TILE_BLOCKS * LANES);
+                            layout.groups(), scales, zeros, results.at(token - first, 0));
         }
     }
-    for (int64_t token = first; token < last; token++) {
-        for (int b = 0; b < BLOCKS; b++) {
-            Floats values = load_floats(results + ((token - first) * TILE_BLOCKS + b) * LANES);
-            if (!layout.grouped) values = multiply(values, Block(layout, packed, index + b).scales_of(layout, 0));
-            store_rows(layout, index + b, values, outputs + token * layout.rows);
+    if (layout.grouped) return;
+    for (int b = 0; b < BLOCKS; b++) {
+        const Floats scale = Block(layout, packed, index + b).scales_of(layout, 0);
+        for (int64_t token = 0; token < last - first; token++) {
+            float* place = results.at(token, b);
+            store_floats(place, multiply(load_floats(place), scale));
         }
     }
 }
