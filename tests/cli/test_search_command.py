@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import get_type_hints
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_a_model_that_can_be_kept_is(tmp_path, monkeypatch):
 
 
 def test_the_region_that_the_help_names_is_one():
-    option = evaluate.__annotations__["carbon_intensity"]
-    region = re.search(r"such as (\w+)", str(option))
+    option = get_type_hints(evaluate, include_extras=True)["carbon_intensity"].__metadata__[0]
+    region = re.search(r"such as (\w+)", option.help)
     assert region is not None
     assert parse_intensity(region[1]).grams_per_kwh > 0

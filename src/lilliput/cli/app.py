@@ -20,11 +20,14 @@ from lilliput.cli import (
     shrink,
     study,
 )
+from lilliput.cli.words import name_values
 from lilliput.version import VERSION
 
 app = typer.Typer(
     name="lilliput",
-    help="Makes models of code small enough for a developer's computer, and proves that the small model is as good.",
+    help="Makes models of code small enough for a developer's computer, and proves how good the small model still is.",
+    epilog="To begin with: lilliput predict vulnerability FILE.c, or lilliput demo.",
+    context_settings={"max_content_width": 120},
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,6 +52,7 @@ VERBS = (
 )
 
 for verb in VERBS:
+    name_values(verb)
     app.command()(verb)
 
 

@@ -24,18 +24,22 @@ def compare(
         typer.Argument(help="What the others are compared with: an artifact or a checkpoint (folder, file, hub id)."),
     ],
     models: Annotated[
-        list[str], typer.Argument(metavar="COMPRESSED...", help="One or more of the same kind: artifacts, checkpoints.")
+        list[str], typer.Argument(metavar="COMPRESSED", help="One or more of the same kind: artifacts, checkpoints.")
     ],
     rounds: Annotated[
         int,
-        typer.Option("--rounds", min=6, help="In each of which every model has its turn; intervals are over these."),
+        typer.Option(
+            "--rounds", min=6, help="Rounds, in each of which every model has its turn; intervals are over these."
+        ),
     ] = 10,
     tokens: Annotated[
         int | None,
-        typer.Option("--tokens", min=3, help="Of a generator's prompt (default 256) or a classifier's input (400)."),
+        typer.Option(
+            "--tokens", min=3, help="Tokens of a generator's prompt (default: 256), or of a classifier's input (400)."
+        ),
     ] = None,
     new_tokens: Annotated[
-        int, typer.Option("--new-tokens", min=1, help="That a generator writes after its prompt in each round.")
+        int, typer.Option("--new-tokens", min=1, help="Tokens that a generator writes after its prompt in each round.")
     ] = 32,
     threads: Annotated[
         int | None,
@@ -62,7 +66,8 @@ def compare(
         ),
     ] = None,
     task: Annotated[
-        str | None, typer.Option("--task", help="Of classifiers' checkpoints that do not say; an artifact's own.")
+        str | None,
+        typer.Option("--task", help="Task of classifiers' checkpoints that do not say theirs. An artifact does."),
     ] = None,
     data: Annotated[
         list[Path] | None,
@@ -76,10 +81,11 @@ def compare(
     out: Annotated[Path | None, typer.Option("--out", help="File to write the result to, as JSON.")] = None,
     json: options.Json = False,
 ) -> None:
-    """What an original and its compressed selves take, side by side: bytes, memory, speed, energy, carbon, money.
+    """Compare what an original and its compressed selves take.
 
-    All run at the same time, each in a process of its own, and are asked in turn; ratios have 95 % intervals over
-    rounds, and none is given where the machine was too noisy.
+    Bytes, memory, speed, energy, carbon and money, side by side. All run at the same time, each in a process of its
+    own, and are asked in turn; ratios have 95 % intervals over rounds, and none is given where the machine was too
+    noisy.
     """
     from lilliput.verbs.compare import CompareSettings
     from lilliput.verbs.compare import compare as run

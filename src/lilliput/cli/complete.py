@@ -45,9 +45,10 @@ def complete(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Complete a text, or fill a gap in one, on this computer. Needs the core install only.
+    """Complete code, or fill a gap in it, on this computer.
 
-    The completion is written as it comes, without the prompt, and ends in a line feed; --json has it to the letter.
+    Needs the core install only. The completion is written as it comes, without the prompt, and ends in a line feed;
+    --json has it to the letter.
     """
     from lilliput.verbs.complete import complete as run
     from lilliput.verbs.complete import complete_aloud, read_prompt, unescaped

@@ -19,10 +19,10 @@ def demo(
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Do the whole job on pairs of functions from Python's standard library: no network, no data, six minutes.
+    """Do the whole job on a small example: no network, six minutes.
 
-    Fine-tunes a small teacher of clone detection, shrinks it, and measures both on functions from files that neither
-    has seen.
+    Makes pairs of functions from Python's standard library, fine-tunes a small teacher of clone detection, shrinks it,
+    and measures both on functions from files that neither has seen.
     """
     from lilliput.extras import require
 

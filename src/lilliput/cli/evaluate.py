@@ -101,11 +101,12 @@ def evaluate(
     out: generators.Out = None,
     json: options.Json = False,
 ) -> None:
-    """Measure a model: accuracy with intervals, bytes, memory, speed, energy, carbon.
+    """Measure how good a model is, and what it takes to run.
 
-    A classifier (vulnerability, clone, classification) beside trivial baselines; a generator by running what it writes
-    (humaneval, mbpp), by the summaries it writes (summarization), or by how it goes on with the code of a folder
-    (repository). Exit code 1: more than 5 % of the problems have no verdict, for reasons of the runner's own.
+    Accuracy with intervals, bytes, memory, speed, energy, carbon. A classifier (vulnerability, clone, classification)
+    beside trivial baselines; a generator by running what it writes (humaneval, mbpp), by the summaries it writes
+    (summarization), or by how it goes on with the code of a folder (repository). Exit code 1: more than 5 % of the
+    problems have no verdict, for reasons of the runner's own.
     """
     from lilliput.verbs.evaluate.tasks import kind_of_task
 

@@ -35,7 +35,9 @@ Prompt = Annotated[
 Strip = Annotated[
     bool, typer.Option("--strip", help="Take the white space off plain prompts' ends: better with GPT-2's tokenizers.")
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Problems, the first of the file. Default: all.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Problems at most: the first of the file. Default: all.")
+]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Completions side by side (requests, with a server).")]
 Precision = Annotated[str, typer.Option("--precision", help="What a checkpoint is run in: fp32 or bf16.")]
 Template = Annotated[

@@ -19,7 +19,9 @@ Repo = Annotated[Path | None, typer.Option("--repo", help="For repository: a fol
 SummaryColumn = Annotated[str | None, typer.Option("--summary-column", help="Column that holds the summary.")]
 Language = Annotated[
     str | None,
-    typer.Option("--language", help="Of the functions to summarize; or which of a repository's to measure on."),
+    typer.Option(
+        "--language", help="Language of the functions to summarize; or which of a repository's to measure on."
+    ),
 ]
 NEW_TOKENS = 64
 

@@ -26,14 +26,17 @@ def finetune(
     out: options.Out,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data.")] = 3,
     learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="Its peak; default by kind of BASE.")
+        float | None, typer.Option("--learning-rate", help="Peak of the learning rate. Default: by kind of BASE.")
     ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Examples a step.")] = 32,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=16_384, help="Longest input.")] = 400,
     pooling: Annotated[
-        str | None, typer.Option("--pooling", help="first, mean or wide; default by kind of BASE.")
+        str | None,
+        typer.Option("--pooling", help="What is taken of the tokens: first, mean or wide. Default: by kind of BASE."),
     ] = None,
-    join: Annotated[str, typer.Option("--join", help="Of pairs: difference or concat.")] = "difference",
+    join: Annotated[
+        str, typer.Option("--join", help="How a pair's vectors are joined: difference or concat.")
+    ] = "difference",
     labels: options.Labels = None,
     code_column: options.CodeColumn = None,
     second_column: options.SecondColumn = None,
@@ -41,7 +44,7 @@ def finetune(
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Fine-tune an encoder of code for a task: the teacher that 'shrink' takes.
+    """Fine-tune an encoder of code: the teacher that 'shrink' takes.
 
     Killed at any moment, the same command goes on where it stopped.
     """

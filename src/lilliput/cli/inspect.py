@@ -20,7 +20,10 @@ def inspect(
     artifact: Annotated[str, typer.Argument(help=f"An artifact's folder, or {NAMES}.")],
     json: options.Json = False,
 ) -> None:
-    """Show what an artifact is: bytes by part, architecture, provenance, hashes. Verifies every file."""
+    """Show what an artifact is, and verify every file of it.
+
+    Bytes by part, architecture, provenance, hashes.
+    """
     facts = run(artifact).as_dict()
     if json:
         print_json(facts)

@@ -10,6 +10,16 @@ import typer
 
 from lilliput.errors import UserError
 
+LARGEST_SEED = 2**63 - 1
+"""What PyTorch takes."""
+
+
+def _seed(value: int) -> int:
+    if value > LARGEST_SEED:  # no bound of the option, which would stand in every help
+        raise typer.BadParameter(f"{value} is more than {LARGEST_SEED}.")
+    return value
+
+
 Task = Annotated[str, typer.Option("--task", help="vulnerability, clone or classification.")]
 Data = Annotated[
     list[Path],
@@ -24,7 +34,12 @@ OptionalData = Annotated[
         help="File to measure on: JSONL, CSV, Parquet, a clone pair list, or problems; gzip is fine. Repeatable.",
     ),
 ]
-Train = Annotated[list[Path], typer.Option("--train", help="Training file, of the same kinds. Repeatable.")]
+Train = Annotated[
+    list[Path],
+    typer.Option(
+        "--train", help="Training file: JSONL, CSV, TSV, Parquet or a clone pair list; gzip is fine. Repeatable."
+    ),
+]
 OptionalTrain = Annotated[
     list[Path] | None,
     typer.Option(
@@ -34,7 +49,7 @@ OptionalTrain = Annotated[
 Valid = Annotated[list[Path], typer.Option("--valid", help="Validation file. Repeatable.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write; it appears whole or not at all.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, callback=_seed, help="Seed of everything random.")]
 CodeColumn = Annotated[str | None, typer.Option("--code-column", help="Column that holds the function.")]
 SecondColumn = Annotated[str | None, typer.Option("--second-column", help="Column of a pair's second function.")]
 LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Column that holds the label.")]

@@ -19,11 +19,11 @@ def predict(
     threads: options.Threads = 1,
     json: options.Json = False,
 ) -> None:
-    """Classify the functions of source files; a model of pairs takes files two by two. Needs the core install only.
+    """Classify the functions of source files.
 
-    For example: lilliput predict vulnerability FILE.c, or lilliput predict clone A.java B.java. Files in C, Java and
-    Python are taken apart into functions; of two files, each function of the first is shown with its likeliest
-    counterpart in the second.
+    A model of pairs takes files two by two. Needs the core install only. For example: lilliput predict vulnerability
+    FILE.c, or lilliput predict clone A.java B.java. Files in C, Java and Python are taken apart into functions; of two
+    files, each function of the first is shown with its likeliest counterpart in the second.
     """
     verdicts = run(artifact, files, threads, whole=whole)
     if json:

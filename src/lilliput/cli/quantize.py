@@ -82,10 +82,10 @@ def quantize(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Make a generator of code small enough for a laptop, whatever its size.
+    """Make a generator of code small enough for a laptop.
 
-    Weights are read, rounded and written one after another, so that memory holds one of them. Killed at any moment,
-    the same command goes on where it stopped.
+    A model may have any size: weights are read, rounded and written one after another, so that memory holds one of
+    them. Killed at any moment, the same command goes on where it stopped.
     """
     from lilliput.quantize.activations import Activations
     from lilliput.quantize.calibration import Calibration

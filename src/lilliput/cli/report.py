@@ -28,7 +28,10 @@ def report(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Write one page that shows models side by side; it needs no network to look at."""
+    """Write one page that shows models side by side.
+
+    The page needs no network to look at.
+    """
     from lilliput.verbs.report import report as run
 
     run(subjects, out, title, shlex.join(["lilliput", *sys.argv[1:]]), reference)

@@ -45,7 +45,9 @@ def robustness(
     ] = None,
     language: Annotated[
         str | None,
-        typer.Option("--language", help="c, java or python; default: what the task's data is, or else seems to be."),
+        typer.Option(
+            "--language", help="c, java or python. Default: that of the task's data, or else what they seem to be."
+        ),
     ] = None,
     perturbations: generator.Perturbations = None,
     released: generator.Released = None,
@@ -77,11 +79,12 @@ def robustness(
     out: generators.Out = None,
     json: options.Json = False,
 ) -> None:
-    """Change code without changing what it does, and see what a model makes of it.
+    """See what a model makes of code that was changed harmlessly.
 
-    Of a classifier's functions, variables are renamed, dead code is added, loops, order of statements, layout and
-    comments change: the predictions that flip are counted, and it is compared with its teacher. A generator's prompts
-    (HumanEval's) are perturbed as ReCode does: robust pass, robust drop, robust relative.
+    What the code does stays the same. Of a classifier's functions, variables are renamed, dead code is added, loops,
+    order of statements, layout and comments change: the predictions that flip are counted, and it is compared with its
+    teacher. A generator's prompts (HumanEval's) are perturbed as ReCode does: robust pass, robust drop, robust
+    relative.
     """
     from lilliput.verbs.robustness.tasks import kind_of_task
 

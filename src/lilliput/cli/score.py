@@ -39,9 +39,10 @@ def score(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Run completions made elsewhere against the problems' tests, in a sandbox: pass@k with intervals.
+    """Run completions made elsewhere against their tests: pass@k.
 
-    Exit code 1: more than 5 % of the problems have no verdict, for reasons of the runner's own.
+    They run in a sandbox; pass@k has intervals. Exit code 1: more than 5 % of the problems have no verdict, for reasons
+    of the runner's own.
     """
     from lilliput.evaluate.judging import Limits
     from lilliput.verbs.score import score as run

@@ -30,7 +30,7 @@ def search(
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Find the architecture to train under a budget of bytes and milliseconds.
+    """Find the architecture to train for a budget of bytes and time.
 
     The latency bound uses a model calibrated on this machine: half a minute the first time, then kept.
     """

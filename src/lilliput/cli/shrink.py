@@ -35,9 +35,9 @@ def shrink(
     ] = "parameters",
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures tried by distillation.")] = 5,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data in the last distillation.")] = 10,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Its peak.")] = 5e-4,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak of the learning rate.")] = 5e-4,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", help="Softens the teacher's probabilities; 2 where they count.")
+        float | None, typer.Option("--temperature", help="Softens the teacher's probabilities. Default: 2.")
     ] = None,
     soft: Annotated[
         float | None,
@@ -45,9 +45,12 @@ def shrink(
             "--soft", help="Weight of the teacher's probabilities. Default: 1 with --unlabelled; else labels alone."
         ),
     ] = None,
-    hard: Annotated[float | None, typer.Option("--hard", help="Weight of the labels; 0.5 beside the teacher.")] = None,
+    hard: Annotated[
+        float | None, typer.Option("--hard", help="Weight of the labels. Default: 0.5 beside the teacher's, 1 alone.")
+    ] = None,
     hidden: Annotated[
-        float | None, typer.Option("--hidden", help="Weight of the teacher's vectors; 0.5 beside its probabilities.")
+        float | None,
+        typer.Option("--hidden", help="Weight of the teacher's vectors. Default: 0.5 beside its probabilities."),
     ] = None,
     grams: Annotated[
         str | None,
@@ -65,7 +68,9 @@ def shrink(
     ] = False,
     language: Annotated[
         str | None,
-        typer.Option("--language", help="Of the functions, for --robust: c, java or python; else found out."),
+        typer.Option(
+            "--language", help="Language of the functions, for --robust: c, java or python. Default: found out."
+        ),
     ] = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=8192, help="Longest input.")] = 400,
     attended: Annotated[

@@ -54,7 +54,9 @@ def study(
     humaneval: Annotated[
         Path | None, typer.Option("--humaneval", help="HumanEval's file: measure pass@1 of each point, too.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Problems, the first of the file.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Problems at most: the first of the file. Default: all.")
+    ] = None,
     strip: Annotated[
         bool, typer.Option("--strip", help="Take the white space off prompts' ends: better with GPT-2's tokenizers.")
     ] = False,
@@ -82,7 +84,9 @@ def study(
     ] = 1,
     address: Annotated[
         str | None,
-        typer.Option("--address", help="Of a cluster: Dask's tcp://HOST:8786, Ray's HOST:6379; else one is started."),
+        typer.Option(
+            "--address", help="Address of a cluster: Dask's tcp://HOST:8786, Ray's HOST:6379; else one is started."
+        ),
     ] = None,
     tokenizer: options.Tokenizer = None,
     allow_slow: Annotated[
@@ -92,11 +96,12 @@ def study(
     unsafe: code_options.Unsafe = False,
     json: options.Json = False,
 ) -> None:
-    """Quantize a generator in every way of a grid, measure each, and find the recipe to use.
+    """Find the recipe to use: quantize a generator in many ways.
 
-    Each point: bytes, speed, perplexity on held-out code, and, where asked for, pass@1 and robust pass. All points are
-    printed with the Pareto front marked, and written with a plot and the recipe into --out. Then: lilliput quantize
-    MODEL --recipe OUT/recipe.json --out DIR. Exit code 1: no point is within tolerance and budget.
+    All ways of a grid are tried and measured. Each point: bytes, speed, perplexity on held-out code, and, where asked
+    for, pass@1 and robust pass. All points are printed with the Pareto front marked, and written with a plot and the
+    recipe into --out. Then: lilliput quantize MODEL --recipe OUT/recipe.json --out DIR. Exit code 1: no point is within
+    tolerance and budget.
     """
     from lilliput.study.budget import Budget
     from lilliput.study.choice import Rule

@@ -1,0 +1,48 @@
+"""What ``--help`` says: whole sentences, and plain words."""
+
+import pytest
+import typer
+
+from lilliput.cli.app import VERBS, app
+from lilliput.cli.words import WORDS
+
+NAMES = [verb.__name__ for verb in VERBS]
+
+
+@pytest.fixture
+def helped(capsys):
+    """``helped(*arguments, columns=)``: what ``--help`` shows on a terminal of that width."""
+
+    def show(*arguments, columns=80):
+        command = typer.main.get_command(app)
+        with pytest.raises(SystemExit) as ending:
+            command([*arguments, "--help"], prog_name="lilliput", terminal_width=columns)
+        assert ending.value.code == 0
+        return capsys.readouterr().out
+
+    return show
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_every_verb_has_a_whole_sentence_on_a_line_of_its_own(helped, columns):
+    lines = helped(columns=columns).split("Commands:\n")[1].splitlines()[: len(NAMES)]
+    assert [line.split()[0] for line in lines] == NAMES
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("name", NAMES)
+def test_options_are_explained_in_plain_words(helped, name, columns):
+    shown = helped(name, columns=columns)
+    assert max(map(len, shown.splitlines())) <= columns
+    assert "range>" not in shown
+    assert "9223372036854775807" not in shown
+    options = shown.split("Options:\n")[1]
+    assert "<" not in options.replace("<=", "")
+    assert any(f" {word} " in options for word in WORDS.values()) or name == "inspect"
+
+
+def test_arguments_are_called_as_the_text_calls_them(helped):
+    shown = helped("shrink")
+    assert "TEACHER" in shown.splitlines()[0]
+    assert "what TEACHER does" in shown
