@@ -22,7 +22,8 @@ setup: $(INSTALLED)
 
 # torch goes first and alone: what needs it then finds the pinned build in place.
 $(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("lilliput needs Python 3.11 or later") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("lilliput needs Python 3.11 or later") if sys.version_info < (3, 11) else None'
+	@echo "Installing into $(VENV), once: this takes minutes, and says nothing while it downloads."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
