@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from lilliput.cli.app import app
 from lilliput.cli.compare_table import as_fast, less, rounded, times, verdict
 from lilliput.verbs.compare import verb as compare
+from lilliput.verbs.compare.process import MODULE
 
 NOISY = {"value": None, "low": None, "high": None, "n": None, "reason": "too noisy: reference varied by 31 %"}
 
@@ -121,6 +122,6 @@ def measured(folder: Path) -> list[str]:
             line = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:  # it has ended
             continue
-        if str(folder) in line and "compare_child" in line:
+        if str(folder) in line and MODULE in line:
             found.append(line)
     return found
