@@ -108,7 +108,7 @@ def test_any_shape(case):
     ]
     weights = (codes.astype(np.float64) - wide[1]) * wide[0]
     flip = np.uint8(2 ** (bits - 1) if case["signed"] else 0)
-    layout = Layout(rows, columns, case["group"], bits, int(case["grouped"]), int(case["zeros"]))
+    layout = Layout(rows, columns, case["group"], bits, int(case["grouped"]), int(case["zeros"]), 0)
     number = LIBRARY.packed(
         layout,
         packed(codes ^ flip, bits),
@@ -145,7 +145,7 @@ def product_of(columns, numbers, gated=False):
 def simple(value, rows=16, columns=32):
     """Weights that are all one number, 8 bits."""
     codes = np.full((rows, columns), np.uint8(128 + value))
-    return LIBRARY.packed(Layout(rows, columns, 16, 8, 0, 0), codes, np.ones((rows, 1), np.float16), None, False, 1)
+    return LIBRARY.packed(Layout(rows, columns, 16, 8, 0, 0, 0), codes, np.ones((rows, 1), np.float16), None, False, 1)
 
 
 def test_several_weights_of_one_input():
@@ -226,3 +226,34 @@ def test_the_exponential_s_ends():
         first = 32.0 * 127 * value
         assert np.isfinite(found).all()
         np.testing.assert_allclose(found, max(first, 0) * 32 * 127, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("rows", [16, 40])
+def test_what_is_added(rows):
+    """A bias, a residual connection, and one after the other; what something else reads, too, stays in the graph."""
+    random = np.random.default_rng(4)
+    place, other = (ov.opset13.parameter([-1, -1, width], ov.Type.f32) for width in (32, rows))
+    bias = random.normal(size=(1, 1, rows)).astype(np.float32)
+    codes = random.integers(-128, 128, (rows, 32)).astype(np.int8)
+    chain = ops.multiply(ops.convert(ops.constant(codes), "f16"), ops.constant(np.full((rows, 1), 0.5, np.float16)))
+    inputs = random.integers(-127, 128, (1, 9, 32)).astype(np.float32)
+    inputs[..., ::16] = 127
+    added = random.normal(size=(1, 9, rows)).astype(np.float32)
+    expected = inputs @ (codes.T * 0.5)
+    for build, wanted, sums_left in (
+        (lambda product: [ops.add(product, ops.constant(bias))], [expected + bias], 0),
+        (lambda product: [ops.add(other, product)], [expected + added], 0),
+        (lambda product: [ops.add(ops.add(ops.constant(bias), product), other)], [expected + bias + added], 0),
+        (lambda product: [ops.add(product, other), product], [expected + added, expected], 1),
+        (lambda product: [ops.add(product, product)], [2 * expected], 1),
+        (lambda product: [ops.add(product, ops.constant(np.float32(3)))], [expected + 3], 1),
+    ):
+        results = build(ops.matmul(place, ops.convert(chain, "f32"), False, True))
+        model = ov.Model(results, [place, other], "sums")
+        names, engine = replaced(model, 16)
+        assert len(names) == 1
+        assert [node.get_type_name() for node in model.get_ops()].count("Add") == sums_left
+        for tokens in (1, 9):
+            found = engine(inputs[:, :tokens], added[:, :tokens])
+            for part, whole in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(part, whole[:, :tokens], rtol=1e-5, atol=1e-2)

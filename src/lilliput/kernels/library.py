@@ -17,13 +17,16 @@ OPERATION = "QuantizedProducts"
 class Layout(ctypes.Structure):
     """How weights are packed: ``Layout`` of ``native/packed.hpp``, which says what its fields mean."""
 
-    _fields_ = [(name, ctypes.c_int64) for name in ("rows", "columns", "group", "bits", "grouped", "with_zeros")]
+    _fields_ = [
+        (name, ctypes.c_int64) for name in ("rows", "columns", "group", "bits", "grouped", "with_zeros", "with_bias")
+    ]
     rows: int
     columns: int
     group: int
     bits: int
     grouped: int
     with_zeros: int
+    with_bias: int
 
 
 class _Stored(ctypes.Structure):
@@ -32,6 +35,7 @@ class _Stored(ctypes.Structure):
         ("scales", ctypes.c_void_p),
         ("zeros", ctypes.c_void_p),
         ("scale_group", ctypes.c_int64),
+        ("bias", ctypes.c_void_p),
         ("is_signed", ctypes.c_bool),
     ]
 
@@ -72,6 +76,7 @@ class Library:
         zeros: NDArray[np.uint8] | None,
         is_signed: bool,
         threads: int,
+        bias: NDArray[np.float32] | None = None,
     ) -> int:
         """Pack weights: their number, with which :meth:`products` must be called once.
 
@@ -82,24 +87,41 @@ class Library:
             zeros: of each scale a code, stored as ``codes``; ``None``: the middle of the codes' range.
             is_signed: whether codes and zeros are in two's complement.
             threads: that work on it.
+            bias: ``[rows]``, added to the product.
 
         Raises:
             MemoryError: there is none for the packed weights.
         """
         codes, scales = np.ascontiguousarray(codes), np.ascontiguousarray(scales, np.float16)
         zeros = None if zeros is None else np.ascontiguousarray(zeros)
-        address = None if zeros is None else zeros.ctypes.data
+        bias = None if bias is None else np.ascontiguousarray(bias, np.float32)
+        optional = [None if part is None else part.ctypes.data for part in (zeros, bias)]
         group = layout.columns // scales.shape[1]
-        stored = _Stored(codes.ctypes.data, scales.ctypes.data, address, group, is_signed)
+        stored = _Stored(codes.ctypes.data, scales.ctypes.data, optional[0], group, optional[1], is_signed)
         number = int(self._native.lilliput_pack(ctypes.byref(layout), ctypes.byref(stored), ctypes.c_int64(threads)))
         if number == 0:
             raise MemoryError(f"{codes.nbytes} bytes of weights, once more in the kernels' order")
         return number
 
-    def products(self, inputs: ov.Output, numbers: Sequence[int], threads: int, gated: bool = False) -> ov.Node:
+    def products(
+        self,
+        inputs: ov.Output,
+        numbers: Sequence[int],
+        threads: int,
+        gated: bool = False,
+        addend: ov.Output | None = None,
+    ) -> ov.Node:
         """The operation: ``inputs [..., columns]``, float32, to ``[..., rows]`` for each of the packed weights, whose
         columns, groups and bits must be equal.
 
-        ``gated``: of two weights of equal rows, ``silu(inputs @ first.T) * (inputs @ second.T)`` is the only output.
+        Args:
+            inputs: what is multiplied.
+            numbers: of the weights.
+            threads: that work on it.
+            gated: of two weights of equal rows, ``silu(inputs @ first.T) * (inputs @ second.T)`` is the only output.
+            addend: added to the output, if it is the only one.
         """
-        return self._factory.create(OPERATION, [inputs], {"weights": list(numbers), "threads": threads, "gated": gated})
+        arguments = [inputs] if addend is None else [inputs, addend]
+        return self._factory.create(
+            OPERATION, arguments, {"weights": list(numbers), "threads": threads, "gated": gated}
+        )

@@ -7,7 +7,7 @@ same: inputs rounded to 8 bits, a scale for each group of a token's values (dyna
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import gcd
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from lilliput.kernels.following import Addend, Bias, Gate
 from lilliput.kernels.library import Layout, Library
 
 GRANULE = 16
@@ -62,6 +63,42 @@ class StoredProduct:
         return int(np.prod(list(self.codes.shape)[1:]))
 
 
+@dataclass(frozen=True)
+class KernelProduct:
+    """A product that the kernels can compute.
+
+    Attributes:
+        stored: it.
+        layout: how they want its weights.
+        bias: what is added to it.
+    """
+
+    stored: StoredProduct
+    layout: Layout
+    bias: Bias | None
+
+    @property
+    def node(self) -> ov.Node:
+        """The product."""
+        return self.stored.node
+
+    @property
+    def result(self) -> ov.Node:
+        """The product, or its sum with the bias."""
+        return self.node if self.bias is None else self.bias.result
+
+    @classmethod
+    def of(cls, stored: StoredProduct, library: Library, input_group: int) -> KernelProduct | None:
+        """``None``: they cannot."""
+        group = _group(stored, library, input_group)
+        if group is None:
+            return None
+        bias = Bias.of(stored.node, stored.rows)
+        grouped, zeros = _table(stored.scales).shape[1] > 1, stored.zeros is not None
+        sizes = stored.rows, stored.columns, group, stored.bits
+        return cls(stored, Layout(*sizes, int(grouped), int(zeros), int(bias is not None)), bias)
+
+
 def use_kernels(
     model: ov.Model, library: Library, input_group: int, threads: int, after_each: Callable[[], object] = lambda: None
 ) -> list[str]:
@@ -80,70 +117,43 @@ def use_kernels(
     """
     replaced = []
     for products in _together(model, library, input_group):
-        gate = _Gate.between([product.node for product, _ in products])
-        if gate is not None and gate.first == products[1][0].node:
+        gate = Gate.between([product.result for product in products])
+        if gate is not None and gate.first == products[1].result:
             products.reverse()
-        numbers = [_packed(product, layout, library, threads) for product, layout in products]
-        names = [str(product.node.get_friendly_name()) for product, _ in products]
-        node = library.products(products[0][0].node.input_value(0), numbers, threads, gate is not None)
+        results = [product.result for product in products] if gate is None else [gate.result]
+        addend = Addend.of(results[0]) if len(results) == 1 else None
+        numbers = [_packed(product, library, threads) for product in products]
+        source = None if addend is None else addend.source
+        node = library.products(products[0].node.input_value(0), numbers, threads, gate is not None, source)
+        names = [str(product.node.get_friendly_name()) for product in products]
         node.set_friendly_name(" and ".join(names))
-        for index, output in enumerate([product.node for product, _ in products] if gate is None else [gate.result]):
-            output.output(0).replace(node.output(index))
+        for index, result in enumerate(results if addend is None else [addend.result]):
+            result.output(0).replace(node.output(index))
         replaced += names
         after_each()
     model.validate_nodes_and_infer_types()
     return replaced
 
 
-@dataclass(frozen=True)
-class _Gate:
-    """``silu(first) * second`` of two products that nothing else reads."""
-
-    first: ov.Node
-    result: ov.Node
-
-    @classmethod
-    def between(cls, products: Sequence[ov.Node]) -> _Gate | None:
-        if len(products) != 2 or products[0].get_output_partial_shape(0) != products[1].get_output_partial_shape(0):
-            return None
-        for first, second in (products, products[::-1]):
-            activated, result = _only_reader(first), _only_reader(second)
-            if activated is None or result is None or not _is_silu(activated):
-                continue
-            if result.get_type_name() == "Multiply" and _only_reader(activated) == result:
-                return cls(first, result)
-        return None
-
-
-def _is_silu(node: ov.Node) -> bool:
-    if node.get_type_name() != "Swish" or len(node.inputs()) == 1:
-        return bool(node.get_type_name() == "Swish")
-    slope = node.input_value(1).get_node()
-    return slope.get_type_name() == "Constant" and bool(np.all(slope.data == 1))
-
-
-def _only_reader(node: ov.Node) -> ov.Node | None:
-    readers = [target.get_node() for target in node.output(0).get_target_inputs()]
-    return readers[0] if len(readers) == 1 else None
-
-
-def _together(model: ov.Model, library: Library, input_group: int) -> list[list[tuple[StoredProduct, Layout]]]:
+def _together(model: ov.Model, library: Library, input_group: int) -> list[list[KernelProduct]]:
     """The products that the kernels can compute, those that can share an operation together."""
-    together: dict[tuple[Any, ...], list[tuple[StoredProduct, Layout]]] = {}
-    for product in stored_products(model) if input_group else ():
-        layout = _layout(product, library, input_group)
-        if layout is not None:
-            source = product.node.input_value(0)
+    together: dict[tuple[Any, ...], list[KernelProduct]] = {}
+    for stored in stored_products(model) if input_group else ():
+        product = KernelProduct.of(stored, library, input_group)
+        if product is not None:
+            source, layout = stored.node.input_value(0), product.layout
             key = (source.get_node().get_name(), source.get_index(), layout.columns, layout.group, layout.bits)
-            together.setdefault(key, []).append((product, layout))
+            together.setdefault(key, []).append(product)
     return list(together.values())
 
 
-def _packed(product: StoredProduct, layout: Layout, library: Library, threads: int) -> int:
-    zeros = None if product.zeros is None else _stored_bytes(product.zeros)
-    table = _table(product.scales)
-    scales = np.broadcast_to(table, (product.rows, table.shape[1]))
-    return library.packed(layout, _stored_bytes(product.codes), scales, zeros, product.is_signed, threads)
+def _packed(product: KernelProduct, library: Library, threads: int) -> int:
+    stored, table = product.stored, _table(product.stored.scales)
+    zeros = None if stored.zeros is None else _stored_bytes(stored.zeros)
+    bias = None if product.bias is None else product.bias.values.data.reshape(-1)
+    scales = np.broadcast_to(table, (stored.rows, table.shape[1]))
+    codes = _stored_bytes(stored.codes)
+    return library.packed(product.layout, codes, scales, zeros, stored.is_signed, threads, bias)
 
 
 def _stored_bytes(constant: ov.op.Constant) -> NDArray[np.uint8]:
@@ -198,8 +208,8 @@ def _table(scales: ov.op.Constant) -> NDArray[np.float16]:
     return table
 
 
-def _layout(product: StoredProduct, library: Library, input_group: int) -> Layout | None:
-    """How the kernels want a product's weights; ``None``: they cannot compute it."""
+def _group(product: StoredProduct, library: Library, input_group: int) -> int | None:
+    """Columns of a product's weights whose inputs are to share a scale; ``None``: the kernels cannot compute it."""
     rows_with_scales, groups = _table(product.scales).shape
     zeros_of_all = product.zeros is not None and rows_with_scales != product.rows
     if product.bits > library.widest_code or zeros_of_all:
@@ -207,9 +217,6 @@ def _layout(product: StoredProduct, library: Library, input_group: int) -> Layou
     if groups > 1:
         own = product.columns // groups
         group = own if own <= input_group else gcd(own, input_group)
-    else:
-        fitting = range(GRANULE, min(input_group, product.columns) + 1, GRANULE)
-        group = max((size for size in fitting if product.columns % size == 0), default=0)
-    if group == 0 or group % GRANULE:
-        return None
-    return Layout(product.rows, product.columns, group, product.bits, int(groups > 1), int(product.zeros is not None))
+        return None if group % GRANULE else group
+    fitting = range(GRANULE, min(input_group, product.columns) + 1, GRANULE)
+    return max((size for size in fitting if product.columns % size == 0), default=None)

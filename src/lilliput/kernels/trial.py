@@ -25,7 +25,7 @@ def main(file: str) -> int:
         scales = random.uniform(0.5, 2, (ROWS, COLUMNS // GROUP)).astype(np.float16)
         weights = (codes.astype(np.float32) - 2 ** (bits - 1)) * scales.repeat(GROUP, 1)
         for tokens in inputs, inputs[:1, :1]:
-            number = library.packed(Layout(ROWS, COLUMNS, GROUP, bits, 1, 0), stored, scales, None, False, 2)
+            number = library.packed(Layout(ROWS, COLUMNS, GROUP, bits, 1, 0, 0), stored, scales, None, False, 2)
             if not _is_near(_product(library, number, tokens), tokens @ weights.T):
                 print(f"wrong products of {bits}-bit weights", file=sys.stderr)
                 return 1

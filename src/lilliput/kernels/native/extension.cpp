@@ -57,93 +57,107 @@ Waiting waiting;
 
 constexpr int64_t TASK_BYTES = 1 << 16;  // of codes: what one thread takes at a time
 
-// Work on several weights, in one list of tasks.
+// What is asked of the kernels.
+struct Work {
+    const std::vector<Weights>& weights;
+    bool gated;             // what the first weights give lets through what the second ones do: the only output
+    int64_t tokens;
+    const float* inputs;    // [tokens, columns]
+    const float* addends;   // [tokens, rows], of the first output; null: none
+    float* const* outputs;  // [tokens, rows] each
+
+    size_t count() const { return gated ? 1 : weights.size(); }
+    const float* addends_of(int64_t token) const {
+        return addends ? addends + token * weights.front()->layout.rows : nullptr;
+    }
+};
+
+// One list of tasks for all outputs; `count` tells how many an output of that layout takes.
 template <typename Count, typename Body>
-void for_all(Team& team, const std::vector<Weights>& weights, const Count& count, const Body& body) {
+void for_all(Team& team, const Work& work, const Count& count, const Body& body) {
     std::vector<int64_t> ends;
-    for (const auto& packed : weights) ends.push_back((ends.empty() ? 0 : ends.back()) + count(packed->layout));
+    for (size_t i = 0; i < work.count(); i++) {
+        ends.push_back((ends.empty() ? 0 : ends.back()) + count(work.weights[i]->layout));
+    }
     team.run(ends.back(), [&](int64_t task) {
         const size_t which = std::upper_bound(ends.begin(), ends.end(), task) - ends.begin();
         body(which, task - (which == 0 ? 0 : ends[which - 1]));
     });
 }
 
-// One token. Gated: what the first weights give lets through what the second ones do, and that is the only output.
 template <int BITS>
-void one_token(Team& team, const std::vector<Weights>& weights, bool gated, const Rounded& rounded,
-               float* const* outputs) {
+void one_token(Team& team, const Work& work, const Rounded& rounded) {
     const auto blocks_a_task = [](const Layout& layout) {
         return std::max<int64_t>(1, TASK_BYTES / layout.block_bytes());
     };
-    const auto count = [&](const Layout& layout) {
+    const auto tasks = [&](const Layout& layout) {
         return (layout.blocks() + blocks_a_task(layout) - 1) / blocks_a_task(layout);
     };
-    const auto sources = gated ? std::vector<Weights>{weights.front()} : weights;
-    for_all(team, sources, count, [&](size_t which, int64_t task) {
-        const Layout& layout = weights[which]->layout;
-        const int64_t first = task * blocks_a_task(layout);
-        const int64_t last = std::min(layout.blocks(), first + blocks_a_task(layout));
+    for_all(team, work, tasks, [&](size_t which, int64_t task) {
+        const Packed& packed = *work.weights[which];
+        const int64_t first = task * blocks_a_task(packed.layout);
+        const int64_t last = std::min(packed.layout.blocks(), first + blocks_a_task(packed.layout));
         for (int64_t block = first; block < last; block++) {
-            Floats result = token_block<BITS>(layout, weights[which]->bytes, block, rounded);
-            if (gated) {
-                result = multiply(silu(result), token_block<BITS>(weights[1]->layout, weights[1]->bytes, block, rounded));
+            Floats result = token_block<BITS>(packed.layout, packed.bytes, block, rounded);
+            if (work.gated) {
+                const Packed& other = *work.weights[1];
+                result = multiply(silu(result), token_block<BITS>(other.layout, other.bytes, block, rounded));
             }
-            store_rows(layout, block, result, outputs[which]);
+            store_rows(packed.layout, block, result, work.addends_of(0), work.outputs[which]);
         }
     });
 }
 
 template <int BITS, int BLOCKS>
-void store_chunk(const std::vector<Weights>& weights, size_t which, bool gated, int64_t index, const Rounded& rounded,
-                 int64_t first, int64_t last, float* outputs) {
-    const Layout& layout = weights[which]->layout;
+void store_chunk(const Work& work, size_t which, int64_t index, const Rounded& rounded, int64_t first, int64_t last) {
+    const Packed& packed = *work.weights[which];
     Results results, passed;
-    chunk<BITS, BLOCKS>(layout, weights[which]->bytes, index, rounded, first, last, results);
-    if (gated) chunk<BITS, BLOCKS>(weights[1]->layout, weights[1]->bytes, index, rounded, first, last, passed);
-    for (int64_t token = 0; token < last - first; token++) {
+    chunk<BITS, BLOCKS>(packed.layout, packed.bytes, index, rounded, first, last, results);
+    if (work.gated) {
+        chunk<BITS, BLOCKS>(work.weights[1]->layout, work.weights[1]->bytes, index, rounded, first, last, passed);
+    }
+    for (int64_t token = first; token < last; token++) {
         for (int b = 0; b < BLOCKS; b++) {
-            Floats values = load_floats(results.at(token, b));
-            if (gated) values = multiply(silu(values), load_floats(passed.at(token, b)));
-            store_rows(layout, index + b, values, outputs + (first + token) * layout.rows);
+            Floats values = load_floats(results.at(token - first, b));
+            if (work.gated) values = multiply(silu(values), load_floats(passed.at(token - first, b)));
+            float* outputs = work.outputs[which] + token * packed.layout.rows;
+            store_rows(packed.layout, index + b, values, work.addends_of(token), outputs);
         }
     }
 }
 
 template <int BITS>
-void many_tokens(Team& team, const std::vector<Weights>& weights, bool gated, const Rounded& rounded, int64_t tokens,
-                 float* const* outputs) {
-    const int64_t chunks = (tokens + CHUNK_TOKENS - 1) / CHUNK_TOKENS;
-    const auto count = [&](const Layout& layout) { return (layout.blocks() + TILE_BLOCKS - 1) / TILE_BLOCKS * chunks; };
-    const auto sources = gated ? std::vector<Weights>{weights.front()} : weights;
-    for_all(team, sources, count, [&](size_t which, int64_t task) {
-        const int64_t index = task / chunks * TILE_BLOCKS, first = task % chunks * CHUNK_TOKENS;
-        const int64_t last = std::min(tokens, first + CHUNK_TOKENS), end = weights[which]->layout.blocks();
+void many_tokens(Team& team, const Work& work, const Rounded& rounded) {
+    const int64_t chunks = (work.tokens + CHUNK_TOKENS - 1) / CHUNK_TOKENS;
+    const auto tasks = [&](const Layout& layout) { return (layout.blocks() + TILE_BLOCKS - 1) / TILE_BLOCKS * chunks; };
+    for_all(team, work, tasks, [&](size_t which, int64_t task) {
+        const int64_t index = task / chunks * TILE_BLOCKS, end = work.weights[which]->layout.blocks();
+        const int64_t first = task % chunks * CHUNK_TOKENS, last = std::min(work.tokens, first + CHUNK_TOKENS);
         if (index + TILE_BLOCKS <= end) {
-            store_chunk<BITS, TILE_BLOCKS>(weights, which, gated, index, rounded, first, last, outputs[which]);
+            store_chunk<BITS, TILE_BLOCKS>(work, which, index, rounded, first, last);
         } else {
-            for (int64_t i = index; i < end; i++) {
-                store_chunk<BITS, 1>(weights, which, gated, i, rounded, first, last, outputs[which]);
-            }
+            for (int64_t i = index; i < end; i++) store_chunk<BITS, 1>(work, which, i, rounded, first, last);
         }
     });
 }
 
 template <int BITS>
-void products(Team& team, const std::vector<Weights>& weights, bool gated, const float* inputs, int64_t tokens,
-              float* const* outputs) {
-    const Layout& layout = weights.front()->layout;
-    Rounded rounded(layout, tokens);
-    if (tokens == 1) {
-        round_token(layout, inputs, rounded, 0);
-        one_token<BITS>(team, weights, gated, rounded, outputs);
+void do_work(Team& team, const Work& work) {
+    const Layout& layout = work.weights.front()->layout;
+    Rounded rounded(layout, work.tokens);
+    if (work.tokens == 1) {
+        round_token(layout, work.inputs, rounded, 0);
+        one_token<BITS>(team, work, rounded);
     } else {
-        team.run(tokens, [&](int64_t token) { round_token(layout, inputs + token * layout.columns, rounded, token); });
-        many_tokens<BITS>(team, weights, gated, rounded, tokens, outputs);
+        team.run(work.tokens, [&](int64_t token) {
+            round_token(layout, work.inputs + token * layout.columns, rounded, token);
+        });
+        many_tokens<BITS>(team, work, rounded);
     }
 }
 
 // The same inputs times several weights of equal columns, groups and bits: an output for each; or, of two weights of
-// equal rows, a gate's and what it lets through, one.
+// equal rows, a gate's and what it lets through, one. A second input is added to the only output.
 class QuantizedProducts : public ov::op::Op {
 public:
     OPENVINO_OP("QuantizedProducts", "lilliput");
@@ -186,12 +200,16 @@ public:
             outputs[i].set_shape(shape);
             places.push_back(static_cast<float*>(outputs[i].data()));
         }
+        OPENVINO_ASSERT(inputs.size() == 1 || inputs[1].get_size() == outputs[0].get_size(),
+                        "QuantizedProducts: what is added has another shape");
+        const auto* addends = inputs.size() > 1 ? static_cast<const float*>(inputs[1].data()) : nullptr;
         const auto* values = static_cast<const float*>(inputs[0].data());
+        const Work work{weights, gated, tokens, values, addends, places.data()};
         if (tokens == 0) return true;
         if (layout.bits == 4) {
-            products<4>(*team, weights, gated, values, tokens, places.data());
+            do_work<4>(*team, work);
         } else if constexpr (WIDEST_CODE == 8) {
-            products<8>(*team, weights, gated, values, tokens, places.data());
+            do_work<8>(*team, work);
         }
         return true;
     }

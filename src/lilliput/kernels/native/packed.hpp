@@ -24,6 +24,7 @@ struct Layout {
     int64_t bits = 0;      // 4 or 8
     int64_t grouped = 0;   // 1: scales of every group of a row; 0: of every row
     int64_t with_zeros = 0;  // 1: zeros are stored; 0: each is the middle code, 8 or 128
+    int64_t with_bias = 0;   // 1: the product is given a bias
 
     int64_t blocks() const { return (rows + LANES - 1) / LANES; }
     int64_t groups() const { return columns / group; }
@@ -33,7 +34,8 @@ struct Layout {
 
     int64_t scales_at() const { return aligned(blocks() * block_bytes()); }
     int64_t zeros_at() const { return scales_at() + aligned(blocks() * scale_groups() * LANES * 2); }
-    int64_t bytes() const { return zeros_at() + (with_zeros ? aligned(blocks() * scale_groups() * LANES) : 0); }
+    int64_t bias_at() const { return zeros_at() + (with_zeros ? aligned(blocks() * scale_groups() * LANES) : 0); }
+    int64_t bytes() const { return bias_at() + (with_bias ? blocks() * LANES * 4 : 0); }
 
     static int64_t aligned(int64_t bytes) { return (bytes + ALIGNED - 1) / ALIGNED * ALIGNED; }
 };
@@ -44,6 +46,7 @@ struct Stored {
     const uint16_t* scales;  // [rows, columns / scale_group], float16
     const uint8_t* zeros;    // as `scales`, as wide as the codes; null: none
     int64_t scale_group;     // columns that share a scale; a multiple of Layout::group, or all of a row
+    const float* bias;       // [rows], added to the product; null: none
     bool is_signed;          // codes, and zeros, in two's complement
 };
 
@@ -57,11 +60,13 @@ inline void pack(const Layout& layout, const Stored& stored, int64_t block, uint
     uint8_t* codes = packed + block * layout.block_bytes();
     uint16_t* scales = reinterpret_cast<uint16_t*>(packed + layout.scales_at()) + block * layout.scale_groups() * LANES;
     uint8_t* zeros = packed + layout.zeros_at() + block * layout.scale_groups() * LANES;
+    float* bias = reinterpret_cast<float*>(packed + layout.bias_at()) + block * LANES;
     const int64_t scales_a_row = layout.columns / stored.scale_group;
     std::memset(codes, 0, layout.block_bytes());
     for (int64_t lane = 0; lane < LANES; lane++) {
         const int64_t row = block * LANES + lane;
         const bool exists = row < layout.rows;
+        if (layout.with_bias) bias[lane] = exists ? stored.bias[row] : 0;
         for (int64_t g = 0; g < layout.scale_groups(); g++) {
             const int64_t from = row * scales_a_row + (layout.grouped ? g * layout.group / stored.scale_group : 0);
             scales[g * LANES + lane] = exists ? stored.scales[from] : 0;

@@ -44,11 +44,13 @@ struct Block {
     const uint8_t* codes;
     const uint16_t* scales;
     const uint8_t* zeros;
+    const float* bias;
     Block(const Layout& layout, const uint8_t* packed, int64_t block)
         : codes(packed + block * layout.block_bytes()),
           scales(reinterpret_cast<const uint16_t*>(packed + layout.scales_at()) +
                  block * layout.scale_groups() * LANES),
-          zeros(packed + layout.zeros_at() + block * layout.scale_groups() * LANES) {}
+          zeros(packed + layout.zeros_at() + block * layout.scale_groups() * LANES),
+          bias(reinterpret_cast<const float*>(packed + layout.bias_at()) + block * LANES) {}
 
     Floats zeros_of(const Layout& layout, int64_t g) const {
         return layout.with_zeros ? load_bytes(zeros + (layout.grouped ? g : 0) * LANES)
@@ -57,16 +59,23 @@ struct Block {
     Floats scales_of(const Layout& layout, int64_t g) const {
         return load_halves(scales + (layout.grouped ? g : 0) * LANES);
     }
+
+    // Sums over all groups, with what they all share.
+    Floats finished(const Layout& layout, Floats sums) const {
+        if (!layout.grouped) sums = multiply(sums, scales_of(layout, 0));
+        return layout.with_bias ? add(sums, load_floats(bias)) : sums;
+    }
 };
 
-inline void store_rows(const Layout& layout, int64_t block, Floats values, float* token_outputs) {
-    const int64_t first = block * LANES;
-    if (first + LANES <= layout.rows) {
-        store_floats(token_outputs + first, values);
+// A block's rows to `outputs [rows]`, plus `addends [rows]` if there are any.
+inline void store_rows(const Layout& layout, int64_t block, Floats values, const float* addends, float* outputs) {
+    const int64_t first = block * LANES, count = std::min<int64_t>(LANES, layout.rows - first);
+    if (count == LANES) {
+        store_floats(outputs + first, addends ? add(values, load_floats(addends + first)) : values);
     } else {
         float lanes[LANES];
         store_floats(lanes, values);
-        std::memcpy(token_outputs + first, lanes, (layout.rows - first) * sizeof(float));
+        for (int64_t i = 0; i < count; i++) outputs[first + i] = lanes[i] + (addends ? addends[first + i] : 0);
     }
 }
 
@@ -109,7 +118,7 @@ inline Floats token_block(const Layout& layout, const uint8_t* packed, int64_t i
         if (layout.grouped) scale = multiply(scale, block.scales_of(layout, g));
         result = multiply_add(centred, scale, result);
     }
-    return layout.grouped ? result : multiply(result, block.scales_of(layout, 0));
+    return block.finished(layout, result);
 }
 
 constexpr int64_t CHUNK_TOKENS = 96;  // whose sums for a tile of rows fit into the first cache
@@ -196,12 +205,11 @@ inline void chunk(const Layout& layout, const uint8_t* packed, int64_t index, co
                             layout.groups(), scales, zeros, results.at(token - first, 0));
         }
     }
-    if (layout.grouped) return;
     for (int b = 0; b < BLOCKS; b++) {
-        const Floats scale = Block(layout, packed, index + b).scales_of(layout, 0);
+        const Block block(layout, packed, index + b);
         for (int64_t token = 0; token < last - first; token++) {
             float* place = results.at(token, b);
-            store_floats(place, multiply(load_floats(place), scale));
+            store_floats(place, block.finished(layout, load_floats(place)));
         }
     }
 }
