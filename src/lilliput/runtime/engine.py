@@ -13,7 +13,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from lilliput.errors import ArtifactError
-from lilliput.runtime.pages import trim
+from lilliput.runtime.pages import release_mapped, trim
 
 VECTORS = "vectors"
 """Name of the graph value that holds one vector a function."""
@@ -29,9 +29,17 @@ class Engine:
         model: an OpenVINO model.
         threads: processor threads; ``None`` leaves the choice to the engine.
         options: further properties of the CPU plugin, which win over the defaults.
+        mapped: the file of its weights, if the model has it mapped.
     """
 
-    def __init__(self, model: ov.Model, threads: int | None = None, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        model: ov.Model,
+        threads: int | None = None,
+        options: Mapping[str, Any] | None = None,
+        mapped: Path | None = None,
+    ) -> None:
+        self.mapped = mapped
         properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # activations are quantized by the graph, or not at all
         if threads is not None:
@@ -46,11 +54,16 @@ class Engine:
         return [np.array(self.request.get_output_tensor(i).data) for i in range(len(self.compiled.outputs))]
 
     def release(self) -> None:
-        """Give back the memory of activations; the next run takes what it needs. Nothing where this process has other
-        graphs: OpenVINO 2026.4.1 then runs one of them into memory that was given back."""
+        """Give back the memory of activations and what was read of the weights' file; the next run takes what it needs.
+
+        Activations stay where this process has other graphs: OpenVINO 2026.4.1 would run one of them into memory that
+        was given back.
+        """
         if len(_alive) == 1:
             self.compiled.release_memory()
             trim()
+        if self.mapped is not None:
+            release_mapped(self.mapped)
 
     def executed_precisions(self) -> dict[str, str]:
         """Matrix product's name -> the precision of what it reads (``i8``, ``bf16``, ``f32``); of a product of floating

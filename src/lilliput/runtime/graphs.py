@@ -11,7 +11,7 @@ from lilliput.generator_manifest import SEQ2SEQ
 from lilliput.kernels.build import kernels
 from lilliput.kernels.products import use_kernels
 from lilliput.runtime.engine import Engine, default_threads
-from lilliput.runtime.pages import release_mapped, trim
+from lilliput.runtime.pages import keep_small_constants, release_mapped, trim
 from lilliput.runtime.sessions import (
     DECODER_INPUTS,
     ENCODER_INPUTS,
@@ -51,12 +51,12 @@ def compiled(model: ov.Model, artifact: Artifact, threads: int | None = None) ->
         threads: processor threads; ``None`` leaves the choice to the engine.
     """
     options = artifact.generator.activations.get("engine", {})
-    library = kernels().library
+    library, weights = kernels().library, artifact.file(WEIGHTS)
     if library is not None:
         group = int(options.get("DYNAMIC_QUANTIZATION_GROUP_SIZE", 0))
-        weights = artifact.file(WEIGHTS)
         use_kernels(model, library, group, threads or default_threads(), lambda: release_mapped(weights))
-    return Engine(model, threads, options)
+    keep_small_constants(model)
+    return Engine(model, threads, options, weights)
 
 
 def _session(artifact: Artifact, threads: int | None) -> Session:

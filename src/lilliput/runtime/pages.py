@@ -11,6 +11,9 @@ import ctypes.util
 import sys
 from pathlib import Path
 
+import openvino as ov
+from openvino import opset13 as ops
+
 _DONT_NEED = 4
 """``MADV_DONTNEED`` of Linux. Of a file's read-only pages nothing is lost: what is read again comes from the file."""
 
@@ -33,6 +36,23 @@ def release_mapped(file: Path) -> int:
             if libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _DONT_NEED) == 0:
                 given += last - first
     return given
+
+
+_SMALL = 1 << 16
+_PLAIN = {"f32", "f16", "i64", "i32"}
+
+
+def keep_small_constants(model: ov.Model) -> None:
+    """Take a graph's small constants out of the mapped file, in place. Reading one of a few kB there makes up to 4 MB
+    around it resident, where the system keeps files in large pages: 50 MB for the norms of a 0.5 B model, measured.
+    """
+    for node in model.get_ops():
+        if node.get_type_name() != "Constant" or node.get_element_type().get_type_name() not in _PLAIN:
+            continue
+        if node.get_byte_size() <= _SMALL:
+            copy = ops.constant(node.data.copy())
+            copy.set_friendly_name(node.get_friendly_name())
+            node.output(0).replace(copy.output(0))
 
 
 def trim() -> None:
