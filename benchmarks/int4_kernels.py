@@ -1,11 +1,11 @@
-"""Which engine multiplies 4-bit weights fastest: the linear layers of a decoder in OpenVINO and in ONNX Runtime.
+"""Which kernels multiply 4-bit weights fastest: the linear layers of a decoder in OpenVINO, ONNX Runtime, and by ours.
 
 Run: python benchmarks/int4_kernels.py [--layers 24] [--hidden 896] [--inner 4864] [--keys 128] [--output FILE]
 
 The same stack of layers (query, key, value, output, gate, up, down; by default those of Qwen2.5-Coder-0.5B), random
 weights, no attention: for one token (decoding) and for 256 (reading a prompt). All are loaded and run in turn, round
-after round, two threads. OpenVINO rounds inputs in groups as large as the weights'; ONNX Runtime's MatMulNBits, with
-accuracy level 4, does the like.
+after round, two threads. OpenVINO rounds inputs in groups as large as the weights'; ours and ONNX Runtime's MatMulNBits,
+with accuracy level 4, do the like. Ours run in OpenVINO's graph.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from six_billion import bandwidth
 
 from lilliput.evaluate.resources import machine
 from lilliput.files import write_json
+from lilliput.kernels.build import kernels
+from lilliput.kernels.products import use_kernels
 from lilliput.progress import for_stream
 
 THREADS, TOKENS, BLOCK = 2, 256, 8
@@ -49,9 +51,9 @@ class Shape:
 
 
 class OpenVino:
-    """OpenVINO; ``kind``: u4 (with zero points), i4 or i8 (a scale a row)."""
+    """OpenVINO; ``kind``: u4 (with zero points), i4 or i8 (a scale a row); ``ours``: with lilliput's kernels."""
 
-    def __init__(self, shape: Shape, kind: str, group: int) -> None:
+    def __init__(self, shape: Shape, kind: str, group: int, ours: bool = False) -> None:
         self.rng, self.kind, self.group = np.random.default_rng(0), kind, group
         self.memory: list[np.ndarray] = []  # constants do not hold it
         value = entry = ops.parameter([1, -1, shape.hidden], ov.Type.f32)
@@ -69,6 +71,11 @@ class OpenVino:
             "ENABLE_CPU_PINNING": False,
         }
         model = ov.Model([ops.result(value)], [entry], "layers")
+        if ours:
+            library = kernels().library
+            if library is None:
+                raise SystemExit(f"There are no kernels here: {kernels().about}.")
+            use_kernels(model, library, group or 128, THREADS)
         self.request = ov.Core().compile_model(model, "CPU", properties).create_infer_request()
 
     def __call__(self, inputs: np.ndarray) -> None:
@@ -170,6 +177,10 @@ def main() -> None:
         "OpenVINO u4, groups of 128": lambda: OpenVino(shape, "u4", 128),
         "OpenVINO u4, groups of 64": lambda: OpenVino(shape, "u4", 64),
         "OpenVINO i4, groups of 128": lambda: OpenVino(shape, "i4", 128),
+        "lilliput int8, a scale a row": lambda: OpenVino(shape, "i8", 0, True),
+        "lilliput u4, groups of 128": lambda: OpenVino(shape, "u4", 128, True),
+        "lilliput u4, groups of 32": lambda: OpenVino(shape, "u4", 32, True),
+        "lilliput i4, groups of 128": lambda: OpenVino(shape, "i4", 128, True),
         "ONNX Runtime 4 bits, groups of 128": lambda: OnnxRuntime(shape, 4, 128, False, False),
         "ONNX Runtime 4 bits, groups of 128, fused": lambda: OnnxRuntime(shape, 4, 128, False, True),
         "ONNX Runtime 4 bits, groups of 32, fused": lambda: OnnxRuntime(shape, 4, 32, False, True),

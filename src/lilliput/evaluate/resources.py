@@ -169,10 +169,15 @@ def usable_cores() -> int:
 def machine() -> dict[str, object]:
     """What a measurement ran on, for its record: no name of host or user.
 
-    Keys: ``cpu``, ``cores`` (usable, logical), ``python``, ``platform``, ``date`` (UTC, ISO 8601), and ``packages``
-    (name -> installed version, of those that bear on a measurement; nothing is imported to find out).
+    Keys: ``cpu``, ``cores`` (usable, logical), ``python``, ``platform``, ``date`` (UTC, ISO 8601), ``packages``
+    (name -> installed version, of those that bear on a measurement; nothing is imported to find out), and ``kernels``
+    where a generator was run: the instructions that its products used, or why they were the engine's.
     """
+    from lilliput.kernels.build import in_use
+
+    kernels = in_use()
     return {
+        **({} if kernels is None else {"kernels": kernels}),
         "cpu": cpu_name(),
         "cores": usable_cores(),
         "python": platform.python_version(),

@@ -59,6 +59,11 @@ def kernels() -> Kernels:
     return Kernels(library, library.instructions)
 
 
+def in_use() -> str | None:
+    """What :func:`kernels` said, for a measurement's record; ``None``: nothing asked for them yet."""
+    return kernels().about if kernels.cache_info().currsize else None
+
+
 def _built() -> Path:
     """The compiled library.
 
