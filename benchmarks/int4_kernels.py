@@ -4,8 +4,8 @@ Run: python benchmarks/int4_kernels.py [--layers 24] [--hidden 896] [--inner 486
 
 The same stack of layers (query, key, value, output, gate, up, down; by default those of Qwen2.5-Coder-0.5B), random
 weights, no attention: for one token (decoding) and for 256 (reading a prompt). All are loaded and run in turn, round
-after round, two threads. OpenVINO rounds inputs in groups as large as the weights'; ours, which run in OpenVINO's graph,
-and ONNX Runtime's MatMulNBits, with accuracy level 4, do the like.
+after round, two threads. OpenVINO rounds inputs in groups as large as the weights'; so do ours, which run in its graph,
+and ONNX Runtime's MatMulNBits with accuracy level 4.
 """
 
 from __future__ import annotations
