@@ -1,12 +1,14 @@
-"""Wilson's interval against scipy's."""
+"""Wilson's interval against scipy's, and means whose bootstrap would be a point."""
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilliput.evaluate.intervals import wilson
+from lilliput.evaluate.intervals import bootstrap_mean, bounded_mean, percentile_ends, wilson
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(st.integers(1, 5000), st.data())
 def test_wilson_is_the_score_tests_inversion(n, data):
     stats = pytest.importorskip("scipy.stats", reason="scipy comes with scikit-learn (extra evaluate)")
@@ -22,3 +24,33 @@ def test_wilson_is_the_score_tests_inversion(n, data):
 def test_wilson_refuses_what_is_no_proportion(successes, n):
     with pytest.raises(ValueError, match="no proportion"):
         wilson(successes, n)
+
+
+@pytest.mark.parametrize("n", [1, 5, 164])
+def test_values_that_are_all_the_same_leave_room_for_others(n):
+    nothing, everything = bounded_mean(np.zeros(n)), bounded_mean(np.ones(n))
+    assert (nothing.value, nothing.low, nothing.n) == (0, 0, n)
+    assert nothing.high == pytest.approx(wilson(0, n).high)
+    assert (everything.value, everything.high) == (1, 1)
+    assert everything.low == pytest.approx(wilson(n, n).low)
+
+
+@given(st.floats(-1, 1), st.integers(1, 300))
+def test_they_stay_within_their_bounds(value, n):
+    found = bounded_mean(np.full(n, value), -1, 1)
+    assert -1 <= found.low <= found.value <= found.high <= 1
+    assert found.high - found.low == pytest.approx(2 * wilson(0, n).high)  # that share, from end to end
+
+
+def test_other_values_are_resampled():
+    values = np.array([0.0, 0.5, 0.5, 1.0])
+    assert bounded_mean(values, seed=3) == bootstrap_mean(values, seed=3)
+    with pytest.raises(ValueError, match="no values"):
+        bounded_mean(np.array([]))
+
+
+def test_resamples_that_are_all_the_same_are_no_certainty():
+    reach = wilson(0, 7).high
+    assert percentile_ends(0.25, np.full(2000, 0.25), 7) == pytest.approx((0.25 - reach, 0.25 + reach))
+    drawn = np.linspace(0, 1, 1001)
+    assert percentile_ends(0.5, drawn, 7) == pytest.approx((0.025, 0.975))

@@ -59,6 +59,13 @@ def test_the_interval_is_the_bootstraps_over_problems_and_the_proportions_for_si
     assert mean_pass_at_k(singles, 1).high > 0.1
 
 
+def test_where_all_fail_the_interval_is_no_point():
+    found = mean_pass_at_k([Tries(10, 0)] * 20, 10)
+    assert (found.value, found.low) == (0, 0)
+    assert found.high == pytest.approx(wilson(0, 20).high)
+    assert mean_pass_at_k([Tries(10, 10)] * 20, 10).low == pytest.approx(wilson(20, 20).low)
+
+
 def test_what_cannot_be_is_refused():
     with pytest.raises(DataError, match=r"pass@3 cannot be estimated from 2 completions"):
         pass_at_k(Tries(2, 1), 3)

@@ -126,3 +126,11 @@ def test_perturbations_taken_together_are_as_bad_as_the_worst():
 def test_what_does_not_fit_is_refused(nominal, perturbed, k, problem):
     with pytest.raises(DataError, match=problem):
         robustness(nominal, perturbed, k)
+
+
+def test_a_drop_of_all_or_of_nothing_has_an_interval():
+    passed, failed = [[True]] * 5, [[[False]] * 5]
+    everything, nothing = robustness(passed, failed).robust_drop, robustness(passed, [passed]).robust_drop
+    reach = wilson(0, 5).high
+    assert (everything.value, everything.low, everything.high) == (1, pytest.approx(1 - reach), 1)
+    assert (nothing.value, nothing.low, nothing.high) == (0, pytest.approx(-reach), pytest.approx(reach))

@@ -23,7 +23,9 @@ from lilliput.verbs.compare.result import Comparison, Measured, Reference, Turn
 from lilliput.verbs.completers import Speed
 from lilliput.verbs.evaluate import GeneratorEvaluation
 from lilliput.verbs.robustness import RobustnessResult
+from lilliput.verbs.robustness.against import against
 from lilliput.verbs.robustness.generator import GeneratorRobustness, Line
+from lilliput.verbs.robustness.outcomes import Outcomes, Variant
 from lilliput.verbs.tally import Attempt, tally
 
 MACHINE = {"cpu": "a CPU", "cores": 2, "python": "3.11.0", "date": "2026-01-01T00:00:00+00:00"}
@@ -150,16 +152,25 @@ def flips(name: str = "student", teacher: str | None = "teacher") -> dict[str, A
     return values
 
 
-def recode(name: str = "small") -> dict[str, Any]:
-    """What ``lilliput robustness`` writes of a generator."""
+def recode(name: str = "small", original: str | None = None) -> dict[str, Any]:
+    """What ``lilliput robustness`` writes of a generator, and beside an original that loses a problem less."""
     before = np.array(passes(20, 40))[:, None]
-    lines = []
+    lines, verdicts = [], []
     for perturbation, lost in (("typos", 2), ("camel_case", 10)):
         after = np.array([passes(20 - lost, 40), passes(20, 40)])[..., None]
+        verdicts.append(after)
         lines.append(Line(perturbation, "docstring", "prompt", 1.0, robustness(before, after)))
     nominal = {"prompt": lines[0].scores.nominal_pass}
     facts = {"data": {"sha256": "ab" * 32}, "command": "made up"}
-    found = GeneratorRobustness(name, 40, 0, nominal, lines, lines[1:], facts)
+    names = {"prompt": before[None], "typos": verdicts[0], "camel_case": verdicts[1]}
+    ids, hashes = [f"Task/{place}" for place in range(40)], dict.fromkeys(names, "00")
+    ours = Outcomes(name, {}, ids, {key: table.astype(np.int64) for key, table in names.items()}, hashes)
+    compared = None
+    if original is not None:
+        other = {key: np.where(np.arange(40)[:, None] == 19, 1, table) for key, table in ours.verdicts.items()}
+        variants = [Variant(line.name, line.family, line.on, {}) for line in lines]
+        compared = against(ours, Outcomes(original, {}, ids, other, hashes), variants)
+    found = GeneratorRobustness(name, 40, 0, nominal, lines, lines[1:], facts, compared, ours)
     values: dict[str, Any] = json.loads(json.dumps(found.as_dict()))
     return values
 

@@ -159,6 +159,17 @@ def test_perturbed_prompts_name_the_worst() -> None:
     assert "Of 2 perturbations of prompts, camel_case costs small most: 50.0 % [" in html
 
 
+def test_perturbed_prompts_beside_the_original() -> None:
+    html = page.render([], "t", "", given_of(recode("small", "original"))).replace("\xa0", " ")
+    assert "small beside original: 40 problems, perturbed" in html
+    said = "small still solves 25.0 % of 40 problems, original 27.5 %: no difference that this sample can show"
+    assert f"After every version of every perturbation, {said} (paired interval −" in html
+    assert "Survives with original alone" in html
+    assert html.count("pass@1, not perturbed") == 1 and html.count("mean of all versions") >= 2  # table and plot
+    assert html.count("Robust pass of small beside original.") == 1
+    assert "Survives with" not in page.render([], "t", "", given_of(recode()))
+
+
 def test_refused_ratios_stand_in_the_table_with_their_reason() -> None:
     outline = shown(comparison(noisy=True))
     assert outline.text.count("not given") == 8

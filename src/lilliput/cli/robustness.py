@@ -20,7 +20,7 @@ TAKES: Mapping[str, frozenset[str]] = {
     ),
     "generator": frozenset(
         (
-            *("perturbations", "released", "max_new_tokens", "batch", "precision"),
+            *("against", "perturbations", "released", "max_new_tokens", "batch", "precision"),
             *("workers", "seconds", "memory", "unsafe"),
         )
     ),
@@ -41,7 +41,12 @@ def robustness(
     ],
     data: options.Data,
     against: Annotated[
-        str | None, typer.Option("--against", help="The teacher, to compare with: a checkpoint or an artifact.")
+        str | None,
+        typer.Option(
+            "--against",
+            help="To compare with: a classifier's teacher; of generators, the original, or the .json that --out of its "
+            "own run wrote.",
+        ),
     ] = None,
     language: Annotated[
         str | None,
@@ -84,7 +89,7 @@ def robustness(
     What the code does stays the same. Of a classifier's functions, variables are renamed, dead code is added, loops,
     order of statements, layout and comments change: the predictions that flip are counted, and it is compared with its
     teacher. A generator's prompts (HumanEval's) are perturbed as ReCode does: robust pass, robust drop, robust
-    relative.
+    relative; with --against, the differences from the original, problem by problem.
     """
     from lilliput.verbs.robustness.tasks import kind_of_task
 

@@ -34,7 +34,7 @@ def measure(given: dict[str, Any], command: str) -> None:
 
     if len(given["data"]) != 1:
         raise UserError("is one file of problems.", where="--data", remedy="Give it once.")
-    same = ("perturbations", "released", "limit", "threads", "precision", "workers", "unsafe", "out")
+    same = ("against", "perturbations", "released", "limit", "threads", "precision", "workers", "unsafe", "out")
     found = robustness_generator(
         given["model"],
         given["data"][0],
@@ -55,6 +55,8 @@ def show(result: dict[str, Any]) -> None:
         header[0] = title or header[0]
         print_table(header, [_row(line) for line in lines])
         typer.echo("")
+    if result["against"] is not None:
+        _show_against(result["against"])
     typer.echo(
         "pass@1: of the prompts as they were; RP, robust pass: after every version of a prompt; RD, robust drop: the "
         "share of pass@1 that is lost; RR, robust relative: problems that change; brackets are 95 % intervals."
@@ -65,3 +67,39 @@ def _row(line: dict[str, Any]) -> list[str]:
     rates = (line["nominal_pass"], line["robust_pass"], line["robust_drop"], line["robust_relative"])
     shown = ["-" if rate is None else with_interval(rate["value"], (rate["low"], rate["high"])) for rate in rates]
     return [line["name"], f"{line['seeds']}", f"{line['changed']:.0%}", *shown]
+
+
+def _show_against(against: dict[str, Any]) -> None:
+    """The differences from the original."""
+    lines = [(f"pass@1, {on}", found, None) for on, found in against["nominal"].items()]
+    alone = [line["family"] for line in against["perturbations"]]
+    families = [line for line in against["families"] if alone.count(line["family"]) > 1]  # others say nothing new
+    for line in (*against["perturbations"], *families, against["all"]):
+        found = line["difference"]
+        lines.append((f"RP, {line['name']}", found["robust_pass"], found["robust_drop"]))
+    lines.append(("mean of all versions", against["all"]["mean_pass"], None))
+    header = [
+        f"against {against['name']}, n = {against['n']:,}",
+        "gained",
+        "lost",
+        "p",
+        "points more",
+        "RD, points more",
+    ]
+    print_table(header, [[name, *_paired(found), _points(drop)] for name, found, drop in lines])
+    typer.echo(
+        "gained, lost: problems that this model alone passes, or the other one alone; p: of McNemar's exact test; all: "
+        "of what passes before in all forms, what still does after every version of all.\n"
+    )
+
+
+def _paired(found: dict[str, Any]) -> list[str]:
+    counts = ["-" if found[name] is None else f"{found[name]:,}" for name in ("gained", "lost")]
+    return [*counts, "-" if found["p_value"] is None else f"{found['p_value']:.3f}", _points(found["difference"])]
+
+
+def _points(estimate: dict[str, Any] | None) -> str:
+    if estimate is None:
+        return "-"
+    value, low, high = (100 * estimate[name] for name in ("value", "low", "high"))
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"

@@ -61,6 +61,7 @@ def study(
         bool, typer.Option("--strip", help="Take the white space off prompts' ends: better with GPT-2's tokenizers.")
     ] = False,
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Tokens of each completion.")] = 320,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Completions side by side.")] = 8,
     perturbations: Annotated[
         str | None,
         typer.Option(
@@ -116,6 +117,7 @@ def study(
         limit=limit,
         strip=strip,
         max_new_tokens=max_new_tokens,
+        batch=batch,
         perturbations=tuple(part.strip() for part in (perturbations or "").split(",") if part.strip()),
         perturbation_seeds=perturbation_seeds,
         speed_rounds=speed_rounds,

@@ -62,3 +62,37 @@ def bootstrap_mean(values: NDArray[np.floating], seed: int = 0) -> Estimate:
     means = values[np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     return Estimate(float(values.mean()), float(low), float(high), n)
+
+
+def bounded_mean(values: NDArray[np.floating], least: float = 0.0, most: float = 1.0, seed: int = 0) -> Estimate:
+    """The mean of ``values``, each from ``least`` to ``most``, with its 95 % interval.
+
+    The interval is :func:`bootstrap_mean`'s, unless all values are the same, as where every problem failed: then no
+    resample differs, and the bootstrap's interval would be a point, however few the values are. Of others of the kind,
+    as many may come out otherwise as the upper end of the score interval of none in ``n`` says (:func:`wilson`; for 0
+    of 20 it is 0.16), and each of them anywhere in the bounds: so far the interval then reaches.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not len(values) or np.ptp(values) > 0:
+        return bootstrap_mean(values, seed)
+    value, otherwise = float(values[0]), wilson(0, len(values)).high
+    low, high = value - otherwise * (value - least), value + otherwise * (most - value)
+    return Estimate(value, low, high, len(values))
+
+
+def percentile_ends(value: float, drawn: NDArray[np.floating], n: int) -> tuple[float, float]:
+    """The ends of the 95 % percentile interval of what resamples of ``n`` problems gave.
+
+    Where no resample differs, the interval reaches from ``value`` to either side as far as the share of problems that
+    may come out otherwise, as :func:`bounded_mean`'s does.
+
+    Raises:
+        ValueError: nothing was drawn.
+    """
+    if np.ptp(drawn) > 0:
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        return float(low), float(high)
+    otherwise = wilson(0, n).high
+    return value - otherwise, value + otherwise

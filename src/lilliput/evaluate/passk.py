@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lilliput.errors import DataError
-from lilliput.evaluate.intervals import Estimate, bootstrap_mean, wilson
+from lilliput.evaluate.intervals import Estimate, bounded_mean, wilson
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def mean_pass_at_k(problems: Sequence[Tries], k: int) -> Estimate:
     """pass@k over problems, with its 95 % interval: how far it might be off for other problems of the kind.
 
     The interval is a bootstrap's over problems; with one completion a problem, where each is solved or not, it is the
-    score interval of a proportion, which does not shrink to a point when none or all are solved.
+    score interval of a proportion (Wilson 1927). Neither shrinks to a point where none or all are solved: see
+    :func:`~lilliput.evaluate.intervals.bounded_mean`.
 
     Raises:
         DataError: there are no problems; or as :func:`pass_at_k`.
@@ -66,4 +67,4 @@ def mean_pass_at_k(problems: Sequence[Tries], k: int) -> Estimate:
     values = np.array([pass_at_k(tries, k) for tries in problems])
     if all(tries.n == 1 for tries in problems):
         return wilson(int(values.sum()), len(values))
-    return bootstrap_mean(values)
+    return bounded_mean(values)

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lilliput.errors import DataError
-from lilliput.evaluate.intervals import RESAMPLES, Estimate, bootstrap_mean, wilson
+from lilliput.evaluate.intervals import RESAMPLES, Estimate, bounded_mean, percentile_ends, wilson
 from lilliput.evaluate.passk import Tries, pass_at_k
 
 Flags = NDArray[np.bool_]
@@ -91,7 +91,7 @@ def robustness(nominal: ArrayLike, perturbed: ArrayLike, k: int = 1, seed: int =
         nominal_pass=_mean(base, single, seed),
         robust_pass=_mean(robust, single, seed),
         robust_drop=_drop(base, robust, seed),
-        robust_relative=_mean(changed, single, seed),
+        robust_relative=_mean(changed, single, seed, most=2.0),
     )
 
 
@@ -131,9 +131,9 @@ def _scores(flags: Flags, k: int) -> Floats:
     return np.array([pass_at_k(Tries(n, int(count)), k) for count in flags.sum(axis=1)])
 
 
-def _mean(scores: Floats, single: bool, seed: int) -> Estimate:
+def _mean(scores: Floats, single: bool, seed: int, most: float = 1.0) -> Estimate:
     """With one completion a problem a proportion, whose interval does not shrink to a point at 0 and 1."""
-    return wilson(int(scores.sum()), len(scores)) if single else bootstrap_mean(scores, seed)
+    return wilson(int(scores.sum()), len(scores)) if single else bounded_mean(scores, 0.0, most, seed)
 
 
 def _drop(base: Floats, robust: Floats, seed: int) -> Estimate | None:
@@ -144,5 +144,6 @@ def _drop(base: Floats, robust: Floats, seed: int) -> Estimate | None:
     rows = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
     befores, afters = base[rows].mean(axis=1), robust[rows].mean(axis=1)
     defined = befores > 0
-    low, high = np.quantile(1 - afters[defined] / befores[defined], [0.025, 0.975])
-    return Estimate(float(1 - robust.mean() / base.mean()), float(low), float(high), n)
+    value = float(1 - robust.mean() / base.mean())
+    low, high = percentile_ends(value, 1 - afters[defined] / befores[defined], int((base > 0).sum()))
+    return Estimate(value, low, min(high, 1.0), n)

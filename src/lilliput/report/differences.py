@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lilliput.report import clean, plural
-from lilliput.report.given import NO_VERDICT, Attempted, Run
+from lilliput.report.given import Attempted, Run
 from lilliput.report.pairs import Pair
+from lilliput.report.reading import NO_VERDICT
 from lilliput.report.sections import Fold, Group, Section
 
 MOST_FOLDS = 200

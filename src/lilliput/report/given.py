@@ -10,13 +10,10 @@ from lilliput.errors import UserError
 from lilliput.evaluate.passk import Tries
 from lilliput.report import Evidence, as_number, clean, look_up
 from lilliput.report.kinds import COMPARISON, FLIPS, GENERATOR, RECODE, REPOSITORY, SUMMARIES
-from lilliput.report.reading import Result
+from lilliput.report.reading import NO_VERDICT, Result
 
 BENCHMARKS: Mapping[str, str] = {"humaneval": "HumanEval", "mbpp": "MBPP"}
 """Task, as results have it -> what people call it."""
-
-NO_VERDICT = "runner"
-"""Outcome of a completion that nothing is known of: see :mod:`lilliput.evaluate.judging`."""
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,34 @@ _FLIPS = (
 
 _FAITHFUL = ("agreement", "confident", "student.before", "student.after", "teacher.before", "teacher.after")
 
+_TESTED = ("gained", "lost")
+
+_PAIRED = (
+    Rule("name", is_name, "a name"),
+    Rule("n", is_count, "a count"),
+    Rule("perturbations", is_list, "a list"),
+    Rule("families", is_list, "a list"),
+    Rule("perturbations.*.name", is_name, "a name"),
+    Rule("families.*.name", is_name, "a name"),
+    Rule("nominal", is_object, "an object", False),
+    *estimates("nominal.*", "difference", required=False),
+    *estimates("all.mean_pass", "difference", required=False),
+    *(Rule(f"nominal.*.{name}", is_count, "a count", False) for name in _TESTED),
+    Rule("nominal.*.p_value", is_share, "a share", False),
+    *(
+        rule
+        for line in ("perturbations.*", "families.*", "all")
+        for rule in (
+            Rule(line, is_object, "an object", False),
+            *estimates(f"{line}.difference", "robust_pass.difference", "robust_drop", required=False),
+            *(Rule(f"{line}.difference.robust_pass.{name}", is_count, "a count", False) for name in _TESTED),
+            Rule(f"{line}.difference.robust_pass.p_value", is_share, "a share", False),
+            *estimates(f"{line}.reference", "robust_pass", required=False),
+        )
+    ),
+)
+"""A generator's robustness beside another's."""
+
 _PHASES = ("prefill", "decode", "fixed", "natural")
 
 _RATIOS = (
@@ -120,6 +148,8 @@ KINDS: tuple[Kind, ...] = (
             Rule("perturbations.*.seeds", is_count, "a count"),
             *estimates("perturbations.*", "nominal_pass", "robust_pass", "robust_relative"),
             *estimates("perturbations.*", "robust_drop", required=False),
+            Rule("against", is_object, "an object", False),
+            *under("against", _PAIRED, required=False),
         ),
     ),
     Kind(

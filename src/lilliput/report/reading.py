@@ -18,6 +18,9 @@ REMEDY = (
     "--out."
 )
 
+NO_VERDICT = "runner"
+"""Outcome of a completion that nothing is known of: see :mod:`lilliput.evaluate.judging`."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -72,7 +75,7 @@ def checked(values: Any, path: Path) -> Result:
 
 
 def _check_problems(fields: Mapping[str, Any], path: Path) -> None:
-    """What no field tells alone: shares, and problems that are named once."""
+    """What no field tells alone: shares, problems that are named once, and counts that agree with what is counted."""
     for k in fields["k"]:
         value = fields.get(f"pass@{k}")
         if value is not None and not is_share(value):
@@ -83,3 +86,13 @@ def _check_problems(fields: Mapping[str, Any], path: Path) -> None:
             said = f"field 'problems[{place}].task_id' is {shown(problem['task_id'])}, as an earlier one is"
             raise DataError(f"{said}: results of two runs?", where=path, remedy="Give one result a run.")
         seen.add(problem["task_id"])
+        outcomes = [one["outcome"] for one in problem["completions"]]
+        for name, count in (("n", len(outcomes)), ("passed", outcomes.count("passed"))):
+            told = problem.get(name)
+            if told is not None and (type(told) is not int or told != count):
+                said = f"field 'problems[{place}].{name}' is {shown(told)}, and its completions say {count}"
+                raise DataError(f"{said}.", where=path, remedy=REMEDY)
+    judged = sum(any(one["outcome"] != NO_VERDICT for one in problem["completions"]) for problem in fields["problems"])
+    if fields["n"] != judged:
+        said = f"field 'n' is {shown(fields['n'])}, and {judged} of its problems have a verdict"
+        raise DataError(f"{said}.", where=path, remedy=REMEDY)

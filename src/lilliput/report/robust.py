@@ -9,6 +9,7 @@ from lilliput.report import clean, look_up, percent, plural
 from lilliput.report.given import Given
 from lilliput.report.interval_plot import Mark, interval_plot
 from lilliput.report.reading import Result
+from lilliput.report.robust_pairs import against_plots, against_sentences, against_tables
 from lilliput.report.sections import NOTHING, Cell, Line, Plot, Section, Table
 
 RECODE = (
@@ -26,9 +27,13 @@ REWRITES = (
 def robustness_section(given: Given) -> Section:
     """All evidence of robustness and faithfulness; what was measured on other data stands in a table of its own."""
     tables, plots = [], []
+    names = list(dict.fromkeys([*given.names, *(result.name for result in given.recode)]))
     for number, result in enumerate(given.recode):
+        series = names.index(result.name)  # a model has one color on the page
         tables.append(_recode_table(result))
-        plots += _recode_plot(result, number)
+        plots += _recode_plot(result, number, series)
+        tables += against_tables(result)
+        plots += against_plots(result, number, series)
     for number, result in enumerate(given.flips):
         tables += _flip_tables(result)
         plots += _flip_plot(result, number)
@@ -61,6 +66,7 @@ def robustness_sentences(given: Given) -> list[str]:
                 f"Of {len(result.values['perturbations'])} perturbations of prompts, {clean(worst_row['name'])} "
                 f"costs {clean(result.name)} most: {drop} of its pass@{worst_row['k']}."
             )
+        said += against_sentences(result)
     return said
 
 
@@ -89,8 +95,8 @@ def _recode_table(result: Result) -> Table:
     return Table(f"{clean(result.name)}: perturbed prompts", heads, lines, RECODE)
 
 
-def _recode_plot(result: Result, number: int) -> list[Plot]:
-    marks = [_mark(row["name"], row["robust_pass"], 0) for row in result.values["perturbations"]]
+def _recode_plot(result: Result, number: int, series: int) -> list[Plot]:
+    marks = [_mark(row["name"], row["robust_pass"], series) for row in result.values["perturbations"]]
     name = clean(result.name)
     svg = interval_plot(marks, f"recode-{number}", f"Robust pass of {name}.", "robust pass, %")
     return [] if svg is None else [Plot(svg, f"{name}: robust pass with 95 % intervals, by perturbation.")]
@@ -169,7 +175,8 @@ def _mark(name: str, found: Mapping[str, Any], series: int) -> Mark:
 def _cell(found: Any) -> Cell:
     if not isinstance(found, Mapping):
         return NOTHING
-    return Cell(percent(found["value"]), f"[{percent(found['low'])}, {percent(found['high'])}]")
+    value, low, high = (percent(found[end]).replace("-", "−") for end in ("value", "low", "high"))
+    return Cell(value, f"[{low}, {high}]")
 
 
 def _size(found: Any) -> Cell:

@@ -21,6 +21,7 @@ class Measures:
         limit: problems, the first of the file; ``None``: all.
         strip: take the white space off prompts' ends, which GPT-2's tokenizers want.
         max_new_tokens: of a completion.
+        batch: completions side by side; more are faster, and each takes memory.
         perturbations: ReCode's, by name or family, for robust pass.
         perturbation_seeds: versions of each that has random choices.
         speed_rounds: rounds of timing; 0: none.
@@ -34,6 +35,7 @@ class Measures:
     limit: int | None = None
     strip: bool = False
     max_new_tokens: int = 320
+    batch: int = 8
     perturbations: tuple[str, ...] = ()
     perturbation_seeds: int = 1
     speed_rounds: int = 6
@@ -46,6 +48,7 @@ class Measures:
             ("--piece-tokens", self.piece_tokens, 2),
             ("--limit", self.limit, 1),
             ("--max-new-tokens", self.max_new_tokens, 1),
+            ("--batch", self.batch, 1),
             ("--perturbation-seeds", self.perturbation_seeds, 1),
             ("--speed-rounds", self.speed_rounds, 0),
             ("--threads", self.threads, 1),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilliput.errors import UserError
-from lilliput.evaluate.intervals import Estimate, bootstrap_mean
+from lilliput.evaluate.intervals import Estimate, bootstrap_mean, bounded_mean
 from lilliput.study.jobs import JobResult
 
 Floats = NDArray[np.float64]
@@ -127,6 +127,7 @@ def loss(quality: Quality, other: JobResult, reference: JobResult, seed: int = 0
     if not common:
         return None
     differences: Floats = np.array([one[name] - two[name] for name in common])
-    mean = bootstrap_mean(differences, seed)
+    # Of problems, which are solved or not, differences are bounded; of log-likelihoods they are not.
+    mean = bounded_mean(differences, -1.0, 1.0, seed) if quality.percent else bootstrap_mean(differences, seed)
     ends = sorted((quality.loss(mean.low), quality.loss(mean.high)))
     return Estimate(quality.loss(mean.value) + 0.0, ends[0] + 0.0, ends[1] + 0.0, mean.n)  # + 0.0: no minus zero

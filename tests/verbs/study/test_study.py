@@ -319,6 +319,7 @@ def test_passes_and_robust_passes_are_measured(model, tmp_path, problems, monkey
         humaneval=str(problems),
         limit=2,
         max_new_tokens=4,
+        batch=2,
         perturbations=("format",),
         unsafe=UNSAFE,
     )
@@ -329,6 +330,7 @@ def test_passes_and_robust_passes_are_measured(model, tmp_path, problems, monkey
     def solving(completer, asked, *rest):
         """The model writes the solution of whatever is not perturbed, and nothing of use after the rest."""
         made = real(completer, asked, *rest)
+        assert rest[0].batch == 2
         for one in asked:
             right = one.text == HUMANEVAL["prompt"] and one.problem.task_id == "T/0"
             made[one.problem.task_id] = [
@@ -351,6 +353,8 @@ def test_passes_and_robust_passes_are_measured(model, tmp_path, problems, monkey
     assert lines
     assert lines[0]["robust_pass"]["value"] == 0.0
     assert lines[0]["robust_drop"]["value"] == 1.0
+    again = study(model, tmp_path / "study", {"weights": ["int8"]}, measures=replace(measures, batch=3))
+    assert [one.result.seconds for one in again.choice.rated] == [rated.result.seconds]  # known: not run again
 
 
 def test_an_encoder_decoder_is_measured_by_what_it_solves(tmp_path, problems, checkpoints):

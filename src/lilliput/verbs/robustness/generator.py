@@ -23,38 +23,16 @@ from lilliput.evaluate.robustness import Flags, Robustness, robustness, worst_of
 from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
 from lilliput.runtime.settings import Settings
-from lilliput.verbs.completers import Asked, Completer, Subject, open_completer
-from lilliput.verbs.evaluate.generator import NEW_TOKENS, attempts_of, completions
+from lilliput.verbs.evaluate.generator import NEW_TOKENS
 from lilliput.verbs.kept import Kept, beside
+from lilliput.verbs.robustness.against import against as compared
+from lilliput.verbs.robustness.against import read_outcomes
+from lilliput.verbs.robustness.outcomes import ON, PASSED, Outcomes, Prompts, Runner, Variant
 from lilliput.verbs.tally import MOST_LOST, protections_dict
 
 RESULT = "robustness.json"
 TASK = "humaneval"
 """The benchmark whose prompts are perturbed: partial programs ask for solutions that go on from the prompt."""
-
-ON = ("prompt", "partial")
-"""What is perturbed: prompts as they are, or those that go on to the middle of the solution."""
-
-FAILED, PASSED, NO_VERDICT = 0, 1, 2
-
-Versions = Mapping[int, Sequence[Problem]]
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A perturbation of all problems.
-
-    Attributes:
-        name: of the perturbation.
-        family: of it.
-        on: see :data:`ON`.
-        versions: seed -> the problems, in the order of the nominal ones.
-    """
-
-    name: str
-    family: str
-    on: str
-    versions: Versions
 
 
 @dataclass(frozen=True)
@@ -92,6 +70,9 @@ class GeneratorRobustness:
         perturbations: each by itself.
         families: the worst case over all of a family's versions.
         facts: model, settings, data, sandbox, machine, command.
+        against: the same of another model on the same prompts, and the differences (see
+            :func:`~lilliput.verbs.robustness.against.against`); ``None``: none was given.
+        outcomes: every verdict; ``None``: they were not kept.
     """
 
     name: str
@@ -101,6 +82,8 @@ class GeneratorRobustness:
     perturbations: Sequence[Line]
     families: Sequence[Line]
     facts: Mapping[str, Any]
+    against: Mapping[str, Any] | None = None
+    outcomes: Outcomes | None = None
 
     @property
     def exit_code(self) -> int:
@@ -119,7 +102,9 @@ class GeneratorRobustness:
             "nominal": {on: asdict(rate) for on, rate in self.nominal.items()},
             "perturbations": [line.as_dict() for line in self.perturbations],
             "families": [line.as_dict() for line in self.families],
+            "against": None if self.against is None else dict(self.against),
             **self.facts,
+            "outcomes": None if self.outcomes is None else self.outcomes.as_dict(),
         }
 
 
@@ -127,6 +112,7 @@ def robustness_generator(
     model: str | Path,
     data: str | Path,
     *,
+    against: str | Path | None = None,
     perturbations: Sequence[str] | None = None,
     seeds: int = SEEDS,
     released: str | Path | None = None,
@@ -146,6 +132,7 @@ def robustness_generator(
     Args:
         model: an artifact's folder, a checkpoint's folder or hub id, or a server's address.
         data: HumanEval's file.
+        against: the original: a model, asked for the same here; or the ``.json`` that this wrote of it before.
         perturbations: names of perturbations or of families; ``None``: all.
         seeds: versions of each prompt by each perturbation that draws at random.
         released: folder with ReCode's own perturbed files, to be taken instead of ours.
@@ -171,61 +158,44 @@ def robustness_generator(
         variants = _ours(problems, perturbations, seeds)
     else:
         variants = _released(Path(released), nominal, perturbations, seeds)
+    prompts = Prompts(nominal, variants)
     walls = require_walls(unsafe)
     target, kept_path = beside(None if out is None else Path(out), RESULT)
-    completer, kept = open_completer(Subject(str(model), threads, precision, False, None, None)), Kept(kept_path)
-    run = _Run(completer, settings, kept, limits, workers, progress)
-    before = {on: run.passed(nominal[on]) for on in ON if any(variant.on == on for variant in variants)}
-    after = [np.stack([run.passed(version) for version in variant.versions.values()]) for variant in variants]
-    everything = [*(found[None] for found in before.values()), *after]
-    judged = np.all([(found != NO_VERDICT).all(axis=(0, 2)) for found in everything], axis=0)
+    facts: dict[str, Any] = {
+        "settings": {**asdict(settings), "stop": list(settings.stops), "seeds": seeds, "limit": limit},
+        "perturbed_by": "ReCode's released files" if released is not None else "lilliput.evaluate.perturb",
+        "data": {"source": str(data), "sha256": sha256_of(data), "problems": len(problems)},
+        "sandbox": protections_dict(walls, unsafe),
+        "machine": resources.machine(),
+        "command": command,
+    }
+    earlier = against is not None and Path(against).suffix == ".json"
+    theirs = read_outcomes(Path(str(against)), prompts, facts) if earlier else None
+    run = Runner(settings, Kept(kept_path), limits, workers, threads, precision, progress)
+    ours = run.outcomes(str(model), prompts)
+    if against is not None and theirs is None:
+        theirs = run.outcomes(str(against), prompts)
+    judged = ours.judged(list(ours.verdicts))
     if not judged.any():
         raise DataError("no problem has a verdict after every version.", remedy="See why the sandbox gives none.")
-    flags = [found[:, judged] == PASSED for found in after]
-    base = {on: found[judged] == PASSED for on, found in before.items()}
+    passed = {name: verdicts[:, judged] == PASSED for name, verdicts in ours.verdicts.items()}
+    base = {on: passed[on][0] for on in ON if on in passed}
+    flags = [passed[variant.name] for variant in variants]
     lines = [_line(v, base[v.on], found, nominal[v.on]) for v, found in zip(variants, flags, strict=True)]
     result = GeneratorRobustness(
-        name=completer.name,
+        name=ours.name,
         n=int(judged.sum()),
         lost=int((~judged).sum()),
         nominal={on: robustness(found, found[None]).nominal_pass for on, found in base.items()},
         perturbations=lines,
         families=_families(variants, base, flags, lines),
-        facts={
-            "model": dict(completer.facts),
-            "settings": {**asdict(settings), "stop": list(settings.stops), "seeds": seeds, "limit": limit},
-            "perturbed_by": "ReCode's released files" if released is not None else "lilliput.evaluate.perturb",
-            "data": {"source": str(data), "sha256": sha256_of(data), "problems": len(problems)},
-            "sandbox": protections_dict(walls, unsafe),
-            "machine": resources.machine(),
-            "command": command,
-        },
+        facts={"model": dict(ours.model), **facts},
+        against=None if theirs is None else compared(ours, theirs, variants),
+        outcomes=ours,
     )
     if target is not None:
         write_json(target, result.as_dict())
     return result
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Completes lists of problems and judges them; what was done before is not done again."""
-
-    completer: Completer
-    settings: Settings
-    kept: Kept
-    limits: Limits
-    workers: int | None
-    progress: Progress
-
-    def passed(self, problems: Sequence[Problem]) -> np.ndarray:
-        """``[problems, n]``: :data:`FAILED`, :data:`PASSED` or :data:`NO_VERDICT`."""
-        asked = [Asked(problem, problem.prompt) for problem in problems]
-        made = completions(self.completer, asked, self.settings, self.kept, self.progress)
-        tried = attempts_of(problems, made, False, self.limits, self.workers, self.kept, self.progress)
-        verdicts = [[one.judgement for one in tried[problem.task_id]] for problem in problems]
-        return np.array(
-            [[NO_VERDICT if one.outcome == "runner" else int(one.passed) for one in row] for row in verdicts]
-        )
 
 
 def _ours(problems: Sequence[Problem], names: Sequence[str] | None, seeds: int) -> list[Variant]:

@@ -136,7 +136,8 @@ class Solver:
     def __init__(self, artifact: Artifact, measures: Measures, kept: Path, concurrent: int) -> None:
         self.measures, self.kept = measures, Kept(kept)
         self.completer: Completer = open_completer(Subject(str(artifact.path), measures.threads))
-        self.settings = Settings(max_new_tokens=measures.max_new_tokens, stop=BENCHMARKS["humaneval"].stops)
+        tokens, batch = measures.max_new_tokens, measures.batch
+        self.settings = Settings(max_new_tokens=tokens, batch=batch, stop=BENCHMARKS["humaneval"].stops)
         self.workers = max(1, usable_cores() // concurrent)
 
     def solved(self, problems: Sequence[Problem]) -> Flags:

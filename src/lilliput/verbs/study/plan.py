@@ -86,7 +86,8 @@ def planned(
             remedy="Choose another grid, a larger --budget, or add --allow-slow.",
         )
     facts = {**measures.as_dict(), "humaneval": sha256_of(Path(measures.humaneval)) if measures.humaneval else ""}
-    facts.pop("unsafe")  # which decides nothing
+    for name in ("unsafe", "batch"):  # which decide nothing
+        facts.pop(name)
     source = key_of("study", checkpoint.fingerprint(), facts, versions())
     jobs = []
     for point in points:

@@ -1,0 +1,96 @@
+"""What perturbed prompts cost compressed generators beside the original: results of ``lilliput robustness``, as a plot.
+
+Run: python benchmarks/robustness_plot.py ORIGINAL.json OTHER.json... --out plot.svg
+
+Each OTHER was made with ``--against ORIGINAL.json``. Left: problems solved after the worst version of each kind, with
+score intervals. Right: the paired difference from the original, where intervals are those of the difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lilliput.extras import require
+from lilliput.files import read_json, write_text
+from lilliput.report import clean
+from lilliput.report.drawing import INK, MARKERS, SERIES, drawing, new_figure
+
+FORMS = {"prompt": "prompts as they are", "partial": "with half a solution"}
+"""What is perturbed -> what its unperturbed line is called."""
+
+APART = 0.2
+"""Between the models of a line, in lines."""
+
+Row = tuple[str, Mapping[str, float]]
+
+
+def rates(result: Mapping[str, Any]) -> list[Row]:
+    """Name -> pass@1 before, and robust pass after."""
+    nominal = [(FORMS[on], rate) for on, rate in result["nominal"].items()]
+    return nominal + [(line["name"].replace("_", " "), line["robust_pass"]) for line in result["perturbations"]]
+
+
+def differences(result: Mapping[str, Any]) -> list[Row]:
+    """Name -> the difference from the original, ours less theirs; the last two of all versions together."""
+    against = result["against"]
+    rows = [(FORMS[on], found["difference"]) for on, found in against["nominal"].items()]
+    rows += [
+        (line["name"].replace("_", " "), line["difference"]["robust_pass"]["difference"])
+        for line in against["perturbations"]
+    ]
+    every = against["all"]
+    return [
+        *rows,
+        ("worst of all", every["difference"]["robust_pass"]["difference"]),
+        ("mean of all", every["mean_pass"]["difference"]),
+    ]
+
+
+def draw(axes: Any, tables: Sequence[tuple[str, int, list[Row]]], label: str) -> None:
+    """Marks with whiskers, percent, a line each, the models of a line below each other."""
+    names = [name for name, _ in tables[0][2]]
+    for place, (model, series, rows) in enumerate(tables):
+        shift = APART * (place - (len(tables) - 1) / 2)
+        for line, (_, found) in enumerate(rows):
+            value, low, high = (100 * found[end] for end in ("value", "low", "high"))
+            look = {"color": SERIES[series], "marker": MARKERS[series], "ms": 5.5}
+            reach = [[max(value - low, 0)], [max(high - value, 0)]]
+            name = model if line == 0 else None
+            axes.errorbar(value, line + shift, xerr=reach, ls="", lw=1.4, capsize=2, label=name, **look)
+    axes.set(xlabel=label, yticks=range(len(names)), yticklabels=names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", labelcolor=INK)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("original", type=Path)
+    parser.add_argument("others", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    original, *others = (read_json(path) for path in (given.original, *given.others))
+    models = [original, *others]
+    with drawing():
+        figure, (left, right) = new_figure(0.9 + 0.55 * len(differences(others[0])), 10.5, columns=2)
+        figure.set_facecolor("#ffffff")
+        draw(left, [(clean(one["name"]), place, rates(one)) for place, one in enumerate(models)], "problems solved, %")
+        against = f"points more than {clean(original['name'])}"
+        draw(right, [(clean(one["name"]), place, differences(one)) for place, one in enumerate(others, 1)], against)
+        right.axvline(0, color=INK, lw=1.0, ls="--", zorder=1)
+        left.set_title(f"{original['n']} problems, 95 % intervals", loc="left", fontsize=10, color=INK)
+        right.set_title("paired differences", loc="left", fontsize=10, color=INK)
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower left", ncols=len(models), borderpad=0)
+        canvas = require("matplotlib.backends.backend_svg").FigureCanvasSVG(figure)
+        canvas.print_svg(given.out, metadata={"Date": None})
+    write_text(
+        given.out, "\n".join(line.rstrip() for line in given.out.read_text(encoding="utf-8").splitlines()) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

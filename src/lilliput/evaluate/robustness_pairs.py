@@ -1,0 +1,112 @@
+"""Two generators on the same perturbed prompts: whether the second is as robust as the first, problem by problem.
+
+Both were asked for the same, so they are compared in pairs (:mod:`lilliput.evaluate.problem_pairs`): of the problems
+that survive all versions of a prompt with one model alone, a coin would give each model half.
+
+The difference of the drops is ``RD`` of the second less ``RD`` of the first (:mod:`lilliput.evaluate.robustness`), with
+a percentile bootstrap over problems (Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979) that draws each
+problem with all that both models made of it. Above 0: the second loses more of what it solves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lilliput.errors import DataError
+from lilliput.evaluate.intervals import RESAMPLES, Estimate, percentile_ends
+from lilliput.evaluate.passk import Tries
+from lilliput.evaluate.problem_pairs import PairedDifference, paired_difference
+from lilliput.evaluate.robustness import worst_of
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What a model made of some prompts and of all their perturbed versions.
+
+    Attributes:
+        nominal: shape ``[problems, n]``: which completions of each prompt passed.
+        perturbed: shape ``[versions, problems, n]``: the same after each version.
+    """
+
+    nominal: ArrayLike
+    perturbed: ArrayLike
+
+    @property
+    def before(self) -> Flags:
+        """``nominal`` as flags."""
+        return np.asarray(self.nominal, np.bool_)
+
+    @property
+    def always(self) -> Flags:
+        """Which completions pass after every version: shape ``[problems, n]``."""
+        return np.asarray(np.all(worst_of([self.perturbed]), axis=0), np.bool_)
+
+
+@dataclass(frozen=True)
+class RobustnessDifference:
+    """By how much the second model differs from the first under perturbed prompts.
+
+    Attributes:
+        robust_pass: of ``RP_s@1``, with problems gained and lost, and the exact test, where each was tried once.
+        robust_drop: of ``RD_s@1``; ``None`` where one of the models solves nothing as it stands.
+    """
+
+    robust_pass: PairedDifference
+    robust_drop: Estimate | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; fractions."""
+        drop = self.robust_drop
+        return {"robust_pass": asdict(self.robust_pass), "robust_drop": None if drop is None else asdict(drop)}
+
+
+def robustness_difference(first: Passes, second: Passes, seed: int = 0) -> RobustnessDifference:
+    """Compare two models, with ``k = 1``.
+
+    Args:
+        first, second: what each made of the same problems and versions, in the same order.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: shapes that do not fit.
+    """
+    shapes = {np.shape(values) for one in (first, second) for values in (one.before, one.always)}
+    if len(shapes) != 1 or np.shape(first.perturbed)[0] != np.shape(second.perturbed)[0]:
+        raise DataError(
+            "the two models' results are not of the same prompts.",
+            remedy="Give as many problems, versions and completions of each.",
+        )
+    return RobustnessDifference(
+        paired_difference(tries_of(first.always), tries_of(second.always), seed=seed), _drop(first, second, seed)
+    )
+
+
+def tries_of(flags: ArrayLike) -> list[Tries]:
+    """Completions of each problem, of flags ``[problems, n]``."""
+    return [Tries(len(row), int(sum(row))) for row in np.asarray(flags, np.bool_)]
+
+
+def _drop(first: Passes, second: Passes, seed: int) -> Estimate | None:
+    """Of the drops, with its interval over resamples of problems in which both models solve something."""
+    befores, afters = (
+        np.array([flags.mean(axis=1) for flags in pair])
+        for pair in ((first.before, second.before), (first.always, second.always))
+    )
+    count = befores.shape[1]
+    if not befores.any(axis=1).all():
+        return None
+    rows = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
+    solved, kept = befores[:, rows].mean(axis=2), afters[:, rows].mean(axis=2)
+    fine = (solved > 0).all(axis=0)
+    drawn = 1 - kept[:, fine] / solved[:, fine]
+    differences = drawn[1] - drawn[0]
+    drops = 1 - afters.mean(axis=1) / befores.mean(axis=1)
+    value = float(drops[1] - drops[0])
+    low, high = percentile_ends(value, differences, int((befores > 0).any(axis=0).sum()))
+    return Estimate(value, low, high, count)

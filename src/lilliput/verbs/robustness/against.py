@@ -1,0 +1,155 @@
+"""A generator's robustness beside that of another on the same prompts, measured in the same run or an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.data.lines import listed, shown
+from lilliput.errors import DataError
+from lilliput.evaluate.passk import Tries
+from lilliput.evaluate.problem_pairs import paired_difference
+from lilliput.evaluate.robustness import robustness
+from lilliput.evaluate.robustness_pairs import Passes, robustness_difference, tries_of
+from lilliput.files import read_json
+from lilliput.verbs.robustness.outcomes import NO_VERDICT, PASSED, Outcomes, Prompts, Variant
+
+ALIKE = ("max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "n", "stop")
+"""Settings that decide completions, and that two runs must share to be compared."""
+
+EVERYTHING = "all"
+"""Name of all perturbations taken together."""
+
+REMEDY = "Measure both with the same --data, --limit, --perturbations, --seeds and --max-new-tokens; or give the model."
+
+
+def read_outcomes(path: Path, prompts: Prompts, facts: Mapping[str, Any]) -> Outcomes:
+    """What an earlier run found, if it asked for the same.
+
+    Args:
+        path: a result of ``lilliput robustness`` of a generator.
+        prompts: what is asked now.
+        facts: of the present run, as the result has them: ``settings`` and ``data``.
+
+    Raises:
+        DataError: it is no such result, or of other prompts or settings; the message names the first that differs.
+    """
+    try:
+        values = read_json(path)
+        found = _outcomes(values)
+        theirs = {name: values["settings"][name] for name in ALIKE}
+        data = values["data"]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"is no result of a generator's robustness ({type(error).__name__}: {shown(str(error))}).",
+            where=path,
+            remedy="Give what 'lilliput robustness --task humaneval --out' wrote, or a model.",
+        ) from error
+    ours = {name: facts["settings"][name] for name in ALIKE}
+    for name in ALIKE:
+        if theirs[name] != ours[name]:
+            raise DataError(f"has {name} {shown(theirs[name])}, not {shown(ours[name])}.", where=path, remedy=REMEDY)
+    if data != facts["data"]["sha256"]:
+        raise DataError("is of another file of problems.", where=path, remedy=REMEDY)
+    for name, sha256 in prompts.hashes.items():
+        if name not in found.hashes:
+            raise DataError(
+                f"has no verdicts of {shown(name)}; it has {listed(found.hashes)}.", where=path, remedy=REMEDY
+            )
+        if found.hashes[name] != sha256:
+            raise DataError(f"was measured on other prompts of {shown(name)}.", where=path, remedy=REMEDY)
+    return found
+
+
+def _outcomes(values: Any) -> Outcomes:
+    """Back from :meth:`Outcomes.as_dict`."""
+    told = values["outcomes"]
+    problems = len(told["task_ids"])
+    verdicts = {}
+    for name, versions in told["verdicts"].items():
+        table = np.array([[[int(digit) for digit in sample] for sample in version] for version in versions], np.int64)
+        if table.ndim != 3 or table.shape[2] != problems or not set(np.unique(table)) <= {*range(NO_VERDICT + 1)}:
+            raise ValueError(f"verdicts of {name}")
+        verdicts[str(name)] = table.transpose(0, 2, 1)
+    hashes = {name: str(told["prompts_sha256"][name]) for name in verdicts}
+    return Outcomes(str(values["name"]), dict(values["model"]), list(told["task_ids"]), verdicts, hashes)
+
+
+def against(ours: Outcomes, theirs: Outcomes, variants: Sequence[Variant]) -> dict[str, Any]:
+    """``theirs``, the reference, and by how much ``ours`` differs from it; plain JSON values, fractions.
+
+    ``difference`` is that of robust pass and robust drop, ours less theirs; ``reference`` has the reference's own
+    figures on the problems that both have a verdict on. ``all`` takes all perturbations together: robust pass after
+    every version of all, compared with passing everything that was perturbed; and, as ``mean_pass``, the share of
+    versions passed, which tells more with few problems than the worst case does.
+
+    Raises:
+        DataError: no problem has a verdict of both.
+    """
+    used = list(dict.fromkeys([*(variant.on for variant in variants), *(variant.name for variant in variants)]))
+    judged = ours.judged(used) & theirs.judged(used)
+    if not judged.any():
+        raise DataError("no problem has a verdict of both models.", remedy="See why the sandbox gives none.")
+    both = _Both(ours, theirs, judged)
+    rows = [
+        {"name": one.name, "family": one.family, "on": one.on, **both.line([one.on], [one.name])} for one in variants
+    ]
+    families = [
+        {"name": family, "family": family, **both.line(*_members(variants, family))}
+        for family in dict.fromkeys(variant.family for variant in variants)
+    ]
+    names = [variant.name for variant in variants]
+    bases = list(dict.fromkeys(variant.on for variant in variants))
+    return {
+        "name": theirs.name,
+        "model": dict(theirs.model),
+        "n": int(judged.sum()),
+        "lost": int((~judged).sum()),
+        "nominal": {on: both.nominal(on) for on in bases},
+        "perturbations": rows,
+        "families": families,
+        "all": {"name": EVERYTHING, **both.line(bases, names), "mean_pass": both.mean(names)},
+    }
+
+
+def _members(variants: Sequence[Variant], family: str) -> tuple[list[str], list[str]]:
+    members = [variant for variant in variants if variant.family == family]
+    return list(dict.fromkeys(variant.on for variant in members)), [variant.name for variant in members]
+
+
+class _Both:
+    """Both models' flags on the problems that both have a verdict on."""
+
+    def __init__(self, ours: Outcomes, theirs: Outcomes, judged: NDArray[np.bool_]) -> None:
+        self.pair = (theirs, ours)  # the reference first, as in all comparisons
+        self.judged = judged
+
+    def line(self, bases: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+        """The worst of these perturbations, of what passes in all of these forms."""
+        first, second = (Passes(np.all(self._flags(one, bases), axis=0), self._flags(one, names)) for one in self.pair)
+        reference = robustness(first.nominal, first.perturbed)
+        return {"difference": robustness_difference(first, second).as_dict(), "reference": asdict(reference)}
+
+    def nominal(self, on: str) -> dict[str, Any]:
+        """Of pass@1 before anything was perturbed."""
+        first, second = (tries_of(self._flags(one, [on])[0]) for one in self.pair)
+        return asdict(paired_difference(first, second))
+
+    def mean(self, names: Sequence[str]) -> dict[str, Any]:
+        """Of the share of versions passed."""
+        first, second = (
+            [Tries(flags[:, place].size, int(flags[:, place].sum())) for place in range(flags.shape[1])]
+            for flags in (self._flags(one, names) for one in self.pair)
+        )
+        shares = [sum(tries.passed / tries.n for tries in side) / len(side) for side in (first, second)]
+        return {"reference": shares[0], "value": shares[1], **asdict(paired_difference(first, second))}
+
+    def _flags(self, one: Outcomes, names: Sequence[str]) -> NDArray[np.bool_]:
+        """``[versions, problems, n]`` of these lists, one after the other."""
+        verdicts = np.concatenate([one.verdicts[name] for name in names])[:, self.judged]
+        return np.asarray(verdicts == PASSED, np.bool_)

@@ -1,0 +1,140 @@
+"""Two generators on the same perturbed prompts: in one run, and beside an earlier run's result."""
+
+import io
+import json
+
+import pytest
+
+from lilliput.cli.robustness_generator import show
+from lilliput.errors import DataError
+from lilliput.evaluate.perturb import perturbed
+from lilliput.progress import LogProgress
+from lilliput.runtime.settings import Settings
+from lilliput.verbs.robustness.generator import robustness_generator
+from tests.evaluate.perturbing import COUNT_VOWELS, DIGITS, SHORT
+from tests.verbs.robustness.test_robustness_generator import knowing, write
+from tests.verbs.test_score import FAST, UNSAFE
+from tests.verbs.tiny_servers import served
+
+PROBLEMS = (COUNT_VOWELS, SHORT, DIGITS)
+HOW = {"perturbations": ["doc_change_case"], "seeds": 2, "limits": FAST, "unsafe": UNSAFE}
+SETTINGS = Settings(max_new_tokens=40)
+
+
+def versions(*problems):
+    made = perturbed(problems, ["doc_change_case"], seeds=2)["doc_change_case"].values()
+    return [problem for version in made for problem in version]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("problems") / "problems.jsonl.gz", PROBLEMS)
+
+
+@pytest.fixture(scope="module")
+def results(data, tmp_path_factory):
+    """Of an original that is thrown by one problem's versions, and of a small one that is thrown by two others'."""
+    folder = tmp_path_factory.mktemp("results")
+    with (
+        served(knowing(*PROBLEMS, *versions(COUNT_VOWELS, SHORT))) as original,
+        served(knowing(*PROBLEMS, *versions(DIGITS))) as small,
+    ):
+        robustness_generator(original.url, data, settings=SETTINGS, out=folder / "original.json", **HOW)
+        found = robustness_generator(small.url, data, against=original.url, settings=SETTINGS, **HOW)
+        later = robustness_generator(small.url, data, against=folder / "original.json", settings=SETTINGS, **HOW)
+    return folder / "original.json", found, later
+
+
+def test_problems_gained_and_lost_are_told(results):
+    _, found, _ = results
+    against = json.loads(json.dumps(found.as_dict()))["against"]
+    assert (against["n"], against["lost"]) == (3, 0)
+    assert against["nominal"]["prompt"]["difference"]["value"] == 0
+    for line in (*against["perturbations"], *against["families"], against["all"]):
+        difference = line["difference"]
+        assert (difference["robust_pass"]["gained"], difference["robust_pass"]["lost"]) == (1, 2)
+        assert difference["robust_pass"]["difference"]["value"] == pytest.approx(-1 / 3)
+        assert difference["robust_drop"]["value"] == pytest.approx(1 / 3)
+        assert line["reference"]["robust_pass"]["value"] == pytest.approx(2 / 3)
+    assert [line["name"] for line in against["perturbations"]] == ["doc_change_case"]
+    mean = against["all"]["mean_pass"]
+    assert (mean["reference"], mean["value"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+
+
+def test_the_progress_is_of_the_whole(data, tmp_path):
+    told = io.StringIO()
+    how = {**HOW, "perturbations": ["doc_change_case", "newlines"], "seeds": 1, "progress": LogProgress(told, every=0)}
+    with served(knowing()) as server:
+        for _ in range(2):
+            robustness_generator(server.url, data, settings=SETTINGS, out=tmp_path / "r.json", **how)
+    lines = told.getvalue().splitlines()
+    ends = [place for place, line in enumerate(lines) if "done in" in line]
+    assert len(ends) == 2, "one loop a run, and the second, whose completions are kept, is one, too"
+    for end in ends:
+        assert "prompts and their versions: 12/12" in lines[end - 1]
+
+
+def test_an_earlier_result_does_as_well_as_the_model(results):
+    _, found, later = results
+    plain = [{k: v for k, v in one.as_dict()["against"].items() if k != "model"} for one in (found, later)]
+    assert plain[0] == plain[1]
+
+
+def test_people_are_shown_the_differences(results, capsys):
+    show(results[1].as_dict())
+    shown = capsys.readouterr().out
+    assert "against tiny, n = 3" in shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("RP, doc_change_case")]
+    assert line.split()[2:6] == ["1", "2", "1.000", "-33.3"]
+    assert "+33.3 [" in line
+
+
+def test_verdicts_are_in_the_result(results):
+    file, *_ = results
+    outcomes = json.loads(file.read_text())["outcomes"]
+    assert outcomes["task_ids"] == [problem.task_id for problem in PROBLEMS]
+    assert outcomes["verdicts"] == {"prompt": [["111"]], "doc_change_case": [["110"], ["110"]]}
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"settings": Settings(max_new_tokens=41)}, "has max_new_tokens 40, not 41"),
+        ({"seeds": 1}, "other prompts of 'doc_change_case'"),
+        ({"limit": 2}, "other prompts of 'prompt'"),
+        ({"perturbations": ["newlines"]}, "has no verdicts of 'partial'; it has 'prompt', 'doc_change_case'"),
+    ],
+)
+def test_what_was_asked_otherwise_is_no_reference(results, data, how, said):
+    how = {"settings": SETTINGS, **HOW, **how}
+    with served(knowing()) as server, pytest.raises(DataError, match=said):
+        robustness_generator(server.url, data, against=results[0], **how)
+    assert not server.asked, "refused before anything is completed"
+
+
+def changed(result, tmp_path, change):
+    values = json.loads(result.read_text())
+    change(values)
+    (tmp_path / "other.json").write_text(json.dumps(values))
+    return tmp_path / "other.json"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda values: values.pop("outcomes"), "is no result of a generator's robustness"),
+        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["1x1"]]), "is no result"),
+        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["113"]]), "is no result.*verdicts of prompt"),
+        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["11"]]), "is no result.*verdicts of prompt"),
+        (lambda values: values["data"].update(sha256="00"), "of another file of problems"),
+    ],
+)
+def test_damaged_references_are_refused(results, data, tmp_path, change, said):
+    file = changed(results[0], tmp_path, change)
+    with served(knowing()) as server, pytest.raises(DataError, match=said):
+        robustness_generator(server.url, data, against=file, settings=SETTINGS, **HOW)
+
+
+def test_a_missing_reference_is_named(data, tmp_path):
+    with served(knowing()) as server, pytest.raises(DataError, match="is no result of a generator's"):
+        robustness_generator(server.url, data, against=tmp_path / "none.json", settings=SETTINGS, **HOW)
