@@ -27,6 +27,7 @@ from six_billion import bandwidth
 
 from lilliput.evaluate.resources import machine
 from lilliput.files import write_json
+from lilliput.kernels.build import kernels
 from lilliput.progress import for_stream
 from lilliput.quantize.policy import policy
 from lilliput.verbs.quantize import QuantizeSettings, quantize
@@ -231,6 +232,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     name, source = options.model.split("=", 1)
+    kernels()
     work = Workplace(options.work.resolve(), name, source)
     running = [Running(peer) for peer in work.peers(options.peers)]
     for each in running:
@@ -278,7 +280,7 @@ def main() -> None:
         output,
         {
             "command": shlex.join(["python", "benchmarks/generators.py", *arguments]),
-            "machine": machine(),
+            "machine": machine(),  # with the kernels that our processes use
             "packages": PACKAGES,
             "prompt_tokens": PROMPT,
             "decoded_tokens": DECODED,
