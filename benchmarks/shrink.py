@@ -8,7 +8,7 @@ checkpoints). In --work it fine-tunes a teacher (once; killed, it resumes) or ta
 vulnerability_teacher.py, shrinks it, and measures the artifact, its teacher and the released checkpoint on the
 validation split, with the trivial baselines fitted on the training split.
 
-What ships was made by these settings (vulnerability: seed 2, clone: seed 1) while the package was still changing:
+What ships was made by these settings (vulnerability: seed 2, clone: seed 3) while the package was still changing:
 another run will not give the same weights. beat_the_seeds.py measures what ships. The committed results/shrink-*.json
 are of the recipes before these (transformers of 2 layers, no n-grams), kept because other pages refer to them.
 
