@@ -188,6 +188,9 @@ def fields(**changes):
         (config(colour="red"), "colour"),
         (fields(max_tokens=2), "'max_tokens' must be more than 2"),
         (fields(max_tokens="128"), "'max_tokens' must be a positive whole number"),
+        (config(positions=0, grams={"order": 2, "bits": 0, "width": 4}), "'bits' of the n-grams must be 4 to 22"),
+        (config(grams={"order": 2, "bits": 8, "width": 4, "scale": "sum"}), "'scale' of the n-grams must be one of"),
+        (config(grams={"order": 2, "bits": 8, "width": 4}, positions=-1), "'positions' must be a positive"),
         (sizes(layers=0), "'layers' must be a positive whole number"),
         (sizes(hidden=True), "'hidden' must be a positive whole number"),
         (sizes(vocabulary=10**400), "'vocabulary' must be a positive whole number"),
@@ -205,6 +208,16 @@ def test_a_crafted_manifest_is_refused(saved, change, message):
     edit(saved.path, change)
     with pytest.raises(ArtifactError, match=message):
         artifact.open_artifact(saved.path)
+
+
+def test_a_bag_of_n_grams_needs_no_layers_and_old_tables_are_means(saved):
+    def change(values):
+        values["config"].update(positions=0, grams={"order": 2, "bits": 8, "width": 4})
+        values["config"]["architecture"].update(layers=0, intermediate=0)
+
+    edit(saved.path, change)
+    config = artifact.open_artifact(saved.path).classifier.config
+    assert (config.layered, config.pooled, config.grams.scale) == (False, 4, "mean")
 
 
 def test_a_manifest_nested_too_deep_is_refused(saved):

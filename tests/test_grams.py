@@ -27,16 +27,21 @@ def bag_by_loop(grams: Grams, table: np.ndarray, ids: list[int], vocabulary: int
             found.add(key)
         total += table[sorted(found)].sum(axis=0)
         count += len(found)
-    return 16 * total / count
+    if grams.scale == "mean":
+        return 16 * total / count
+    if grams.scale == "root":
+        return total / np.sqrt(count)
+    return (total - total.mean()) / np.sqrt(total.var() + 1e-5)
 
 
 @given(
     st.lists(st.lists(st.integers(2, 29), min_size=1, max_size=40), min_size=1, max_size=4),
     st.integers(1, 4),
     st.integers(4, 12),
+    st.sampled_from(["mean", "root", "norm"]),
 )
-def test_a_bag_is_the_mean_of_the_distinct_rows(functions, order, bits):
-    grams = Grams(order, bits, 3)
+def test_a_bag_is_made_of_the_distinct_rows(functions, order, bits, scale):
+    grams = Grams(order, bits, 3, scale)
     student = Student(EncoderConfig(Architecture(1, 16, 1, 16, 30), grams=grams)).eval()
     ids = torch.full((len(functions), 48), PAD_ID)
     for row, function in enumerate(functions):
@@ -44,7 +49,21 @@ def test_a_bag_is_the_mean_of_the_distinct_rows(functions, order, bits):
     found = student.bag(ids, ids != PAD_ID).detach().numpy()
     table = student.weight("grams.weight").detach().numpy()
     expected = [bag_by_loop(grams, table, function, 30) for function in functions]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_training_overlooks_the_share_of_n_grams_asked_for():
+    grams = Grams(1, 12, 1, "root")
+    config = EncoderConfig(Architecture(0, 16, 1, 0, 1004), positions=0, grams=grams)
+    student = Student(config, dropout=0.0, grams_dropout=0.75).train()
+    student.weight("grams.weight").data.fill_(1.0)
+    ids = torch.arange(4, 1004)[None]
+    distinct = len(np.unique(grams.hashes(1004)[0, 4:]))
+    torch.manual_seed(0)
+    kept = student.bag(ids, ids != PAD_ID).item() * distinct**0.5 / 4  # those kept count four times
+    assert abs(kept / distinct - 0.25) < 0.06  # four standard deviations of a share of 880
+    student.eval()
+    assert student.bag(ids, ids != PAD_ID).item() == pytest.approx(distinct**0.5)
 
 
 def test_hashes_never_change():
@@ -67,9 +86,10 @@ def test_sizes_out_of_range_are_refused(sizes):
 
 def test_sizes_are_read_from_a_word():
     assert Grams.parsed("bits=12, width=3") == Grams(2, 12, 3)
+    assert Grams.parsed("order=1,scale=norm") == Grams(1, 16, 16, "norm")
 
 
-@pytest.mark.parametrize("word", ["", "12", "bits", "bits=x", "bits=40", "rows=3", "bits=12,,width=3"])
+@pytest.mark.parametrize("word", ["", "12", "bits", "bits=x", "bits=40", "rows=3", "bits=12,,width=3", "scale=2"])
 def test_other_words_are_refused(word):
     with pytest.raises(UserError, match="no table of n-grams") as caught:
         Grams.parsed(word)

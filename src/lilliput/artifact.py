@@ -315,8 +315,9 @@ def _checked(values: Mapping[str, Any]) -> Manifest:
 
     config, labels, made = EncoderConfig.from_dict(values["config"]), values["labels"], values["provenance"]
     sizes = {**config.architecture.as_dict(), "classes": config.classes, "positions": config.positions}
+    absent = ("layers", "intermediate", "positions") if config.grams and config.positions == 0 else ()
     for name, size in {**sizes, "max_tokens": values["max_tokens"], "arity": config.arity}.items():
-        require(type(size) is int and 0 < size <= LARGEST, name, "a positive whole number")
+        require(type(size) is int and (name not in absent) <= size <= LARGEST, name, "a positive whole number")
     require(config.architecture.hidden % config.architecture.heads == 0, "hidden", "a multiple of 'heads'")
     require(config.arity in (1, 2), "arity", "1 or 2")
     require(type(config.vector) is int and 0 <= config.vector <= LARGEST, "vector", "a whole number, 0 or more")

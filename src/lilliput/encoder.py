@@ -35,7 +35,7 @@ class EncoderConfig:
         classes: number of output logits.
         arity: functions an example joins (1, or 2 for pairs).
         positions: rows of the position table: the tokens that the layers see, and the longest input unless
-            :attr:`reads_on`.
+            :attr:`reads_on`; 0: there are no layers and no embeddings, n-grams are all there is.
         pooling: how token vectors become one: ``first`` (the ``<s>`` token), ``mean`` (over real tokens), or ``wide``:
             the mean, plus the bag of the tokens' own embeddings (their sum over the root of their number), which
             past all layers tells which tokens are there (after Wide & Deep, Cheng et al. 2016).
@@ -45,8 +45,8 @@ class EncoderConfig:
         norm_epsilon: added to the variance in layer norms.
         vector: numbers of a function's vector: a linear layer and a tanh after pooling, each number rounded to a
             multiple of :data:`VECTOR_SCALE`, so that 8 bits hold it; 0: the pooled vector itself, floating point.
-        grams: a table of n-grams; the mean row of a function's distinct n-grams, times
-            :data:`~lilliput.grams.MEAN_SCALE`, stands beside the pooled tokens (the wide part of Wide & Deep);
+        grams: a table of n-grams; the rows of a function's distinct n-grams, made one as
+            :attr:`~lilliput.grams.Grams.scale` says, stand beside the pooled tokens (the wide part of Wide & Deep);
             ``None``: there is none.
     """
 
@@ -67,9 +67,14 @@ class EncoderConfig:
         return reads_on(self.pooling, self.grams)
 
     @property
+    def layered(self) -> bool:
+        """Whether tokens go through layers."""
+        return self.positions > 0
+
+    @property
     def pooled(self) -> int:
         """Numbers that pooling gives: the tokens' and the n-grams'."""
-        return self.architecture.hidden + (self.grams.width if self.grams else 0)
+        return (self.architecture.hidden if self.layered else 0) + (self.grams.width if self.grams else 0)
 
     @property
     def width(self) -> int:
@@ -101,10 +106,7 @@ class EncoderConfig:
         """Name -> shape of every weight, in the order of the data flow. Linear weights are ``[out, in]``."""
         size = self.architecture
         hidden, inner = size.hidden, size.intermediate
-        table: dict[str, tuple[int, ...]] = {
-            "embeddings.token.weight": (size.vocabulary, hidden),
-            "embeddings.position.weight": (self.positions, hidden),
-        }
+        table: dict[str, tuple[int, ...]] = {}
 
         def linear(name: str, out: int, width: int) -> None:
             table[f"{name}.weight"] = (out, width)
@@ -113,8 +115,11 @@ class EncoderConfig:
         def norm(name: str) -> None:
             table[f"{name}.weight"] = table[f"{name}.bias"] = (hidden,)
 
-        norm("embeddings.norm")
-        for index in range(size.layers):
+        if self.layered:
+            table["embeddings.token.weight"] = (size.vocabulary, hidden)
+            table["embeddings.position.weight"] = (self.positions, hidden)
+            norm("embeddings.norm")
+        for index in range(size.layers if self.layered else 0):
             layer = f"layers.{index}"
             for part in ("query", "key", "value", "output"):
                 linear(f"{layer}.attention.{part}", hidden, hidden)

@@ -9,6 +9,7 @@ exactly in 32-bit integers. Hashed features: Weinberger et al., "Feature Hashing
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,12 @@ LONGEST = 4
 
 MEAN_SCALE = 16.0
 """What the mean of a function's rows is multiplied by, so that they can be of the size of other weights."""
+
+SCALES = ("mean", "root", "norm")
+"""What becomes of the sum of a function's rows, see :class:`Grams`."""
+
+NORM_EPSILON = 1e-5
+"""Added to the variance where the sum is normalized."""
 
 MOST_BITS = 22
 """Bits of the largest table's row numbers."""
@@ -33,11 +40,16 @@ class Grams:
         order: tokens of the longest n-gram; all shorter ones are looked up too.
         bits: the table has ``2 ** bits`` rows, which n-grams share by chance.
         width: numbers a row.
+        scale: what becomes of the sum of a function's rows. ``mean``: their mean, times :data:`MEAN_SCALE`, which
+            fades as a function grows, since unlike rows cancel. ``root``: over the root of their number, as long for a
+            long function as for a short one if rows are unlike. ``norm``: its mean over the numbers subtracted, then
+            over their standard deviation (layer norm, Ba et al. 2016, without weights), whatever the number of rows.
     """
 
     order: int
     bits: int
     width: int
+    scale: str = "mean"
 
     def __post_init__(self) -> None:
         sound = {
@@ -48,16 +60,19 @@ class Grams:
         for name, (fine, complaint) in sound.items():
             if not fine or type(getattr(self, name)) is not int:
                 raise ValueError(f"'{name}' of the n-grams {complaint}, not {getattr(self, name)!r}")
+        if self.scale not in SCALES:
+            raise ValueError(f"'scale' of the n-grams must be one of {', '.join(SCALES)}, not {self.scale!r}")
 
     @classmethod
     def parsed(cls, text: str) -> Grams:
-        """From ``order=2,bits=16,width=16``; what is left out is as there.
+        """From ``order=2,bits=16,width=16,scale=mean``; what is left out is as there.
 
         Raises:
             UserError: it says something else.
         """
         try:
-            given = {key.strip(): int(value) for key, value in (part.split("=") for part in text.split(","))}
+            parts = {key.strip(): value.strip() for key, value in (part.split("=") for part in text.split(","))}
+            given: dict[str, Any] = {key: value if key == "scale" else int(value) for key, value in parts.items()}
             return cls(**{"order": 2, "bits": 16, "width": 16, **given})
         except (TypeError, ValueError) as error:
             raise UserError(

@@ -44,6 +44,9 @@ VARIANTS = [
     {"arity": 2, "pooling": "wide", "positions": 20},
     {"arity": 1, "grams": Grams(3, 10, 6)},
     {"arity": 2, "pooling": "wide", "vector": 24, "grams": Grams(2, 8, 4)},
+    {"arity": 2, "grams": Grams(2, 8, 5, "root")},
+    {"arity": 2, "vector": 24, "positions": 0, "grams": Grams(2, 8, 5, "norm")},
+    {"arity": 1, "positions": 0, "grams": Grams(2, 8, 5, "norm")},
 ]
 
 

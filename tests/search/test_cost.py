@@ -47,14 +47,32 @@ architectures = st.builds(
     intermediate=st.integers(1, 500),
     vocabulary=st.integers(3, 3000),
 )
+GRAMS = st.builds(
+    Grams,
+    order=st.integers(1, 4),
+    bits=st.integers(4, 9),
+    width=st.integers(1, 9),
+    scale=st.sampled_from(["mean", "root", "norm"]),
+)
 shapes = st.builds(
     StudentShape,
     classes=st.integers(2, 9),
     arity=st.sampled_from([1, 2]),
     positions=st.integers(32, 514),
     vector=st.sampled_from([0, 0, 8, 128]),
-    grams=st.none() | st.builds(Grams, order=st.integers(1, 4), bits=st.integers(4, 9), width=st.integers(1, 9)),
+    grams=st.none() | GRAMS,
 )
+bags = st.builds(
+    StudentShape, classes=st.integers(2, 9), arity=st.sampled_from([1, 2]), positions=st.just(0),
+    vector=st.sampled_from([0, 8, 128]), grams=GRAMS,
+)  # fmt: skip
+"""Students without layers."""
+
+bag_architectures = st.builds(
+    Architecture, layers=st.just(0), hidden=st.integers(1, 128), heads=st.just(1), intermediate=st.just(0),
+    vocabulary=st.integers(3, 3000),
+)  # fmt: skip
+students = st.tuples(architectures, shapes) | st.tuples(bag_architectures, bags)
 
 
 def config_of(architecture, shape):
@@ -89,15 +107,17 @@ def test_paper_formulas_as_written_out(architecture):
 
 
 @settings(deadline=None)
-@given(architectures, shapes)
-def test_parameters_are_those_of_the_encoder(architecture, shape):
+@given(students)
+def test_parameters_are_those_of_the_encoder(student):
+    architecture, shape = student
     tensors = config_of(architecture, shape).shapes().values()
     assert parameters(architecture, shape) == sum(math.prod(tensor) for tensor in tensors)
 
 
 @settings(deadline=None)
-@given(architectures, shapes, st.integers(1, 512))
-def test_flops_are_two_for_each_multiply_add(architecture, shape, tokens):
+@given(students, st.integers(1, 512))
+def test_flops_are_two_for_each_multiply_add(student, tokens):
+    architecture, shape = student
     expected = 0
     for name, tensor in config_of(architecture, shape).shapes().items():
         if len(tensor) == 2 and not name.startswith(("embeddings.", "grams.")):
@@ -109,8 +129,9 @@ def test_flops_are_two_for_each_multiply_add(architecture, shape, tokens):
 
 
 @settings(deadline=None, max_examples=25)
-@given(architectures, shapes, st.sampled_from(["fp32", "int8", "int4"]))
-def test_bytes_are_those_of_the_stored_arrays(architecture, shape, name):
+@given(students, st.sampled_from(["fp32", "int8", "int4"]))
+def test_bytes_are_those_of_the_stored_arrays(student, name):
+    architecture, shape = student
     precision = PRECISIONS[name]
     stored = 0
     for part, tensor in config_of(architecture, shape).shapes().items():
@@ -118,8 +139,8 @@ def test_bytes_are_those_of_the_stored_arrays(architecture, shape, name):
         if len(tensor) == 1 or precision.bits == 32 or part == "head.out.weight":
             stored += values.nbytes
             continue
-        if part == "grams.weight":  # 8 bits and one scale, whatever the precision
-            stored += values.size + 4
+        if part == "grams.weight":  # 8 bits and one scale, whatever the precision; and the weights of its norm, all 1
+            stored += values.size + 4 + (4 * shape.grams.width if shape.grams.scale == "norm" else 0)
             continue
         codes, scales = quantize_rows(values, precision)
         stored += (pack_int4(codes) if precision.bits == 4 else codes).nbytes + scales.nbytes

@@ -54,8 +54,13 @@ def shrink(
     ] = None,
     grams: Annotated[
         str | None,
-        typer.Option("--grams", help="A table of n-grams beside the layers, such as order=2,bits=16,width=16."),
+        typer.Option("--grams", help="A table of n-grams beside the layers: order=2,bits=16,width=16,scale=mean."),
     ] = None,
+    grams_dropout: Annotated[
+        float | None,
+        typer.Option("--grams-dropout", help="Share of n-grams overlooked in training. Default: --dropout."),
+    ] = None,
+    dropout: Annotated[float, typer.Option("--dropout", help="Share of inner numbers overlooked in training.")] = 0.1,
     quantization: Annotated[
         str, typer.Option("--quantization", help="auto, calibration or aware (fine-tuned with rounding).")
     ] = "auto",
@@ -75,7 +80,9 @@ def shrink(
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=8192, help="Longest input.")] = 400,
     attended: Annotated[
         int,
-        typer.Option("--attended", min=16, max=512, help="Tokens that layers see; n-grams and wide pooling see all."),
+        typer.Option(
+            "--attended", min=0, max=512, help="Tokens that layers see, 16 or more; 0: no layers, n-grams alone."
+        ),
     ] = 512,
     pooling: Annotated[
         str | None, typer.Option("--pooling", help="Of tokens: first, mean or wide. Default: mean; for pairs wide.")
@@ -130,6 +137,8 @@ def shrink(
             vector=vector,
             robust=float(robust),
             grams=Grams.parsed(grams) if grams else None,
+            grams_dropout=grams_dropout,
+            dropout=dropout,
             language=language,
             mix=DistillationMix(**chosen) if chosen else None,
             seed=seed,

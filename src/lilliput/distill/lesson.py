@@ -107,7 +107,7 @@ def predict_logits(student: Student, dataset: Dataset, tokens: TokenIds) -> NDAr
     with torch.no_grad():
         for functions in length_buckets(tokens.lengths.tolist(), EVALUATION_TOKENS):
             ids = tokens.padded(functions)
-            with autocast():
+            with autocast(student.config.layered):
                 vectors[functions] = student.vectors(ids, tokens.mask(functions, ids.shape[1])).float()
         logits = student.classify(vectors, torch.from_numpy(dataset.members)).float().numpy()
     student.train(was_training)

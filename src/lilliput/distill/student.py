@@ -13,9 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lilliput.encoder import MASKED, VECTOR_LEVELS, VECTOR_SCALE, EncoderConfig
-from lilliput.grams import MEAN_SCALE
+from lilliput.grams import MEAN_SCALE, NORM_EPSILON, Grams
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "gelu": functional.gelu}
+
+SCALED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mean": lambda summed, count: summed * (MEAN_SCALE / count),
+    "root": lambda summed, count: summed / count.sqrt(),
+    "norm": lambda summed, _: functional.layer_norm(summed, summed.shape[-1:], eps=NORM_EPSILON),
+}
+"""What :attr:`~lilliput.grams.Grams.scale` says of a sum of rows ``[functions, width]`` and their number."""
 
 Hook = Callable[[str, Tensor], Tensor]
 """Sees a named weight or activation and returns what takes its place: calibration and fake quantization go here."""
@@ -33,12 +40,16 @@ class Student(nn.Module):
         config: sizes and options.
         dropout: probability, on sublayer outputs and the head's inputs; attention weights have none.
         seed: of the initial weights.
+        grams_dropout: probability that an n-gram of a function is overlooked in a step; ``None``: ``dropout``.
     """
 
-    def __init__(self, config: EncoderConfig, dropout: float = 0.1, seed: int = 0) -> None:
+    def __init__(
+        self, config: EncoderConfig, dropout: float = 0.1, seed: int = 0, grams_dropout: float | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.dropout = dropout
+        self.grams_dropout = dropout if grams_dropout is None else grams_dropout
         self.on_weight: Hook = unchanged
         self.on_activation: Hook = unchanged
         generator = torch.Generator().manual_seed(seed)
@@ -47,7 +58,7 @@ class Student(nn.Module):
         if config.grams:
             self.hashes = torch.from_numpy(config.grams.hashes(config.architecture.vocabulary))
         for name, shape in config.shapes().items():
-            self.weights[name.replace(".", "/")] = nn.Parameter(_initial(name, shape, generator))
+            self.weights[name.replace(".", "/")] = nn.Parameter(_initial(name, shape, generator, config))
 
     def weight(self, name: str) -> Tensor:
         """A parameter by its dotted name."""
@@ -88,9 +99,10 @@ class Student(nn.Module):
         Returns:
             ``[functions, config.width]``.
         """
-        pooled = self.pooled(ids, mask)
+        parts = [self.pooled(ids, mask)] if self.config.layered else []
         if self.hashes is not None:
-            pooled = torch.cat((pooled, self.drop(self.bag(ids, mask.bool()))), -1)
+            parts.append(self.drop(self.bag(ids, mask.bool())))
+        pooled = torch.cat(parts, -1)
         return self.stored(pooled) if self.config.vector else pooled
 
     def stored(self, pooled: Tensor) -> Tensor:
@@ -125,7 +137,7 @@ class Student(nn.Module):
 
     def bag(self, ids: Tensor, mask: Tensor) -> Tensor:
         """What the table says of the distinct n-grams: ``[functions, grams.width]``, from what :meth:`vectors` gets."""
-        table = self.weight("grams.weight")
+        table, config = self.weight("grams.weight"), cast("Grams", self.config.grams)
         hashes = cast("Tensor", self.hashes).to(ids.device)
         functions = torch.arange(len(ids), device=ids.device)
         keys, found = hashes[0, ids].long(), []
@@ -138,10 +150,10 @@ class Student(nn.Module):
         starts = torch.searchsorted(distinct, functions * len(hashes) * len(table))
         count = torch.diff(starts, append=starts.new_tensor([len(distinct)]))
         stored = self.on_weight("grams", table.view(1, -1)).view_as(table)  # one scale for all of it
-        weight = self.drop(torch.ones(len(distinct), device=ids.device))
+        weight = functional.dropout(torch.ones(len(distinct), device=ids.device), self.grams_dropout, self.training)
         rows = distinct % len(table)
         summed = functional.embedding_bag(rows, stored, starts, mode="sum", per_sample_weights=weight)
-        return summed * (MEAN_SCALE / count[:, None])
+        return SCALED[config.scale](summed, count[:, None])
 
     def layer(self, name: str, value: Tensor, bias: Tensor) -> Tensor:
         """One post-norm transformer block; ``bias [functions, 1, 1, tokens]`` is added to attention's scores."""
@@ -180,9 +192,14 @@ _QUIET = ("embeddings.position.weight", ".attention.output.weight", ".down.weigh
 """Weights that start a tenth as large: a new student is near a bag of embeddings, which learns at once."""
 
 
-def _initial(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    if name.startswith("grams"):
-        return torch.randn(shape, generator=generator) * 0.01
+_GRAMS_SPREAD = {"mean": 0.01, "root": 0.05, "norm": 0.05}
+"""Standard deviation of a new table's numbers, by what becomes of the rows' sum. After ``norm`` it decides only how far
+a step of the optimizer turns a row."""
+
+
+def _initial(name: str, shape: tuple[int, ...], generator: torch.Generator, config: EncoderConfig) -> Tensor:
+    if config.grams and name.startswith("grams"):
+        return torch.randn(shape, generator=generator) * _GRAMS_SPREAD[config.grams.scale]
     if name.endswith("norm.weight"):
         return torch.ones(shape)
     if name.endswith("bias"):

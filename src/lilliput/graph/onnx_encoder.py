@@ -49,7 +49,7 @@ def encoder_graph(
 def activation_names(config: EncoderConfig) -> list[str]:
     """The activations that integer execution quantizes: the inputs of the linear layers."""
     names = []
-    for index in range(config.architecture.layers):
+    for index in range(config.architecture.layers if config.layered else 0):
         names += [f"layers.{index}.{part}" for part in ("input", "context", "attended", "inner")]
     return names
 
@@ -64,19 +64,14 @@ class _EncoderGraph:
 
     def build_model(self) -> onnx.ModelProto:
         build, config = self.build, self.config
-        tokens, value = self.embed("input_ids")
         mask = self.real("input_ids")
-        near = self.near(mask)
-        bias = build.op("Where", near, build.scalar(0.0), build.scalar(MASKED))
-        bias = build.op("Unsqueeze", bias, build.ints(1, 2))
-        for index in range(config.architecture.layers):
-            value = self.layer(index, value, bias)
-        name = "vectors" if config.grams is None and not config.vector else "pooled"
-        pooled = self.pool(value, near, tokens, mask, name)
+        parts = [self.deep(mask)] if config.layered else []
         if config.grams:
             vocabulary, bits = config.architecture.vocabulary, self.precision.bits
-            grams = bag(build, "input_ids", mask, config.grams, self.weights["grams.weight"], vocabulary, bits)
-            pooled = build.op("Concat", pooled, grams, axis=-1, name="joined" if config.vector else "vectors")
+            parts.append(bag(build, "input_ids", mask, config.grams, self.weights["grams.weight"], vocabulary, bits))
+        pooled = parts[0]
+        if config.grams:
+            pooled = build.op("Concat", *parts, axis=-1, name="joined" if config.vector else "vectors")
         if config.vector:
             self.store(pooled)
         inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["functions", "tokens"])]
@@ -90,6 +85,18 @@ class _EncoderGraph:
             helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["functions", config.width]),
         ]
         return build.model(inputs, outputs, {"precision": self.precision.name})
+
+    def deep(self, mask: str) -> str:
+        """One vector a function from the layers, of the tokens that they see and that are real at ``mask``."""
+        build, config = self.build, self.config
+        tokens, value = self.embed("input_ids")
+        near = self.near(mask)
+        bias = build.op("Where", near, build.scalar(0.0), build.scalar(MASKED))
+        bias = build.op("Unsqueeze", bias, build.ints(1, 2))
+        for index in range(config.architecture.layers):
+            value = self.layer(index, value, bias)
+        name = "vectors" if config.grams is None and not config.vector else "pooled"
+        return self.pool(value, near, tokens, mask, name)
 
     def quantized(self, value: str, name: str) -> str:
         return value if self.ranges is None else quantize_activation(self.build, value, self.ranges[name])

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from lilliput.grams import MEAN_SCALE, Grams
+from lilliput.grams import MEAN_SCALE, NORM_EPSILON, Grams
 from lilliput.graph.onnx_blocks import GraphBuilder
 from lilliput.quantize.scheme import PRECISIONS, Precision, quantize_rows
 
@@ -17,7 +17,7 @@ END = np.iinfo(np.int64).max
 def bag(
     build: GraphBuilder, ids: str, mask: str, grams: Grams, table: NDArray[np.float32], vocabulary: int, bits: int
 ) -> str:
-    """The mean row of each function's distinct n-grams, times :data:`~lilliput.grams.MEAN_SCALE`.
+    """The rows of each function's distinct n-grams, made one as :attr:`~lilliput.grams.Grams.scale` says.
 
     Which occurrence of an n-gram counts is found in time that grows with the tokens only: every place writes its number
     where its n-gram's row is, and the one that is still there afterwards counts, whichever it is.
@@ -48,8 +48,13 @@ def bag(
     summed = build.op(
         "ReduceSum", build.op("Mul", looked_up, build.op("Unsqueeze", weight, build.ints(2))), build.ints(1), keepdims=0
     )
-    mean = build.op("Div", summed, build.op("ReduceSum", weight, build.ints(1), keepdims=1))
-    return build.op("Mul", mean, build.scalar(MEAN_SCALE))
+    if grams.scale == "norm":
+        ones = build.constant(np.ones(grams.width, np.float32), "grams.norm")
+        return build.op("LayerNormalization", summed, ones, axis=-1, epsilon=NORM_EPSILON)
+    count = build.op("ReduceSum", weight, build.ints(1), keepdims=1)
+    if grams.scale == "root":
+        return build.op("Div", summed, build.op("Sqrt", count))
+    return build.op("Mul", build.op("Div", summed, count), build.scalar(MEAN_SCALE))
 
 
 def _once(build: GraphBuilder, keys: str, real: str, rows: int) -> str:

@@ -27,7 +27,7 @@ from lilliput.search.latency import (
 )
 from lilliput.search.objective import DEFAULT_OBJECTIVE, OBJECTIVES, PaperProblem, Problem, SearchProblem, SearchResult
 from lilliput.search.pareto import pareto_front
-from lilliput.search.space import DEFAULT_SPACE, PAPER_SPACE, Architecture, Architectures, SearchSpace
+from lilliput.search.space import DEFAULT_SPACE, PAPER_SPACE, Architecture, Architectures, SearchSpace, bag_space
 
 __all__ = [
     "CALIBRATION_DESIGN",
@@ -51,6 +51,7 @@ __all__ = [
     "SearchSpace",
     "StudentShape",
     "artifact_bytes",
+    "bag_space",
     "calibrate",
     "exact_paper",
     "exact_search",

@@ -64,7 +64,7 @@ class StudentShape:
     Attributes:
         classes: output logits.
         arity: functions an example joins, 1 or 2.
-        positions: rows of the position table.
+        positions: rows of the position table; 0: there are no embeddings, and the architecture should have no layers.
         vector: numbers of a function's stored vector; 0: as many as are hidden, and no layer that makes them.
         grams: the table of n-grams, if there is one.
     """
@@ -83,7 +83,7 @@ DEFAULT_SHAPE = StudentShape()
 def parameters(sizes: Sizes[Count], shape: StudentShape = DEFAULT_SHAPE) -> Count:
     """Weights of the student: embeddings, post-norm blocks, and a head of two linear layers, biases included."""
     h, i = sizes.hidden, sizes.intermediate
-    embedding = (sizes.vocabulary + shape.positions + 2) * h
+    embedding = (sizes.vocabulary + shape.positions + 2) * h * _layered(shape)
     layer = 4 * (h * h + h) + 2 * h * i + i + h + 4 * h
     table = shape.grams.rows * shape.grams.width if shape.grams else 0
     projection = shape.vector * (_pooled(h, shape) + 1)
@@ -162,6 +162,7 @@ def artifact_bytes(
         + GRAPH_BYTES_PER_LAYER
     )
     embedding = _matrix_bytes(vocabulary, h, stored) + _matrix_bytes(shape.positions, h, stored) + norm
+    embedding *= _layered(shape)
     output = _linear_bytes(shape.classes, h, PRECISIONS["fp32"])
     projection = _linear_bytes(shape.vector, _pooled(h, shape), stored) if shape.vector else 0
     extras = (GRAPH_BYTES_OF_PROJECTION if shape.vector else 0) + _grams_bytes(vocabulary, shape.grams, stored)
@@ -179,7 +180,12 @@ def _width(hidden: Count, shape: StudentShape) -> Count:
 
 def _pooled(hidden: Count, shape: StudentShape) -> Count:
     """Numbers that pooling gives: the tokens', and those of the n-grams where there are some."""
-    return hidden + (shape.grams.width if shape.grams else 0)
+    return hidden * _layered(shape) + (shape.grams.width if shape.grams else 0)
+
+
+def _layered(shape: StudentShape) -> int:
+    """1 where tokens go through embeddings and layers, else 0."""
+    return int(shape.positions > 0)
 
 
 def _grams_bytes(vocabulary: Count, grams: Grams | None, precision: Precision) -> Count:
@@ -187,6 +193,7 @@ def _grams_bytes(vocabulary: Count, grams: Grams | None, precision: Precision) -
     if grams is None:
         return 0 * vocabulary
     codes = grams.rows * grams.width * 4 if precision.bits == 32 else grams.rows * grams.width + 4
+    codes += 4 * grams.width if grams.scale == "norm" else 0
     return 4 * grams.order * vocabulary + (codes + GRAPH_BYTES_OF_GRAMS + GRAPH_BYTES_PER_ORDER * grams.order)
 
 

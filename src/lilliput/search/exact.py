@@ -78,5 +78,5 @@ def _best_of_families(problem: Problem) -> list[_Candidate]:
 
 def _ratio(one: Architecture, other: Architecture) -> float:
     """The larger of the factors by which two architectures differ in layers and in vocabulary."""
-    factors = (one.layers / other.layers, one.vocabulary / other.vocabulary)
+    factors = (max(one.layers, 1) / max(other.layers, 1), one.vocabulary / other.vocabulary)
     return max(max(factor, 1 / factor) for factor in factors)

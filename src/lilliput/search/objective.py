@@ -145,7 +145,7 @@ class SearchProblem:
                     where="max_ms",
                     remedy="Calibrate one on this machine, or leave the limit out.",
                 )
-        if not 0 < self.tokens <= self.shape.positions:
+        if not min(1, self.shape.positions) <= self.tokens <= self.shape.positions:
             raise UserError(
                 f"{self.tokens} is not between 1 and the student's {self.shape.positions} positions.",
                 where="tokens",

@@ -53,8 +53,8 @@ class Architecture:
     """An encoder's sizes.
 
     Attributes:
-        layers: transformer blocks.
-        hidden: width of the residual stream.
+        layers: transformer blocks; 0: none, and no embeddings (a bag of n-grams).
+        hidden: width of the residual stream, and inside the head.
         heads: attention heads; ``hidden`` is a multiple of it.
         intermediate: width inside the feed-forward block.
         vocabulary: rows of the token embedding, special tokens included.
@@ -71,6 +71,8 @@ class Architecture:
         return asdict(self)
 
     def __str__(self) -> str:
+        if not self.layers:
+            return f"no layers, head of {self.hidden}, vocabulary {self.vocabulary}"
         return (
             f"{self.layers} layers x {self.hidden}, {self.heads} heads, "
             f"intermediate {self.intermediate}, vocabulary {self.vocabulary}"
@@ -191,3 +193,8 @@ students slow. The feed-forward width is at most 4 times the hidden one: wider i
 Beyond 16,000 entries the tokenizer (0.5 MB) and its embedding (2 MB at int8 and a width of 128) leave a student of
 3 MB nothing to think with.
 """
+
+
+def bag_space(vocabulary: Sequence[int], hidden: int) -> SearchSpace:
+    """Students without layers: nothing varies but the tokenizer. ``hidden`` is the width inside the head."""
+    return SearchSpace(layers=(0,), hidden=(hidden,), heads=(1,), intermediate=(0,), vocabulary=vocabulary)

@@ -1,6 +1,7 @@
-"""Shrink with a table of n-grams, from recorded logits: what is at the end of a long function still counts."""
+"""Shrink with a table of n-grams, beside layers and alone: what is at the end of a long function still counts."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -56,6 +57,27 @@ def test_it_learns_from_its_teacher_what_only_n_grams_see(made):
     assert artifact.evidence()["valid"]["accuracy"] >= 0.95
     assert artifact.manifest.config.positions == 16
     assert artifact.manifest.max_tokens == 256
+
+
+def test_without_layers_labels_teach_a_bag_of_n_grams_and_no_teacher_is_asked(made):
+    """The artifact has no embeddings, and reads on as before."""
+    texts = [long_function(row, row % 2 == 1) for row in range(160)]
+    folder = made.parent
+    for name, rows in (("bag-train", range(120)), ("valid", range(120, 160))):
+        lines = [json.dumps({"func": texts[row], "target": row % 2}) for row in rows]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    odds = np.where(np.arange(120, 160) % 2, 2.0, -2.0)  # of training functions this teacher knows nothing
+    record(folder / "valid.npz", texts[120:], np.stack([-odds, odds], 1).astype(np.float32), ("safe", "vulnerable"))
+    bag = replace(SETTINGS, attended=0, mix=None, grams=Grams(2, 10, 16, "norm"), grams_dropout=0.3, vector=8)
+    files = {"train": [folder / "bag-train.jsonl"], "valid": [folder / "valid.jsonl"]}
+    shrink(
+        folder / "valid.npz", "vulnerability", **files, out=folder / "bag", size=120_000, latency_ms=None, settings=bag
+    )
+    artifact = open_artifact(folder / "bag")
+    assert artifact.evidence()["valid"]["accuracy"] >= 0.95
+    assert artifact.classifier.config.architecture.layers == 0
+    assert not any(name.startswith(("embeddings", "layers")) for name in artifact.classifier.config.shapes())
+    assert lilliput.load(folder / "bag", threads=1).runner.encode([np.arange(4, 204)])[-1].shape == (1, 8)
 
 
 def test_both_engines_agree_on_long_and_short_inputs(made):

@@ -30,8 +30,8 @@ def stages_of(workshop, tmp_path, **settings) -> ShrinkStages:
 
 
 def test_the_lesson_has_copies_with_the_outputs_for_the_originals(workshop, tmp_path):
-    work = stages_of(workshop, tmp_path, robust=0.5)
-    plain = stages_of(workshop, tmp_path).lesson(500)
+    work = stages_of(workshop, tmp_path, robust=0.5, mix=DistillationMix())
+    plain = stages_of(workshop, tmp_path, mix=DistillationMix()).lesson(500)
     lesson = work.lesson(500)
     count = len(plain.dataset)
     assert len(lesson.dataset) == count + round(0.5 * count)
@@ -43,6 +43,13 @@ def test_the_lesson_has_copies_with_the_outputs_for_the_originals(workshop, tmp_
     assert (lesson.vectors[copies] == plain.vectors[plain.dataset.members[originals, 0]]).all()
     assert not {lesson.dataset.texts[copy] for copy in copies} & set(plain.dataset.texts)
     assert len(lesson.tokens.ids) == len(lesson.dataset.texts)
+
+
+def test_where_labels_alone_count_the_teacher_is_not_asked(workshop, tmp_path):
+    for robust in (0.0, 0.5):
+        lesson = stages_of(workshop, tmp_path, robust=robust).lesson(500)
+        assert lesson.logits is None and lesson.vectors is None
+        assert len(lesson.tokens.ids) == len(lesson.dataset.texts)
 
 
 def test_rewritings_are_kept_for_a_killed_run(workshop, tmp_path, monkeypatch):

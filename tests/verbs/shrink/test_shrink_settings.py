@@ -6,7 +6,10 @@ import pytest
 from lilliput.batching import BatchPlan
 from lilliput.data.dataset import Dataset
 from lilliput.errors import UserError
+from lilliput.grams import Grams
 from lilliput.verbs.shrink.settings import ShrinkSettings, batch_plan_for
+
+GRAMS = Grams(order=2, bits=8, width=4)
 
 
 @pytest.mark.parametrize(
@@ -18,7 +21,10 @@ from lilliput.verbs.shrink.settings import ShrinkSettings, batch_plan_for
         ({"quantization": "magic"}, "--quantization: .*auto, calibration, aware"),
         ({"learning_rate": float("nan")}, "--learning-rate: must be above 0; it is nan"),
         ({"max_tokens": 9000}, "--max-tokens: must be 16 to 8192; it is 9000"),
-        ({"attended": 600}, "--attended: must be 16 to 512; it is 600"),
+        ({"attended": 600}, "--attended: must be 16 to 512, or 0 for no layers; it is 600"),
+        ({"attended": 0}, "--attended: a student without layers reads nothing but n-grams"),
+        ({"attended": 0, "grams": GRAMS, "pooling": "mean"}, "--pooling: there is nothing to pool"),
+        ({"grams_dropout": 1.0}, "--grams-dropout: must be at least 0 and below 1"),
         ({"vector": -1}, "--vector: must be 0 to 1024; it is -1"),
         ({"functions": -1}, "--functions: must be at least 0; it is -1"),
         ({"seed": -1}, "--seed: must be at least 0"),

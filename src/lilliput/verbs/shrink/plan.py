@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from lilliput.encoder import EncoderConfig, reads_on
 from lilliput.runtime.tokens import STEP
-from lilliput.search import Architecture, StudentShape
+from lilliput.search import DEFAULT_SPACE, Architecture, SearchSpace, StudentShape, bag_space
 from lilliput.verbs.shrink.settings import POOLING, ShrinkSettings
+
+if TYPE_CHECKING:
+    from lilliput.distill.student import Student
+
+HEAD = 128
+"""Width inside the head of students without layers, where the search has nothing to choose it by."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,8 @@ class StudentPlan:
 
     @property
     def pooling(self) -> str:
-        """How the student pools tokens."""
-        return self.settings.pooling or POOLING[self.arity]
+        """How the student pools tokens; without layers there are none to pool."""
+        return self.settings.pooling or (POOLING[self.arity] if self.attended else "mean")
 
     @property
     def max_tokens(self) -> int:
@@ -48,6 +55,19 @@ class StudentPlan:
     def shape(self) -> StudentShape:
         """For the search."""
         return StudentShape(self.classes, self.arity, self.positions, self.settings.vector, self.settings.grams)
+
+    def space(self, vocabulary: tuple[int, ...]) -> SearchSpace:
+        """The architectures to search, with tokenizers of these sizes."""
+        if self.attended:
+            return replace(DEFAULT_SPACE, vocabulary=vocabulary)
+        return bag_space(vocabulary, HEAD)
+
+    def student(self, architecture: Architecture) -> Student:
+        """A new student of an architecture."""
+        from lilliput.distill.student import Student
+
+        settings = self.settings
+        return Student(self.config(architecture), settings.dropout, settings.seed, settings.grams_dropout)
 
     def config(self, architecture: Architecture) -> EncoderConfig:
         """The student of an architecture."""

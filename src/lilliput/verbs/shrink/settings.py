@@ -52,13 +52,14 @@ class ShrinkSettings:
         batch: examples a step.
         max_tokens: longest input, special tokens included. The layers see the first ``attended`` of them; what counts
             tokens (``wide`` pooling) or n-grams (``grams``) sees all.
-        attended: tokens that the layers see at most.
+        attended: tokens that the layers see at most; 0: no layers, the student is a bag of n-grams.
         dropout: probability.
         pooling: an option of :class:`~lilliput.encoder.EncoderConfig`; ``None``: :data:`POOLING` of the task's arity.
         vector: 8-bit numbers of a function's stored vector, such as an index keeps; 0: the pooled vector itself,
             floating point.
         functions: distinct functions a training batch, or 0; ``None``: what :func:`batch_plan_for` the data finds.
         grams: the table of n-grams beside the layers (:class:`~lilliput.grams.Grams`); ``None``: there is none.
+        grams_dropout: probability that an n-gram of a function is overlooked in a step; ``None``: ``dropout``.
         mix: weights of the losses; ``None``: :func:`mix_for` the data.
         quantization: a name in :data:`QUANTIZATIONS`.
         aware_epochs: passes of quantization-aware fine-tuning, where it is needed.
@@ -85,6 +86,7 @@ class ShrinkSettings:
     vector: int = 0
     functions: int | None = None
     grams: Grams | None = None
+    grams_dropout: float | None = None
     mix: DistillationMix | None = None
     quantization: str = "auto"
     aware_epochs: int = 1
@@ -113,12 +115,16 @@ class ShrinkSettings:
             "batch": (self.batch >= 1, "must be at least 1"),
             "max_tokens": (LEAST_TOKENS <= self.max_tokens <= MOST_TOKENS, f"must be {LEAST_TOKENS} to {MOST_TOKENS}"),
             "attended": (
-                LEAST_TOKENS <= self.attended <= MOST_ATTENDED,
-                f"must be {LEAST_TOKENS} to {MOST_ATTENDED}",
+                self.attended == 0 or LEAST_TOKENS <= self.attended <= MOST_ATTENDED,
+                f"must be {LEAST_TOKENS} to {MOST_ATTENDED}, or 0 for no layers",
             ),
             "vector": (0 <= self.vector <= 1024, "must be 0 to 1024"),
             "functions": (self.functions is None or self.functions >= 0, "must be at least 0"),
             "dropout": (0 <= self.dropout < 1, "must be at least 0 and below 1"),
+            "grams_dropout": (
+                self.grams_dropout is None or 0 <= self.grams_dropout < 1,
+                "must be at least 0 and below 1",
+            ),
             "aware_epochs": (self.aware_epochs >= 1, "must be at least 1"),
             "aware_learning_rate": (0 < self.aware_learning_rate < math.inf, "must be above 0"),
             "smallest_vocabulary": (
@@ -133,6 +139,18 @@ class ShrinkSettings:
             if not fine:
                 option = f"--{name.replace('_', '-')}"
                 raise UserError(f"{complaint}; it is {getattr(self, name)!r}.", where=option)
+        if not self.attended and self.grams is None:
+            raise UserError(
+                "a student without layers reads nothing but n-grams, and there are none.",
+                where="--attended",
+                remedy="Give a table of them, such as --grams order=2,bits=14,width=128, or some tokens to attend to.",
+            )
+        if not self.attended and self.pooling is not None:
+            raise UserError(
+                "there is nothing to pool in a student without layers.",
+                where="--pooling",
+                remedy="Leave it out, or give --attended some tokens.",
+            )
 
 
 def batch_plan_for(settings: ShrinkSettings, train: Dataset) -> BatchPlan:

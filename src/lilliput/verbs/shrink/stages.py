@@ -20,6 +20,7 @@ from lilliput.data.rewrites.datasets import AugmentedDataset, augmented, mixed_a
 from lilliput.distill.halving import Trial, successive_halving
 from lilliput.distill.integer import IntegerModel, calibrated, make_floating_point, make_quantization_aware
 from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
+from lilliput.distill.losses import DistillationMix
 from lilliput.distill.student import Student
 from lilliput.encoder import PAD_ID, EncoderConfig
 from lilliput.files import write_text
@@ -126,6 +127,11 @@ class ShrinkStages:
         return Tokenizer.from_file(str(path))
 
     @cached_property
+    def mix(self) -> DistillationMix:
+        """Weights of the losses."""
+        return self.settings.mix or mix_for(self.train.labels)
+
+    @cached_property
     def on_train(self) -> TeacherOutputs:
         """What the teacher says of the training data; kept on disk."""
         return self.taught(self.train, "training")
@@ -158,7 +164,7 @@ class ShrinkStages:
                 self.plan.shape,
                 tokens=self.plan.attended,
                 tokenizer_bytes=bytes_of,
-                space=dataclasses.replace(DEFAULT_SPACE, vocabulary=(*steps, largest)),
+                space=self.plan.space((*steps, largest)),
                 progress=self.progress,
             )
             return [item.as_dict() for item in top(problem, self.settings.candidates)]
@@ -199,18 +205,22 @@ class ShrinkStages:
     def lesson(self, vocabulary: int, rows: NDArray[np.int64] | None = None) -> Lesson:
         """All training examples with their rewritten copies, if any, or ``rows`` of them without; and what is taught.
 
-        A copy has the teacher's outputs for its original: the student is to tell no difference.
+        A copy has the teacher's outputs for its original: the student is to tell no difference. Where labels alone
+        count, the teacher is not asked.
         """
-        outputs = self.on_train
-        if rows is None and self.settings.robust:
+        dataset, taken = self.train, np.arange(len(self.train)) if rows is None else rows
+        functions = np.arange(len(self.train.texts))
+        tokens = self.tokens(dataset, vocabulary)
+        if rows is not None:
+            dataset = dataclasses.replace(dataset, members=dataset.members[rows], labels=dataset.labels[rows])
+        elif self.settings.robust:
             made = self.rewritten
-            logits, vectors = outputs.logits[made.rows], outputs.vectors[made.functions]
-            return Lesson(made.dataset, self.tokens(made.dataset, vocabulary), logits, vectors)
-        tokens = self.tokens(self.train, vocabulary)
-        if rows is None:
-            return Lesson(self.train, tokens, outputs.logits, outputs.vectors)
-        part = dataclasses.replace(self.train, members=self.train.members[rows], labels=self.train.labels[rows])
-        return Lesson(part, tokens, outputs.logits[rows], outputs.vectors)
+            dataset, taken, functions = made.dataset, made.rows, made.functions
+            tokens = self.tokens(dataset, vocabulary)
+        if not self.mix.soft and not self.mix.hidden:
+            return Lesson(dataset, tokens)
+        outputs = self.on_train
+        return Lesson(dataset, tokens, outputs.logits[taken], outputs.vectors[functions])
 
     def choose(self, shortlist: list[SearchResult]) -> tuple[SearchResult, tuple[Trial, ...]]:
         """The candidate that learns best, by successive halving."""
@@ -231,7 +241,7 @@ class ShrinkStages:
         settings, n = self.settings, len(self.train)
         epochs = math.ceil(examples / n)
         rows = np.random.default_rng([settings.seed, rung]).permutation(n)[: math.ceil(examples / epochs)]
-        student = Student(self.plan.config(architecture), settings.dropout, settings.seed)
+        student = self.plan.student(architecture)
         self.fit(student, self.lesson(architecture.vocabulary, np.sort(rows)), epochs, settings.learning_rate, name)
         found = self.validated(student)
         return Trial(place, rung, len(rows) * epochs, found["valid_loss"], found["valid_accuracy"]).as_dict()
@@ -239,7 +249,7 @@ class ShrinkStages:
     def distilled(self, chosen: SearchResult) -> tuple[Student, list[dict[str, float]]]:
         """The student, fully trained."""
         settings = self.settings
-        student = Student(self.plan.config(chosen.architecture), settings.dropout, settings.seed)
+        student = self.plan.student(chosen.architecture)
 
         def compute() -> tuple[dict[str, NDArray[np.float32]], Any]:
             lesson = self.lesson(chosen.architecture.vocabulary)
@@ -298,12 +308,13 @@ class ShrinkStages:
             learning_rate=learning_rate,
             seed=settings.seed,
             keep_best="valid_accuracy" if keep_best else None,
+            bfloat16=student.config.layered,  # without layers there is little to multiply, and much to round
         )
         checkpoint = self.stages.file(f"{name}.pt")
         history = distill(
             student,
             lesson,
-            settings.mix or mix_for(self.train.labels),
+            self.mix,
             plan,
             batch_plan_for(settings, self.train),
             validate=(lambda: self.validated(student)) if keep_best else None,
