@@ -1,8 +1,8 @@
 """Data flow as an option of students: GraphCodeBERT's nodes beside the tokens that the layers see.
 
-"GraphCodeBERT: Pre-training Code Representations with Data Flow" (Guo et al., ICLR 2021), section 4: a node of the graph
-is a place of the sequence, with one position for all nodes (4.1), and attention is masked by the graph (4.2). How the
-graph is found and laid out is in :mod:`lilliput.data.dataflow`.
+"GraphCodeBERT: Pre-training Code Representations with Data Flow" (Guo et al., ICLR 2021), section 4: a node of the
+graph is a place of the sequence, with one position for all nodes (4.1), and attention is masked by the graph (4.2). How
+it is found and laid out is in :mod:`lilliput.data.dataflow`.
 """
 
 from __future__ import annotations

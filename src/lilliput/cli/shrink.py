@@ -56,6 +56,12 @@ def shrink(
         str | None,
         typer.Option("--grams", help="A table of n-grams beside the layers, such as order=2,bits=16,width=16."),
     ] = None,
+    data_flow: Annotated[
+        int,
+        typer.Option(
+            "--data-flow", min=0, max=256, help="Nodes of data flow beside the tokens, at most; they take milliseconds."
+        ),
+    ] = 0,
     quantization: Annotated[
         str, typer.Option("--quantization", help="auto, calibration or aware (fine-tuned with rounding).")
     ] = "auto",
@@ -69,7 +75,8 @@ def shrink(
     language: Annotated[
         str | None,
         typer.Option(
-            "--language", help="Language of the functions, for --robust: c, java or python. Default: found out."
+            "--language",
+            help="Language of the functions, for --robust and --data-flow: c, java or python. Default: found out.",
         ),
     ] = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=8192, help="Longest input.")] = 400,
@@ -130,6 +137,7 @@ def shrink(
             vector=vector,
             robust=float(robust),
             grams=Grams.parsed(grams) if grams else None,
+            data_flow=data_flow,
             language=language,
             mix=DistillationMix(**chosen) if chosen else None,
             seed=seed,

@@ -5,8 +5,8 @@ who attends to whom: code to code; a node to the nodes its value is from and to 
 to it; ``<s>`` and ``</s>`` to everything. A node has no embedding of its own: it is the mean of its pieces' embeddings,
 at position 0, while code counts from 2 and padding is 1 (RoBERTa's padding index; as in the model's released code).
 
-:func:`lay_out` is for models that read the code's tokens one by one, as the paper's. A student reads its text as it does
-without data flow, comments included, and has its nodes over that: :func:`lay_over`.
+:func:`lay_out` is for models that read the code's tokens one by one, as the paper's. A student reads its text as it
+does without data flow, comments included, and has its nodes over that: :func:`lay_over`.
 """
 
 from __future__ import annotations
