@@ -1,6 +1,5 @@
 """Shrink with data flow: from the training to predictions without torch."""
 
-import dataclasses
 import io
 import json
 import sys
@@ -18,7 +17,7 @@ from lilliput.data.dataflow import data_flow
 from lilliput.data.dataflow.layout import stacked
 from lilliput.data_flow import DataFlow
 from lilliput.encoder import EncoderConfig
-from lilliput.errors import ArtifactError, MissingExtra, UserError
+from lilliput.errors import ArtifactError, MissingExtra
 from lilliput.graph.onnx_flow import EDGES, SPANS
 from lilliput.progress import LogProgress
 from lilliput.runtime.tokens import pad
@@ -131,12 +130,6 @@ def test_a_manifest_of_before_has_none():
     values = EncoderConfig.from_dict(EncoderConfig(open_artifact("clone").manifest.config.architecture).as_dict())
     assert values.data_flow is None
     assert open_artifact("vulnerability").manifest.config.data_flow is None
-
-
-@pytest.mark.parametrize("nodes", [-1, 257])
-def test_no_number_of_nodes(nodes):
-    with pytest.raises(UserError, match="--data-flow"):
-        dataclasses.replace(SETTINGS, data_flow=nodes)
 
 
 def test_what_takes_time_counts(made):

@@ -126,7 +126,7 @@ GRAPH_BYTES_OF_PROJECTION = 500
 GRAPH_BYTES_OF_GRAMS, GRAPH_BYTES_PER_ORDER = 900, 900
 """Bytes that a table of n-grams adds to the graph besides weights and hashes: once, and for each length of n-gram."""
 
-GRAPH_BYTES_OF_FLOW = 2200
+GRAPH_BYTES_OF_FLOW = 1600
 """Bytes that data flow adds to the graph, besides weights."""
 
 GRAPH_BYTES_PER_LAYER = 3400

@@ -19,6 +19,7 @@ from lilliput.verbs.shrink.settings import ShrinkSettings, batch_plan_for
         ({"learning_rate": float("nan")}, "--learning-rate: must be above 0; it is nan"),
         ({"max_tokens": 9000}, "--max-tokens: must be 16 to 8192; it is 9000"),
         ({"attended": 600}, "--attended: must be 16 to 512; it is 600"),
+        ({"data_flow": 257}, "--data-flow: must be 0 to 256; it is 257"),
         ({"vector": -1}, "--vector: must be 0 to 1024; it is -1"),
         ({"functions": -1}, "--functions: must be at least 0; it is -1"),
         ({"seed": -1}, "--seed: must be at least 0"),
