@@ -2,11 +2,11 @@
 
 Run: python benchmarks/data_flow_student.py --shared FOLDER --work FOLDER [--seeds 2] [--task T] [--out FILE]
 
-FOLDER of --shared holds ``data/devign`` and ``data/bigclonebench``. Students of one small architecture learn from labels
-alone, on some thousand training functions drawn with a fixed seed; a pair of students that differ in data flow alone has
-the same tokenizer, the same functions, the same seed and as many steps. What is measured is the last epoch's student, in
-floating point, on the whole validation split, which chose nothing; test splits are not touched. Logits of finished
-students are kept in --work: killed, it goes on.
+FOLDER of --shared holds ``data/devign`` and ``data/bigclonebench``. Students of one small architecture learn from
+labels alone, on some thousand training functions drawn with a fixed seed; students that differ in data flow alone have
+the same tokenizer, functions, seed and number of steps. What is measured is the last epoch's student, in floating
+point, on the whole validation split, which chose nothing; test splits are not touched. Logits of students are kept in
+--work: killed, it goes on. The interval of what data flow gains is over functions: pairs share them.
 
 Times are CPU time of one thread, so that other work on the machine does not count: of reading validation functions, and
 of passes of int8 graphs with random weights over them, each alone, one way after the other.
@@ -34,7 +34,7 @@ from lilliput.distill.lesson import Lesson, distill, predict_logits
 from lilliput.distill.student import Student
 from lilliput.encoder import PAD_ID, EncoderConfig
 from lilliput.evaluate.classification import score
-from lilliput.evaluate.intervals import bootstrap_mean
+from lilliput.evaluate.intervals import RESAMPLES, Estimate
 from lilliput.evaluate.paired import median
 from lilliput.evaluate.resources import machine
 from lilliput.files import write_json
@@ -63,7 +63,6 @@ class Run:
         language: of the functions.
         functions: distinct training functions drawn; all examples among them are trained on.
         epochs: passes.
-        drawn: functions a batch, see :class:`~lilliput.batching.BatchPlan`.
         pooling: of tokens, shrink's default for the task.
     """
 
@@ -72,19 +71,17 @@ class Run:
     language: str
     functions: int
     epochs: int
-    drawn: int
     pooling: str
 
 
 RUNS = {
-    "vulnerability": Run("data/devign/train.jsonl.gz", "data/devign/valid.jsonl.gz", "c", 4000, 4, 0, "mean"),
+    "vulnerability": Run("data/devign/train.jsonl.gz", "data/devign/valid.jsonl.gz", "c", 6000, 2, "mean"),
     "clone": Run(
         "data/bigclonebench/train_sampled10pct_90102.txt.gz",
         "data/bigclonebench/valid_sampled.txt.gz",
         "java",
-        3000,
-        10,
-        128,
+        2000,
+        3,
         "wide",
     ),
 }
@@ -113,10 +110,24 @@ def trained(
     """A student that has learned from labels."""
     student = Student(config, seed=seed)
     plan = TrainingPlan(run.epochs, 1e-3, seed=seed)
-    batches = BatchPlan(examples=32, functions=run.drawn, seed=seed)
+    batches = BatchPlan(examples=32, seed=seed)
     distill(student, Lesson(*data), LABELS_ALONE, plan, batches, checkpoint=checkpoint, progress=progress)
     checkpoint.unlink(missing_ok=True)
     return student
+
+
+def over_functions(values: NDArray[np.float64], members: NDArray[np.int64]) -> Estimate:
+    """The mean of ``values``, one an example, with a 95 % bootstrap interval over functions.
+
+    An example counts as often as all the functions ``members [examples, arity]`` that it joins are drawn together.
+    """
+    random, functions, means = np.random.default_rng(0), int(members.max()) + 1, []
+    for _ in range(RESAMPLES):
+        times = random.multinomial(functions, np.full(functions, 1 / functions))
+        weights = times[members].prod(1)
+        means.append(float((weights * values).sum() / weights.sum()))
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Estimate(float(values.mean()), float(low), float(high), len(values))
 
 
 def scores(dataset: Dataset, logits: NDArray[np.float32]) -> dict[str, Any]:
@@ -169,7 +180,7 @@ def measure(task: str, shared: Path, work: Path, seeds: int, progress: Progress)
                 np.save(kept, predict_logits(student, valid, of_valid))
             logits[way].append(np.load(kept))
     hits = {way: np.mean([found.argmax(1) == valid.labels for found in many], 0) for way, many in logits.items()}
-    gain = bootstrap_mean(hits[WITH] - hits[WITHOUT])
+    gain = over_functions(hits[WITH] - hits[WITHOUT], valid.members)
     return {
         "run": vars(run),
         "examples": len(train),

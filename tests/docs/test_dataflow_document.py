@@ -2,11 +2,14 @@
 
 import json
 import re
+import shlex
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
-from tests.docs.test_documents import ROOT, blocks, run
+from lilliput.cli.app import app
+from tests.docs.test_documents import ROOT, blocks, commands, run
 
 DOCUMENT = "docs/dataflow.md"
 RESULTS = ROOT / "benchmarks/results/graphcodebert.json"
@@ -15,6 +18,23 @@ RESULTS = ROOT / "benchmarks/results/graphcodebert.json"
 def test_python_of_the_document(tmp_path):
     (block,) = blocks(DOCUMENT, "python")
     assert run([sys.executable, "-c", block], tmp_path).stdout.splitlines()[-1] == "10 x comes from (6, 8)"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory, workshop):
+    """A folder with what the commands name."""
+    folder = tmp_path_factory.mktemp("dataflow")
+    for name in ("teacher", "train.jsonl", "valid.jsonl"):
+        (folder / name).symlink_to(workshop / name)
+    return folder
+
+
+def test_commands_of_the_document(desk, monkeypatch):
+    monkeypatch.chdir(desk)
+    for command in commands(DOCUMENT):
+        done = CliRunner().invoke(app, shlex.split(command)[1:])
+        assert done.exit_code == 0, (command, done.output)
+    assert "data flow of up to 16 nodes, read as c" in (desk / "reads-flow/README.md").read_text()
 
 
 @pytest.mark.parametrize("task", ["clone", "vulnerability"])
