@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lilliput.data.dataflow.layout import GraphInput, stacked
 from lilliput.data.dataset import Dataset
+from lilliput.data_flow import GraphInput, stacked
 
 Ints = NDArray[np.int64]
 
@@ -25,7 +25,7 @@ _JITTER = 0.1  # relative noise on lengths, so that an example does not meet the
 
 @dataclass(frozen=True)
 class Nodes:
-    """Nodes of data flow of some functions, see :func:`~lilliput.data.dataflow.layout.stacked`.
+    """Nodes of data flow of some functions, see :func:`~lilliput.data_flow.stacked`.
 
     Attributes:
         spans: ``[F, N, 2]`` int64, the places of each node's token, from and up to; equal at padding.

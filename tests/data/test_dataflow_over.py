@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from lilliput.bpe import train_tokenizer
 from lilliput.data.dataflow import GRAMMARS, data_flow
-from lilliput.data.dataflow.layout import NODE, TextGraph, lay_over, stacked
-from lilliput.data_flow import LANGUAGES, DataFlow
+from lilliput.data.dataflow.layout import TextGraph, lay_over
+from lilliput.data_flow import LANGUAGES, NODE, DataFlow, stacked
 
 CODE = "int f(int ab) { /* größe ✓ */ int total = ab; return total; } // end"
 TOKENIZER = train_tokenizer([CODE] * 3, 300)

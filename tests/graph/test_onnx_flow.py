@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from lilliput.batching import FlowTokenIds
-from lilliput.data.dataflow.layout import GraphInput, over, stacked
-from lilliput.data_flow import DataFlow
+from lilliput.data_flow import DataFlow, GraphInput, over, stacked
 from lilliput.distill.flow import attention_with
 from lilliput.distill.student import Student
 from lilliput.encoder import PAD_ID, EncoderConfig

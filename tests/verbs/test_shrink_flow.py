@@ -14,8 +14,7 @@ from lilliput import extras
 from lilliput.artifact import open_artifact
 from lilliput.cli.app import app
 from lilliput.data.dataflow import data_flow
-from lilliput.data.dataflow.layout import stacked
-from lilliput.data_flow import DataFlow
+from lilliput.data_flow import DataFlow, stacked
 from lilliput.encoder import EncoderConfig
 from lilliput.errors import ArtifactError, MissingExtra
 from lilliput.graph.onnx_flow import EDGES, SPANS

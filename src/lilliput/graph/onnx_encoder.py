@@ -4,7 +4,7 @@ Inputs and outputs of the graph:
 
 - ``input_ids`` int64 ``[functions, tokens]``, padded at the right with :data:`~lilliput.encoder.PAD_ID`;
 - ``node_spans`` int64 ``[functions, nodes, 2]`` and ``node_edges`` bool ``[functions, nodes, nodes]``, only for models
-  that read data flow: see :func:`~lilliput.data.dataflow.layout.stacked`;
+  that read data flow: see :func:`~lilliput.data_flow.stacked`;
 - ``pairs`` int64 ``[examples, 2]``, only for models of pairs: rows of ``input_ids``;
 - ``vectors`` float32 ``[functions, config.width]``: one vector a function;
 - ``logits`` float32 ``[examples, classes]``.

@@ -11,7 +11,7 @@ from lilliput.encoder import FRAME_IDS
 from lilliput.graph.onnx_blocks import GraphBuilder
 
 SPANS, EDGES = "node_spans", "node_edges"
-"""Names of the graph's inputs, see :func:`~lilliput.data.dataflow.layout.stacked`."""
+"""Names of the graph's inputs, see :func:`~lilliput.data_flow.stacked`."""
 
 
 def inputs() -> list[ValueInfoProto]:

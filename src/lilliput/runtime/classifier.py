@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilliput.artifact import GRAPH, TOKENIZER, Artifact, open_artifact
-from lilliput.data.dataflow.layout import GraphInput, stacked
 from lilliput.data.dataset import Dataset
+from lilliput.data_flow import GraphInput, stacked
 from lilliput.encoder import EncoderConfig
 from lilliput.errors import DataError, UserError
 from lilliput.progress import Progress

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lilliput.data.dataflow import data_flow, grammar_named
-from lilliput.data.dataflow.layout import GraphInput, TextGraph, lay_over, over
-from lilliput.data_flow import DataFlow
+from lilliput.data_flow import DataFlow, GraphInput, over
 from lilliput.extras import require
 from lilliput.runtime.tokens import CodeTokenizer
+
+if TYPE_CHECKING:
+    from lilliput.data.dataflow.layout import TextGraph
 
 Input = NDArray[np.integer] | GraphInput
 """What a model is given of one function: token ids, and with data flow its nodes."""
@@ -30,12 +32,17 @@ class FlowTokenizer:
     """
 
     def __init__(self, tokenizer: CodeTokenizer, flow: DataFlow, seen: int) -> None:
+        from lilliput.data.dataflow import grammar_named  # models without data flow need none of it
+
         require("tree_sitter")
         require(grammar_named(flow.language).package)
         self.tokenizer, self.flow, self.seen = tokenizer, flow, seen
 
     def graph(self, text: str) -> TextGraph:
         """The data flow of a text, which does not depend on the tokenizer."""
+        from lilliput.data.dataflow import data_flow
+        from lilliput.data.dataflow.layout import TextGraph
+
         return TextGraph.of(data_flow(text, self.flow.language, limit=self.seen), self.flow.nodes)
 
     def encode(self, texts: Sequence[str], graphs: Sequence[TextGraph] | None = None) -> list[GraphInput]:
@@ -45,6 +52,8 @@ class FlowTokenizer:
             texts: functions.
             graphs: their data flow, where it is known already.
         """
+        from lilliput.data.dataflow.layout import lay_over
+
         encoded = self.tokenizer.tokenizer.encode_batch(list(texts), add_special_tokens=False)
         found = []
         for item, graph in zip(encoded, graphs or map(self.graph, texts), strict=True):
