@@ -46,7 +46,7 @@ from lilliput.search import Architecture
 from lilliput.tasks import task_named
 from lilliput.training import TrainingPlan
 from lilliput.verbs.latency import random_graph
-from lilliput.verbs.shrink_settings import LABELS_ALONE
+from lilliput.verbs.shrink.settings import LABELS_ALONE
 
 ARCHITECTURE = Architecture(layers=2, hidden=128, heads=2, intermediate=256, vocabulary=4000)
 TOKENS, NODES = 256, 64
