@@ -80,8 +80,8 @@ RUNS = {
         "data/bigclonebench/train_sampled10pct_90102.txt.gz",
         "data/bigclonebench/valid_sampled.txt.gz",
         "java",
-        2000,
-        3,
+        1500,
+        2,
         "wide",
     ),
 }

@@ -1,5 +1,6 @@
 """Shrink with data flow: from the training to predictions without torch."""
 
+import dataclasses
 import io
 import json
 import sys
@@ -12,8 +13,10 @@ from typer.testing import CliRunner
 import lilliput
 from lilliput import extras
 from lilliput.artifact import open_artifact
+from lilliput.bpe import train_tokenizer
 from lilliput.cli.app import app
 from lilliput.data.dataflow import data_flow
+from lilliput.data.dataset import Dataset
 from lilliput.data_flow import DataFlow, stacked
 from lilliput.encoder import EncoderConfig
 from lilliput.errors import ArtifactError, MissingExtra
@@ -25,6 +28,8 @@ from lilliput.teachers.recorded import record
 from lilliput.verbs import latency
 from lilliput.verbs.inspect import inspect
 from lilliput.verbs.shrink import shrink
+from lilliput.verbs.shrink.inputs import StudentInputs
+from lilliput.verbs.shrink.plan import StudentPlan
 from lilliput.verbs.shrink.settings import ShrinkSettings
 from lilliput.verbs.subjects import of_length, open_subject
 
@@ -131,7 +136,17 @@ def test_a_manifest_of_before_has_none():
     assert open_artifact("vulnerability").manifest.config.data_flow is None
 
 
-def test_what_takes_time_counts(made):
+def test_what_takes_time_counts():
     assert latency.flow_ms(64, "fp32", 400) >= 0
-    model = lilliput.load(made)
-    assert 0.01 < latency.reading_ms(model.tokenizer, [function(row, True) for row in range(9)]) < 100
+    texts = [function(row, True) for row in range(9)]
+    data = Dataset(tuple(texts), np.arange(9)[:, None], np.arange(9) % 2, ("safe", "vulnerable"))
+    log = io.StringIO()
+
+    def reading_ms(nodes):
+        settings = dataclasses.replace(SETTINGS, data_flow=nodes, language="c")
+        inputs = StudentInputs(StudentPlan(settings, 2, 1), train_tokenizer(texts, 300), LogProgress(log))
+        return inputs.reading_ms(data)
+
+    assert reading_ms(0) == 0 and not log.getvalue()
+    assert 0.01 < reading_ms(6) < 100
+    assert "finding the data flow of a long function takes" in log.getvalue()
