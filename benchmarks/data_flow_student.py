@@ -168,13 +168,15 @@ def measure(task: str, shared: Path, work: Path, seeds: int, progress: Progress)
     plain = EncoderConfig(ARCHITECTURE, 2, kind.arity, positions=TOKENS, pooling=run.pooling)
     configs = {WITHOUT: plain, WITH: replace(plain, data_flow=DataFlow(NODES, run.language))}
     readers = {way: reader_for(config.data_flow, tokenizer, TOKENS) for way, config in configs.items()}
-    tokens = {way: (read(reader, train), read(reader, valid)) for way, reader in readers.items()}
+    tokens: dict[str, tuple[TokenIds, TokenIds]] = {}
     logits: dict[str, list[NDArray[np.float32]]] = {way: [] for way in configs}
     for seed in range(seeds):
         for way, config in configs.items():
             kept = work / f"{task}-{way.replace(' ', '-')}-{seed}.npy"
             if not kept.exists():
                 progress.note(f"{task}: {way}, seed {seed}")
+                if way not in tokens:
+                    tokens[way] = (read(readers[way], train), read(readers[way], valid))
                 of_train, of_valid = tokens[way]
                 student = trained(config, run, (train, of_train), kept.with_suffix(".pt"), seed, progress)
                 np.save(kept, predict_logits(student, valid, of_valid))
