@@ -27,8 +27,8 @@ import torch
 from numpy.typing import NDArray
 
 from lilliput.data.dataflow import data_flow
-from lilliput.data.dataflow.layout import GraphInput
 from lilliput.data.dataset import Dataset
+from lilliput.data_flow import GraphInput
 from lilliput.evaluate.classification import score
 from lilliput.evaluate.intervals import bootstrap_mean
 from lilliput.evaluate.paired import median

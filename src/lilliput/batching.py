@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +15,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lilliput.data.dataset import Dataset
+from lilliput.data_flow import GraphInput, stacked
 
 Ints = NDArray[np.int64]
 
 _MULTIPLE = 8  # token counts are rounded up to it: vector units like it, and fewer distinct shapes are compiled
 _JITTER = 0.1  # relative noise on lengths, so that an example does not meet the same neighbours every epoch
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Nodes of data flow of some functions, see :func:`~lilliput.data_flow.stacked`.
+
+    Attributes:
+        spans: ``[F, N, 2]`` int64, the places of each node's token, from and up to; equal at padding.
+        edges: ``[F, N, N]`` bool, whether the value of the row's node is from the column's.
+    """
+
+    spans: Tensor
+    edges: Tensor
+
+    def to(self, device: torch.device) -> Nodes:
+        """The same nodes on ``device``."""
+        return Nodes(self.spans.to(device), self.edges.to(device))
 
 
 @dataclass(frozen=True)
@@ -52,9 +71,29 @@ class TokenIds:
         """``[F, width]``: 1 at real tokens, 0 at padding."""
         return torch.from_numpy((np.arange(width) < self.lengths_of(functions)[:, None]).astype(np.int64))
 
+    def nodes(self, functions: Ints) -> Nodes | None:
+        """The data flow of ``functions``, for a model that reads it."""
+        return None
+
     def lengths_of(self, functions: Iterable[int]) -> Ints:
         """Tokens of each of ``functions``, shape ``[F]``."""
         return np.array([len(self.ids[i]) for i in functions], np.int64)
+
+
+@dataclass(frozen=True)
+class FlowTokenIds(TokenIds):
+    """Token ids of functions with their data flow.
+
+    Attributes:
+        inputs: the whole inputs, one for each of ``ids``.
+    """
+
+    inputs: Sequence[GraphInput] = ()
+
+    def nodes(self, functions: Ints) -> Nodes:
+        """The data flow of ``functions``."""
+        spans, edges = stacked([self.inputs[function] for function in functions], _MULTIPLE)
+        return Nodes(torch.from_numpy(spans), torch.from_numpy(edges))
 
 
 @dataclass(frozen=True)
@@ -68,6 +107,7 @@ class Batch:
         labels: ``[E]`` int64, ``-1`` where unlabelled.
         rows: ``[E]`` int64, which examples of the dataset these are.
         functions: ``[F]`` int64, which of the dataset's functions these are.
+        nodes: their data flow, for a model that reads it.
     """
 
     ids: Tensor
@@ -76,13 +116,15 @@ class Batch:
     labels: Tensor
     rows: Tensor
     functions: Tensor
+    nodes: Nodes | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on ``device``."""
-        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
+        there: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
+        return Batch(**{name: value.to(device) for name, value in there.items()})
 
 
 @dataclass(frozen=True)
@@ -121,6 +163,7 @@ def make_batch(dataset: Dataset, tokens: TokenIds, rows: Ints) -> Batch:
         labels=torch.from_numpy(dataset.labels[rows]),
         rows=torch.from_numpy(np.asarray(rows, np.int64)),
         functions=torch.from_numpy(functions.astype(np.int64)),
+        nodes=tokens.nodes(functions),
     )
 
 

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lilliput.data_flow import DataFlow
 from lilliput.grams import Grams
 from lilliput.search.space import Architecture
 
 PAD_ID = 1
 """Token id of padding, RoBERTa's."""
+
+FRAME_IDS = (0, 2)
+"""Token ids of what begins and ends an input, RoBERTa's."""
 
 VECTOR_LEVELS, VECTOR_SCALE = 127, 1 / 128
 """A stored vector's numbers are 8-bit integers, -LEVELS to LEVELS, times SCALE: a power of two, so that engines that
@@ -48,6 +52,9 @@ class EncoderConfig:
         grams: a table of n-grams; the rows of a function's distinct n-grams, made one as
             :attr:`~lilliput.grams.Grams.scale` says, stand beside the pooled tokens (the wide part of Wide & Deep);
             ``None``: there is none.
+        data_flow: nodes of data flow that the layers see beside tokens; ``None``: there are none. A node's embedding is
+            the mean of its token's, plus one vector for all nodes in the place of a position's (GraphCodeBERT, Guo et
+            al. 2021, section 4.1); who attends to whom is the mask M of its section 4.2; pooling takes in nodes, too.
     """
 
     architecture: Architecture
@@ -60,6 +67,7 @@ class EncoderConfig:
     norm_epsilon: float = 1e-5
     vector: int = 0
     grams: Grams | None = None
+    data_flow: DataFlow | None = None
 
     @property
     def reads_on(self) -> bool:
@@ -98,8 +106,10 @@ class EncoderConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderConfig:
         """The inverse of :meth:`as_dict`."""
-        grams = values.get("grams")
-        parts = {"architecture": Architecture(**values["architecture"]), "grams": grams and Grams(**grams)}
+        parts: dict[str, Any] = {"architecture": Architecture(**values["architecture"])}
+        for name, kind in {"grams": Grams, "data_flow": DataFlow}.items():
+            stored = values.get(name)
+            parts[name] = None if stored is None else kind(**stored)
         return cls(**{**values, **parts})
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -118,6 +128,8 @@ class EncoderConfig:
         if self.layered:
             table["embeddings.token.weight"] = (size.vocabulary, hidden)
             table["embeddings.position.weight"] = (self.positions, hidden)
+            if self.data_flow:
+                table["embeddings.node"] = (hidden,)
             norm("embeddings.norm")
         for index in range(size.layers if self.layered else 0):
             layer = f"layers.{index}"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lilliput.data.dataflow import data_flow
-from lilliput.data.dataflow.layout import NODE, GraphInput, Room, lay_out
+from lilliput.data.dataflow.layout import Room, lay_out
+from lilliput.data_flow import NODE, GraphInput
 
 CODE = "int f(int a) { int total = a; return total; }"
 """Tokens: int f ( int a ) { int total = a ; return total ; }, with nodes a(4), total(8), a(10), total(13)."""

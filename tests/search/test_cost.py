@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lilliput.data_flow import DataFlow
 from lilliput.encoder import EncoderConfig
 from lilliput.grams import Grams
 from lilliput.quantize.scheme import PRECISIONS, pack_int4, quantize_rows
 from lilliput.search.cost import (
     GRAPH_BASE_BYTES,
+    GRAPH_BYTES_OF_FLOW,
     GRAPH_BYTES_OF_GRAMS,
     GRAPH_BYTES_OF_PROJECTION,
     GRAPH_BYTES_PER_LAYER,
@@ -61,6 +63,7 @@ shapes = st.builds(
     positions=st.integers(32, 514),
     vector=st.sampled_from([0, 0, 8, 128]),
     grams=st.none() | GRAMS,
+    nodes=st.sampled_from([0, 0, 7, 128]),
 )
 bags = st.builds(
     StudentShape, classes=st.integers(2, 9), arity=st.sampled_from([1, 2]), positions=st.just(0),
@@ -77,7 +80,7 @@ students = st.tuples(architectures, shapes) | st.tuples(bag_architectures, bags)
 
 def config_of(architecture, shape):
     fixed = {name: getattr(shape, name) for name in ("classes", "arity", "positions", "vector", "grams")}
-    return EncoderConfig(architecture, **fixed)
+    return EncoderConfig(architecture, **fixed, data_flow=DataFlow(shape.nodes, "c") if shape.nodes else None)
 
 
 @pytest.mark.parametrize(("megabytes", "architecture", "fitness", "size"), PUBLISHED)
@@ -121,10 +124,11 @@ def test_flops_are_two_for_each_multiply_add(student, tokens):
     expected = 0
     for name, tensor in config_of(architecture, shape).shapes().items():
         if len(tensor) == 2 and not name.startswith(("embeddings.", "grams.")):
-            rows = 1 if name.startswith(("head.", "projection.")) else tokens
+            rows = 1 if name.startswith(("head.", "projection.")) else tokens + shape.nodes
             expected += 2 * rows * math.prod(tensor)
     width = architecture.hidden
-    expected += architecture.layers * 2 * (2 * tokens * tokens * width)
+    expected += architecture.layers * 2 * (2 * (tokens + shape.nodes) ** 2 * width)
+    expected += 2 * shape.nodes * tokens * width  # means of embeddings
     assert flops(architecture, tokens, shape) == expected
 
 
@@ -152,6 +156,7 @@ def test_bytes_are_those_of_the_stored_arrays(student, name):
         + (GRAPH_BYTES_OF_PROJECTION if shape.vector else 0)
         + (GRAPH_BYTES_OF_GRAMS + shape.grams.order * GRAPH_BYTES_PER_ORDER if shape.grams else 0)
         + (shape.grams.hashes(architecture.vocabulary).nbytes if shape.grams else 0)
+        + (GRAPH_BYTES_OF_FLOW if shape.nodes else 0)
     )
     assert artifact_bytes(architecture, name, shape) == stored + overhead
 

@@ -12,7 +12,7 @@ from test_compressor import SEEDS, SHARED, VOCABULARY, encoder_of, made
 from tiny_teachers import functions, pairs, singles
 
 from lilliput.bpe import train_tokenizer
-from lilliput.data.dataflow.layout import NODE, GraphInput
+from lilliput.data_flow import NODE, GraphInput
 from lilliput.tasks import task_named
 from lilliput.teachers import open_teacher
 from lilliput.teachers.dataflow import GraphTeacher, ids_of

@@ -10,6 +10,9 @@ import pytest
 
 from lilliput import api
 from lilliput.errors import UserError
+from lilliput.search import Architecture, Conditions, LatencyModel, StudentShape, artifact_bytes
+from lilliput.search.latency import FEATURES
+from lilliput.verbs import search
 
 SHAPE = {"layers", "hidden", "heads", "intermediate", "vocabulary"}
 RESULT = {"architecture", "precision", "bytes", "gflops", "fitness", "latency_ms", "seconds", "method"}
@@ -44,6 +47,8 @@ def test_the_keys_of_the_json_contract(options):
         ({"classes": math.nan}, "classes"),
         ({"method": "guess"}, "--method"),
         ({"tokens": 0}, "tokens"),
+        ({"data_flow": -1}, "--data-flow"),
+        ({"data_flow": 1.5}, "--data-flow"),
     ],
 )
 def test_arguments_out_of_their_range(arguments, where):
@@ -51,6 +56,28 @@ def test_arguments_out_of_their_range(arguments, where):
         api.search(**{"size": 3_000_000, "latency_ms": None, **arguments})
     assert caught.value.where == where
     assert caught.value.remedy
+
+
+def test_data_flow_counts_in_milliseconds_and_bytes(monkeypatch):
+    model = LatencyModel(dict.fromkeys(FEATURES, 1e-6), Conditions("a processor", 1, "int8", "2025-01-01", {}))
+    monkeypatch.setattr(search, "latency_model", lambda precision, progress: model)
+    monkeypatch.setattr(search, "flow_ms", lambda nodes, precision, tokens: 1e-3 * nodes * tokens)
+    one = Architecture(2, 64, 2, 128, 1000)
+
+    def found(nodes, reading_ms=0.0):
+        shape = StudentShape(nodes=nodes)
+        problem = search.search_problem(3e6, 1e3, ["int8"], "parameters", shape, tokens=100, reading_ms=reading_ms)
+        return problem.result(one, "int8", 0.0, "exact")
+
+    assert found(0).latency_ms == pytest.approx(model.predict(one, 100))
+    assert found(50).latency_ms == pytest.approx(model.predict(one, 150) + 5.0)
+    assert found(50, 2.0).latency_ms == pytest.approx(found(50).latency_ms + 2.0)
+    assert found(50).bytes > found(0).bytes and found(50).gflops > found(0).gflops
+
+
+def test_a_search_with_data_flow_is_of_students_that_read_it():
+    found = api.search(200_000, None, data_flow=64)
+    assert found.bytes == artifact_bytes(found.architecture, "int8", StudentShape(nodes=64)) <= 200_000
 
 
 def test_one_precision_and_a_size_in_powers_of_ten():

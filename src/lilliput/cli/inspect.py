@@ -9,6 +9,7 @@ import typer
 
 from lilliput.cli import options
 from lilliput.cli.output import print_facts, print_json
+from lilliput.data_flow import DataFlow
 from lilliput.generator_manifest import KIND
 from lilliput.report.generator_card import activations_in_words, in_words
 from lilliput.search.space import Architecture
@@ -36,9 +37,11 @@ def inspect(
 
 
 def _classifier(facts: Mapping[str, Any]) -> dict[str, Any]:
+    flow = facts["options"]["data_flow"]
     return {
         "task": f"{facts['task']}: {', '.join(facts['labels'])}",
         "architecture": Architecture(**facts["architecture"]),
+        **({"reads beside tokens": DataFlow(**flow)} if flow else {}),
         "weights": f"{facts['parameters']:,} parameters, {facts['precision']}",
         "longest input": f"{facts['max_tokens']} tokens",
     }

@@ -27,6 +27,9 @@ def search(
     paper: Annotated[bool, typer.Option("--paper", help="The paper's space, fitness and fp32 bytes.")] = False,
     tokens: Annotated[int, typer.Option("--tokens", help="Input length that time is counted at.")] = 400,
     pairs: Annotated[bool, typer.Option("--pairs", help="A model of pairs of functions.")] = False,
+    data_flow: Annotated[
+        int, typer.Option("--data-flow", min=0, max=256, help="Nodes of data flow beside the tokens, at most.")
+    ] = 0,
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
@@ -45,6 +48,7 @@ def search(
         paper=paper,
         tokens=tokens,
         arity=2 if pairs else 1,
+        data_flow=data_flow,
         seed=seed,
         progress=progress.for_stream(),
     )

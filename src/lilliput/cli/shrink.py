@@ -61,6 +61,12 @@ def shrink(
         typer.Option("--grams-dropout", help="Share of n-grams overlooked in training. Default: --dropout."),
     ] = None,
     dropout: Annotated[float, typer.Option("--dropout", help="Share of inner numbers overlooked in training.")] = 0.1,
+    data_flow: Annotated[
+        int,
+        typer.Option(
+            "--data-flow", min=0, max=256, help="Nodes of data flow beside the tokens, at most; they take milliseconds."
+        ),
+    ] = 0,
     quantization: Annotated[
         str, typer.Option("--quantization", help="auto, calibration or aware (fine-tuned with rounding).")
     ] = "auto",
@@ -74,7 +80,8 @@ def shrink(
     language: Annotated[
         str | None,
         typer.Option(
-            "--language", help="Language of the functions, for --robust: c, java or python. Default: found out."
+            "--language",
+            help="Language of the functions, for --robust and --data-flow: c, java or python. Default: found out.",
         ),
     ] = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=8192, help="Longest input.")] = 400,
@@ -139,6 +146,7 @@ def shrink(
             grams=Grams.parsed(grams) if grams else None,
             grams_dropout=grams_dropout,
             dropout=dropout,
+            data_flow=data_flow,
             language=language,
             mix=DistillationMix(**chosen) if chosen else None,
             seed=seed,

@@ -54,8 +54,9 @@ def observe_ranges(student: Student, tokens: TokenIds, clip: float, seed: int) -
     try:
         with torch.no_grad():
             for rows in length_buckets(lengths, CALIBRATION_TOKENS):
-                ids = tokens.padded(chosen[rows])
-                student.vectors(ids, tokens.mask(chosen[rows], ids.shape[1]))
+                functions = chosen[rows]
+                ids = tokens.padded(functions)
+                student.vectors(ids, tokens.mask(functions, ids.shape[1]), tokens.nodes(functions))
     finally:
         student.on_activation = unchanged
     return observer.ranges()

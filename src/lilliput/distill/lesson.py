@@ -57,7 +57,7 @@ class Apprentice(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """``(logits [examples, classes], projected vectors [functions, teacher hidden])``."""
-        logits, vectors = self.student(batch.ids, batch.mask, batch.members)
+        logits, vectors = self.student(batch.ids, batch.mask, batch.members, batch.nodes)
         return logits, vectors @ self.projection
 
 
@@ -108,7 +108,8 @@ def predict_logits(student: Student, dataset: Dataset, tokens: TokenIds) -> NDAr
         for functions in length_buckets(tokens.lengths.tolist(), EVALUATION_TOKENS):
             ids = tokens.padded(functions)
             with autocast(student.config.layered):
-                vectors[functions] = student.vectors(ids, tokens.mask(functions, ids.shape[1])).float()
+                mask = tokens.mask(functions, ids.shape[1])
+                vectors[functions] = student.vectors(ids, mask, tokens.nodes(functions)).float()
         logits = student.classify(vectors, torch.from_numpy(dataset.members)).float().numpy()
     student.train(was_training)
     return cast("NDArray[np.float32]", logits)

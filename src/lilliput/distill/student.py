@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lilliput.batching import Nodes
+from lilliput.distill.flow import attention_with
 from lilliput.encoder import MASKED, VECTOR_LEVELS, VECTOR_SCALE, EncoderConfig
 from lilliput.grams import MEAN_SCALE, NORM_EPSILON, Grams
 
@@ -89,17 +91,18 @@ class Student(nn.Module):
         """Dropout while training."""
         return functional.dropout(value, self.dropout, self.training)
 
-    def vectors(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def vectors(self, ids: Tensor, mask: Tensor, nodes: Nodes | None = None) -> Tensor:
         """One vector a function.
 
         Args:
             ids: token ids ``[functions, tokens]``.
             mask: true at real tokens, same shape.
+            nodes: the functions' data flow, where the student reads it.
 
         Returns:
             ``[functions, config.width]``.
         """
-        parts = [self.pooled(ids, mask)] if self.config.layered else []
+        parts = [self.pooled(ids, mask, nodes)] if self.config.layered else []
         if self.hashes is not None:
             parts.append(self.drop(self.bag(ids, mask.bool())))
         pooled = torch.cat(parts, -1)
@@ -113,14 +116,20 @@ class Student(nn.Module):
         levels = torch.tanh(self.linear(pooled, "projection").float()) * VECTOR_LEVELS
         return (levels + (levels.round() - levels).detach()) * VECTOR_SCALE
 
-    def pooled(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def pooled(self, ids: Tensor, mask: Tensor, nodes: Nodes | None = None) -> Tensor:
         """The tokens' vectors made one: ``[functions, hidden]``, from what :meth:`vectors` gets."""
         everything, mask = mask.bool(), mask.bool()[:, : self.config.positions]
         words = self.on_weight("embeddings.token", self.weight("embeddings.token.weight"))
         places = self.on_weight("embeddings.position", self.weight("embeddings.position.weight"))[: mask.shape[1]]
-        tokens = functional.embedding(ids[:, : self.config.positions], words)
-        value = self.drop(self.norm(tokens + places, "embeddings.norm"))
-        bias = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, MASKED)[:, None, None, :]
+        ids_seen = ids[:, : self.config.positions]
+        tokens = functional.embedding(ids_seen, words)
+        value, attends = tokens + places, mask[:, None, :]
+        if nodes is not None:
+            joined = attention_with(nodes, ids_seen, mask)
+            value = torch.cat((value, joined.means @ tokens + self.weight("embeddings.node")), 1)
+            mask, attends = joined.real, joined.attends
+        value = self.drop(self.norm(value, "embeddings.norm"))
+        bias = torch.zeros_like(attends, dtype=torch.float32).masked_fill(~attends, MASKED)[:, None]
         for index in range(self.config.architecture.layers):
             value = self.layer(f"layers.{index}", value, bias)
         if self.config.pooling == "first":
@@ -156,7 +165,7 @@ class Student(nn.Module):
         return SCALED[config.scale](summed, count[:, None])
 
     def layer(self, name: str, value: Tensor, bias: Tensor) -> Tensor:
-        """One post-norm transformer block; ``bias [functions, 1, 1, tokens]`` is added to attention's scores."""
+        """One post-norm transformer block; ``bias [functions, 1, 1 or places, places]`` is added to its scores."""
         source = self.on_activation(f"{name}.input", value)
         query, key, values = (self.heads(source, f"{name}.attention.{part}") for part in ("query", "key", "value"))
         # Written out: torch's fused attention takes twice as long on CPUs, there and back, in bfloat16.
@@ -182,13 +191,13 @@ class Student(nn.Module):
         hidden = torch.tanh(self.linear(self.drop(torch.cat(parts, -1)), "head.dense"))
         return self.linear(self.drop(hidden), "head.out")
 
-    def forward(self, ids: Tensor, mask: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, ids: Tensor, mask: Tensor, members: Tensor, nodes: Nodes | None = None) -> tuple[Tensor, Tensor]:
         """``(logits [examples, classes], vectors [functions, hidden])``."""
-        vectors = self.vectors(ids, mask)
+        vectors = self.vectors(ids, mask, nodes)
         return self.classify(vectors, members), vectors
 
 
-_QUIET = ("embeddings.position.weight", ".attention.output.weight", ".down.weight")
+_QUIET = ("embeddings.position.weight", "embeddings.node", ".attention.output.weight", ".down.weight")
 """Weights that start a tenth as large: a new student is near a bag of embeddings, which learns at once."""
 
 

@@ -3,6 +3,8 @@
 Inputs and outputs of the graph:
 
 - ``input_ids`` int64 ``[functions, tokens]``, padded at the right with :data:`~lilliput.encoder.PAD_ID`;
+- ``node_spans`` int64 ``[functions, nodes, 2]`` and ``node_edges`` bool ``[functions, nodes, nodes]``, only for models
+  that read data flow: see :func:`~lilliput.data_flow.stacked`;
 - ``pairs`` int64 ``[examples, 2]``, only for models of pairs: rows of ``input_ids``;
 - ``vectors`` float32 ``[functions, config.width]``: one vector a function;
 - ``logits`` float32 ``[examples, classes]``.
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from lilliput.encoder import MASKED, PAD_ID, VECTOR_LEVELS, VECTOR_SCALE, EncoderConfig
+from lilliput.graph import onnx_flow
 from lilliput.graph.onnx_blocks import GraphBuilder, embedding, layer_norm, linear, quantize_activation
 from lilliput.graph.onnx_grams import bag
 from lilliput.quantize.scheme import ActivationRange, Precision
@@ -64,6 +67,9 @@ class _EncoderGraph:
 
     def build_model(self) -> onnx.ModelProto:
         build, config = self.build, self.config
+        inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["functions", "tokens"])]
+        if config.data_flow:
+            inputs += onnx_flow.inputs()
         mask = self.real("input_ids")
         parts = [self.deep(mask)] if config.layered else []
         if config.grams:
@@ -74,7 +80,6 @@ class _EncoderGraph:
             pooled = build.op("Concat", *parts, axis=-1, name="joined" if config.vector else "vectors")
         if config.vector:
             self.store(pooled)
-        inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["functions", "tokens"])]
         rows = "functions"
         if config.arity == 2:
             rows = "pairs"
@@ -89,10 +94,16 @@ class _EncoderGraph:
     def deep(self, mask: str) -> str:
         """One vector a function from the layers, of the tokens that they see and that are real at ``mask``."""
         build, config = self.build, self.config
-        tokens, value = self.embed("input_ids")
+        tokens, seen, value = self.embed("input_ids")
         near = self.near(mask)
-        bias = build.op("Where", near, build.scalar(0.0), build.scalar(MASKED))
-        bias = build.op("Unsqueeze", bias, build.ints(1, 2))
+        attends = build.op("Unsqueeze", near, build.ints(1))
+        if config.data_flow:
+            joined = onnx_flow.attention_with_nodes(build, self.near("input_ids"), near)
+            value = self.with_nodes(value, seen, joined.means)
+            near, attends = joined.real, joined.attends
+        value = self.norm(value, "embeddings.norm")
+        bias = build.op("Where", attends, build.scalar(0.0), build.scalar(MASKED))
+        bias = build.op("Unsqueeze", bias, build.ints(1))
         for index in range(config.architecture.layers):
             value = self.layer(index, value, bias)
         name = "vectors" if config.grams is None and not config.vector else "pooled"
@@ -120,8 +131,8 @@ class _EncoderGraph:
         """Where tokens are no padding, ``[functions, tokens]``."""
         return self.build.op("Not", self.build.op("Equal", ids, self.build.constant(np.array(PAD_ID, np.int64))))
 
-    def embed(self, ids: str) -> tuple[str, str]:
-        """Vectors ``[functions, tokens, hidden]`` of the tokens; those the layers see, with positions, normalized."""
+    def embed(self, ids: str) -> tuple[str, str, str]:
+        """Vectors ``[functions, tokens, hidden]`` of the tokens; of those the layers see; and these with positions."""
         build, wide = self.build, self.config.pooling == "wide"
         ids = ids if wide else self.near(ids)
         tokens = embedding(build, ids, "embeddings.token", self.weights["embeddings.token.weight"], self.precision)
@@ -131,7 +142,14 @@ class _EncoderGraph:
         steps = build.op("Range", zero, length, one)
         table = self.weights["embeddings.position.weight"]
         places = embedding(build, steps, "embeddings.position", table, self.precision)
-        return tokens, self.norm(build.op("Add", seen, places), "embeddings.norm")
+        return tokens, seen, build.op("Add", seen, places)
+
+    def with_nodes(self, value: str, seen: str, means: str) -> str:
+        """``value``, and behind it the nodes: means of the tokens that are ``seen``, and what all nodes have."""
+        build = self.build
+        shared = build.constant(self.weights["embeddings.node"], "embeddings.node")
+        nodes = build.op("Add", build.op("MatMul", means, seen), shared)
+        return build.op("Concat", value, nodes, axis=1)
 
     def layer(self, index: int, value: str, bias: str) -> str:
         """One post-norm transformer block."""

@@ -71,7 +71,8 @@ def _architecture(config: EncoderConfig) -> str:
     grams = config.grams
     beside = f"; n-grams of 1 to {grams.order} tokens, {grams.rows:,} rows x {grams.width}" if grams else ""
     vector = f"; vectors of {config.vector} 8-bit numbers" if config.vector else ""
-    return f"{config.architecture}{beside}{vector}"
+    flow = f"; {config.data_flow}" if config.data_flow else ""
+    return f"{config.architecture}{beside}{flow}{vector}"
 
 
 def _files(names: Sequence[str]) -> str:

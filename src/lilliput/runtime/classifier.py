@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from lilliput.artifact import GRAPH, TOKENIZER, Artifact, open_artifact
 from lilliput.data.dataset import Dataset
+from lilliput.data_flow import GraphInput, stacked
 from lilliput.encoder import EncoderConfig
 from lilliput.errors import DataError, UserError
 from lilliput.progress import Progress
 from lilliput.runtime.engine import Engine, from_vectors, only_outputs, read_graph
-from lilliput.runtime.tokens import CodeTokenizer, length_buckets, pad
+from lilliput.runtime.flow import Input, reader_for, tokens_of
+from lilliput.runtime.tokens import STEP, CodeTokenizer, length_buckets, pad
 
 LONGEST = 1 << 20
 """A limit on an input's tokens for models that have none of their own."""
@@ -70,26 +72,36 @@ class EncoderRunner:
         """The pair head: two blocks of vectors to logits."""
         return Engine(from_vectors(self._model, ["left", "right"]), self._threads, self._options)
 
-    def encode(self, ids: Sequence[NDArray[np.integer]], progress: Progress | None = None) -> list[NDArray[np.float32]]:
+    def feeds(self, inputs: Sequence[Input]) -> list[NDArray[Any]]:
+        """What the encoder's graph is given for a batch of inputs."""
+        limit = LONGEST if self.config.reads_on else self.config.positions
+        flows = [item for item in inputs if isinstance(item, GraphInput)]
+        ids = pad([tokens_of(item) for item in inputs], limit)
+        return [ids, *stacked(flows, STEP)] if self.config.data_flow else [ids]
+
+    def encode(self, ids: Sequence[Input], progress: Progress | None = None) -> list[NDArray[np.float32]]:
         """Each input through the encoder once, in batches of like length.
+
+        Args:
+            ids: token ids, or for a model that reads data flow inputs with it.
+            progress: shown while working.
 
         Returns:
             The encoder's outputs, one row an input: ``[logits, vectors]`` for arity 1, ``[vectors]`` for pairs.
         """
         config = self.config
         widths = (config.classes, config.width)[config.arity - 1 :]
-        limit = LONGEST if config.reads_on else config.positions
         results = [np.empty((len(ids), width), np.float32) for width in widths]
         with (progress or Progress()).track("scoring functions", len(ids)) as advance:
             for rows in length_buckets([len(item) for item in ids], BATCH_TOKENS):
-                outputs = self.encoder(pad([ids[row] for row in rows], limit))
+                outputs = self.encoder(*self.feeds([ids[row] for row in rows]))
                 for result, output in zip(results, outputs, strict=True):
                     result[rows] = output
                 advance(len(rows))
         return results
 
     def logits(
-        self, ids: Sequence[NDArray[np.integer]], members: NDArray[np.int64], progress: Progress | None = None
+        self, ids: Sequence[Input], members: NDArray[np.int64], progress: Progress | None = None
     ) -> NDArray[np.float32]:
         """Logits ``[examples, classes]`` of examples that join the inputs ``members [examples, arity]``."""
         first, *_ = self.encode(ids, progress)
@@ -109,8 +121,10 @@ class Classifier:
         self.artifact = artifact
         self.manifest = artifact.classifier
         self.labels = self.manifest.labels
-        self.tokenizer = CodeTokenizer.from_file(artifact.file(TOKENIZER), self.manifest.max_tokens)
-        self.runner = EncoderRunner(artifact.file(GRAPH), self.manifest.config, threads)
+        config = self.manifest.config
+        tokenizer = CodeTokenizer.from_file(artifact.file(TOKENIZER), self.manifest.max_tokens)
+        self.tokenizer = reader_for(config.data_flow, tokenizer, config.positions)
+        self.runner = EncoderRunner(artifact.file(GRAPH), config, threads)
 
     @property
     def arity(self) -> int:

@@ -109,9 +109,10 @@ def read_graph(source: Path | bytes) -> ov.Model:
 
 
 def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:
-    """A model that computes only the named outputs from ``input_ids``."""
+    """A model that computes only the named outputs, which the input ``pairs`` has no part in."""
     clone = model.clone()
-    return ov.Model([clone.output(name) for name in names], [clone.input("input_ids").get_node()], "encoder")
+    inputs = [value.get_node() for value in clone.inputs if "pairs" not in value.get_names()]
+    return ov.Model([clone.output(name) for name in names], inputs, "encoder")
 
 
 def from_vectors(model: ov.Model, cuts: Sequence[str]) -> ov.Model:

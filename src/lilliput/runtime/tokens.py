@@ -49,9 +49,12 @@ class CodeTokenizer:
         """Token ids of each text: start, at most ``max_tokens - 2`` tokens, end."""
         if self.collapse_whitespace:
             texts = [" ".join(text.split()) for text in texts]
-        room = self.max_tokens - 2
         encoded = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [np.array([self.start, *item.ids[:room], self.end], np.int64) for item in encoded]
+        return [self.framed(item.ids) for item in encoded]
+
+    def framed(self, pieces: Sequence[int]) -> NDArray[np.int64]:
+        """A text's pieces as an input: cut at the end if they are too many, between start and end."""
+        return np.array([self.start, *pieces[: self.max_tokens - 2], self.end], np.int64)
 
 
 def length_buckets(lengths: Sequence[int], budget: int) -> Iterator[NDArray[np.int64]]:

@@ -67,6 +67,7 @@ class StudentShape:
         positions: rows of the position table; 0: there are no embeddings, and the architecture should have no layers.
         vector: numbers of a function's stored vector; 0: as many as are hidden, and no layer that makes them.
         grams: the table of n-grams, if there is one.
+        nodes: of data flow that the layers see beside the tokens, at most.
     """
 
     classes: int = 2
@@ -74,6 +75,7 @@ class StudentShape:
     positions: int = 512
     vector: int = 0
     grams: Grams | None = None
+    nodes: int = 0
 
 
 DEFAULT_SHAPE = StudentShape()
@@ -83,7 +85,7 @@ DEFAULT_SHAPE = StudentShape()
 def parameters(sizes: Sizes[Count], shape: StudentShape = DEFAULT_SHAPE) -> Count:
     """Weights of the student: embeddings, post-norm blocks, and a head of two linear layers, biases included."""
     h, i = sizes.hidden, sizes.intermediate
-    embedding = (sizes.vocabulary + shape.positions + 2) * h * _layered(shape)
+    embedding = (sizes.vocabulary + shape.positions + 2 + (shape.nodes > 0)) * h * _layered(shape)
     layer = 4 * (h * h + h) + 2 * h * i + i + h + 4 * h
     table = shape.grams.rows * shape.grams.width if shape.grams else 0
     projection = shape.vector * (_pooled(h, shape) + 1)
@@ -95,11 +97,13 @@ def parameters(sizes: Sizes[Count], shape: StudentShape = DEFAULT_SHAPE) -> Coun
 def flops(sizes: Sizes[Count], tokens: int, shape: StudentShape = DEFAULT_SHAPE) -> Count:
     """FLOPs (2 per multiply-add of a matrix product) of one encoder pass over ``tokens`` tokens, and of the head.
 
-    Embeddings are look-ups and cost none. The functions of a pair are encoded one by one: this counts one of them.
+    Embeddings are look-ups and cost none, but for those of nodes, of which as many are counted as may be. The functions
+    of a pair are encoded one by one: this counts one of them.
     """
     h, i = sizes.hidden, sizes.intermediate
+    means, places = 2 * shape.nodes * tokens * h, tokens + shape.nodes
     head = 2 * (shape.vector * _pooled(h, shape) + shape.arity * _width(h, shape) * h + shape.classes * h)
-    total: Count = sizes.layers * (linear_flops(h, i, tokens) + attention_flops(h, tokens)) + head
+    total: Count = sizes.layers * (linear_flops(h, i, places) + attention_flops(h, places)) + means + head
     return total
 
 
@@ -121,6 +125,9 @@ GRAPH_BYTES_OF_PROJECTION = 500
 
 GRAPH_BYTES_OF_GRAMS, GRAPH_BYTES_PER_ORDER = 900, 900
 """Bytes that a table of n-grams adds to the graph besides weights and hashes: once, and for each length of n-gram."""
+
+GRAPH_BYTES_OF_FLOW = 1600
+"""Bytes that data flow adds to the graph, besides weights."""
 
 GRAPH_BYTES_PER_LAYER = 3400
 """Bytes each block adds to the graph, besides weights."""
@@ -163,10 +170,11 @@ def artifact_bytes(
     )
     embedding = _matrix_bytes(vocabulary, h, stored) + _matrix_bytes(shape.positions, h, stored) + norm
     embedding *= _layered(shape)
+    flow = 4 * h + GRAPH_BYTES_OF_FLOW if shape.nodes else 0
     output = _linear_bytes(shape.classes, h, PRECISIONS["fp32"])
     projection = _linear_bytes(shape.vector, _pooled(h, shape), stored) if shape.vector else 0
     extras = (GRAPH_BYTES_OF_PROJECTION if shape.vector else 0) + _grams_bytes(vocabulary, shape.grams, stored)
-    head = projection + extras + _linear_bytes(h, shape.arity * _width(h, shape), stored) + output
+    head = projection + extras + flow + _linear_bytes(h, shape.arity * _width(h, shape), stored) + output
     tokenizer = _measured(vocabulary, tokenizer_bytes) if tokenizer_bytes else estimated_tokenizer_bytes(vocabulary)
     total: Count = sizes.layers * layer + (embedding + head + tokenizer + GRAPH_BASE_BYTES + MANIFEST_AND_CARD_BYTES)
     return total

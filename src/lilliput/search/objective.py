@@ -116,7 +116,7 @@ class SearchProblem:
             smallest wins; search one at a time to compare them by distillation.
         objective: a name in :data:`OBJECTIVES`.
         shape: classes, arity and positions of the student.
-        tokens: length of the input that FLOPs and milliseconds are counted at.
+        tokens: length of the input that FLOPs and milliseconds are counted at; nodes of data flow come on top.
         max_ms: most milliseconds of one forward pass; needs a latency model for each of ``precisions``.
         latency: precision -> latency model.
         tokenizer_bytes: measured sizes of tokenizers by vocabulary; estimated by default.
@@ -152,6 +152,11 @@ class SearchProblem:
                 remedy="Choose a length that the position table has rows for.",
             )
 
+    @property
+    def places(self) -> int:
+        """What the layers compute on: the tokens, and the nodes of data flow."""
+        return self.tokens + self.shape.nodes
+
     def bytes(self, sizes: Sizes[Count], precision: str) -> Count:
         """Bytes on disk of the artifact."""
         return artifact_bytes(sizes, precision, self.shape, self.tokenizer_bytes)
@@ -161,7 +166,7 @@ class SearchProblem:
         excess = np.maximum(self.bytes(sizes, precision) / max(self.budget_bytes, 1) - 1, 0)
         excess = excess + self.space.excess(sizes)
         if self.max_ms is not None:
-            excess = excess + np.maximum(self.latency[precision].predict(sizes, self.tokens) / self.max_ms - 1, 0)
+            excess = excess + np.maximum(self.latency[precision].predict(sizes, self.places) / self.max_ms - 1, 0)
         return Evaluation(OBJECTIVES[self.objective](sizes, self, precision), excess)
 
     def result(self, architecture: Architecture, precision: str, seconds: float, method: str) -> SearchResult:
@@ -173,7 +178,7 @@ class SearchProblem:
             bytes=self.bytes(architecture, precision),
             gflops=1e-9 * flops(architecture, self.tokens, self.shape),
             fitness=OBJECTIVES[self.objective](Architectures.of([architecture]), self, precision).item(),
-            latency_ms=None if model is None else model.predict(architecture, self.tokens),
+            latency_ms=None if model is None else model.predict(architecture, self.places),
             seconds=seconds,
             method=method,
         )
@@ -197,7 +202,7 @@ class SearchProblem:
 
     def _milliseconds_within_bytes(self, sizes: Architectures, precision: str) -> FloatArray:
         fits = self.bytes(sizes, precision) <= self.budget_bytes
-        milliseconds: FloatArray = np.where(fits, self.latency[precision].predict(sizes, self.tokens), np.inf)
+        milliseconds: FloatArray = np.where(fits, self.latency[precision].predict(sizes, self.places), np.inf)
         return milliseconds
 
     def _extremes(self, cost: Callable[[Architectures, str], FloatArray]) -> list[tuple[float, Architecture, str]]:

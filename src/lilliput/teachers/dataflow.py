@@ -1,6 +1,6 @@
 """Teachers that read code with its data flow: GraphCodeBERT's kind (Guo et al., ICLR 2021).
 
-To the rest of the house such a teacher is like others. Its token ids hold :data:`~lilliput.data.dataflow.layout.NODE`
+To the rest of the house such a teacher is like others. Its token ids hold :data:`~lilliput.data_flow.NODE`
 where nodes are, and its mask has a row for each place: ``[F, T, T]``.
 """
 
@@ -18,17 +18,9 @@ from torch import Tensor
 from lilliput.batching import Ints, TokenIds
 from lilliput.data.dataflow import data_flow
 from lilliput.data.dataflow.grammars import Grammar
-from lilliput.data.dataflow.layout import (
-    FIRST_POSITION,
-    NODE,
-    NODE_POSITION,
-    PAD_POSITION,
-    ROOM,
-    GraphInput,
-    Room,
-    lay_out,
-)
+from lilliput.data.dataflow.layout import ROOM, Room, lay_out
 from lilliput.data.dataset import Dataset
+from lilliput.data_flow import FIRST_POSITION, NODE, NODE_POSITION, PAD_POSITION, GraphInput
 from lilliput.runtime.tokens import CodeTokenizer
 from lilliput.teachers.model import POOLINGS, Encoded, EncoderClassifier
 from lilliput.teachers.teacher import Teacher
@@ -113,7 +105,7 @@ class GraphClassifier(EncoderClassifier):
         """Encode functions.
 
         Args:
-            ids: ``[F, T]``, :data:`~lilliput.data.dataflow.layout.NODE` at nodes.
+            ids: ``[F, T]``, :data:`~lilliput.data_flow.NODE` at nodes.
             mask: ``[F, T, T]``, whether the row's place attends to the column's; or ``[F, T]``, 1 at places that are no
                 padding: then all of these attend to each other, nodes as to the rest, which says nothing of data flow
                 and costs as much time.

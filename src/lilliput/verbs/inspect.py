@@ -36,7 +36,8 @@ class Inspection:
 
     def _classifier(self, manifest: Manifest) -> dict[str, Any]:
         config = manifest.config
-        shape = StudentShape(config.classes, config.arity, config.positions, config.vector, config.grams)
+        nodes = config.data_flow.nodes if config.data_flow else 0
+        shape = StudentShape(config.classes, config.arity, config.positions, config.vector, config.grams, nodes)
         return {
             "kind": "classifier",
             "task": manifest.task,

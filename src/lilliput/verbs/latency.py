@@ -6,13 +6,16 @@ import datetime
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lilliput.data_flow import DataFlow
 from lilliput.encoder import EncoderConfig
 from lilliput.errors import UserError
 from lilliput.evaluate.resources import cpu_name
@@ -21,6 +24,7 @@ from lilliput.grams import Grams
 from lilliput.progress import Progress
 from lilliput.quantize.scheme import PRECISIONS, ActivationRange
 from lilliput.runtime.engine import Engine, only_outputs, read_graph
+from lilliput.runtime.flow import FlowTokenizer
 from lilliput.search.latency import CALIBRATION_DESIGN, Conditions, LatencyModel, calibrate
 from lilliput.search.space import Architecture
 
@@ -30,9 +34,11 @@ CACHE_VARIABLE = "LILLIPUT_CACHE"
 WARMUP, SECONDS, CALLS = 3, 0.12, 25
 """Calls before the clock counts; then as many as fit these seconds, at most this many: their median counts."""
 
-
 ROUNDS = 3
 """Rounds in which two models are timed in turn."""
+
+READ, LONG = 32, 0.75
+"""Functions whose reading is timed, and what share of the tokens that layers see these have where enough have it."""
 
 
 def cache_folder() -> Path:
@@ -88,14 +94,14 @@ def measurer(precision: str, threads: int) -> Callable[[Architecture, int], floa
 def measure(config: EncoderConfig, precision: str, threads: int, tokens: int) -> float:
     """Median milliseconds of one pass over ``tokens`` random tokens through a model of random weights."""
     engine = Engine(only_outputs(read_graph(random_graph(config, precision)), ["vectors"]), threads)
-    ids = np.random.default_rng(0).integers(4, config.architecture.vocabulary, (1, tokens))
+    feeds = random_feeds(config, tokens)
     for _ in range(WARMUP):
-        engine(ids)
+        engine(*feeds)
     times: list[float] = []
     end = time.perf_counter() + SECONDS
     while len(times) < CALLS and (not times or time.perf_counter() < end):
         start = time.perf_counter()
-        engine(ids)
+        engine(*feeds)
         times.append(time.perf_counter() - start)
     return 1e3 * float(np.median(times))
 
@@ -105,11 +111,65 @@ def grams_ms(grams: Grams, precision: str, tokens: int, threads: int = 1) -> flo
 
     Of several rounds the least time of each counts, as in :func:`~lilliput.search.latency.measure_all`.
     """
-    small = EncoderConfig(Architecture(layers=1, hidden=64, heads=1, intermediate=64, vocabulary=1000))
-    both = (replace(small, grams=grams), small)
-    times = [[measure(config, precision, threads, tokens) for config in both] for _ in range(ROUNDS)]
-    with_it, without = (min(column) for column in zip(*times, strict=True))
-    return max(0.0, float(with_it - without))
+    with_it = replace(SMALL, grams=grams)
+    return _added(
+        lambda: measure(with_it, precision, threads, tokens), lambda: measure(SMALL, precision, threads, tokens)
+    )
+
+
+def flow_ms(nodes: int, precision: str, tokens: int, threads: int = 1) -> float:
+    """What data flow adds to a pass over as many places, at least 0: embeddings of nodes, and the mask.
+
+    By a small model's time over ``tokens`` tokens with ``nodes`` nodes, less its time over as many tokens in all.
+    """
+    with_it = replace(SMALL, data_flow=DataFlow(nodes, "c"), positions=tokens)
+    without = replace(SMALL, positions=tokens + nodes)
+    return _added(
+        lambda: measure(with_it, precision, threads, tokens),
+        lambda: measure(without, precision, threads, tokens + nodes),
+    )
+
+
+def reading_ms(reader: FlowTokenizer, texts: Sequence[str]) -> float:
+    """What finding its data flow adds to a function's way to the model: median of CPU milliseconds, of long functions.
+
+    Long: of :data:`READ` functions that have :data:`LONG` of the tokens that layers see, or the longest there are.
+    """
+    lengths = np.array([len(ids) for ids in reader.tokenizer.encode(texts)])
+    wanted = np.minimum(lengths, LONG * reader.seen)
+    chosen = np.argsort(-wanted, kind="stable")[:READ]
+    times: list[list[float]] = []
+    for text in (texts[place] for place in chosen):
+        spent = []
+        for encode in (reader.tokenizer.encode, reader.encode):
+            start = time.process_time()
+            encode([text])
+            spent.append(time.process_time() - start)
+        times.append(spent)
+    plain, with_flow = np.array(times).T
+    return 1e3 * float(np.median(with_flow - plain))
+
+
+SMALL = EncoderConfig(Architecture(layers=1, hidden=64, heads=1, intermediate=64, vocabulary=1000))
+"""The model by which parts are timed that do not depend on the architecture."""
+
+
+def _added(with_it: Callable[[], float], without: Callable[[], float]) -> float:
+    """The least of several times less the least of others, taken in turn; at least 0."""
+    times = [(with_it(), without()) for _ in range(ROUNDS)]
+    longer, shorter = (min(column) for column in zip(*times, strict=True))
+    return max(0.0, float(longer - shorter))
+
+
+def random_feeds(config: EncoderConfig, tokens: int) -> list[NDArray[Any]]:
+    """One function of random tokens; where the model reads data flow, with all nodes there may be, two edges each."""
+    random = np.random.default_rng(0)
+    feeds: list[NDArray[Any]] = [random.integers(4, config.architecture.vocabulary, (1, tokens))]
+    if config.data_flow:
+        nodes = config.data_flow.nodes
+        first = np.sort(random.integers(1, min(tokens, config.positions) - 1, nodes))
+        feeds += [np.stack((first, first + 1), 1)[None], random.random((1, nodes, nodes)) < 2 / nodes]
+    return feeds
 
 
 def random_graph(config: EncoderConfig, precision: str, seed: int = 0) -> bytes:

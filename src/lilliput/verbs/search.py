@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from numbers import Real
 
+from lilliput.data_flow import MOST_NODES
 from lilliput.errors import UserError
 from lilliput.progress import Progress
 from lilliput.search import (
@@ -22,7 +23,7 @@ from lilliput.search import (
     genetic_search,
 )
 from lilliput.search.cost import TokenizerBytes
-from lilliput.verbs.latency import grams_ms, latency_model
+from lilliput.verbs.latency import flow_ms, grams_ms, latency_model
 
 METHODS = {
     "exact": lambda problem, seed: exact_search(problem),
@@ -45,6 +46,7 @@ def search(
     tokens: int = 400,
     arity: int = 1,
     classes: int = 2,
+    data_flow: int = 0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> SearchResult:
@@ -60,6 +62,8 @@ def search(
         tokens: input length that time and FLOPs are counted at.
         arity: functions an example joins, 1 or 2.
         classes: output logits.
+        data_flow: nodes of data flow that the layers see beside the tokens, at most. What they add to a pass counts;
+            finding them depends on the functions, and does not (in ``shrink``, which has some, it does).
         seed: of the genetic algorithm.
         progress: told how the calibration gets on.
 
@@ -78,7 +82,11 @@ def search(
         problem = PaperProblem(_positive(size, "--size", "bytes") / 1e6)
     else:
         precisions = (precisions,) if isinstance(precisions, str) else tuple(precisions)
-        shape = StudentShape(classes=classes, arity=arity)
+        if type(data_flow) is not int or not 0 <= data_flow <= MOST_NODES:
+            raise UserError(
+                f"{data_flow!r} is no number of nodes.", where="--data-flow", remedy=f"Give 0 to {MOST_NODES}."
+            )
+        shape = StudentShape(classes=classes, arity=arity, nodes=data_flow)
         problem = search_problem(size, latency_ms, precisions, objective, shape, tokens=tokens, progress=progress)
     return METHODS[method](problem, seed)
 
@@ -93,9 +101,13 @@ def search_problem(
     tokens: int = 400,
     tokenizer_bytes: TokenizerBytes | None = None,
     space: SearchSpace = DEFAULT_SPACE,
+    reading_ms: float = 0.0,
     progress: Progress | None = None,
 ) -> SearchProblem:
-    """Our problem with this machine's latency models, which are measured now if they never were."""
+    """Our problem with this machine's latency models, which are measured now if they never were.
+
+    ``reading_ms`` is what a function takes before the model has it, beyond turning it into tokens: it counts, too.
+    """
     if not precisions:
         raise UserError("no precision is allowed.", where="--precision", remedy="Give one at least, such as int8.")
     if latency_ms is not None:
@@ -115,6 +127,8 @@ def search_problem(
     models = {precision: latency_model(precision, progress=progress) for precision in precisions}
     if shape.grams:
         models = {name: model.plus(grams_ms(shape.grams, name, tokens)) for name, model in models.items()}
+    if shape.nodes:
+        models = {name: model.plus(flow_ms(shape.nodes, name, tokens) + reading_ms) for name, model in models.items()}
     return SearchProblem(**{**vars(unmeasured), "max_ms": latency_ms, "latency": models})
 
 

@@ -15,6 +15,7 @@ from lilliput.errors import UserError
 from lilliput.extras import require
 from lilliput.progress import Progress
 from lilliput.runtime.classifier import Classifier, require_threads
+from lilliput.runtime.flow import Input, resized, tokens_of
 from lilliput.shipped import names_told
 
 
@@ -33,10 +34,10 @@ class Subject(Protocol):
     def bytes(self) -> dict[str, int]:
         """Bytes on disk by part, ``total`` first."""
 
-    def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        """Token ids of functions, as the model takes them."""
+    def encode(self, texts: Sequence[str]) -> Sequence[Input]:
+        """Inputs of functions, as the model takes them: token ids, and with data flow its nodes."""
 
-    def pass_over(self, ids: NDArray[np.int64]) -> object:
+    def pass_over(self, ids: Input) -> object:
         """One pass of the encoder over one function."""
 
 
@@ -65,11 +66,11 @@ class ArtifactSubject:
         """See :class:`Subject`."""
         return self.classifier.artifact.bytes().as_dict()
 
-    def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+    def encode(self, texts: Sequence[str]) -> Sequence[Input]:
         """See :class:`Subject`."""
         return self.classifier.tokenizer.encode(texts)
 
-    def pass_over(self, ids: NDArray[np.int64]) -> object:
+    def pass_over(self, ids: Input) -> object:
         """See :class:`Subject`."""
         return self.classifier.runner.encode([ids])
 
@@ -108,17 +109,17 @@ class CheckpointSubject:
             parts[_part_of(file)] += file.stat().st_size
         return {"total": sum(parts.values()), **parts}
 
-    def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+    def encode(self, texts: Sequence[str]) -> Sequence[Input]:
         """See :class:`Subject`."""
         return [np.asarray(item, np.int64) for item in self.teacher.encode(texts)]
 
-    def pass_over(self, ids: NDArray[np.int64]) -> object:
+    def pass_over(self, ids: Input) -> object:
         """See :class:`Subject`."""
         import torch
 
         device = next(self.teacher.model.parameters()).device
         with torch.no_grad():
-            tokens = torch.from_numpy(ids)[None].to(device)
+            tokens = torch.from_numpy(tokens_of(ids))[None].to(device)
             encoded = self.teacher.model.encode(tokens, torch.ones_like(tokens))
         if device.type == "cuda":
             torch.cuda.synchronize(device)  # else only the launch of the work would be timed
@@ -144,13 +145,9 @@ def open_subject(path: str | Path, task: str, tokenizer: Path | None = None, thr
         return CheckpointSubject(path, task, tokenizer, threads)
 
 
-def of_length(subject: Subject, texts: Sequence[str], tokens: int, count: int = 32) -> list[NDArray[np.int64]]:
+def of_length(subject: Subject, texts: Sequence[str], tokens: int, count: int = 32) -> list[Input]:
     """Inputs of exactly ``tokens`` tokens, cut from real ones (short ones are repeated up to the length)."""
-    inputs = []
-    for ids in subject.encode(texts[:count]):
-        body = np.resize(ids[1:-1] if len(ids) > 2 else ids, tokens - 2)
-        inputs.append(np.concatenate((ids[:1], body, ids[-1:])))
-    return inputs
+    return [resized(item, tokens) for item in subject.encode(texts[:count])]
 
 
 def example_runner(subject: Subject, dataset: Dataset) -> Callable[[int], object]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from lilliput.data.dataflow.flow import COMES_FROM, COMPUTED_FROM, Flow, FlowNode
@@ -54,19 +55,25 @@ class _Function:
 
     def __init__(self, code: str, grammar: Grammar, limit: int) -> None:
         self.grammar = grammar
-        self.root, self.data, first, last = _parsed(code.encode("utf-8", "surrogatepass"), grammar)
+        content = code.encode("utf-8", "surrogatepass")
+        self.root, self.data, first, last = _parsed(content, grammar)
         self.starts: list[int] = []  # of tokens, in bytes
         self.tokens: list[str] = []
+        self.spans: list[tuple[int, int]] = []  # of tokens, in characters of the code
         self.kinds: list[str] = []
         self._loops = 0
+        character = _characters(content, code)
         for leaf in self._leaves():
             start, end = leaf.start_byte, leaf.end_byte
-            text = self.data[start:end].decode("utf-8", "surrogatepass").strip()
+            spaced = self.data[start:end].decode("utf-8", "surrogatepass")
+            text = spaced.strip()
             if text and first <= start and end <= last:
                 if len(self.tokens) == limit:
                     break
+                begin = character[start - first] + len(spaced) - len(spaced.lstrip())
                 self.starts.append(start)
                 self.tokens.append(text)
+                self.spans.append((begin, begin + len(text)))
                 self.kinds.append(leaf.type)
         self.end = self.starts[-1] + 1 if self.starts else 0
         valued = grammar.names | grammar.members | grammar.constants
@@ -126,7 +133,7 @@ class _Function:
             )
             for token in order
         )
-        return Flow(tuple(self.tokens), nodes)
+        return Flow(tuple(self.tokens), nodes, tuple(self.spans))
 
     def _token(self, node: Node) -> int | None:
         """The token that a leaf is; ``None``: it is none, such as what the parser only misses."""
@@ -209,6 +216,14 @@ class _Function:
         """See :class:`~lilliput.data.dataflow.rules.Place`."""
         self._loops += 1
         return self._loops
+
+
+def _characters(content: bytes, code: str) -> Sequence[int]:
+    """Of each byte of ``content``, which is ``code``, the character that begins there."""
+    if len(content) == len(code):
+        return range(len(code))
+    begins = accumulate(int(byte & 0xC0 != 0x80) for byte in content)  # bytes that go on with a character are 10xxxxxx
+    return [count - 1 for count in begins]
 
 
 def _parsed(content: bytes, grammar: Grammar) -> tuple[Node, bytes, int, int]:

@@ -35,10 +35,12 @@ class Flow:
     Attributes:
         tokens: of the code, in order, comments (and Python's docstrings) left out.
         nodes: in the order of their tokens, one a token at most.
+        spans: of each token, the characters of the code that it is: from and up to.
     """
 
     tokens: tuple[str, ...]
     nodes: tuple[FlowNode, ...]
+    spans: tuple[tuple[int, int], ...]
 
     @property
     def edges(self) -> list[tuple[int, int]]:

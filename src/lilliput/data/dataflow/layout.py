@@ -4,6 +4,9 @@ One sequence: ``<s>``, the pieces of the code's tokens, ``</s>``, then one place
 who attends to whom: code to code; a node to the nodes its value is from and to the pieces of its own token, and these
 to it; ``<s>`` and ``</s>`` to everything. A node has no embedding of its own: it is the mean of its pieces' embeddings,
 at position 0, while code counts from 2 and padding is 1 (RoBERTa's padding index; as in the model's released code).
+
+:func:`lay_out` is for models that read the code's tokens one by one, as the paper's. A student reads its text as it
+does without data flow, comments included, and has its nodes over that: :func:`lay_over`.
 """
 
 from __future__ import annotations
@@ -15,11 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilliput.data.dataflow.flow import Flow
-
-NODE = -1
-"""Stands in the token ids where a node of the data flow is."""
-
-NODE_POSITION, PAD_POSITION, FIRST_POSITION = 0, 1, 2
+from lilliput.data_flow import NODE, GraphInput, over
 
 
 @dataclass(frozen=True)
@@ -43,48 +42,6 @@ class Room:
 
 ROOM = Room()
 """As in the Compressor paper's released code."""
-
-
-@dataclass(frozen=True)
-class GraphInput:
-    """One function's input of ``L`` places, ``C`` of them code, then ``N = L - C`` nodes.
-
-    Attributes:
-        ids: ``[L]`` int64: token ids, then :data:`NODE` for each node.
-        code: C, ``<s>`` and ``</s>`` included.
-        spans: ``[N, 2]`` int64: the places of the pieces of each node's token, from and up to; equal where the token
-            did not fit wholly.
-        edges: ``[E, 2]`` int64: ``(node, source)``, counted from the first node.
-    """
-
-    ids: NDArray[np.int64]
-    code: int
-    spans: NDArray[np.int64]
-    edges: NDArray[np.int64]
-
-    @property
-    def positions(self) -> NDArray[np.int64]:
-        """``[L]`` int64 position ids: code 2, 3, .., nodes 0."""
-        places = np.arange(len(self.ids))
-        return np.where(places < self.code, places + FIRST_POSITION, NODE_POSITION)
-
-    @property
-    def mask(self) -> NDArray[np.bool_]:
-        """``[L, L]`` bool: whether the row's place attends to the column's."""
-        length, code = len(self.ids), self.code
-        mask = np.zeros((length, length), np.bool_)
-        mask[:code, :code] = True
-        mask[[0, code - 1]] = True
-        for place, (first, last) in enumerate(self.spans.tolist(), start=code):
-            mask[place, first:last] = True
-            mask[first:last, place] = True
-        mask[code + self.edges[:, 0], code + self.edges[:, 1]] = True
-        return mask
-
-    def without_nodes(self) -> GraphInput:
-        """The same code without its data flow."""
-        none = np.zeros((0, 2), np.int64)
-        return GraphInput(self.ids[: self.code], self.code, none, none)
 
 
 def lay_out(flow: Flow, pieces: Sequence[Sequence[int]], frame: tuple[int, int], room: Room) -> GraphInput:
@@ -111,3 +68,41 @@ def lay_out(flow: Flow, pieces: Sequence[Sequence[int]], frame: tuple[int, int],
         spans=spans.astype(np.int64),
         edges=np.array(edges, np.int64).reshape(-1, 2),
     )
+
+
+@dataclass(frozen=True)
+class TextGraph:
+    """The data flow of a text, whatever its tokenizer.
+
+    Attributes:
+        spans: ``[N, 2]`` int32: the characters of each node's token, from and up to; ascending.
+        edges: ``[E, 2]`` int32: ``(node, source)``.
+    """
+
+    spans: NDArray[np.int32]
+    edges: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, flow: Flow, most: int) -> TextGraph:
+        """The first nodes of a flow, ``most`` of them at most, and the edges among them."""
+        nodes = flow.nodes[:most]
+        spans = [flow.spans[node.token] for node in nodes]
+        edges = [(place, source) for place, node in enumerate(nodes) for source in node.sources if source < len(nodes)]
+        return cls(np.array(spans, np.int32).reshape(-1, 2), np.array(edges, np.int32).reshape(-1, 2))
+
+
+def lay_over(graph: TextGraph, tokens: NDArray[np.int64], offsets: NDArray[np.int64], seen: int) -> GraphInput:
+    """The input of a text: its tokens as they are, and nodes over those whose characters a node's token has.
+
+    Args:
+        graph: of the text.
+        tokens: ``[C]`` ids, the two that frame the text included; cut at its end where it was too long.
+        offsets: ``[P, 2]``: of all tokens of the text, cut or not, the characters, from and up to.
+        seen: places of code that the model's layers see; a node whose pieces are not all among them is left out.
+    """
+    begins, ends = offsets[:, 0], offsets[:, 1]
+    first = np.searchsorted(ends, graph.spans[:, 0], side="right") + 1  # place 0 is the text's frame
+    last = np.searchsorted(begins, graph.spans[:, 1], side="left") + 1
+    kept = int(((first < last) & (last <= min(seen, len(tokens) - 1))).cumprod().sum())  # nodes are in order
+    edges = graph.edges[(graph.edges < kept).all(1)]
+    return over(tokens, np.stack((first, last), 1)[:kept].astype(np.int64), edges.astype(np.int64))

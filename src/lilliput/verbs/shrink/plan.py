@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from lilliput.data_flow import DataFlow
 from lilliput.encoder import EncoderConfig, reads_on
 from lilliput.runtime.tokens import STEP
 from lilliput.search import DEFAULT_SPACE, Architecture, SearchSpace, StudentShape, bag_space
@@ -54,7 +55,16 @@ class StudentPlan:
     @property
     def shape(self) -> StudentShape:
         """For the search."""
-        return StudentShape(self.classes, self.arity, self.positions, self.settings.vector, self.settings.grams)
+        settings = self.settings
+        return StudentShape(
+            self.classes, self.arity, self.positions, settings.vector, settings.grams, settings.data_flow
+        )
+
+    @property
+    def data_flow(self) -> DataFlow | None:
+        """What the student reads of data flow; the settings name a language where there is any."""
+        nodes, language = self.settings.data_flow, self.settings.language
+        return DataFlow(nodes, language) if nodes and language else None
 
     def space(self, vocabulary: tuple[int, ...]) -> SearchSpace:
         """The architectures to search, with tokenizers of these sizes."""
@@ -79,4 +89,5 @@ class StudentPlan:
             pooling=self.pooling,
             vector=self.settings.vector,
             grams=self.settings.grams,
+            data_flow=self.data_flow,
         )

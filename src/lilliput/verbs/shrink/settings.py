@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lilliput.batching import BatchPlan
 from lilliput.bpe import SMALLEST_VOCABULARY
 from lilliput.data.dataset import Dataset
+from lilliput.data_flow import MOST_NODES
 from lilliput.distill.losses import DistillationMix
 from lilliput.errors import UserError
 from lilliput.grams import Grams
@@ -60,6 +61,7 @@ class ShrinkSettings:
         functions: distinct functions a training batch, or 0; ``None``: what :func:`batch_plan_for` the data finds.
         grams: the table of n-grams beside the layers (:class:`~lilliput.grams.Grams`); ``None``: there is none.
         grams_dropout: probability that an n-gram of a function is overlooked in a step; ``None``: ``dropout``.
+        data_flow: nodes of data flow that the layers see beside the tokens, at most; 0: none.
         mix: weights of the losses; ``None``: :func:`mix_for` the data.
         quantization: a name in :data:`QUANTIZATIONS`.
         aware_epochs: passes of quantization-aware fine-tuning, where it is needed.
@@ -68,7 +70,8 @@ class ShrinkSettings:
         largest_vocabulary: likewise.
         robust: share of the training examples that the student sees a second time with rewritten functions, under the
             label and the teacher's outputs of the original.
-        language: of the functions, for ``robust``; ``None``: what :func:`lilliput.verbs.robustness.spoken` finds.
+        language: of the functions, for ``robust`` and ``data_flow``; ``None``: what
+            :func:`lilliput.verbs.robustness.spoken` finds.
         seed: of everything random.
     """
 
@@ -87,6 +90,7 @@ class ShrinkSettings:
     functions: int | None = None
     grams: Grams | None = None
     grams_dropout: float | None = None
+    data_flow: int = 0
     mix: DistillationMix | None = None
     quantization: str = "auto"
     aware_epochs: int = 1
@@ -119,6 +123,7 @@ class ShrinkSettings:
                 f"must be {LEAST_TOKENS} to {MOST_ATTENDED}, or 0 for no layers",
             ),
             "vector": (0 <= self.vector <= 1024, "must be 0 to 1024"),
+            "data_flow": (0 <= self.data_flow <= MOST_NODES, f"must be 0 to {MOST_NODES}"),
             "functions": (self.functions is None or self.functions >= 0, "must be at least 0"),
             "dropout": (0 <= self.dropout < 1, "must be at least 0 and below 1"),
             "grams_dropout": (
@@ -144,6 +149,12 @@ class ShrinkSettings:
                 "a student without layers reads nothing but n-grams, and there are none.",
                 where="--attended",
                 remedy="Give a table of them, such as --grams order=2,bits=14,width=128, or some tokens to attend to.",
+            )
+        if not self.attended and self.data_flow:
+            raise UserError(
+                "a student without layers reads no data flow.",
+                where="--data-flow",
+                remedy="Leave it out, or give --attended some tokens.",
             )
         if not self.attended and self.pooling is not None:
             raise UserError(

@@ -22,13 +22,12 @@ from lilliput.distill.integer import IntegerModel, calibrated, make_floating_poi
 from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
 from lilliput.distill.losses import DistillationMix
 from lilliput.distill.student import Student
-from lilliput.encoder import PAD_ID, EncoderConfig
+from lilliput.encoder import EncoderConfig
 from lilliput.files import write_text
 from lilliput.graph.onnx_encoder import encoder_graph
 from lilliput.progress import Progress
 from lilliput.quantize.scheme import PRECISIONS
 from lilliput.runtime.classifier import EncoderRunner
-from lilliput.runtime.tokens import CodeTokenizer
 from lilliput.search import DEFAULT_SPACE, Architecture, SearchResult, top
 from lilliput.tasks import Task
 from lilliput.teachers import Teacher
@@ -36,6 +35,7 @@ from lilliput.teachers.outputs import TeacherOutputs, content_hash, teacher_outp
 from lilliput.training import History, TrainingPlan
 from lilliput.verbs.robustness import spoken
 from lilliput.verbs.search import search_problem
+from lilliput.verbs.shrink.inputs import StudentInputs, model_inputs
 from lilliput.verbs.shrink.plan import StudentPlan
 from lilliput.verbs.shrink.settings import ShrinkSettings, batch_plan_for, mix_for
 from lilliput.verbs.stages import Stages
@@ -90,7 +90,6 @@ class ShrinkStages:
         self.size, self.latency_ms = size, latency_ms
         self.settings, self.stages, self.progress = settings, stages, progress
         self.plan = StudentPlan(settings, len(train.label_names), task.arity)
-        self._tokens: dict[tuple[int, str], TokenIds] = {}
         self._hashes = {id(data): content_hash(data) for data in (train, valid)}
 
     def run(self) -> ShrinkOutcome:
@@ -132,6 +131,11 @@ class ShrinkStages:
         return self.settings.mix or mix_for(self.train.labels)
 
     @cached_property
+    def inputs(self) -> StudentInputs:
+        """What makes the student's inputs."""
+        return StudentInputs(self.plan, self.tokenizer, self.progress)
+
+    @cached_property
     def on_train(self) -> TeacherOutputs:
         """What the teacher says of the training data; kept on disk."""
         return self.taught(self.train, "training")
@@ -165,6 +169,7 @@ class ShrinkStages:
                 tokens=self.plan.attended,
                 tokenizer_bytes=bytes_of,
                 space=self.plan.space((*steps, largest)),
+                reading_ms=0.0 if self.latency_ms is None else self.inputs.reading_ms(self.train),
                 progress=self.progress,
             )
             return [item.as_dict() for item in top(problem, self.settings.candidates)]
@@ -184,11 +189,7 @@ class ShrinkStages:
 
     def tokens(self, dataset: Dataset, vocabulary: int) -> TokenIds:
         """The student's token ids of a dataset, with its tokenizer cut to ``vocabulary``."""
-        key = (vocabulary, self._hashes[id(dataset)])
-        if key not in self._tokens:
-            tokenizer = CodeTokenizer(truncate_tokenizer(self.tokenizer, vocabulary), self.plan.max_tokens)
-            self._tokens[key] = TokenIds(tokenizer.encode(dataset.texts), PAD_ID, self.plan.max_tokens)
-        return self._tokens[key]
+        return self.inputs.tokens(dataset, self._hashes[id(dataset)], vocabulary)
 
     @cached_property
     def rewritten(self) -> AugmentedDataset:
@@ -333,7 +334,7 @@ class ShrinkStages:
     def valid_logits(self, graph: bytes, config: EncoderConfig) -> NDArray[np.float32]:
         """Logits on the validation data of an ONNX file, in the engine."""
         tokens = self.tokens(self.valid, config.architecture.vocabulary)
-        return EncoderRunner(graph, config).logits(tokens.ids, self.valid.members)
+        return EncoderRunner(graph, config).logits(model_inputs(tokens), self.valid.members)
 
     def accuracy_of(self, graph: bytes, config: EncoderConfig) -> float:
         """Accuracy on the validation data of an ONNX file, in the engine."""

@@ -119,13 +119,11 @@ def shrink(
     settings = settings or ShrinkSettings()
     if settings.language is not None:
         language_named(settings.language)
-    if settings.robust:
+    if settings.robust or settings.data_flow:
         require("tree_sitter")  # told before the work, not after
     opened = open_teacher(teacher, tokenizer=tokenizer, task=task)
     data = kind.read(train, columns, opened.label_names, True)
     require_two_classes(data)
-    if settings.robust:
-        settings = dataclasses.replace(settings, language=settings.language or spoken(data, task))
     checked = kind.read(valid, columns, opened.label_names, True)
     if unlabelled:
         data = concatenate(data, kind.read(unlabelled, columns, opened.label_names, False))
@@ -157,6 +155,8 @@ def shrink_model(
     progress: Progress,
 ) -> ShrinkResult:
     """The core of :func:`shrink`, on an opened teacher and data in memory."""
+    if (settings.robust or settings.data_flow) and settings.language is None:
+        settings = dataclasses.replace(settings, language=spoken(train, task.name))
     identity = {
         "schema": 1,
         "teacher": teacher.fingerprint,
