@@ -1,6 +1,5 @@
 // The product as an operation of OpenVINO's graphs, and what Python calls to pack weights for it.
 
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -9,6 +8,7 @@
 #include <openvino/core/op_extension.hpp>
 #include <openvino/op/op.hpp>
 
+#include "memory.hpp"
 #include "product.hpp"
 #include "silu.hpp"
 #include "team.hpp"
@@ -18,12 +18,10 @@ namespace lilliput {
 // Packed weights, which every copy of an operation shares.
 struct Packed {
     Layout layout;
+    Bytes memory;
     uint8_t* bytes;
     explicit Packed(const Layout& layout)
-        : layout(layout), bytes(static_cast<uint8_t*>(std::aligned_alloc(ALIGNED, layout.bytes()))) {
-        if (bytes == nullptr) throw std::bad_alloc();
-    }
-    ~Packed() { std::free(bytes); }
+        : layout(layout), memory(allocated(layout.bytes())), bytes(memory.get()) {}
     Packed(const Packed&) = delete;
     Packed& operator=(const Packed&) = delete;
 };
