@@ -54,7 +54,7 @@ def kernels() -> Kernels:
     """The kernels of this machine; the first call on it compiles them, which takes some ten seconds."""
     try:
         library = Library(_built())
-    except (Unavailable, OSError) as error:
+    except (Unavailable, OSError, RuntimeError) as error:  # RuntimeError: there is no home folder, or the engine's
         return Kernels(None, str(error))
     return Kernels(library, library.instructions)
 
@@ -141,7 +141,7 @@ def _checksum_file(place: Path) -> Path:
 
 def _is_whole(place: Path) -> bool:
     checksum = _checksum_file(place)
-    return place.exists() and checksum.exists() and checksum.read_text(encoding="ascii") == _digest(place)
+    return place.exists() and checksum.exists() and checksum.read_bytes() == _digest(place).encode()
 
 
 def _compile(compiler: str, target: Path) -> None:
