@@ -27,13 +27,8 @@ from lilliput.version import VERSION
 SCHEMA = 2
 """Version of the manifest this code writes, and the latest it reads; the first one knew classifiers alone."""
 
-MANIFEST, GRAPH, TOKENIZER, CARD, EVIDENCE = (
-    "manifest.json",
-    "model.onnx",
-    "tokenizer.json",
-    "README.md",
-    "evidence.json",
-)
+MANIFEST, TOKENIZER, CARD, EVIDENCE = "manifest.json", "tokenizer.json", "README.md", "evidence.json"
+GRAPH = "model.onnx"
 
 DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS = "model.xml", "encoder.xml", "model.bin"
 """Of a generator; both graphs have their weights in the one file."""

@@ -44,7 +44,7 @@ class Library:
     """The kernels in a shared library.
 
     Args:
-        file: what :func:`lilliput.kernels.build.built` gives.
+        file: what :mod:`lilliput.kernels.build` compiled.
 
     Raises:
         OSError: it cannot be loaded.
