@@ -13,8 +13,8 @@ from lilliput.artifact import open_artifact
 from lilliput.data.code_pieces import Piece
 from lilliput.errors import UserError
 from lilliput.evaluate import next_token as measured
-from lilliput.evaluate.next_token import GUESSES, copied_ranks, counted, next_token_scores, read_piece, reader
-from lilliput.evaluate.perplexity import perplexity
+from lilliput.evaluate.next_token import GUESSES, copied_ranks, counted, next_token_scores, read_piece
+from lilliput.evaluate.perplexity import perplexity, reader
 from lilliput.quantize.activations import Activations
 from lilliput.quantize.policy import policy
 from lilliput.verbs.quantize import QuantizeSettings, quantize

@@ -12,19 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
-from lilliput.artifact import DECODER_GRAPH, WEIGHTS, Artifact
 from lilliput.data.code_pieces import Piece
-from lilliput.errors import UserError
 from lilliput.evaluate.clusters import ratio
 from lilliput.evaluate.intervals import Estimate
 from lilliput.evaluate.perplexity import PASS_TOKENS
-from lilliput.generator_manifest import DECODER
-from lilliput.graph.layers import every_token
 from lilliput.runtime.engine import Engine
-from lilliput.runtime.graphs import compiled
 
 GUESSES = 5
 
@@ -94,24 +88,11 @@ class NextTokenScores:
         return asdict(self)
 
 
-def reader(artifact: Artifact, threads: int | None = None) -> Engine:
-    """A decoder's graph that gives every token's logits.
-
-    Raises:
-        UserError: it is an encoder-decoder, which predicts no text of its own.
-    """
-    if artifact.generator.family != DECODER:
-        raise UserError("has an encoder; next tokens are of decoders.", where=artifact.path, remedy="Choose another.")
-    graph, weights = artifact.file(DECODER_GRAPH), artifact.file(WEIGHTS)
-    model = every_token(ov.Core().read_model(str(graph), str(weights)))
-    return compiled(model, artifact, threads)
-
-
 def read_piece(engine: Engine, ids: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Of each token but the first, its negative log-likelihood (nats) and its rank among the guesses (0: the first).
 
     Args:
-        engine: see :func:`reader`.
+        engine: see :func:`lilliput.evaluate.perplexity.reader`.
         ids: ``[T]``, two at least.
 
     Returns:

@@ -11,7 +11,7 @@ import openvino as ov
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from lilliput.artifact import DECODER_GRAPH, TOKENIZER, WEIGHTS, open_artifact
+from lilliput.artifact import DECODER_GRAPH, TOKENIZER, WEIGHTS, Artifact, open_artifact
 from lilliput.data.code_texts import HELD_OUT, code_files, read_texts, windows
 from lilliput.errors import UserError
 from lilliput.evaluate.intervals import bootstrap_mean
@@ -64,11 +64,7 @@ def perplexity(
     Raises:
         UserError: it is an encoder-decoder, which predicts no text of its own.
     """
-    opened = open_artifact(artifact)
-    if opened.generator.family != DECODER:
-        raise UserError("has an encoder; perplexity is of decoders.", where=artifact, remedy="Choose another.")
-    model = every_token(ov.Core().read_model(str(opened.file(DECODER_GRAPH)), str(opened.file(WEIGHTS))))
-    engine = compiled(model, opened, threads)
+    engine = reader(open_artifact(artifact), threads)
     costs = []
     with (progress or Progress()).track("measuring perplexity", len(ids)) as advance:
         for row in ids:
@@ -78,6 +74,19 @@ def perplexity(
     mean = bootstrap_mean(nlls)
     interval = math.exp(mean.low), math.exp(mean.high)
     return Perplexity(math.exp(mean.value), mean.value, interval, tuple(costs), ids[:, 1:].size)
+
+
+def reader(artifact: Artifact, threads: int | None = None) -> Engine:
+    """A decoder's graph that gives every token's logits.
+
+    Raises:
+        UserError: it is an encoder-decoder, which predicts no text of its own.
+    """
+    if artifact.generator.family != DECODER:
+        raise UserError("has an encoder; next tokens are of decoders.", where=artifact.path, remedy="Choose another.")
+    graph, weights = artifact.file(DECODER_GRAPH), artifact.file(WEIGHTS)
+    model = every_token(ov.Core().read_model(str(graph), str(weights)))
+    return compiled(model, artifact, threads)
 
 
 def _cost(engine: Engine, ids: NDArray[np.int64]) -> float:

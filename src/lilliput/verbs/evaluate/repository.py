@@ -23,8 +23,8 @@ from lilliput.evaluate.next_token import (
     counted,
     next_token_scores,
     read_piece,
-    reader,
 )
+from lilliput.evaluate.perplexity import reader
 from lilliput.files import sha256_of
 from lilliput.generator_manifest import DECODER
 from lilliput.progress import Progress
