@@ -53,7 +53,6 @@ class Library:
     def __init__(self, file: Path) -> None:
         self._native = ctypes.CDLL(str(file))
         self._native.lilliput_instructions.restype = ctypes.c_char_p
-        self._native.lilliput_widest_code.restype = ctypes.c_int64
         self._native.lilliput_pack.restype = ctypes.c_int64
         self._factory = NodeFactory()
         self._factory.add_extension(str(file))
@@ -62,11 +61,6 @@ class Library:
     def instructions(self) -> str:
         """The instructions that it was compiled for: ``avx512-vnni``, ``avx-vnni``, ``avx2``."""
         return str(self._native.lilliput_instructions().decode())
-
-    @property
-    def widest_code(self) -> int:
-        """Bits of the widest codes that it multiplies: 8, or 4 where the processor's instructions could overflow."""
-        return int(self._native.lilliput_widest_code())
 
     def packed(
         self,

@@ -88,9 +88,9 @@ class KernelProduct:
         return self.node if self.bias is None else self.bias.result
 
     @classmethod
-    def of(cls, stored: StoredProduct, library: Library, input_group: int) -> KernelProduct | None:
+    def of(cls, stored: StoredProduct, input_group: int) -> KernelProduct | None:
         """``None``: they cannot."""
-        group = _group(stored, library, input_group)
+        group = _group(stored, input_group)
         if group is None:
             return None
         bias = Bias.of(stored.node, stored.rows)
@@ -116,7 +116,7 @@ def use_kernels(
         Names of the products replaced.
     """
     replaced = []
-    for products in _together(model, library, input_group):
+    for products in _together(model, input_group):
         gate = Gate.between([product.result for product in products])
         if gate is not None and gate.first == products[1].result:
             products.reverse()
@@ -135,11 +135,11 @@ def use_kernels(
     return replaced
 
 
-def _together(model: ov.Model, library: Library, input_group: int) -> list[list[KernelProduct]]:
+def _together(model: ov.Model, input_group: int) -> list[list[KernelProduct]]:
     """The products that the kernels can compute, those that can share an operation together."""
     together: dict[tuple[Any, ...], list[KernelProduct]] = {}
     for stored in stored_products(model) if input_group else ():
-        product = KernelProduct.of(stored, library, input_group)
+        product = KernelProduct.of(stored, input_group)
         if product is not None:
             source, layout = stored.node.input_value(0), product.layout
             key = (source.get_node().get_name(), source.get_index(), layout.columns, layout.group, layout.bits)
@@ -208,11 +208,11 @@ def _table(scales: ov.op.Constant) -> NDArray[np.float16]:
     return table
 
 
-def _group(product: StoredProduct, library: Library, input_group: int) -> int | None:
+def _group(product: StoredProduct, input_group: int) -> int | None:
     """Columns of a product's weights whose inputs are to share a scale; ``None``: the kernels cannot compute it."""
     rows_with_scales, groups = _table(product.scales).shape
     zeros_of_all = product.zeros is not None and rows_with_scales != product.rows
-    if product.bits > library.widest_code or zeros_of_all:
+    if zeros_of_all:
         return None
     if groups > 1:
         own = product.columns // groups

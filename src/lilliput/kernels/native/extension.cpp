@@ -206,7 +206,7 @@ public:
         if (tokens == 0) return true;
         if (layout.bits == 4) {
             do_work<4>(*team, work);
-        } else if constexpr (WIDEST_CODE == 8) {
+        } else {
             do_work<8>(*team, work);
         }
         return true;
@@ -231,8 +231,6 @@ OPENVINO_CREATE_EXTENSIONS(std::vector<ov::Extension::Ptr>({
 extern "C" {
 
 const char* lilliput_instructions() { return lilliput::INSTRUCTIONS; }
-
-int64_t lilliput_widest_code() { return lilliput::WIDEST_CODE; }
 
 // The number of the packed weights, for an operation's attribute; 0: there is not enough memory.
 int64_t lilliput_pack(const lilliput::Layout* layout, const lilliput::Stored* stored, int64_t threads) {

@@ -1,8 +1,8 @@
 // Quantized weights in the order in which the products read them.
 //
-// Sixteen rows make a block; a block's codes are unsigned, four neighbours of a row together, row after row. 8 bits: 64
-// bytes are 4 columns of a block. 4 bits: 64 bytes are 8 columns, the first four in the low halves, the others in the
-// high ones. A weight is (code - zero) * scale; scales and zeros are of a row, or of `group` columns of a row.
+// A row for each lane makes a block; four neighbours of a row are together, row after row. 8 bits: VECTOR bytes are 4
+// columns of a block; signed or not, as the instructions want them. 4 bits, unsigned: VECTOR bytes are 8 columns, the first
+// four in the low halves, the others in the high ones. A weight is (code - zero) * scale; scales and zeros are of a row, or of `group` columns of a row.
 
 #pragma once
 
@@ -16,6 +16,7 @@
 namespace lilliput {
 
 constexpr int64_t ALIGNED = 64;
+constexpr int64_t VECTOR = LANES * 4;  // bytes of codes that are loaded at once
 
 struct Layout {
     int64_t rows = 0;
@@ -23,14 +24,16 @@ struct Layout {
     int64_t group = 0;     // columns whose inputs share a scale; divides `columns`, a multiple of 16
     int64_t bits = 0;      // 4 or 8
     int64_t grouped = 0;   // 1: scales of every group of a row; 0: of every row
-    int64_t with_zeros = 0;  // 1: zeros are stored; 0: each is the middle code, 8 or 128
+    int64_t with_zeros = 0;  // 1: zeros are stored; 0: each is the codes' middle
     int64_t with_bias = 0;   // 1: the product is given a bias
 
     int64_t blocks() const { return (rows + LANES - 1) / LANES; }
     int64_t groups() const { return columns / group; }
     int64_t scale_groups() const { return grouped ? groups() : 1; }
     int64_t block_bytes() const { return columns * LANES * bits / 8; }
-    int64_t middle() const { return int64_t{1} << (bits - 1); }
+    bool is_signed() const { return bits == 8 && SIGNED_BYTES; }
+    int64_t middle() const { return is_signed() ? 0 : half(); }
+    int64_t half() const { return int64_t{1} << (bits - 1); }
 
     int64_t scales_at() const { return aligned(blocks() * block_bytes()); }
     int64_t zeros_at() const { return scales_at() + aligned(blocks() * scale_groups() * LANES * 2); }
@@ -56,7 +59,7 @@ inline uint8_t stored_code(const uint8_t* codes, int64_t index, int64_t bits) {
 
 // Rows past the last are zeros with a scale of zero.
 inline void pack(const Layout& layout, const Stored& stored, int64_t block, uint8_t* packed) {
-    const uint8_t flip = stored.is_signed ? static_cast<uint8_t>(layout.middle()) : 0;
+    const uint8_t flip = stored.is_signed == layout.is_signed() ? 0 : static_cast<uint8_t>(layout.half());
     uint8_t* codes = packed + block * layout.block_bytes();
     uint16_t* scales = reinterpret_cast<uint16_t*>(packed + layout.scales_at()) + block * layout.scale_groups() * LANES;
     uint8_t* zeros = packed + layout.zeros_at() + block * layout.scale_groups() * LANES;
@@ -78,13 +81,13 @@ inline void pack(const Layout& layout, const Stored& stored, int64_t block, uint
         if (layout.bits == 8) {
             const uint8_t* source = stored.codes + row * layout.columns;
             for (int64_t column = 0; column < layout.columns; column++) {
-                codes[column / 4 * 64 + lane * 4 + column % 4] = source[column] ^ flip;
+                codes[column / 4 * VECTOR + lane * 4 + column % 4] = source[column] ^ flip;
             }
         } else {
             const uint8_t* source = stored.codes + row * layout.columns / 2;
             for (int64_t column = 0; column < layout.columns; column += 2) {
                 const uint8_t pair = source[column / 2] ^ (flip | flip << 4);
-                uint8_t* to = codes + column / 8 * 64 + lane * 4 + column % 4;
+                uint8_t* to = codes + column / 8 * VECTOR + lane * 4 + column % 4;
                 const int shift = column % 8 / 4 * 4;
                 to[0] |= (pair & 15) << shift;
                 to[1] |= (pair >> 4) << shift;

@@ -79,28 +79,44 @@ inline void store_rows(const Layout& layout, int64_t block, Floats values, const
     }
 }
 
-// Sums of one token's codes with one group of a block.
+// Sums of one token's codes with some columns of a block, a multiple of 16: twice COLUMNS_A_PARTIAL of them at most.
 template <int BITS>
-inline Sums group_sums(const uint8_t* codes, const int8_t* inputs, int64_t group) {
-    Sums a = no_sums(), b = no_sums();
-    for (int64_t i = 0; i < group; i += 16, inputs += 16) {
-        for (int part = 0; part < BITS / 4; part++) {  // 128 bytes: 16 columns of 4 bits, or 8 of 8
-            const Codes first = load_codes(codes), second = load_codes(codes + 64);
+inline Sums column_sums(const uint8_t* codes, const int8_t* inputs, int64_t columns) {
+    Partial<BITS> a{}, b{};
+    for (int64_t i = 0; i < columns; i += 16, inputs += 16) {
+        for (int part = 0; part < BITS / 4; part++) {  // two vectors: 16 columns of 4 bits, or 8 of 8
+            const Codes first = load_codes(codes), second = load_codes(codes + VECTOR);
             __builtin_prefetch(codes + 4096);
-            __builtin_prefetch(codes + 4160);
-            codes += 128;
+            if (VECTOR == 64) __builtin_prefetch(codes + 4160);
+            codes += 2 * VECTOR;
             if constexpr (BITS == 4) {
-                a = add_products(a, low_codes(first), four(inputs));
-                b = add_products(b, high_codes(first), four(inputs + 4));
-                a = add_products(a, low_codes(second), four(inputs + 8));
-                b = add_products(b, high_codes(second), four(inputs + 12));
+                a = add_products<BITS>(a, low_codes(first), four(inputs));
+                b = add_products<BITS>(b, high_codes(first), four(inputs + 4));
+                a = add_products<BITS>(a, low_codes(second), four(inputs + 8));
+                b = add_products<BITS>(b, high_codes(second), four(inputs + 12));
             } else {
-                a = add_products(a, first, four(inputs + part * 8));
-                b = add_products(b, second, four(inputs + part * 8 + 4));
+                a = add_products<BITS>(a, first, four(inputs + part * 8));
+                b = add_products<BITS>(b, second, four(inputs + part * 8 + 4));
             }
         }
     }
-    return add(a, b);
+    return add(widened(a), widened(b));
+}
+
+// The same of one group.
+template <int BITS>
+inline Sums group_sums(const uint8_t* codes, const int8_t* inputs, int64_t group) {
+    if constexpr (COLUMNS_A_PARTIAL<BITS> == INT64_MAX) {
+        return column_sums<BITS>(codes, inputs, group);
+    } else {
+        constexpr int64_t STEP = 2 * COLUMNS_A_PARTIAL<BITS>;
+        Sums sums = no_sums();
+        for (int64_t i = 0; i < group; i += STEP) {
+            const int64_t columns = std::min(STEP, group - i);
+            sums = add(sums, column_sums<BITS>(codes + i * LANES * BITS / 8, inputs + i, columns));
+        }
+        return sums;
+    }
 }
 
 // One token, one block.
@@ -123,20 +139,38 @@ inline Floats token_block(const Layout& layout, const uint8_t* packed, int64_t i
 
 constexpr int64_t CHUNK_TOKENS = 96;  // whose sums for a tile of rows fit into the first cache
 
+// `TOKENS` tokens and `BLOCKS` blocks, some columns: adds their products to `sums`.
+template <int BITS, int TOKENS, int BLOCKS, typename Kind>
+inline void add_columns(Kind (&sums)[TOKENS][BLOCKS], const uint8_t* codes, int64_t block_stride, const int8_t* inputs,
+                        int64_t input_stride, int64_t columns) {
+    for (int64_t i = 0; i < columns; i += 4) {
+        Codes four_columns[BLOCKS];
+        for (int b = 0; b < BLOCKS; b++) four_columns[b] = load_codes(codes + b * block_stride + i * LANES);
+        for (int t = 0; t < TOKENS; t++) {
+            const int32_t values = four(inputs + t * input_stride + i);
+            for (int b = 0; b < BLOCKS; b++) sums[t][b] = add_products<BITS>(sums[t][b], four_columns[b], values);
+        }
+    }
+}
+
 // `TOKENS` tokens and `BLOCKS` blocks, one group: adds to `results`, [tokens, TILE_BLOCKS * LANES] floats.
-template <int TOKENS, int BLOCKS>
+template <int BITS, int TOKENS, int BLOCKS>
 inline void tile(const uint8_t* codes, int64_t block_stride, const int8_t* inputs, int64_t input_stride,
                  int64_t group, const float* input_scales, const int32_t* totals, int64_t groups,
                  const Floats* scales, const Floats* zeros, float* results) {
     Sums sums[TOKENS][BLOCKS];
     for (int t = 0; t < TOKENS; t++)
         for (int b = 0; b < BLOCKS; b++) sums[t][b] = no_sums();
-    for (int64_t i = 0; i < group; i += 4) {
-        Codes columns[BLOCKS];
-        for (int b = 0; b < BLOCKS; b++) columns[b] = load_codes(codes + b * block_stride + i * LANES);
-        for (int t = 0; t < TOKENS; t++) {
-            const int32_t values = four(inputs + t * input_stride + i);
-            for (int b = 0; b < BLOCKS; b++) sums[t][b] = add_products(sums[t][b], columns[b], values);
+    if constexpr (COLUMNS_A_PARTIAL<BITS> == INT64_MAX) {
+        add_columns<BITS>(sums, codes, block_stride, inputs, input_stride, group);
+    } else {
+        constexpr int64_t STEP = COLUMNS_A_PARTIAL<BITS>;
+        for (int64_t i = 0; i < group; i += STEP) {
+            Partial<BITS> part[TOKENS][BLOCKS] = {};
+            const int64_t columns = std::min(STEP, group - i);
+            add_columns<BITS>(part, codes + i * LANES, block_stride, inputs + i, input_stride, columns);
+            for (int t = 0; t < TOKENS; t++)
+                for (int b = 0; b < BLOCKS; b++) sums[t][b] = add(sums[t][b], widened(part[t][b]));
         }
     }
     for (int t = 0; t < TOKENS; t++) {
@@ -150,16 +184,16 @@ inline void tile(const uint8_t* codes, int64_t block_stride, const int8_t* input
     }
 }
 
-template <int BLOCKS, typename... Rest>
+template <int BITS, int BLOCKS, typename... Rest>
 inline void tile_of(int64_t tokens, Rest... rest) {
-    static_assert(TILE_INPUTS <= 6);
+    static_assert(TILE_INPUTS<BITS> <= 6);
     switch (tokens) {
-        case 1: return tile<1, BLOCKS>(rest...);
-        case 2: return tile<2, BLOCKS>(rest...);
-        case 3: return tile<3, BLOCKS>(rest...);
-        case 4: return tile<4, BLOCKS>(rest...);
-        case 5: return tile<5, BLOCKS>(rest...);
-        default: return tile<6, BLOCKS>(rest...);
+        case 1: return tile<BITS, 1, BLOCKS>(rest...);
+        case 2: return tile<BITS, 2, BLOCKS>(rest...);
+        case 3: return tile<BITS, 3, BLOCKS>(rest...);
+        case 4: return tile<BITS, 4, BLOCKS>(rest...);
+        case 5: return tile<BITS, 5, BLOCKS>(rest...);
+        default: return tile<BITS, 6, BLOCKS>(rest...);
     }
 }
 
@@ -188,18 +222,18 @@ inline void chunk(const Layout& layout, const uint8_t* packed, int64_t index, co
         if constexpr (BITS == 4) {
             uint8_t* to = unpacked.data();
             for (int b = 0; b < BLOCKS; b++) {
-                for (int64_t at = 0; at < group_bytes; at += 64, to += 128) {
+                for (int64_t at = 0; at < group_bytes; at += VECTOR, to += 2 * VECTOR) {
                     const Codes both = load_codes(codes + b * stride + at);
                     store_codes(to, low_codes(both));
-                    store_codes(to + 64, high_codes(both));
+                    store_codes(to + VECTOR, high_codes(both));
                 }
             }
             codes = unpacked.data();
             stride = layout.group * LANES;
         }
-        for (int64_t token = first; token < last; token += TILE_INPUTS) {
+        for (int64_t token = first; token < last; token += TILE_INPUTS<BITS>) {
             const int64_t place = token * layout.groups() + g;
-            tile_of<BLOCKS>(std::min<int64_t>(TILE_INPUTS, last - token), codes, stride,
+            tile_of<BITS, BLOCKS>(std::min<int64_t>(TILE_INPUTS<BITS>, last - token), codes, stride,
                             rounded.codes.data() + token * layout.columns + g * layout.group, layout.columns,
                             layout.group, rounded.scales.data() + place, rounded.totals.data() + place,
                             layout.groups(), scales, zeros, results.at(token - first, 0));
