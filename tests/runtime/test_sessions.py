@@ -1,9 +1,11 @@
 """Sessions: what a row gives depends on what it and its forebears read, and on nothing else."""
 
+import gc
+
 import numpy as np
 import pytest
 
-from lilliput.runtime.sessions import padded
+from lilliput.runtime.sessions import KEPT_TOKENS, padded
 from tests.runtime.tiny_generators import VOCABULARY, Tiny
 
 
@@ -94,3 +96,14 @@ def test_padding():
     assert (ids.tolist(), mask.tolist()) == ([[7, 8], [0, 9]], [[1, 1], [0, 1]])
     ids, mask = padded([np.array([7, 8]), np.array([9])], left=False)
     assert (ids.tolist(), mask.tolist()) == ([[7, 8], [9, 0]], [[1, 1], [1, 0]])
+
+
+def test_long_prompts_of_equal_length_one_after_the_other(tiny):
+    """Nothing is decoded between them, and what the first took is given back: the engine must not count on it."""
+    gc.collect()  # memory may be handled otherwise where other graphs live
+    batches = [rows(*[40] * 8, seed=seed) for seed in (5, 6, 5)]
+    assert sum(map(len, batches[0])) > KEPT_TOKENS
+    session = tiny.session()
+    first, other, again = (session.start(batch) for batch in batches)
+    close(again, first)
+    close(other[0], alone(tiny, batches[1][0]))

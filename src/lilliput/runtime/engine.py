@@ -6,7 +6,6 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 import openvino as ov
@@ -17,9 +16,6 @@ from lilliput.runtime.pages import release_mapped, trim
 
 VECTORS = "vectors"
 """Name of the graph value that holds one vector a function."""
-
-
-_alive: WeakSet[Engine] = WeakSet()
 
 
 class Engine:
@@ -44,7 +40,6 @@ class Engine:
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # activations are quantized by the graph, or not at all
         if threads is not None:
             properties["INFERENCE_NUM_THREADS"] = threads
-        _alive.add(self)
         self.compiled = ov.Core().compile_model(model, "CPU", {**properties, **(options or {})})
         self.request = self.compiled.create_infer_request()
 
@@ -54,14 +49,12 @@ class Engine:
         return [np.array(self.request.get_output_tensor(i).data) for i in range(len(self.compiled.outputs))]
 
     def release(self) -> None:
-        """Give back the memory of activations and what was read of the weights' file; the next run takes what it needs.
+        """Give back freed memory, and what was read of the weights' file.
 
-        Activations stay where this process has other graphs: OpenVINO 2026.4.1 would run one of them into memory that
-        was given back.
+        Activations stay for the next run. OpenVINO 2026.4.1 can free them (``release_memory``), but allocates again only
+        those whose shape changes: a second prompt of equal length ran into freed memory and ended the process.
         """
-        if len(_alive) == 1:
-            self.compiled.release_memory()
-            trim()
+        trim()
         if self.mapped is not None:
             release_mapped(self.mapped)
 
