@@ -51,8 +51,8 @@ class Engine:
     def release(self) -> None:
         """Give back freed memory, and what was read of the weights' file.
 
-        Activations stay for the next run. OpenVINO 2026.4.1 can free them (``release_memory``), but allocates only those
-        again whose shape changes: a second prompt of equal length ran into freed memory and ended the process.
+        Activations stay for the next run. OpenVINO 2026.4.1 can free them (``release_memory``), but then allocates only
+        those again whose shape changes: a second prompt of equal length ran into freed memory and ended the process.
         """
         trim()
         if self.mapped is not None:
