@@ -1,6 +1,7 @@
 """Inputs of linear layers rounded by the graph, against numpy; and where the engine multiplies integers of them."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import openvino as ov
@@ -14,6 +15,10 @@ from lilliput.runtime.engine import Engine
 from tests.graph.test_decoders import EXACT
 
 ROWS, WIDTH = 48, 96
+CPU = Path("/proc/cpuinfo")
+ADDS_IN_16_BITS = CPU.exists() and "vnni" not in CPU.read_text(encoding="utf-8", errors="replace")
+"""Without VNNI the engine adds two products in 16 bits, which overflow: docs/generators.md names the limit."""
+
 RANGES = {
     "both signs": ActivationRange(-1.3, 2.9),
     "one sign": ActivationRange(0.0, 3.0),
@@ -102,6 +107,7 @@ def test_a_scale_for_each_token_in_every_digit():
     assert not found[1, 2].any()
 
 
+@pytest.mark.skipif(ADDS_IN_16_BITS, reason="without VNNI the engine's integer products overflow")
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("name", RANGES)
 def test_a_range_and_weights_of_a_scale_a_row_multiply_integers(name, bias):
