@@ -1,8 +1,9 @@
 // Quantized weights in the order in which the products read them.
 //
 // A row for each lane makes a block; four neighbours of a row are together, row after row. 8 bits: VECTOR bytes are 4
-// columns of a block; signed or not, as the instructions want them. 4 bits, unsigned: VECTOR bytes are 8 columns, the first
-// four in the low halves, the others in the high ones. A weight is (code - zero) * scale; scales and zeros are of a row, or of `group` columns of a row.
+// columns of a block; signed or not, as the instructions want them. 4 bits, unsigned: VECTOR bytes are 8 columns, the
+// first four in the low halves, the others in the high ones. A weight is (code - zero) * scale; scales and zeros are of
+// a row, or of `group` columns of a row.
 
 #pragma once
 
