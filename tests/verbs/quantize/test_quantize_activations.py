@@ -18,6 +18,7 @@ from lilliput.quantize.calibration import Calibration
 from lilliput.quantize.policy import policy
 from lilliput.quantize.scheme import ActivationRange
 from lilliput.runtime.engine import Engine
+from lilliput.runtime.overflow import overflows
 from lilliput.verbs.quantize import QuantizeSettings, quantize, verb
 from tests.verbs.tiny_checkpoints import PLAIN, VARIANTS, artifact_logits, checkpoint, expected_logits
 
@@ -56,6 +57,11 @@ def products(folder, graph="model"):
     return list(engine.integer_products().values())
 
 
+def where_right(count):
+    """Of ``count`` products that integers could do, how many they do: none on a processor where their sums overflow."""
+    return 0 if overflows() else count
+
+
 @pytest.mark.parametrize("kind", PLAIN)
 def test_a_scale_for_each_token(kind, tmp_path):
     """Of every input of every architecture's linear layers but the last."""
@@ -92,7 +98,7 @@ LAYERS, DISTINCT = 7 * 2, 4 * 2
 def test_products_of_static_ranges_are_of_integers(method, made):
     runs = products(made / method)
     assert len(runs) == LAYERS + 1
-    assert sum(runs) == LAYERS  # all but the output layer's
+    assert sum(runs) == where_right(LAYERS)  # all but the output layer's
 
 
 def test_products_of_other_modes_are_given_no_integers(llama, tmp_path):
@@ -150,7 +156,7 @@ def test_layers_that_read_the_same_have_one_range(made):
 def test_static_ranges_go_with_any_rounding_of_weights(rounding, llama, tmp_path):
     source, model, _ = llama
     quantize(source, tmp_path / "small", settings=static(rounding=rounding))
-    assert sum(products(tmp_path / "small")) == LAYERS
+    assert sum(products(tmp_path / "small")) == where_right(LAYERS)
     found, expected = artifact_logits(tmp_path / "small").ravel(), expected_logits(model).ravel()
     assert found @ expected > 0.99 * np.linalg.norm(found) * np.linalg.norm(expected)
 
@@ -240,7 +246,7 @@ def test_static_ranges_of_an_encoder_decoder(kind, tmp_path):
     assert sum(len(item["layers"]) for item in items) == own + cross
     assert len(items) == 2 * (4 + 6) + 1
     runs = products(tmp_path / "small", "encoder"), products(tmp_path / "small")
-    assert [sum(run) for run in runs] == [2 * 6 + cross, 2 * 8]
+    assert [sum(run) for run in runs] == [where_right(2 * 6 + cross), where_right(2 * 8)]
     # The decoder's have attention to the source among them, which is taken apart, and the output layer's.
     assert [len(run) for run in runs] == [2 * 6 + cross, 2 * 8 + 2 * 2 + 1]
     found, expected = artifact_logits(tmp_path / "small").ravel(), expected_logits(model).ravel()
