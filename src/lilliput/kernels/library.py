@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino.utils.node_factory import NodeFactory
 
-OPERATION = "QuantizedProducts"
+PRODUCTS = "QuantizedProducts"
+ATTENTION = "CachedAttention"
 
 
 class Layout(ctypes.Structure):
@@ -27,6 +29,23 @@ class Layout(ctypes.Structure):
     grouped: int
     with_zeros: int
     with_bias: int
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Queries, keys or values.
+
+    Attributes:
+        value: ``[B, heads, T, width]``, or ``[B, T, heads, width]``; float32.
+        heads: how many there are.
+        width: of each.
+        tokens_first: whether it is the latter.
+    """
+
+    value: ov.Output
+    heads: int
+    width: int
+    tokens_first: bool
 
 
 class _Stored(ctypes.Structure):
@@ -54,6 +73,7 @@ class Library:
         self._native = ctypes.CDLL(str(file))
         self._native.lilliput_instructions.restype = ctypes.c_char_p
         self._native.lilliput_pack.restype = ctypes.c_int64
+        self._native.lilliput_new_cache.restype = ctypes.c_int64
         self._factory = NodeFactory()
         self._factory.add_extension(str(file))
 
@@ -117,5 +137,32 @@ class Library:
         """
         arguments = [inputs] if addend is None else [inputs, addend]
         return self._factory.create(
-            OPERATION, arguments, {"weights": list(numbers), "threads": threads, "gated": gated}
+            PRODUCTS, arguments, {"weights": list(numbers), "threads": threads, "gated": gated}
         )
+
+    def attention(
+        self, parts: Sequence[Heads], real: ov.Output, order: ov.Output, window: int, threads: int
+    ) -> ov.Node:
+        """The operation: attention of new tokens to themselves and to those before, whose keys and values it keeps.
+
+        Args:
+            parts: queries, keys and values of the new tokens.
+            real: 0 at padding, int32 ``[B, S]``, of the tokens before and the new ones. No tokens before: it starts anew.
+            order: which sequence of the call before each one goes on from, int32 ``[B]``.
+            window: how far back tokens see; 0: to the start.
+            threads: that work on it.
+        """
+        attributes = {
+            "cache": int(self._native.lilliput_new_cache()),
+            "heads": parts[0].heads,
+            "kv_heads": parts[1].heads,
+            "width": parts[0].width,
+            "window": window,
+            "tokens_first": [int(part.tokens_first) for part in parts],
+            "threads": threads,
+        }
+        return self._factory.create(ATTENTION, [*(part.value for part in parts), real, order], attributes)
+
+    def attention_going_on(self, node: ov.Node) -> ov.Node:
+        """An attention that shares the cache of another, ``node``: each sequence goes on, and nothing is padding."""
+        return self._factory.create(ATTENTION, node.input_values()[:3], node.get_attributes())

@@ -8,6 +8,7 @@ import openvino as ov
 from lilliput.artifact import DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS, Artifact
 from lilliput.errors import ArtifactError
 from lilliput.generator_manifest import SEQ2SEQ
+from lilliput.kernels.attention import one_more_token, use_attention
 from lilliput.kernels.build import kernels
 from lilliput.kernels.products import use_kernels
 from lilliput.runtime.engine import Engine, default_threads
@@ -43,7 +44,7 @@ def open_session(artifact: Artifact, threads: int | None = None) -> Session:
 
 
 def compiled(model: ov.Model, artifact: Artifact, threads: int | None = None) -> Engine:
-    """A graph of a generator's artifact, ready to run; our own kernels do the products that they can do.
+    """A graph of a generator's artifact, ready to run; our own kernels do what they can of it.
 
     Args:
         model: read from the artifact; it is changed.
@@ -54,21 +55,35 @@ def compiled(model: ov.Model, artifact: Artifact, threads: int | None = None) ->
     library, weights = kernels().library, artifact.file(WEIGHTS)
     if library is not None:
         group = int(options.get("DYNAMIC_QUANTIZATION_GROUP_SIZE", 0))
-        use_kernels(model, library, group, threads or default_threads(), lambda: release_mapped(weights))
+        workers = threads or default_threads()
+        use_kernels(model, library, group, workers, lambda: release_mapped(weights))
+        if options.get("KV_CACHE_PRECISION") == "u8":
+            use_attention(model, library, workers)
     keep_small_constants(model)
     return Engine(model, threads, options, weights)
+
+
+def _one_more_token(model: ov.Model, artifact: Artifact, threads: int | None) -> Engine | None:
+    """What reads one token after the prompt that ``model`` read, if kernels do all that keeps earlier tokens."""
+    library = kernels().library
+    step = None if library is None else one_more_token(model, library)
+    options = artifact.generator.activations.get("engine", {})
+    return None if step is None else Engine(step, threads, options, artifact.file(WEIGHTS))
 
 
 def _session(artifact: Artifact, threads: int | None) -> Session:
     manifest = artifact.generator
     if manifest.family != SEQ2SEQ:
-        return DecoderSession(_engine(artifact, DECODER_GRAPH, DECODER_INPUTS, threads))
+        model, decoder = _engine(artifact, DECODER_GRAPH, DECODER_INPUTS, threads)
+        return DecoderSession(decoder, single=_one_more_token(model, artifact, threads))
     assert manifest.start is not None  # the manifest's own check
-    encoder = _engine(artifact, ENCODER_GRAPH, ENCODER_INPUTS, threads)
-    return Seq2SeqSession(encoder, _engine(artifact, DECODER_GRAPH, SEQ2SEQ_INPUTS, threads), manifest.start)
+    _, encoder = _engine(artifact, ENCODER_GRAPH, ENCODER_INPUTS, threads)
+    _, decoder = _engine(artifact, DECODER_GRAPH, SEQ2SEQ_INPUTS, threads)
+    return Seq2SeqSession(encoder, decoder, manifest.start)
 
 
-def _engine(artifact: Artifact, name: str, inputs: tuple[str, ...], threads: int | None) -> Engine:
+def _engine(artifact: Artifact, name: str, inputs: tuple[str, ...], threads: int | None) -> tuple[ov.Model, Engine]:
+    """A graph as it is run, and compiled."""
     where = artifact.file(name)
     if name not in artifact.hashes:  # so that nothing is read that was not verified
         raise ArtifactError("is not among the artifact's files.", where=where, remedy=_AGAIN)
@@ -86,4 +101,4 @@ def _engine(artifact: Artifact, name: str, inputs: tuple[str, ...], threads: int
         raise ArtifactError(f"has not the inputs {', '.join(inputs)} and one output.", where=where, remedy=_AGAIN)
     if name == DECODER_GRAPH and widths[0] != artifact.generator.vocabulary:
         raise ArtifactError("gives not the number of logits that the manifest names.", where=where, remedy=_AGAIN)
-    return engine
+    return model, engine

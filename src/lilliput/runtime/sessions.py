@@ -9,6 +9,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from lilliput.kernels.attention import ONE_TOKEN_INPUTS
 from lilliput.runtime.engine import Engine
 
 Ids = NDArray[np.int64]
@@ -61,10 +62,12 @@ class DecoderSession:
     Args:
         decoder: the compiled graph.
         pass_tokens: see :data:`PASS_TOKENS`.
+        single: :func:`lilliput.kernels.attention.one_more_token` of it; ``None``: there is none.
     """
 
-    def __init__(self, decoder: Engine, pass_tokens: int = PASS_TOKENS) -> None:
+    def __init__(self, decoder: Engine, pass_tokens: int = PASS_TOKENS, single: Engine | None = None) -> None:
         self.decoder = decoder
+        self.single = single
         self.pass_tokens = pass_tokens
         self.starts = 0
         self._mask = np.zeros((0, 0), np.int64)
@@ -88,8 +91,18 @@ class DecoderSession:
 
     def step(self, tokens: NDArray[np.integer], parents: NDArray[np.integer]) -> Logits:
         """See :meth:`Session.step`."""
+        alone = len(self._mask) == len(parents) == 1
         self._mask = np.concatenate((self._mask[parents], np.ones((len(parents), 1), np.int64)), 1)
+        if alone and self.single is not None and self._mask.all():
+            return self._one(tokens[:, None])
         return self._pass(tokens[:, None], self._mask, parents)
+
+    def _one(self, ids: NDArray[np.integer]) -> Logits:
+        """Logits after one more token of the only sequence, ``ids [1, 1]``."""
+        assert self.single is not None
+        place = np.array([[self._mask.shape[1] - 1]], np.int64)
+        self.single.request.infer(dict(zip(ONE_TOKEN_INPUTS, (ids.astype(np.int64), place), strict=True)))
+        return np.array(self.single.request.get_output_tensor(0).data[:, -1])
 
     def _pass(self, ids: NDArray[np.integer], mask: Ids, parents: NDArray[np.integer]) -> Logits:
         """Logits after the new tokens ``ids [B, T]``; ``mask [B, S]`` covers those before, too."""

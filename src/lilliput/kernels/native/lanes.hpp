@@ -17,6 +17,9 @@
 
 namespace lilliput {
 
+inline uint16_t half_of(float value) { return _cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT); }
+inline float float_of(uint16_t half) { return _cvtsh_ss(half); }
+
 inline int32_t four(const int8_t* inputs) {
     int32_t value;
     std::memcpy(&value, inputs, sizeof(value));
@@ -61,11 +64,15 @@ inline Floats load_halves(const uint16_t* from) {
 inline Floats load_bytes(const uint8_t* from) {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
 }
+inline Floats load_signed(const int8_t* from) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+}
 inline Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 inline Floats multiply_add(Floats a, Floats b, Floats sum) { return _mm512_fmadd_ps(a, b, sum); }
 inline Floats multiply_subtract_from(Floats a, Floats b, Floats sum) { return _mm512_fnmadd_ps(a, b, sum); }
 inline Floats larger_magnitude(Floats a, Floats b) { return _mm512_max_ps(a, _mm512_abs_ps(b)); }
 inline float largest_lane(Floats values) { return _mm512_reduce_max_ps(values); }
+inline float total_values(Floats values) { return _mm512_reduce_add_ps(values); }
 inline Sums to_sums(Floats values) { return _mm512_cvtps_epi32(values); }  // to nearest, halves to even
 inline Floats smaller(Floats a, Floats b) { return _mm512_min_ps(a, b); }
 inline Floats larger(Floats a, Floats b) { return _mm512_max_ps(a, b); }
@@ -153,6 +160,9 @@ inline Floats load_bytes(const uint8_t* from) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
     return _mm256_cvtepi32_ps(SIGNED_BYTES ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
 }
+inline Floats load_signed(const int8_t* from) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+}
 inline Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
 inline Floats multiply_add(Floats a, Floats b, Floats sum) { return _mm256_fmadd_ps(a, b, sum); }
 inline Floats multiply_subtract_from(Floats a, Floats b, Floats sum) { return _mm256_fnmadd_ps(a, b, sum); }
@@ -163,6 +173,11 @@ inline float largest_lane(Floats values) {
     float lanes[LANES];
     store_floats(lanes, values);
     return *std::max_element(lanes, lanes + LANES);
+}
+inline float total_values(Floats values) {
+    float lanes[LANES];
+    store_floats(lanes, values);
+    return std::accumulate(lanes, lanes + LANES, 0.0f);
 }
 inline Sums to_sums(Floats values) { return _mm256_cvtps_epi32(values); }
 inline Floats smaller(Floats a, Floats b) { return _mm256_min_ps(a, b); }
