@@ -1,8 +1,8 @@
 """Graphs whose attention over earlier tokens our kernels compute, and keep the keys and values for.
 
-What is replaced is a decoder's attention as :mod:`lilliput.graph.decoder` writes it: keys and values behind a state, shared
-by several heads of queries or not, a causal mask, perhaps with a window. The engine's own takes several times as long:
-see docs/kernels.md.
+What is replaced is a decoder's attention as :mod:`lilliput.graph.decoder` writes it: keys and values behind a state,
+shared by several heads of queries or not, a causal mask, perhaps with a window. The engine's own takes several times as
+long: see docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -154,8 +154,8 @@ def use_attention(model: ov.Model, library: Library, threads: int) -> list[str]:
 def one_more_token(model: ov.Model, library: Library) -> ov.Model | None:
     """A graph that reads one more token of a single sequence, sharing weights and caches with ``model``.
 
-    All its shapes are known beforehand, for which the engine works out none while running: a graph of a hundred operations
-    of our own takes milliseconds less. Its inputs are ``input_ids`` and ``position_ids``, ``[1, 1]``.
+    All its shapes are known beforehand, so that the engine works out none while running: a graph of a hundred such
+    operations takes milliseconds less. Its inputs are :data:`ONE_TOKEN_INPUTS`, ``[1, 1]``.
 
     Args:
         model: what :func:`use_attention` made; it reads the tokens before.
@@ -174,7 +174,7 @@ def one_more_token(model: ov.Model, library: Library) -> ov.Model | None:
         node.output(0).replace(replacement.output(0))
     inputs = [single.input(name).get_node() for name in ONE_TOKEN_INPUTS]
     step = ov.Model(single.get_results(), inputs, "one more token")
-    step.reshape(dict.fromkeys(ONE_TOKEN_INPUTS, [1, 1]))
+    step.reshape({name: [1, 1] for name in ONE_TOKEN_INPUTS})
     return step
 
 

@@ -64,6 +64,18 @@ def in_use() -> str | None:
     return kernels().about if kernels.cache_info().currsize else None
 
 
+def raise_failure() -> None:
+    """Call after a graph was run that has operations of the kernels.
+
+    Raises:
+        RuntimeError: one of them failed, so that what the graph gave is worthless.
+    """
+    library = kernels().library if kernels.cache_info().currsize else None
+    message = None if library is None else library.failure()
+    if message is not None:
+        raise RuntimeError(message)
+
+
 def _built() -> Path:
     """The compiled library.
 

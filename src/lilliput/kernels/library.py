@@ -73,6 +73,7 @@ class Library:
         self._native = ctypes.CDLL(str(file))
         self._native.lilliput_instructions.restype = ctypes.c_char_p
         self._native.lilliput_pack.restype = ctypes.c_int64
+        self._native.lilliput_failure.restype = ctypes.c_char_p
         self._native.lilliput_new_cache.restype = ctypes.c_int64
         self._factory = NodeFactory()
         self._factory.add_extension(str(file))
@@ -81,6 +82,11 @@ class Library:
     def instructions(self) -> str:
         """The instructions that it was compiled for: ``avx512-vnni``, ``avx-vnni``, ``avx2``."""
         return str(self._native.lilliput_instructions().decode())
+
+    def failure(self) -> str | None:
+        """What went wrong in an operation since the last call: the engine does not say so."""
+        message = self._native.lilliput_failure()
+        return None if message is None else str(message.decode(errors="replace"))
 
     def packed(
         self,
@@ -136,9 +142,7 @@ class Library:
             addend: added to the output, if it is the only one.
         """
         arguments = [inputs] if addend is None else [inputs, addend]
-        return self._factory.create(
-            PRODUCTS, arguments, {"weights": list(numbers), "threads": threads, "gated": gated}
-        )
+        return self._factory.create(PRODUCTS, arguments, {"weights": list(numbers), "threads": threads, "gated": gated})
 
     def attention(
         self, parts: Sequence[Heads], real: ov.Output, order: ov.Output, window: int, threads: int
@@ -147,7 +151,8 @@ class Library:
 
         Args:
             parts: queries, keys and values of the new tokens.
-            real: 0 at padding, int32 ``[B, S]``, of the tokens before and the new ones. No tokens before: it starts anew.
+            real: 0 at padding, int32 ``[B, S]``, of the tokens before and the new ones; it starts anew where there are
+                none before.
             order: which sequence of the call before each one goes on from, int32 ``[B]``.
             window: how far back tokens see; 0: to the start.
             threads: that work on it.

@@ -1,4 +1,4 @@
-"""Kernels tried out: ``python -m lilliput.kernels.trial LIBRARY`` ends with exit code 0 if they multiply rightly."""
+"""Kernels tried out: ``python -m lilliput.kernels.trial LIBRARY`` ends with exit code 0 if they compute rightly."""
 
 from __future__ import annotations
 
@@ -9,27 +9,54 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from lilliput.kernels.library import Layout, Library
+from lilliput.kernels.library import Heads, Layout, Library
 
-ROWS, COLUMNS, GROUP = 40, 96, 32
+ROWS, COLUMNS, GROUP, WIDTH = 40, 96, 32, 48
 
 
 def main(file: str) -> int:
-    """Multiply one token and several, with codes of each width."""
-    library, random = Library(Path(file)), np.random.default_rng(0)
+    """Say what is wrong with the kernels."""
+    library = Library(Path(file))
+    wrong = [f"products of {bits}-bit weights" for bits in (4, 8) if not _multiplies(library, bits)]
+    wrong += [] if _attends(library) else ["attention"]
+    if wrong:
+        print(f"wrong: {', '.join(wrong)}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _multiplies(library: Library, bits: int) -> bool:
+    """One token and several."""
+    random = np.random.default_rng(0)
     inputs = random.integers(-127, 128, (2, 7, COLUMNS)).astype(np.float32)
     inputs[..., ::GROUP] = 127  # so that rounding changes nothing
-    for bits in (4, 8):
-        codes = random.integers(0, 2**bits, (ROWS, COLUMNS), np.uint8)
-        stored = codes if bits == 8 else codes[:, ::2] | codes[:, 1::2] << 4
-        scales = random.uniform(0.5, 2, (ROWS, COLUMNS // GROUP)).astype(np.float16)
-        weights = (codes.astype(np.float32) - 2 ** (bits - 1)) * scales.repeat(GROUP, 1)
-        for tokens in inputs, inputs[:1, :1]:
-            number = library.packed(Layout(ROWS, COLUMNS, GROUP, bits, 1, 0, 0), stored, scales, None, False, 2)
-            if not _is_near(_product(library, number, tokens), tokens @ weights.T):
-                print(f"wrong products of {bits}-bit weights", file=sys.stderr)
-                return 1
-    return 0
+    codes = random.integers(0, 2**bits, (ROWS, COLUMNS), np.uint8)
+    stored = codes if bits == 8 else codes[:, ::2] | codes[:, 1::2] << 4
+    scales = random.uniform(0.5, 2, (ROWS, COLUMNS // GROUP)).astype(np.float16)
+    weights = (codes.astype(np.float32) - 2 ** (bits - 1)) * scales.repeat(GROUP, 1)
+    near = []
+    for tokens in inputs, inputs[:1, :1]:
+        number = library.packed(Layout(ROWS, COLUMNS, GROUP, bits, 1, 0, 0), stored, scales, None, False, 2)
+        near.append(_is_near(_product(library, number, tokens), tokens @ weights.T, 1e-3))
+    return all(near)
+
+
+def _attends(library: Library) -> bool:
+    """Many tokens, then one."""
+    places = [ov.opset13.parameter([-1, -1, heads, WIDTH], ov.Type.f32) for heads in (4, 2, 2)]
+    places += [ov.opset13.parameter([-1] * rank, ov.Type.i32) for rank in (2, 1)]
+    parts = [Heads(place.output(0), heads, WIDTH, True) for place, heads in zip(places, (4, 2, 2), strict=False)]
+    node = library.attention(parts, places[3].output(0), places[4].output(0), 0, 2)
+    compiled = ov.Core().compile_model(ov.Model([node], places, "trial"), "CPU")
+    random = np.random.default_rng(0)
+    query, key, value = (random.normal(size=(1, 71, heads, WIDTH)).astype(np.float32) for heads in (4, 2, 2))
+    found = []
+    for first, last in ((0, 70), (70, 71)):
+        new = [array[:, first:last] for array in (query, key, value)]
+        found.append(compiled([*new, np.ones((1, last), np.int32), np.zeros(1, np.int32)])[0])
+    scores = np.einsum("bthd,bshd->bhts", query, key.repeat(2, 2)) / np.sqrt(WIDTH)
+    weights = np.exp(np.where(np.tri(71, dtype=bool), scores, -np.inf))
+    wanted = np.einsum("bhts,bshd->bthd", weights / weights.sum(-1, keepdims=True), value.repeat(2, 2))
+    return _is_near(np.concatenate(found, 1), wanted.reshape(1, 71, -1), 0.02)
 
 
 def _product(library: Library, number: int, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -39,8 +66,8 @@ def _product(library: Library, number: int, tokens: NDArray[np.float32]) -> NDAr
     return result
 
 
-def _is_near(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> bool:
-    return bool(np.allclose(found, wanted, rtol=1e-5, atol=1e-3 * np.abs(wanted).max()))
+def _is_near(found: NDArray[np.float32], wanted: NDArray[np.float32], share: float) -> bool:
+    return bool(np.allclose(found, wanted, rtol=1e-5, atol=share * np.abs(wanted).max()))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from lilliput.errors import ArtifactError
+from lilliput.kernels.build import raise_failure
 from lilliput.runtime.overflow import IN_FLOATING_POINT, overflows, rounds_inputs
 from lilliput.runtime.pages import release_mapped, trim
 
@@ -48,8 +49,17 @@ class Engine:
 
     def __call__(self, *inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
         """Run once; the arrays returned are the caller's to keep."""
-        self.request.infer(list(inputs))
+        self.infer(list(inputs))
         return [np.array(self.request.get_output_tensor(i).data) for i in range(len(self.compiled.outputs))]
+
+    def infer(self, inputs: Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]) -> None:
+        """Run once; outputs stay in the request.
+
+        Raises:
+            RuntimeError: the engine cannot, or an operation of our own cannot.
+        """
+        self.request.infer(inputs)
+        raise_failure()
 
     def release(self) -> None:
         """Give back freed memory, and what was read of the weights' file.

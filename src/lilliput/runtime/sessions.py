@@ -101,7 +101,7 @@ class DecoderSession:
         """Logits after one more token of the only sequence, ``ids [1, 1]``."""
         assert self.single is not None
         place = np.array([[self._mask.shape[1] - 1]], np.int64)
-        self.single.request.infer(dict(zip(ONE_TOKEN_INPUTS, (ids.astype(np.int64), place), strict=True)))
+        self.single.infer(dict(zip(ONE_TOKEN_INPUTS, (ids.astype(np.int64), place), strict=True)))
         return np.array(self.single.request.get_output_tensor(0).data[:, -1])
 
     def _pass(self, ids: NDArray[np.integer], mask: Ids, parents: NDArray[np.integer]) -> Logits:
@@ -109,7 +109,7 @@ class DecoderSession:
         positions = np.maximum(mask.cumsum(1) - 1, 0)[:, -ids.shape[1] :]
         values: tuple[NDArray[Any], ...] = (ids.astype(np.int64), mask, positions, parents.astype(np.int32))
         inputs = {name: np.ascontiguousarray(value) for name, value in zip(DECODER_INPUTS, values, strict=True)}
-        self.decoder.request.infer(inputs)
+        self.decoder.infer(inputs)
         return np.array(self.decoder.request.get_output_tensor(0).data[:, -1])
 
 
@@ -131,7 +131,7 @@ class Seq2SeqSession(DecoderSession):
     def start(self, rows: Sequence[Ids], advance: Advance | None = None) -> Logits:
         """See :meth:`Session.start`. Sources are read in one pass: each of their tokens sees all others."""
         ids, mask = padded(rows, left=False)
-        self.encoder.request.infer(dict(zip(ENCODER_INPUTS, (ids, mask), strict=True)))
+        self.encoder.infer(dict(zip(ENCODER_INPUTS, (ids, mask), strict=True)))
         self._look_at(np.array(self.encoder.request.get_output_tensor(0).data), mask)
         if advance is not None:
             advance(int(mask.sum()))

@@ -7,6 +7,7 @@
 #include <openvino/op/op.hpp>
 
 #include "attention.hpp"
+#include "failure.hpp"
 #include "team.hpp"
 
 namespace lilliput {
@@ -51,21 +52,24 @@ public:
     }
 
     bool evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const override {
-        const auto shape = inputs[0].get_shape();
-        const int64_t sequences = shape[0], tokens = shape[tokens_first[0] ? 1 : 2];
-        outputs[0].set_shape({shape[0], static_cast<size_t>(tokens), static_cast<size_t>(heads.queries * heads.width)});
-        if (sequences == 0 || tokens == 0) return true;
-        prepare(inputs, sequences, tokens);
-        const auto* real = inputs.size() > 3 ? static_cast<const int32_t*>(inputs[3].data()) : nullptr;
-        const Attention attention{heads, window, tokens, *cache, places(inputs[0], 0, heads.queries), real};
-        write(places(inputs[1], 1, heads.keys), places(inputs[2], 2, heads.keys), attention.past());
-        attend(attention, static_cast<float*>(outputs[0].data()));
-        return true;
+        return noting_failure([&] { compute(outputs, inputs); });
     }
 
     bool has_evaluate() const override { return true; }
 
 private:
+    void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const {
+        const auto shape = inputs[0].get_shape();
+        const int64_t sequences = shape[0], tokens = shape[tokens_first[0] ? 1 : 2];
+        outputs[0].set_shape({shape[0], static_cast<size_t>(tokens), static_cast<size_t>(heads.queries * heads.width)});
+        if (sequences == 0 || tokens == 0) return;
+        prepare(inputs, sequences, tokens);
+        const auto* real = inputs.size() > 3 ? static_cast<const int32_t*>(inputs[3].data()) : nullptr;
+        const Attention attention{heads, window, tokens, *cache, places(inputs[0], 0, heads.queries), real};
+        write(places(inputs[1], 1, heads.keys), places(inputs[2], 2, heads.keys), attention.past());
+        attend(attention, static_cast<float*>(outputs[0].data()));
+    }
+
     Places places(const ov::Tensor& tensor, size_t which, int64_t count) const {
         const auto shape = tensor.get_shape();
         const bool first = tokens_first[which];

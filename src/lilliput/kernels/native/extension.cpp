@@ -16,6 +16,13 @@ extern "C" {
 
 const char* lilliput_instructions() { return lilliput::INSTRUCTIONS; }
 
+// What went wrong in an operation since this was asked last; null: nothing. Valid until the thread asks again.
+const char* lilliput_failure() {
+    static thread_local std::string last;
+    last = lilliput::failure.take();
+    return last.empty() ? nullptr : last.c_str();
+}
+
 // The number of a cache that no operation has yet.
 int64_t lilliput_new_cache() { return lilliput::caches.next(); }
 

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <openvino/op/op.hpp>
 
+#include "failure.hpp"
 #include "memory.hpp"
 #include "product.hpp"
 #include "silu.hpp"
@@ -188,6 +189,13 @@ public:
     }
 
     bool evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const override {
+        return noting_failure([&] { compute(outputs, inputs); });
+    }
+
+    bool has_evaluate() const override { return true; }
+
+private:
+    void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const {
         const Layout& layout = weights.front()->layout;
         auto shape = inputs[0].get_shape();
         const int64_t tokens = inputs[0].get_size() / layout.columns;
@@ -202,18 +210,14 @@ public:
         const auto* addends = inputs.size() > 1 ? static_cast<const float*>(inputs[1].data()) : nullptr;
         const auto* values = static_cast<const float*>(inputs[0].data());
         const Work work{weights, gated, tokens, values, addends, places.data()};
-        if (tokens == 0) return true;
+        if (tokens == 0) return;
         if (layout.bits == 4) {
             do_work<4>(*team, work);
         } else {
             do_work<8>(*team, work);
         }
-        return true;
     }
 
-    bool has_evaluate() const override { return true; }
-
-private:
     std::vector<int64_t> numbers;  // copies keep them: the engine takes operations of equal attributes for one
     int64_t threads = 1;
     bool gated = false;

@@ -1,0 +1,252 @@
+"""Our attention and its cache: against numpy for any shape, and in every decoder's graph against transformers."""
+
+import numpy as np
+import openvino as ov
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lilliput.kernels.attention import SHARED, one_more_token, use_attention
+from lilliput.kernels.build import kernels
+from lilliput.kernels.library import Heads
+from lilliput.runtime.engine import Engine
+from lilliput.runtime.sessions import DecoderSession
+from tests.graph.test_decoders import EXACT, VARIANTS, Case, tokens
+from tests.runtime.tiny_generators import Tiny
+
+LIBRARY = kernels().library
+pytestmark = pytest.mark.skipif(LIBRARY is None, reason=f"no kernels here: {kernels().about}")
+
+ROUNDED = 0.01
+"""Share of the logits' norm that 8-bit keys and values may cost."""
+
+
+def attention(heads, kv_heads, width, window=0, threads=2, tokens_first=(True, True, True)):
+    """The operation alone, compiled; and with fixed shapes, sharing its cache."""
+    counts = (heads, kv_heads, kv_heads)
+    shapes = [
+        [-1, -1, c, width] if first else [-1, c, -1, width] for c, first in zip(counts, tokens_first, strict=True)
+    ]
+    places = [ov.opset13.parameter(shape, ov.Type.f32) for shape in shapes]
+    places += [ov.opset13.parameter([-1] * rank, ov.Type.i32) for rank in (2, 1)]
+    parts = [Heads(p.output(0), c, width, first) for p, c, first in zip(places[:3], counts, tokens_first, strict=True)]
+    node = LIBRARY.attention(parts, places[3].output(0), places[4].output(0), window, threads)
+    return Engine(ov.Model([node], places, "attention"), 1, EXACT)
+
+
+def stored(values):
+    """``values [..., width]`` as 8 bits keep them: a float16 scale for every SHARED numbers."""
+    shares = values.reshape(*values.shape[:-1], values.shape[-1] // SHARED, SHARED)
+    scale = (np.abs(shares).max(-1, keepdims=True) / np.float32(127)).astype(np.float16).astype(np.float32)
+    inverse = np.divide(np.float32(1), scale, out=np.zeros_like(scale), where=scale > 0)
+    codes = np.clip(np.rint(shares * inverse), -127, 127)  # in float32, as there
+    return (codes.astype(np.float64) * scale).reshape(values.shape)
+
+
+def expected(query, key, value, real, window=0):
+    """Of the last tokens ``query [B, T, H, D]`` to all of ``key``, ``value [B, S, K, D]``; in float64."""
+    length, new = key.shape[1], query.shape[1]
+    key, value = (np.repeat(part, query.shape[2] // key.shape[2], 2) for part in (key, value))
+    scores = np.einsum("bthd,bshd->bhts", query.astype(np.float64), key) / np.sqrt(query.shape[-1])
+    place, other = np.arange(length - new, length)[:, None], np.arange(length)
+    seen = (other <= place) & ((other > place - window) if window else True)
+    scores = np.where(seen & (real[:, None, None, :] != 0), scores, -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    return np.einsum("bhts,bshd->bthd", weights / weights.sum(-1, keepdims=True), value).reshape(len(query), new, -1)
+
+
+cases = st.fixed_dictionaries(
+    {
+        "kv_heads": st.integers(1, 3),
+        "sharing": st.sampled_from([1, 2, 7]),
+        "width": st.sampled_from([16, 48, 64, 80]),
+        "parts": st.lists(st.sampled_from([1, 1, 2, 17, 64, 130]), min_size=1, max_size=4),
+        "rows": st.integers(1, 3),
+        "window": st.sampled_from([0, 0, 1, 5, 100]),
+        "threads": st.integers(1, 5),
+        "tokens_first": st.tuples(st.booleans(), st.booleans(), st.booleans()),
+        "padded": st.booleans(),
+        "seed": st.integers(0, 2**31),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases)
+def test_any_shape(case):
+    """Tokens in parts, sequences that change places between them; keys far from zero, as biases make them."""
+    random = np.random.default_rng(case["seed"])
+    heads, rows, length = case["kv_heads"] * case["sharing"], case["rows"], sum(case["parts"])
+    query, key, value = (
+        random.normal(size=(rows, length, count, case["width"])).astype(np.float32)
+        for count in (heads, case["kv_heads"], case["kv_heads"])
+    )
+    key += random.normal(size=(1, 1, 1, case["width"])).astype(np.float32) * 3
+    real = np.ones((rows, length), np.int32)
+    if case["padded"]:
+        for row in range(rows):
+            real[row, : random.integers(0, case["parts"][0])] = 0
+    engine = attention(heads, case["kv_heads"], case["width"], case["window"], case["threads"], case["tokens_first"])
+    kept, kept_value, kept_real = (stored(key[:, :0]), stored(value[:, :0]), real[:, :0])
+    begin = 0
+    for count in case["parts"]:
+        part = slice(begin, begin + count)
+        order = random.permutation(rows) if begin else np.arange(rows)
+        kept = np.concatenate((kept[order], stored(key[:, part])), 1)
+        kept_value = np.concatenate((kept_value[order], stored(value[:, part])), 1)
+        kept_real = np.concatenate((kept_real[order], real[:, part]), 1)
+        given_parts = [
+            np.ascontiguousarray(array[:, part] if first else array[:, part].swapaxes(1, 2))
+            for array, first in zip((query, key, value), case["tokens_first"], strict=True)
+        ]
+        (found,) = engine(*given_parts, kept_real, order.astype(np.int32))
+        with np.errstate(invalid="ignore"):
+            wanted = expected(query[:, part], kept, kept_value, kept_real, case["window"])
+        seen = kept_real[:, part].astype(bool)  # what padding sees is of no account
+        np.testing.assert_allclose(found[seen], wanted[seen], rtol=0, atol=1e-4 * np.abs(value).max())
+        assert np.isfinite(found).all()
+        begin += count
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def ones(rows, length):
+    return np.ones((rows, length), np.int32)
+
+
+def test_samples_of_one_prompt_do_not_write_to_each_other():
+    """They share its pages, the last of which is not full."""
+    engine = attention(2, 1, 16)
+    prompt = [numbers(1, 70, count, 16, seed=count) for count in (2, 1, 1)]
+    engine(*prompt, ones(1, 70), np.zeros(1, np.int32))
+    steps = [[numbers(3, 1, count, 16, seed=9 * step + count) for count in (2, 1, 1)] for step in (1, 2)]
+    engine(*steps[0], ones(3, 71), np.zeros(3, np.int32))
+    (found,) = engine(*steps[1], ones(3, 72), np.arange(3, dtype=np.int32))
+    key, value = (
+        np.concatenate([stored(np.repeat(prompt[i], 3, 0)), stored(steps[0][i]), stored(steps[1][i])], 1)
+        for i in (1, 2)
+    )
+    np.testing.assert_allclose(found, expected(steps[1][0], key, value, ones(3, 72)), rtol=0, atol=1e-3)
+
+
+def test_a_new_prompt_forgets_the_last_one():
+    engine = attention(2, 1, 16)
+    first, second = ([numbers(1, n, count, 16, seed=n + count) for count in (2, 1, 1)] for n in (40, 9))
+    alone = attention(2, 1, 16)(*second, ones(1, 9), np.zeros(1, np.int32))[0]
+    engine(*first, ones(1, 40), np.zeros(1, np.int32))
+    np.testing.assert_array_equal(engine(*second, ones(1, 9), np.zeros(1, np.int32))[0], alone)
+
+
+@pytest.mark.parametrize(
+    ("mask", "order", "complaint"),
+    [
+        (ones(1, 9), [0], "not of what was read"),
+        (ones(2, 5), [0], "not of as many sequences"),
+        (ones(1, 5), [1], "no such sequence"),
+        (ones(1, 5), [-1], "no such sequence"),
+    ],
+)
+def test_inputs_that_contradict_what_was_read(mask, order, complaint):
+    engine = attention(2, 1, 16)
+    engine(*(numbers(1, 4, count, 16) for count in (2, 1, 1)), ones(1, 4), np.zeros(1, np.int32))
+    with pytest.raises(RuntimeError, match=complaint):
+        engine(*(numbers(1, 1, count, 16) for count in (2, 1, 1)), mask, np.array(order, np.int32))
+
+
+def test_no_tokens():
+    engine = attention(2, 1, 16)
+    (found,) = engine(*(numbers(1, 0, count, 16) for count in (2, 1, 1)), ones(1, 0), np.zeros(1, np.int32))
+    assert found.shape == (1, 0, 32)
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def case(request, tmp_path_factory):
+    """A random model of each architecture, its attention ours."""
+    made = Case(*VARIANTS[request.param], tmp_path_factory.mktemp("model"))
+    made.names = use_attention(made.model, LIBRARY, 2)
+    made.ours = Engine(made.model, 1, EXACT)
+    return made
+
+
+def near(found, wanted):
+    assert np.linalg.norm(found - wanted) < ROUNDED * np.linalg.norm(wanted)
+
+
+def test_every_decoder_s_attention_is_replaced(case):
+    assert len(case.names) == 2
+    assert not case.model.get_sinks()
+    assert not case.model.get_variables()
+    kinds = [node.get_type_name() for node in case.model.get_ops()]
+    assert kinds.count("CachedAttention") == 2
+    assert not {"ScaledDotProductAttention", "ReadValue", "Assign"} & set(kinds)
+
+
+def test_prefill_chunks_and_single_tokens(case):
+    ids = tokens(1, 20)
+    mask = np.ones_like(ids)
+    wanted = case.expected(ids, mask)
+    near(case.run(ids, mask), wanted)
+    parts = [case.run(ids[:, a:b], mask[:, :b]) for a, b in ((0, 9), (9, 16), (16, 17), (17, 18), (18, 20))]
+    near(np.concatenate(parts, 1), wanted)
+
+
+def test_a_padded_batch(case):
+    ids = tokens(3, 12, seed=1)
+    mask = np.ones_like(ids)
+    for row, padding in enumerate((0, 5, 2)):
+        mask[row, :padding] = 0
+        ids[row, :padding] = 1
+    found = np.concatenate([case.run(ids[:, :10], mask[:, :10]), case.run(ids[:, 10:], mask)], 1)
+    real = mask.astype(bool)
+    near(found[real], case.expected(ids, mask)[real])
+
+
+class Watched(DecoderSession):
+    """Counts the tokens that the graph of fixed shapes reads."""
+
+    alone = 0
+
+    def _one(self, ids):
+        self.alone += 1
+        return super()._one(ids)
+
+
+def after(session, prompts, *steps):
+    """Logits after prompts and steps of ``(tokens, parents)``."""
+    logits = session.start(prompts)
+    for read, parents in steps:
+        logits = session.step(np.array(read), np.array(parents))
+    return logits
+
+
+def test_one_more_token_by_the_graph_of_fixed_shapes(case):
+    """Wherever a session is of one sequence, without padding."""
+    single = Engine(one_more_token(case.model, LIBRARY), 1, EXACT)
+    first, second = tokens(1, 9, seed=2)[0], tokens(1, 4, seed=3)[0]
+    steps = [([token], [0]) for token in (5, 8, 13)]
+    session = Watched(case.ours, single=single)
+    wanted = after(DecoderSession(case.ours), [first], *steps)
+    np.testing.assert_allclose(after(session, [first], *steps), wanted, rtol=0, atol=1e-4)
+    assert session.alone == 3
+    mixed = [([5, 5], [0, 1]), ([8], [1]), ([13], [0])]  # what stays has padding
+    wanted = after(DecoderSession(case.ours), [second], *steps)
+    np.testing.assert_allclose(after(session, [first, second], *mixed), wanted, rtol=0, atol=1e-4)
+    assert session.alone == 3
+    samples = [([5, 6], [0, 0]), ([8], [0]), ([13], [0])]  # without padding, but one of two only after the second
+    wanted = after(DecoderSession(case.ours), [first], *steps)
+    np.testing.assert_allclose(after(session, [first], *samples), wanted, rtol=0, atol=1e-4)
+    assert session.alone == 4
+
+
+def test_what_keeps_an_engine_s_state_is_not_read_token_by_token(tmp_path):
+    made = Case(*VARIANTS["llama"], tmp_path)
+    assert one_more_token(made.model, LIBRARY) is None
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart"])
+def test_decoders_of_sources_are_left_to_the_engine(kind, tmp_path):
+    """Their masks are others."""
+    for graph in Tiny(kind, tmp_path).graphs.values():
+        assert use_attention(graph, LIBRARY, 2) == []
