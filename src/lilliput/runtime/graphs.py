@@ -16,6 +16,8 @@ from lilliput.runtime.pages import keep_small_constants, release_mapped, trim
 from lilliput.runtime.sessions import (
     DECODER_INPUTS,
     ENCODER_INPUTS,
+    PASS_TOKENS,
+    PASS_TOKENS_OF_KERNELS,
     SEQ2SEQ_INPUTS,
     DecoderSession,
     Seq2SeqSession,
@@ -75,7 +77,8 @@ def _session(artifact: Artifact, threads: int | None) -> Session:
     manifest = artifact.generator
     if manifest.family != SEQ2SEQ:
         model, decoder = _engine(artifact, DECODER_GRAPH, DECODER_INPUTS, threads)
-        return DecoderSession(decoder, single=_one_more_token(model, artifact, threads))
+        single = _one_more_token(model, artifact, threads)
+        return DecoderSession(decoder, PASS_TOKENS_OF_KERNELS if single else PASS_TOKENS, single)
     assert manifest.start is not None  # the manifest's own check
     _, encoder = _engine(artifact, ENCODER_GRAPH, ENCODER_INPUTS, threads)
     _, decoder = _engine(artifact, DECODER_GRAPH, SEQ2SEQ_INPUTS, threads)
