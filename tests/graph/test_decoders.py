@@ -11,6 +11,7 @@ from lilliput.errors import CheckpointError
 from lilliput.graph import bart, t5
 from lilliput.graph.architectures import ARCHITECTURES, architecture_of, float_weights
 from lilliput.graph.decoder import decoder_graph
+from lilliput.graph.layers import every_token
 from lilliput.runtime.engine import Engine
 from lilliput.teachers.tensors import SafetensorsFolder
 
@@ -164,13 +165,18 @@ def test_an_unknown_architecture_lists_those_known():
         architecture_of({"model_type": "mamba"})
 
 
-def test_the_last_tokens_logits_alone(tmp_path):
-    case = Case("qwen2", LLAMA_LIKE, tmp_path)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_last_tokens_logits_alone(name, tmp_path):
+    """And every token's again, of a graph that gives the last one's."""
+    case = Case(*VARIANTS[name], tmp_path)
     values = json.loads((tmp_path / "config.json").read_text())
     architecture = architecture_of(values)
     config = architecture.config(values)
     weights = float_weights(architecture.pieces(config, values), SafetensorsFolder(tmp_path))
     ids = tokens(2, 9)
     whole = case.run(ids, np.ones_like(ids))
-    case.ours = Engine(decoder_graph(config, weights, last_only=True), 1, EXACT)
-    np.testing.assert_allclose(case.run(ids, np.ones_like(ids)), whole[:, -1:], rtol=0, atol=1e-6)
+    model = decoder_graph(config, weights, last_only=True)
+    case.ours = Engine(model, 1, EXACT)
+    np.testing.assert_allclose(case.run(ids, np.ones_like(ids)), whole[:, -1:], rtol=0, atol=1e-5)
+    case.ours = Engine(every_token(model), 1, EXACT)
+    np.testing.assert_allclose(case.run(ids, np.ones_like(ids)), whole, rtol=0, atol=1e-5)

@@ -206,3 +206,22 @@ def test_weights_are_not_read_to_write_a_graph(tmp_path):
     os.truncate(weights, rows * WIDTH)
     write_graphs(lambda values: {"graph": table_graph(values)}, [entry], tmp_path, weights)
     assert weights.stat().st_blocks * 512 < rows
+
+
+@pytest.mark.parametrize("width", [80, 96, 112, 160, 224, 240])
+@pytest.mark.parametrize("name", ["int4", "nf4"])
+def test_few_tokens_times_groups_of_any_width(name, width, tmp_path):
+    """Of groups above 32 the engine multiplies one to three tokens rightly only with multiples of 32."""
+    random = np.random.default_rng(width)
+    weight = random.normal(0, 0.1, (ROWS, width)).astype(np.float32)
+    scheme = Scheme(name, True, 128)
+
+    def build(weights):
+        value = graph_input("value", [-1, -1, width], ov.Type.f32)
+        return finished("linear", ops.matmul(value, weights["up.weight"](), False, True), "product", [value], [])
+
+    engine = written(build, *streamed(weight, scheme, tmp_path / "work"))
+    expected = meant(weight, scheme)
+    for tokens in (1, 2, 3, 4, 20):
+        value = random.normal(size=(1, tokens, width)).astype(np.float32)
+        np.testing.assert_allclose(engine(value)[0], value @ expected.T, rtol=0, atol=2e-3)

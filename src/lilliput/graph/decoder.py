@@ -137,9 +137,7 @@ class _Decoder(Layers):
         allowed = blocks.causal_mask(self.ids, self.mask, config.window)
         turn = None if config.rotary is None else blocks.rotary_tables(config.rotary, self.positions)
         for index in range(config.layers):
-            value = self.block(f"layers.{index}", value, allowed, turn)
-        if last_only:
-            value = last_token(value)
+            value = self.block(f"layers.{index}", value, allowed, turn, last_only and index == config.layers - 1)
         logits = self.logits(self.norm(value, "final_norm"))
         return finished("decoder", logits, "logits", [self.ids, self.mask, self.positions, self.beams], self.sinks)
 
@@ -153,17 +151,25 @@ class _Decoder(Layers):
             value = ops.add(value, blocks.embedding(places, self.weights["positions.weight"]()))
         return value
 
-    def block(self, name: str, value: Value, allowed: Value, turn: blocks.Tables | None) -> Value:
+    def block(
+        self, name: str, value: Value, allowed: Value, turn: blocks.Tables | None, last_only: bool = False
+    ) -> Value:
+        """A block's output; ``last_only``: of the last token, for which the others are read and no more."""
         config = self.config
         attended = self.norm(value, f"{name}.attention_norm")
         mixed = self.attention(name, attended, allowed, turn)
+        if last_only:
+            value, mixed = last_token(value, "what was read"), last_token(mixed, "attention")
+        mixed = self.linear(mixed, f"{name}.output")
         if config.parallel:
+            attended = last_token(attended, "the norm") if last_only and config.shared_norm else attended
             source = attended if config.shared_norm else self.norm(value, f"{name}.mlp_norm")
             return ops.add(ops.add(value, mixed), self.mlp(name, source))
         value = ops.add(value, mixed)
         return ops.add(value, self.mlp(name, self.norm(value, f"{name}.mlp_norm")))
 
     def attention(self, name: str, value: Value, allowed: Value, turn: blocks.Tables | None) -> Value:
+        """What each token sees, heads side by side, ``[B, T, heads * head_width]``."""
         config = self.config
         query = blocks.split_heads(self.linear(value, f"{name}.query"), config.heads, config.head_width)
         key = blocks.split_heads(self.linear(value, f"{name}.key"), config.kv_heads, config.head_width)
@@ -177,7 +183,7 @@ class _Decoder(Layers):
         if config.kv_heads != config.heads:
             key, values = (blocks.repeated(v, config.heads, config.kv_heads, config.head_width) for v in (key, values))
         mixed = ops.scaled_dot_product_attention(query, key, values, allowed)
-        return self.linear(blocks.joined_heads(mixed, config.heads * config.head_width), f"{name}.output")
+        return blocks.joined_heads(mixed, config.heads * config.head_width)
 
     def remembered(self, value: Value, name: str) -> Value:
         """``value`` behind what the state holds of earlier tokens."""

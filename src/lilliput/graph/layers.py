@@ -98,20 +98,20 @@ def graph_input(name: str, shape: Sequence[int], kind: ov.Type = ov.Type.i64) ->
 
 
 LAST_TOKEN = "last token"
-"""Name of the node that drops all tokens but the last."""
+"""What the names of nodes begin with that drop all tokens but the last."""
 
 
-def last_token(value: Value) -> Value:
-    """``[B, T, width]`` to ``[B, 1, width]``."""
+def last_token(value: Value, of: str) -> Value:
+    """``[B, T, width]`` to ``[B, 1, width]``; no two of a graph are ``of`` the same."""
     node = ops.gather(value, ops.constant([-1]), ops.constant(1))
-    node.set_friendly_name(LAST_TOKEN)
+    node.set_friendly_name(f"{LAST_TOKEN} of {of}")
     return node
 
 
 def every_token(model: ov.Model) -> ov.Model:
     """A graph that gives the last token's output, changed so that it gives every token's."""
     for node in model.get_ops():
-        if node.get_friendly_name() == LAST_TOKEN:
+        if node.get_friendly_name().startswith(LAST_TOKEN):
             node.output(0).replace(node.input_value(0))
     model.validate_nodes_and_infer_types()
     return model

@@ -262,7 +262,7 @@ class _Decoder(_Part):
             key, values = (ops.squeeze(cross.output(2 * index + place), ops.constant(0)) for place in (0, 1))
             value = self.block(f"decoder.layers.{index}", value, allowed, (key, values, source_allowed))
         if last_only:
-            value = last_token(value)
+            value = last_token(value, "the last block")
         inputs = [self.ids, self.mask, self.positions, self.beams, self.cross, self.source_mask]
         return finished("decoder", self.logits(self.end(value)), "logits", inputs, self.sinks)
 

@@ -14,16 +14,17 @@ namespace lilliput {
 
 // Inputs of `count` tokens, rounded: value = code * scale, symmetric, codes from -127 to 127.
 struct Rounded {
-    std::vector<int8_t> codes;    // [count, columns]
+    int64_t count;
+    std::vector<int8_t> codes;    // [groups, count, group], so that tokens of a group lie together
     std::vector<float> scales;    // [count, groups]
     std::vector<int32_t> totals;  // [count, groups]: sums of the codes
     Rounded(const Layout& layout, int64_t count)
-        : codes(count * layout.columns), scales(count * layout.groups()), totals(count * layout.groups()) {}
+        : count(count), codes(count * layout.columns), scales(count * layout.groups()), totals(count * layout.groups()) {}
 };
 
 inline void round_token(const Layout& layout, const float* values, Rounded& rounded, int64_t token) {
-    int8_t* codes = rounded.codes.data() + token * layout.columns;
-    for (int64_t g = 0; g < layout.groups(); g++, values += layout.group, codes += layout.group) {
+    for (int64_t g = 0; g < layout.groups(); g++, values += layout.group) {
+        int8_t* codes = rounded.codes.data() + (g * rounded.count + token) * layout.group;
         Floats magnitudes = all_lanes(0);
         for (int64_t i = 0; i < layout.group; i += LANES) magnitudes = larger_magnitude(magnitudes, load_floats(values + i));
         const float largest = largest_lane(magnitudes);
@@ -234,7 +235,7 @@ inline void chunk(const Layout& layout, const uint8_t* packed, int64_t index, co
         for (int64_t token = first; token < last; token += TILE_INPUTS<BITS>) {
             const int64_t place = token * layout.groups() + g;
             tile_of<BITS, BLOCKS>(std::min<int64_t>(TILE_INPUTS<BITS>, last - token), codes, stride,
-                            rounded.codes.data() + token * layout.columns + g * layout.group, layout.columns,
+                            rounded.codes.data() + (g * rounded.count + token) * layout.group, layout.group,
                             layout.group, rounded.scales.data() + place, rounded.totals.data() + place,
                             layout.groups(), scales, zeros, results.at(token - first, 0));
         }
