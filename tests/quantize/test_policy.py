@@ -46,7 +46,19 @@ def test_a_role_gets_its_scheme_and_all_else_none():
 
 @pytest.mark.parametrize(
     ("group", "width", "fitted"),
-    [(128, 256, 128), (128, 96, 96), (128, 100, 100), (64, 100, 50), (32, 97, ROW), (32, 40, 20), (16, 40, ROW)],
+    [
+        (128, 256, 128),
+        (128, 96, 96),
+        (128, 100, 100),
+        (64, 100, 20),
+        (64, 96, 32),
+        (128, 160, 32),
+        (128, 192, 96),
+        (32, 97, ROW),
+        (32, 50, ROW),
+        (32, 40, 20),
+        (16, 40, ROW),
+    ],
 )
 def test_a_group_is_fitted_to_the_width(group, width, fitted):
     found = policy("int4", group=group).scheme("layers.0.up.weight", (4, width), False)

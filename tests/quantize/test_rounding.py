@@ -172,10 +172,11 @@ def test_stored_scales_are_close_and_keep_their_sign(scale, negative):
 
 
 @given(st.integers(1, 4096), st.integers(16, 256), st.sampled_from(["int4", "int2"]))
-def test_fitted_groups_are_the_largest_that_divide(width, group, name):
+def test_fitted_groups_are_the_largest_that_divide_and_that_the_engine_multiplies_rightly(width, group, name):
     fitted = Scheme(name, False, group, "hqq").fitted(width)
     assert (fitted.format, fitted.symmetric, fitted.rounding) == (name, False, "hqq")
-    dividing = [size for size in range(16, group + 1) if width % size == 0]
+    right = [size for size in range(16, group + 1) if size in (width, *range(16, 32, 2)) or size % 32 == 0]
+    dividing = [size for size in right if width % size == 0]
     assert fitted.group == (dividing[-1] if dividing else ROW)
     assert fitted.fitted(width) == fitted
 

@@ -121,13 +121,14 @@ class Scheme:
     def fitted(self, width: int) -> Scheme:
         """The same for rows of ``width`` weights: the largest group that divides it, or whole rows.
 
-        Of groups above 32 only multiples of 32: with others the engine's products of 4-bit weights with one to three
-        tokens are wrong by a tenth and more (OpenVINO 2026.4.1, AVX2), those with more tokens right.
+        Of parts of a row only even ones, and above 32 multiples of 32: the engine's products of 4-bit weights in others
+        are wrong by a tenth and more, those of one to three tokens or all (OpenVINO 2026.4.1, AVX2).
         """
         if self.group <= 0:
             return self
-        sizes = [g for g in range(self.group, SMALLEST_GROUP - 1, -1) if width % g == 0 and (g <= 32 or g % 32 == 0)]
-        return replace(self, group=sizes[0] if sizes else ROW)
+        dividing = [size for size in range(self.group, SMALLEST_GROUP - 1, -1) if width % size == 0]
+        right = [size for size in dividing if size == width or size % 32 == 0 or (size < 32 and size % 2 == 0)]
+        return replace(self, group=right[0] if right else ROW)
 
     def groups(self, width: int) -> int:
         """Scales of a row."""
