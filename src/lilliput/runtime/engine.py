@@ -68,6 +68,10 @@ class Engine:
         those again whose shape changes: a second prompt of equal length ran into freed memory and ended the process.
         """
         trim()
+        self.release_weights()
+
+    def release_weights(self) -> None:
+        """Give back what was read of the weights' file: of the embedding, a row a token."""
         if self.mapped is not None:
             release_mapped(self.mapped)
 

@@ -38,6 +38,10 @@ NARROWEST_PASS = 256
 KEPT_TOKENS = 256
 """After longer prompts the memory that was freed on the way is given back to the system."""
 
+RELEASE_STEPS = 64
+"""After so many steps, what these read of the weights' file is given back: systems that keep files in large pages make
+megabytes around a row of the embedding resident."""
+
 DECODER_INPUTS = ("input_ids", "attention_mask", "position_ids", "beam_idx")
 SEQ2SEQ_INPUTS = (*DECODER_INPUTS, "cross", "encoder_attention_mask")
 ENCODER_INPUTS = ("input_ids", "attention_mask")
@@ -98,6 +102,8 @@ class DecoderSession:
 
     def step(self, tokens: NDArray[np.integer], parents: NDArray[np.integer]) -> Logits:
         """See :meth:`Session.step`."""
+        if self._mask.shape[1] % RELEASE_STEPS == 0:
+            self.decoder.release_weights()
         alone = len(self._mask) == len(parents) == 1
         self._mask = np.concatenate((self._mask[parents], np.ones((len(parents), 1), np.int64)), 1)
         if alone and self.single is not None and self._mask.all():
