@@ -163,7 +163,8 @@ private:
         const int64_t width = heads.width;
         for (int64_t share = 0; share < heads.shares(); share++) {
             Product<int8_t>{scaled + share * SHARED, width, page.keys(head) + share * SHARED * PAGE, PAGE,
-                            page.key_scales(head) + share * PAGE, scores, PAGE, rows, SHARED, PAGE, share > 0}.compute();
+                            page.key_scales(head) + share * PAGE, scores, PAGE, rows, SHARED, PAGE, share > 0}
+                .compute();
         }
     }
 
@@ -215,7 +216,9 @@ private:
             const int64_t low = window == 0 ? 0 : place - window + 1;
             for (int64_t row = (token - first) * sharing; row < (token - first + 1) * sharing; row++) {
                 for (int64_t key = begin; key < std::min(low, end); key++) scores[row * PAGE + key - begin] = MASKED;
-                for (int64_t key = std::max(begin, place + 1); key < end; key++) scores[row * PAGE + key - begin] = MASKED;
+                for (int64_t key = std::max(begin, place + 1); key < end; key++) {
+                    scores[row * PAGE + key - begin] = MASKED;
+                }
                 for (int64_t key = begin; padded && key < written; key++) {
                     if (!kept[key]) scores[row * PAGE + key - begin] = MASKED;
                 }

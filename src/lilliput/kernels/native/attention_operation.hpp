@@ -15,15 +15,15 @@ namespace lilliput {
 // Inputs: queries, keys, values, each [sequences, heads, tokens, width], or [sequences, tokens, heads, width] as
 // `tokens_first` tells of each; what of all tokens is no padding, int32 [sequences, tokens before and new]; which
 // sequence of the call before each one goes on from, int32 [sequences]. Output: [sequences, tokens, heads * width].
-// Where there are no tokens before, the cache starts anew. Without the last two inputs each sequence goes on from itself,
-// and nothing is padding: shapes that never change then spare the engine much of its work around an operation.
+// Where there are no tokens before, the cache starts anew. Without the last two inputs each sequence goes on from
+// itself, and nothing is padding: shapes that never change then spare the engine much of its work around an operation.
 class CachedAttention : public ov::op::Op {
 public:
     OPENVINO_OP("CachedAttention", "lilliput");
     CachedAttention() = default;
     CachedAttention(const ov::OutputVector& arguments, const CachedAttention& other)
-        : Op(arguments), number(other.number), heads(other.heads), window(other.window), tokens_first(other.tokens_first),
-          threads(other.threads), team(other.team), cache(other.cache) {
+        : Op(arguments), number(other.number), heads(other.heads), window(other.window),
+          tokens_first(other.tokens_first), threads(other.threads), team(other.team), cache(other.cache) {
         constructor_validate_and_infer_types();
     }
 

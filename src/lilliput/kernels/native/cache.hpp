@@ -1,9 +1,9 @@
 // Keys and values of the tokens read so far, in 8 bits.
 //
-// A page holds PAGE tokens of one sequence, all heads. Sequences that go on from the same one share its pages until they
-// write to them, so that many samples of one prompt keep it once. Keys lie with tokens side by side, values with a head's
-// width side by side: what the products with queries and with weights read in steps of a register. SHARED values of a
-// head have a scale, float16: value = code * scale, symmetric.
+// A page holds PAGE tokens of one sequence, all heads. Sequences that go on from the same one share its pages until
+// they write to them, so that many samples of one prompt keep it once. Keys lie with tokens side by side, values with a
+// head's width side by side: what the products with queries and with weights read in steps of a register. SHARED values
+// of a head have a scale, float16: value = code * scale, symmetric.
 
 #pragma once
 
@@ -31,10 +31,11 @@ class Page {
 public:
     explicit Page(const Heads& heads) : heads(heads), bytes(2 * codes_of_all() + 4 * scales_of_all()) {}
 
-    int8_t* keys(int64_t head) { return codes() + head * heads.width * PAGE; }        // [width, PAGE]
-    int8_t* values(int64_t head) { return keys(head) + codes_of_all(); }               // [PAGE, width]
-    uint16_t* key_scales(int64_t head) { return scales() + head * heads.shares() * PAGE; }  // [shares, PAGE]
-    uint16_t* value_scales(int64_t head) { return key_scales(head) + scales_of_all(); }     // [shares, PAGE]
+    // Of a head: keys [width, PAGE], values [PAGE, width], and the scales of both, [shares, PAGE].
+    int8_t* keys(int64_t head) { return codes() + head * heads.width * PAGE; }
+    int8_t* values(int64_t head) { return keys(head) + codes_of_all(); }
+    uint16_t* key_scales(int64_t head) { return scales() + head * heads.shares() * PAGE; }
+    uint16_t* value_scales(int64_t head) { return key_scales(head) + scales_of_all(); }
 
     // A token's key and value of one head, `width` numbers each.
     void write(int64_t token, int64_t head, const float* key, const float* value) {
@@ -64,13 +65,15 @@ private:
 
     static uint16_t round_share(const float* values, int8_t* codes) {
         Floats magnitudes = all_lanes(0);
-        for (int64_t i = 0; i < SHARED; i += LANES) magnitudes = larger_magnitude(magnitudes, load_floats(values + i));
+        for (int64_t i = 0; i < SHARED; i += LANES) {
+            magnitudes = larger_magnitude(magnitudes, load_floats(values + i));
+        }
         const uint16_t scale = half_of(largest_lane(magnitudes) / 127.0f);
         const float stored = float_of(scale);  // codes are of the scale that is kept
         const Floats inverse = all_lanes(stored > 0 ? 1.0f / stored : 0.0f);
         for (int64_t i = 0; i < SHARED; i += LANES) {
-            const Floats bounded = smaller(larger(multiply(load_floats(values + i), inverse), all_lanes(-127)), all_lanes(127));
-            store_inputs(codes + i, to_sums(bounded));
+            const Floats wanted = multiply(load_floats(values + i), inverse);
+            store_inputs(codes + i, to_sums(smaller(larger(wanted, all_lanes(-127)), all_lanes(127))));
         }
         return scale;
     }

@@ -19,14 +19,17 @@ struct Rounded {
     std::vector<float> scales;    // [count, groups]
     std::vector<int32_t> totals;  // [count, groups]: sums of the codes
     Rounded(const Layout& layout, int64_t count)
-        : count(count), codes(count * layout.columns), scales(count * layout.groups()), totals(count * layout.groups()) {}
+        : count(count), codes(count * layout.columns), scales(count * layout.groups()),
+          totals(count * layout.groups()) {}
 };
 
 inline void round_token(const Layout& layout, const float* values, Rounded& rounded, int64_t token) {
     for (int64_t g = 0; g < layout.groups(); g++, values += layout.group) {
         int8_t* codes = rounded.codes.data() + (g * rounded.count + token) * layout.group;
         Floats magnitudes = all_lanes(0);
-        for (int64_t i = 0; i < layout.group; i += LANES) magnitudes = larger_magnitude(magnitudes, load_floats(values + i));
+        for (int64_t i = 0; i < layout.group; i += LANES) {
+            magnitudes = larger_magnitude(magnitudes, load_floats(values + i));
+        }
         const float largest = largest_lane(magnitudes);
         const Floats inverse = all_lanes(largest > 0 ? 127.0f / largest : 0.0f);
         Sums totals = no_sums();

@@ -161,7 +161,8 @@ public:
     OPENVINO_OP("QuantizedProducts", "lilliput");
     QuantizedProducts() = default;
     QuantizedProducts(const ov::OutputVector& arguments, const QuantizedProducts& other)
-        : Op(arguments), numbers(other.numbers), threads(other.threads), gated(other.gated), weights(other.weights), team(other.team) {
+        : Op(arguments), numbers(other.numbers), threads(other.threads), gated(other.gated), weights(other.weights),
+          team(other.team) {
         constructor_validate_and_infer_types();
     }
 
