@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import functools
 import sys
 from pathlib import Path
 
@@ -18,16 +19,22 @@ _DONT_NEED = 4
 """``MADV_DONTNEED`` of Linux. Of a file's read-only pages nothing is lost: what is read again comes from the file."""
 
 
+@functools.cache
+def _c_library() -> ctypes.CDLL | None:
+    """Found once: looking for it runs a program."""
+    name = ctypes.util.find_library("c") if sys.platform == "linux" else None
+    return ctypes.CDLL(name, use_errno=True) if name else None
+
+
 def release_mapped(file: Path) -> int:
     """Give back the resident pages of ``file`` that this process has mapped.
 
     Returns:
         Bytes of the mappings concerned; 0 where nothing is mapped, or on other systems than Linux.
     """
-    maps = Path("/proc/self/maps")
-    if sys.platform != "linux" or not maps.exists():
+    maps, libc = Path("/proc/self/maps"), _c_library()
+    if libc is None or not maps.exists():
         return 0
-    libc = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
     wanted, given = str(file.resolve()), 0
     for line in maps.read_text(encoding="utf-8", errors="replace").splitlines():
         fields = line.split(maxsplit=5)
@@ -57,7 +64,6 @@ def keep_small_constants(model: ov.Model) -> None:
 
 def trim() -> None:
     """Give freed memory back to the system, which the C library otherwise keeps for itself; nothing without glibc."""
-    if sys.platform == "linux" and ctypes.util.find_library("c"):
-        library = ctypes.CDLL(ctypes.util.find_library("c"))
-        if hasattr(library, "malloc_trim"):
-            library.malloc_trim(0)
+    libc = _c_library()
+    if libc is not None and hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
