@@ -113,7 +113,7 @@ def test_a_range_and_weights_of_a_scale_a_row_multiply_integers_where_those_are_
     (found,) = Engine(model, 1, EXACT)(inputs())
     expected = to_range(RANGES[name], inputs()) @ values.T + (0 if added is None else added)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * max(1e-6, np.abs(expected).max()))
-    assert products(model) == [not overflows()]
+    assert products(model) == [not overflows({})]
 
 
 @pytest.mark.parametrize("stored", [{"zeros": True}, {"group": 32}, {"group": 32, "zeros": True}])

@@ -7,6 +7,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
+from lilliput.runtime import overflow
 from lilliput.runtime.engine import Engine
 from lilliput.runtime.overflow import IN_FLOATING_POINT, WIDTH, overflows, rounds_inputs
 
@@ -28,12 +29,25 @@ def test_a_processor_with_products_of_integers_in_32_bits_is_told_from_one_witho
     flags = CPU.read_text(encoding="utf-8", errors="replace")
     if "avx2" not in flags:
         pytest.skip("not an x86 processor with AVX2")
-    assert overflows() == ("vnni" not in flags)
+    assert overflows({}) == ("vnni" not in flags)
 
 
 def test_the_largest_codes_multiply_to_what_they_stand_for():
     (found,) = Engine(rounded_product(255), 1)(np.full((3, WIDTH), 255, np.float32))
     np.testing.assert_allclose(found, np.full((3, WIDTH), -127.0 * 255 * WIDTH), rtol=1e-6)
+
+
+def test_a_version_without_the_property_warns(monkeypatch):
+    monkeypatch.setattr(overflow, "IN_FLOATING_POINT", {"NO_SUCH_PROPERTY": True})
+    overflow.right_products.cache_clear()
+    try:
+        if overflows({}):
+            with pytest.warns(UserWarning, match="overflow on this processor"):
+                assert overflow.right_products() == {}
+        else:
+            assert overflow.right_products() == {}
+    finally:
+        overflow.right_products.cache_clear()
 
 
 def test_only_graphs_that_round_to_ranges_are_held_back():

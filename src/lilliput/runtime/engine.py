@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lilliput.errors import ArtifactError
 from lilliput.kernels.build import raise_failure
-from lilliput.runtime.overflow import IN_FLOATING_POINT, overflows, rounds_inputs
+from lilliput.runtime.overflow import right_products, rounds_inputs
 from lilliput.runtime.pages import release_mapped, trim
 
 VECTORS = "vectors"
@@ -40,8 +40,8 @@ class Engine:
         self.mapped = mapped
         properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # activations are quantized by the graph, or not at all
-        if rounds_inputs(model) and overflows():
-            properties.update(IN_FLOATING_POINT)
+        if rounds_inputs(model):
+            properties.update(right_products())
         if threads is not None:
             properties["INFERENCE_NUM_THREADS"] = threads
         self.compiled = ov.Core().compile_model(model, "CPU", {**properties, **(options or {})})

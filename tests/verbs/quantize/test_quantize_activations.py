@@ -59,7 +59,7 @@ def products(folder, graph="model"):
 
 def where_right(count):
     """Of ``count`` products that integers could do, how many they do: none on a processor where their sums overflow."""
-    return 0 if overflows() else count
+    return 0 if overflows({}) else count
 
 
 @pytest.mark.parametrize("kind", PLAIN)
