@@ -124,12 +124,18 @@ def test_prefill_chunks_and_single_tokens(case):
     np.testing.assert_allclose(np.concatenate(parts, 1), expected, rtol=0, atol=TOLERANCE)
 
 
-def test_a_padded_batch(case):
+def padded_batch():
+    """Ids and mask ``[3, 12]``."""
     ids = tokens(3, 12, seed=1)
     mask = np.ones_like(ids)
     for row, padding in enumerate((0, 5, 2)):
         mask[row, :padding] = 0
         ids[row, :padding] = 1
+    return ids, mask
+
+
+def test_a_padded_batch(case):
+    ids, mask = padded_batch()
     expected = case.expected(ids, mask)
     case.ours.request.reset_state()
     parts = [case.run(ids[:, :10], mask[:, :10]), case.run(ids[:, 10:11], mask[:, :11]), case.run(ids[:, 11:], mask)]

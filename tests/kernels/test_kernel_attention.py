@@ -11,7 +11,7 @@ from lilliput.kernels.build import kernels
 from lilliput.kernels.library import Heads
 from lilliput.runtime.engine import Engine
 from lilliput.runtime.sessions import DecoderSession
-from tests.graph.test_decoders import EXACT, VARIANTS, Case, tokens
+from tests.graph.test_decoders import EXACT, VARIANTS, Case, padded_batch, tokens
 from tests.runtime.tiny_generators import Tiny
 
 LIBRARY = kernels().library
@@ -193,11 +193,7 @@ def test_prefill_chunks_and_single_tokens(case):
 
 
 def test_a_padded_batch(case):
-    ids = tokens(3, 12, seed=1)
-    mask = np.ones_like(ids)
-    for row, padding in enumerate((0, 5, 2)):
-        mask[row, :padding] = 0
-        ids[row, :padding] = 1
+    ids, mask = padded_batch()
     found = np.concatenate([case.run(ids[:, :10], mask[:, :10]), case.run(ids[:, 10:], mask)], 1)
     real = mask.astype(bool)
     near(found[real], case.expected(ids, mask)[real])

@@ -13,10 +13,10 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from lilliput.kernels.library import ATTENTION, Heads, Library
+from lilliput.kernels.nodes import behind, kind, readers
 
 SHARED = 16
-"""Values that share a scale in the cache: a head's width is a multiple."""
-
+"""Values that share a scale in the cache: a head's width is a multiple (``native/cache.hpp``)."""
 
 ONE_TOKEN_INPUTS = ("input_ids", "position_ids")
 """Of :func:`one_more_token`'s graph."""
@@ -39,13 +39,13 @@ class Remembered:
     @classmethod
     def of(cls, value: ov.Output) -> Remembered | None:
         """What stands behind ``value``; ``None``: something else."""
-        if _kind(value) == "Reshape":  # heads repeated for all queries that share them
-            value = _behind(value, "Reshape", "Broadcast", "Unsqueeze") or value
-        if _kind(value) != "Concat" or len(value.get_node().inputs()) != 2:
+        if kind(value) == "Reshape":  # heads repeated for all queries that share them
+            value = behind(value, "Reshape", "Broadcast", "Unsqueeze") or value
+        if kind(value) != "Concat" or len(value.get_node().inputs()) != 2:
             return None
         past, new = value.get_node().input_values()
-        sinks = [reader for reader in _readers(value) if reader.get_type_name() == "Assign"]
-        if _kind(past) != "Gather" or _kind(past.get_node().input_value(0)) != "ReadValue" or len(sinks) != 1:
+        sinks = [reader for reader in readers(value) if reader.get_type_name() == "Assign"]
+        if kind(past) != "Gather" or kind(past.get_node().input_value(0)) != "ReadValue" or len(sinks) != 1:
             return None
         return cls(new, sinks[0], past.get_node().input_value(1))
 
@@ -65,19 +65,18 @@ class CausalMask:
     @classmethod
     def of(cls, value: ov.Output) -> CausalMask | None:
         """``None``: it is another mask."""
-        if _kind(value) != "Select" or _kind(value.get_node().input_value(0)) != "LogicalAnd":
+        if kind(value) != "Select" or kind(value.get_node().input_value(0)) != "LogicalAnd":
             return None
         seen, padding = value.get_node().input_value(0).get_node().input_values()
-        real = _behind(padding, "Unsqueeze", "NotEqual")
+        real = behind(padding, "Unsqueeze", "NotEqual")
         window = 0
-        if _kind(seen) == "LogicalAnd":
+        if kind(seen) == "LogicalAnd":
             seen, near = seen.get_node().input_values()
-            start = near.get_node().input_value(1) if _kind(near) == "Greater" else near
-            size = start.get_node().input_value(1) if _kind(start) == "Subtract" else start
-            if _kind(size) != "Constant":
+            size = behind(near, "Greater", "Subtract", index=1)
+            if size is None or kind(size) != "Constant":
                 return None
             window = int(size.get_node().data)
-        return None if real is None or _kind(seen) != "LessEqual" else cls(real, window)
+        return None if real is None or kind(seen) != "LessEqual" else cls(real, window)
 
 
 @dataclass(frozen=True)
@@ -135,11 +134,13 @@ def use_attention(model: ov.Model, library: Library, threads: int) -> list[str]:
         if attention is None:
             continue
         real = attention.mask.real
-        mask = masks.setdefault(real.get_node().get_name(), ops.convert(real, "i32").output(0))
+        source = real.get_node().get_name()
+        if source not in masks:
+            masks[source] = ops.convert(real, "i32").output(0)
         name = str(attention.node.get_friendly_name())
         sources = attention.node.input_value(0), attention.keys.new, attention.values.new
         parts = [_heads(source) for source in sources]
-        node = library.attention(parts, mask, attention.keys.order, attention.mask.window, threads)
+        node = library.attention(parts, masks[source], attention.keys.order, attention.mask.window, threads)
         node.set_friendly_name(name)
         attention.result.output(0).replace(node.output(0))
         for sink in (attention.keys.sink, attention.values.sink):
@@ -181,37 +182,20 @@ def one_more_token(model: ov.Model, library: Library) -> ov.Model | None:
 def _heads(value: ov.Output) -> Heads:
     """``value [B, heads, T, width]``, without the transposition that made it, if one did."""
     _, heads, _, width = value.get_partial_shape()
-    turned = _kind(value) == "Transpose" and _order(value.get_node()) == [0, 2, 1, 3]
+    turned = kind(value) == "Transpose" and _order(value.get_node()) == [0, 2, 1, 3]
     source = value.get_node().input_value(0) if turned else value
     return Heads(source, heads.get_length(), width.get_length(), turned)
 
 
 def _joined(node: ov.Node) -> ov.Node | None:
     """What puts an attention's heads side by side, if nothing else reads it."""
-    turned = _readers(node.output(0))
+    turned = readers(node.output(0))
     if len(turned) != 1 or turned[0].get_type_name() != "Transpose" or _order(turned[0]) != [0, 2, 1, 3]:
         return None
-    joined = _readers(turned[0].output(0))
+    joined = readers(turned[0].output(0))
     return joined[0] if len(joined) == 1 and joined[0].get_type_name() == "Reshape" else None
 
 
 def _order(node: ov.Node) -> list[int]:
     order = node.input_value(1).get_node()
     return [int(axis) for axis in order.data] if order.get_type_name() == "Constant" else []
-
-
-def _behind(value: ov.Output, *kinds: str) -> ov.Output | None:
-    """The first input of the last of a chain of operations, ``value`` being what the first of them gives."""
-    for kind in kinds:
-        if _kind(value) != kind:
-            return None
-        value = value.get_node().input_value(0)
-    return value
-
-
-def _readers(value: ov.Output) -> list[ov.Node]:
-    return [target.get_node() for target in value.get_target_inputs()]
-
-
-def _kind(value: ov.Output) -> str:
-    return str(value.get_node().get_type_name())

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import openvino as ov
 
+from lilliput.kernels.nodes import kind, readers
+
 
 @dataclass(frozen=True)
 class Bias:
@@ -20,7 +22,7 @@ class Bias:
     def of(cls, product: ov.Node, rows: int) -> Bias | None:
         """Of a product, if nothing else reads it."""
         result, other = _sum(product)
-        if result is None or other is None or _kind(other) != "Constant":
+        if result is None or other is None or kind(other) != "Constant":
             return None
         values = other.get_node()
         fits = values.get_element_type() == ov.Type.f32 and values.data.size == rows == values.data.shape[-1]
@@ -59,7 +61,7 @@ class Addend:
     def of(cls, value: ov.Node) -> Addend | None:
         """Of a value, if nothing else reads it."""
         result, other = _sum(value)
-        if result is None or other is None or _kind(other) == "Constant" or other.get_node() == value:
+        if result is None or other is None or kind(other) == "Constant" or other.get_node() == value:
             return None
         fits = other.get_element_type() == ov.Type.f32 and other.get_partial_shape() == value.get_output_partial_shape(
             0
@@ -84,9 +86,5 @@ def _is_silu(node: ov.Node) -> bool:
 
 
 def _only_reader(node: ov.Node) -> ov.Node | None:
-    readers = [target.get_node() for target in node.output(0).get_target_inputs()]
-    return readers[0] if len(readers) == 1 else None
-
-
-def _kind(value: ov.Output) -> str:
-    return str(value.get_node().get_type_name())
+    found = readers(node.output(0))
+    return found[0] if len(found) == 1 else None

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lilliput.kernels.following import Addend, Bias, Gate
 from lilliput.kernels.library import Layout, Library
+from lilliput.kernels.nodes import kind
 
 GRANULE = 16
 """Inputs that share a scale are a multiple of so many."""
@@ -169,36 +170,32 @@ def stored_products(model: ov.Model) -> list[StoredProduct]:
 
 def _stored_product(node: ov.Node) -> StoredProduct | None:
     attributes = node.get_attributes()
-    if attributes["transpose_a"] or not attributes["transpose_b"] or _kind(node.input_value(0)) == "FakeQuantize":
+    if attributes["transpose_a"] or not attributes["transpose_b"] or kind(node.input_value(0)) == "FakeQuantize":
         return None
     value = node.input_value(1)
-    while _kind(value) in ("Convert", "Reshape"):
+    while kind(value) in ("Convert", "Reshape"):
         value = value.get_node().input_value(0)
-    if _kind(value) != "Multiply":
+    if kind(value) != "Multiply":
         return None
     value, scales = value.get_node().input_values()
     zeros = None
-    if _kind(value) == "Subtract":
+    if kind(value) == "Subtract":
         value, converted = value.get_node().input_values()
-        zeros = converted.get_node().input_value(0).get_node() if _kind(converted) == "Convert" else None
+        zeros = converted.get_node().input_value(0).get_node() if kind(converted) == "Convert" else None
         if zeros is None:
             return None
-    if _kind(value) != "Convert" or _kind(value.get_node().input_value(0)) != "Constant":
+    if kind(value) != "Convert" or kind(value.get_node().input_value(0)) != "Constant":
         return None
     codes, table = value.get_node().input_value(0).get_node(), scales.get_node()
     same_kind = zeros is None or (
-        _kind(zeros.output(0)) == "Constant"
+        kind(zeros.output(0)) == "Constant"
         and zeros.get_element_type() == codes.get_element_type()
         and zeros.get_shape() == table.get_shape()
     )
-    known = codes.get_element_type().get_type_name() in CODE_TYPES and _kind(scales) == "Constant"
+    known = codes.get_element_type().get_type_name() in CODE_TYPES and kind(scales) == "Constant"
     if not known or not same_kind or table.get_element_type() != ov.Type.f16:
         return None
     return StoredProduct(node, codes, table, zeros)
-
-
-def _kind(value: ov.Output) -> str:
-    return str(value.get_node().get_type_name())
 
 
 def _table(scales: ov.op.Constant) -> NDArray[np.float16]:

@@ -4,7 +4,6 @@
 
 #include <memory>
 #include <mutex>
-#include <openvino/op/op.hpp>
 
 #include "attention.hpp"
 #include "failure.hpp"
@@ -17,12 +16,12 @@ namespace lilliput {
 // sequence of the call before each one goes on from, int32 [sequences]. Output: [sequences, tokens, heads * width].
 // Where there are no tokens before, the cache starts anew. Without the last two inputs each sequence goes on from
 // itself, and nothing is padding: shapes that never change then spare the engine much of its work around an operation.
-class CachedAttention : public ov::op::Op {
+class CachedAttention : public Operation {
 public:
     OPENVINO_OP("CachedAttention", "lilliput");
     CachedAttention() = default;
     CachedAttention(const ov::OutputVector& arguments, const CachedAttention& other)
-        : Op(arguments), number(other.number), heads(other.heads), window(other.window),
+        : Operation(arguments), number(other.number), heads(other.heads), window(other.window),
           tokens_first(other.tokens_first), threads(other.threads), team(other.team), cache(other.cache) {
         constructor_validate_and_infer_types();
     }
@@ -51,14 +50,8 @@ public:
         return true;
     }
 
-    bool evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const override {
-        return noting_failure([&] { compute(outputs, inputs); });
-    }
-
-    bool has_evaluate() const override { return true; }
-
 private:
-    void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const {
+    void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const override {
         const auto shape = inputs[0].get_shape();
         const int64_t sequences = shape[0], tokens = shape[tokens_first[0] ? 1 : 2];
         outputs[0].set_shape({shape[0], static_cast<size_t>(tokens), static_cast<size_t>(heads.queries * heads.width)});

@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <mutex>
+#include <openvino/op/op.hpp>
 #include <string>
 #include <utility>
 
@@ -29,15 +30,25 @@ private:
 
 inline Failure failure;
 
-template <typename Body>
-bool noting_failure(const Body& body) {
-    try {
-        body();
-        return true;
-    } catch (const std::exception& error) {
-        failure.note(error.what());
-        throw;
+// An operation whose failures are noted.
+class Operation : public ov::op::Op {
+public:
+    using Op::Op;
+
+    bool evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const final {
+        try {
+            compute(outputs, inputs);
+            return true;
+        } catch (const std::exception& error) {
+            failure.note(error.what());
+            throw;
+        }
     }
-}
+
+    bool has_evaluate() const final { return true; }
+
+private:
+    virtual void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const = 0;
+};
 
 }  // namespace lilliput

@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <openvino/op/op.hpp>
 
 #include "failure.hpp"
 #include "memory.hpp"
@@ -156,12 +155,12 @@ void do_work(Team& team, const Work& work) {
 
 // The same inputs times several weights of equal columns, groups and bits: an output for each; or, of two weights of
 // equal rows, a gate's and what it lets through, one. A second input is added to the only output.
-class QuantizedProducts : public ov::op::Op {
+class QuantizedProducts : public Operation {
 public:
     OPENVINO_OP("QuantizedProducts", "lilliput");
     QuantizedProducts() = default;
     QuantizedProducts(const ov::OutputVector& arguments, const QuantizedProducts& other)
-        : Op(arguments), numbers(other.numbers), threads(other.threads), gated(other.gated), weights(other.weights),
+        : Operation(arguments), numbers(other.numbers), threads(other.threads), gated(other.gated), weights(other.weights),
           team(other.team) {
         constructor_validate_and_infer_types();
     }
@@ -189,14 +188,8 @@ public:
         return true;
     }
 
-    bool evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const override {
-        return noting_failure([&] { compute(outputs, inputs); });
-    }
-
-    bool has_evaluate() const override { return true; }
-
 private:
-    void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const {
+    void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const override {
         const Layout& layout = weights.front()->layout;
         auto shape = inputs[0].get_shape();
         const int64_t tokens = inputs[0].get_size() / layout.columns;

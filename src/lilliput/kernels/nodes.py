@@ -1,0 +1,25 @@
+"""What is asked of a graph's nodes when patterns are looked for in it."""
+
+from __future__ import annotations
+
+import openvino as ov
+
+
+def kind(value: ov.Output) -> str:
+    """The operation that gives a value."""
+    return str(value.get_node().get_type_name())
+
+
+def readers(value: ov.Output) -> list[ov.Node]:
+    """The operations that read a value."""
+    return [target.get_node() for target in value.get_target_inputs()]
+
+
+def behind(value: ov.Output, *kinds: str, index: int = 0) -> ov.Output | None:
+    """Input ``index`` of the last of a chain of operations, linked by it, of which the first gives ``value``; ``None``:
+    they are others."""
+    for name in kinds:
+        if kind(value) != name:
+            return None
+        value = value.get_node().input_value(index)
+    return value
