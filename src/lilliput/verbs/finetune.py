@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lilliput.data.dataset import Dataset
 from lilliput.data.labels import require_two_classes
 from lilliput.data.tables import Columns
 from lilliput.progress import Progress
 from lilliput.tasks import task_named
-from lilliput.teachers.finetune import FinetuneResult, FinetuneSettings
-from lilliput.teachers.finetune import finetune as train_teacher
+
+if TYPE_CHECKING:
+    from lilliput.teachers.finetune import FinetuneResult
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ def finetune(
     data = kind.read(train, columns, kind.classes(label_names), True)
     require_two_classes(data)
     checked: Dataset = kind.read(valid, columns, data.label_names, True)
+
+    # Only now, with what trains: it takes seconds to import, and bad data should be refused at once.
+    from lilliput.teachers.finetune import FinetuneSettings
+    from lilliput.teachers.finetune import finetune as train_teacher
+
     settings = FinetuneSettings(
         epochs=epochs,
         learning_rate=learning_rate,

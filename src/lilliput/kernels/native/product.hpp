@@ -90,8 +90,8 @@ inline Sums column_sums(const uint8_t* codes, const int8_t* inputs, int64_t colu
     for (int64_t i = 0; i < columns; i += 16, inputs += 16) {
         for (int part = 0; part < BITS / 4; part++) {  // two vectors: 16 columns of 4 bits, or 8 of 8
             const Codes first = load_codes(codes), second = load_codes(codes + VECTOR);
-            __builtin_prefetch(codes + 4096);
-            if (VECTOR == 64) __builtin_prefetch(codes + 4160);
+            __builtin_prefetch(codes + 2048);
+            if (VECTOR == 64) __builtin_prefetch(codes + 2112);
             codes += 2 * VECTOR;
             if constexpr (BITS == 4) {
                 a = add_products<BITS>(a, low_codes(first), four(inputs));

@@ -1,7 +1,8 @@
 // Threads that work together on one product after another.
 //
 // A token's products take some ten microseconds each, and so does waking a thread: helpers look out for the next product
-// for a while before they sleep. Whoever asks never waits for a helper that has not begun.
+// for a while before they sleep. Whoever asks never waits for a helper that has not begun. Each thread begins with a part
+// of its own, so that what it reads lies in one piece, and then helps with the others'.
 
 #pragma once
 
@@ -24,8 +25,8 @@ constexpr auto LOOKOUT = std::chrono::microseconds(500);
 
 class Team {
 public:
-    explicit Team(int64_t threads) {
-        for (int64_t i = 1; i < threads; i++) helpers.emplace_back([this] { help(); });
+    explicit Team(int64_t threads) : parts(threads) {
+        for (int64_t i = 1; i < threads; i++) helpers.emplace_back([this, i] { help(i); });
     }
 
     ~Team() {
@@ -45,29 +46,34 @@ public:
             return;
         }
         job = &task;
-        tasks = count;
-        next = 0;
+        for (size_t i = 0; i < parts.size(); i++) {
+            parts[i].next = count * i / parts.size();
+            parts[i].end = count * (i + 1) / parts.size();
+        }
         open = true;
         product.fetch_add(1);
         if (sleeping.load() > 0) {
             { const std::lock_guard<std::mutex> lock(mutex); }
             wake.notify_all();
         }
-        work();
+        work(0);
         open = false;  // who has not joined by now comes too late
         while (joined.load() > 0) _mm_pause();
     }
 
 private:
-    void work() {
-        for (int64_t i = next.fetch_add(1); i < tasks; i = next.fetch_add(1)) (*job)(i);
+    void work(size_t own) {
+        for (size_t k = 0; k < parts.size(); k++) {
+            Part& part = parts[(own + k) % parts.size()];
+            for (int64_t i = part.next.fetch_add(1); i < part.end; i = part.next.fetch_add(1)) (*job)(i);
+        }
     }
 
-    void help() {
+    void help(size_t own) {
         uint64_t seen = 0;
         while (wait_for_product(seen)) {
             joined.fetch_add(1);
-            if (open.load()) work();
+            if (open.load()) work(own);
             joined.fetch_sub(1);
         }
     }
@@ -89,14 +95,19 @@ private:
         return !ended;
     }
 
+    struct alignas(64) Part {
+        std::atomic<int64_t> next{0};  // task to be taken; beyond `end`, there is none
+        int64_t end = 0;
+    };
+
+    std::vector<Part> parts;  // of the tasks, one for each thread
     std::vector<std::thread> helpers;
     std::mutex busy, mutex;
     std::condition_variable wake;
     std::atomic<uint64_t> product{0};
-    std::atomic<int64_t> next{0}, joined{0}, sleeping{0};
+    std::atomic<int64_t> joined{0}, sleeping{0};
     std::atomic<bool> open{false}, ended{false};
     const std::function<void(int64_t)>* job = nullptr;
-    int64_t tasks = 0;
 };
 
 // The team of that many threads, one for all graphs of a process.
