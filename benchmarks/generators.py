@@ -44,6 +44,10 @@ PACKAGES = {
 }
 """Environment -> what is installed in it. torch's also converts for CTranslate2."""
 
+UNWANTED = {"optimum": ("torchvision",)}
+"""Environment -> what its packages bring and text does not need: PyPI's torchvision is built for CUDA, and does not
+load beside a torch that is not."""
+
 CODEGEN_350M = {
     "model_type": "codegen",
     "architectures": ["CodeGenForCausalLM"],
@@ -103,6 +107,8 @@ class Workplace:
             print(f"installing {environment} ...", flush=True)
             subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
             subprocess.run([str(home / "bin/pip"), "install", "-q", *PACKAGES[environment]], check=True)
+            if environment in UNWANTED:
+                subprocess.run([str(home / "bin/pip"), "uninstall", "-q", "-y", *UNWANTED[environment]], check=True)
             (home / "ready").touch()
         return str(home / "bin/python")
 
