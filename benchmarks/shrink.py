@@ -132,6 +132,8 @@ def main() -> None:
             progress=progress,
         )
     subjects = {"artifact": student, "teacher": teacher, "released 3 MB checkpoint": shared / run.released}
+    if run.teacher is None:
+        del subjects["teacher"]  # recorded logits: there is nothing to run
     measured = {}
     for name, path in subjects.items():
         found = api.evaluate(path, options.task, files["valid"], train=files["train"], progress=progress)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lilliput.grams import Grams
 from lilliput.verbs.demo import DemoSettings, demo
 from lilliput.verbs.quantize import quantize
 from tests.data.test_problems import HUMANEVAL
@@ -25,6 +26,7 @@ TINY = DemoSettings(
     teacher_epochs=1,
     student_epochs=1,
     candidates=2,
+    grams=Grams(order=2, bits=6, width=16, scale="norm"),
     size=200_000,
     latency_ms=None,
     max_tokens=64,

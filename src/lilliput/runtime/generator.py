@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -68,7 +69,9 @@ class Generator:
         """
         require_threads(threads)
         manifest = artifact.generator
-        return cls(open_session(artifact, threads), _tokenizer(artifact.file(TOKENIZER)), manifest)
+        with ThreadPoolExecutor(1) as pool:  # beside the graphs: it takes most of a second where words are many
+            tokenizer = pool.submit(_tokenizer, artifact.file(TOKENIZER))
+            return cls(open_session(artifact, threads), tokenizer.result(), manifest)
 
     def generate(
         self, prompts: str | Iterable[str], *, progress: Progress | None = None, **options: Unpack[Options]

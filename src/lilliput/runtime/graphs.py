@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
 import openvino as ov
 
@@ -16,7 +21,6 @@ from lilliput.runtime.pages import keep_small_constants, release_mapped, trim
 from lilliput.runtime.sessions import (
     DECODER_INPUTS,
     ENCODER_INPUTS,
-    PASS_TOKENS,
     PASS_TOKENS_OF_KERNELS,
     SEQ2SEQ_INPUTS,
     DecoderSession,
@@ -53,8 +57,12 @@ def compiled(model: ov.Model, artifact: Artifact, threads: int | None = None) ->
         artifact: says how inputs of products are rounded.
         threads: processor threads; ``None`` leaves the choice to the engine.
     """
-    options = artifact.generator.activations.get("engine", {})
-    library, weights = kernels().library, artifact.file(WEIGHTS)
+    _use_kernels(model, artifact, threads)
+    return _engine(model, artifact, threads)
+
+
+def _use_kernels(model: ov.Model, artifact: Artifact, threads: int | None) -> None:
+    library, weights, options = kernels().library, artifact.file(WEIGHTS), _options(artifact)
     if library is not None:
         group = int(options.get("DYNAMIC_QUANTIZATION_GROUP_SIZE", 0))
         workers = threads or default_threads()
@@ -62,46 +70,71 @@ def compiled(model: ov.Model, artifact: Artifact, threads: int | None = None) ->
         if options.get("KV_CACHE_PRECISION") == "u8":
             use_attention(model, library, workers)
     keep_small_constants(model)
-    return Engine(model, threads, options, weights)
 
 
-def _one_more_token(model: ov.Model, artifact: Artifact, threads: int | None) -> Engine | None:
-    """What reads one token after the prompt that ``model`` read, if kernels do all that keeps earlier tokens."""
-    library = kernels().library
-    step = None if library is None else one_more_token(model, library)
-    options = artifact.generator.activations.get("engine", {})
-    return None if step is None else Engine(step, threads, options, artifact.file(WEIGHTS))
+def _engine(model: ov.Model, artifact: Artifact, threads: int | None) -> Engine:
+    return Engine(model, threads, _options(artifact), artifact.file(WEIGHTS))
+
+
+def _options(artifact: Artifact) -> dict[str, Any]:
+    options: dict[str, Any] = artifact.generator.activations.get("engine", {})
+    return options
 
 
 def _session(artifact: Artifact, threads: int | None) -> Session:
     manifest = artifact.generator
     if manifest.family != SEQ2SEQ:
-        model, decoder = _engine(artifact, DECODER_GRAPH, DECODER_INPUTS, threads)
-        single = _one_more_token(model, artifact, threads)
-        return DecoderSession(decoder, PASS_TOKENS_OF_KERNELS if single else PASS_TOKENS, single)
+        model = _read(artifact, DECODER_GRAPH, DECODER_INPUTS)
+        with _runnable(artifact, DECODER_GRAPH):
+            return _decoder_session(model, artifact, threads)
     assert manifest.start is not None  # the manifest's own check
-    _, encoder = _engine(artifact, ENCODER_GRAPH, ENCODER_INPUTS, threads)
-    _, decoder = _engine(artifact, DECODER_GRAPH, SEQ2SEQ_INPUTS, threads)
+    encoder = _read_and_compiled(artifact, ENCODER_GRAPH, ENCODER_INPUTS, threads)
+    decoder = _read_and_compiled(artifact, DECODER_GRAPH, SEQ2SEQ_INPUTS, threads)
     return Seq2SeqSession(encoder, decoder, manifest.start)
 
 
-def _engine(artifact: Artifact, name: str, inputs: tuple[str, ...], threads: int | None) -> tuple[ov.Model, Engine]:
-    """A graph as it is run, and compiled."""
+def _read_and_compiled(artifact: Artifact, name: str, inputs: tuple[str, ...], threads: int | None) -> Engine:
+    model = _read(artifact, name, inputs)
+    with _runnable(artifact, name):
+        return compiled(model, artifact, threads)
+
+
+def _decoder_session(model: ov.Model, artifact: Artifact, threads: int | None) -> DecoderSession:
+    """A decoder, and if kernels do all that keeps earlier tokens, what reads one more token faster."""
+    _use_kernels(model, artifact, threads)
+    library = kernels().library
+    single = None if library is None else one_more_token(model, library)
+    if single is None:
+        return DecoderSession(_engine(model, artifact, threads))
+    with ThreadPoolExecutor(1) as pool:  # side by side: each takes the engine a good part of a second
+        step = pool.submit(_engine, single, artifact, threads)
+        decoder = _engine(model, artifact, threads)
+        return DecoderSession(decoder, PASS_TOKENS_OF_KERNELS, step.result())
+
+
+def _read(artifact: Artifact, name: str, inputs: tuple[str, ...]) -> ov.Model:
+    """A graph, checked against what the manifest says."""
     where = artifact.file(name)
     if name not in artifact.hashes:  # so that nothing is read that was not verified
         raise ArtifactError("is not among the artifact's files.", where=where, remedy=_AGAIN)
-    try:
+    with _runnable(artifact, name):
         model = ov.Core().read_model(str(where), str(artifact.file(WEIGHTS)))
         found = {name for value in model.inputs for name in value.get_names()}
         widths = [value.get_partial_shape()[-1] for value in model.outputs]
-        engine = compiled(model, artifact, threads)
-    except Exception as error:  # the engine raises RuntimeError, and others with some versions
-        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-        raise ArtifactError(
-            f"is not a graph that OpenVINO can run ({reason[0]}).", where=where, remedy=_AGAIN
-        ) from error
     if found != set(inputs) or len(widths) != 1:
         raise ArtifactError(f"has not the inputs {', '.join(inputs)} and one output.", where=where, remedy=_AGAIN)
     if name == DECODER_GRAPH and widths[0] != artifact.generator.vocabulary:
         raise ArtifactError("gives not the number of logits that the manifest names.", where=where, remedy=_AGAIN)
-    return model, engine
+    return model
+
+
+@contextmanager
+def _runnable(artifact: Artifact, name: str) -> Iterator[None]:
+    """What the engine says of a graph, as an error that names its file."""
+    try:
+        yield
+    except Exception as error:  # it raises RuntimeError, and others with some versions
+        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise ArtifactError(
+            f"is not a graph that OpenVINO can run ({reason[0]}).", where=artifact.file(name), remedy=_AGAIN
+        ) from error
