@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "clone_python.json")
     options = parser.parse_args()
-    data, student, progress = options.work / "data", options.work / "student-0", for_stream()
+    data, student, progress = options.work / "data", options.work / "student", for_stream()
     if not data.exists():
         write_clone_corpus(clone_corpus(0, TRAIN, VALID, TEST, progress), data)
     paths = {name: data / f"{name}.txt" for name in ("train", "valid", "test")}

@@ -131,9 +131,9 @@ def main() -> None:
             settings=replace(run.shrink, seed=options.seed),
             progress=progress,
         )
-    subjects = {"artifact": student, "teacher": teacher, "released 3 MB checkpoint": shared / run.released}
-    if run.teacher is None:
-        del subjects["teacher"]  # recorded logits: there is nothing to run
+    subjects = {"artifact": student, "released 3 MB checkpoint": shared / run.released}
+    if run.teacher is not None:  # of recorded logits there is nothing to run
+        subjects["teacher"] = teacher
     measured = {}
     for name, path in subjects.items():
         found = api.evaluate(path, options.task, files["valid"], train=files["train"], progress=progress)
