@@ -90,6 +90,11 @@ DATA = {
     "clone-python": Data(
         "functions of Python's standard library, and rewrites of them that lilliput made",
         "under the Python Software Foundation License",
+        (
+            "It knows the rewrites it was trained on, and reads mostly which tokens are there: of two pairs of "
+            "one-line functions tried by hand, where one puts its result into a variable first, it called both different "
+            "(docs/research/clone.md).",
+        ),
     ),
 }
 """Name -> what it was trained on."""
