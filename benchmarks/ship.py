@@ -92,8 +92,8 @@ DATA = {
         "under the Python Software Foundation License",
         (
             "It knows the rewrites it was trained on, and reads mostly which tokens are there: of two pairs of "
-            "one-line functions tried by hand, where one puts its result into a variable first, it called both different "
-            "(docs/research/clone.md).",
+            "one-line functions tried by hand, where one puts its result into a variable first, it called both "
+            "different (docs/research/clone.md).",
         ),
     ),
 }
