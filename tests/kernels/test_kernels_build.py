@@ -43,11 +43,19 @@ def test_what_was_compiled_is_kept_and_checked(cache, monkeypatch, capsys):
 
 
 @needs_compiler
-@pytest.mark.parametrize(("flags", "name"), [("-march=x86-64-v3", "avx2"), ("-march=x86-64-v3 -mavxvnni", "avx-vnni")])
-def test_other_processors_instructions(flags, name, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("flags", "name", "needed"),
+    [
+        ("-march=x86-64-v3", "avx2", "avx2"),
+        ("-march=x86-64-v3 -mavxvnni", "avx-vnni", "avx_vnni"),
+        ("-march=x86-64-v4 -mavx512vnni", "avx512-vnni", "avx512_vnni"),
+        ("-march=x86-64-v4 -mavx512vnni -mamx-tile -mamx-int8", "avx512-vnni, amx", "amx_int8"),
+    ],
+)
+def test_other_processors_instructions(flags, name, needed, tmp_path, monkeypatch):
     """Tried out on this processor, if it has them."""
-    if name == "avx-vnni" and "avx_vnni" not in build._processor():
-        pytest.skip("this processor has no AVX-VNNI")
+    if needed not in build._processor().split():
+        pytest.skip(f"this processor has no {needed}")
     monkeypatch.setattr(
         build, "_FLAGS", (*(f for f in build._FLAGS if "march" not in f and f != "-O3"), "-O1", *flags.split())
     )

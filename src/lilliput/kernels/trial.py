@@ -25,7 +25,7 @@ def main(file: str) -> int:
 
 
 def _multiplies(library: Library, bits: int) -> bool:
-    """One token and several."""
+    """One token, some, and more: each has a way of its own."""
     random = np.random.default_rng(0)
     inputs = random.integers(-127, 128, (2, 7, COLUMNS)).astype(np.float32)
     inputs[..., ::GROUP] = 127  # so that rounding changes nothing
@@ -34,7 +34,7 @@ def _multiplies(library: Library, bits: int) -> bool:
     scales = random.uniform(0.5, 2, (ROWS, COLUMNS // GROUP)).astype(np.float16)
     weights = (codes.astype(np.float32) - 2 ** (bits - 1)) * scales.repeat(GROUP, 1)
     near = []
-    for tokens in inputs, inputs[:1, :1]:
+    for tokens in inputs, inputs[:1, :3], inputs[:1, :1]:
         number = library.packed(Layout(ROWS, COLUMNS, GROUP, bits, 1, 0, 0), stored, scales, None, False, 2)
         near.append(_is_near(_product(library, number, tokens), tokens @ weights.T, 1e-3))
     return all(near)

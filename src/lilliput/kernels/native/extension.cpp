@@ -14,7 +14,12 @@ OPENVINO_CREATE_EXTENSIONS(std::vector<ov::Extension::Ptr>({
 
 extern "C" {
 
-const char* lilliput_instructions() { return lilliput::INSTRUCTIONS; }
+const char* lilliput_instructions() {
+#ifdef LILLIPUT_MATRIX_UNIT
+    if (lilliput::has_matrix_unit()) return "avx512-vnni, amx";
+#endif
+    return lilliput::INSTRUCTIONS;
+}
 
 // What went wrong in an operation since this was asked last; null: nothing. Valid until the thread asks again.
 const char* lilliput_failure() {

@@ -1,4 +1,4 @@
-// Lanes of 32 bits: the only file that knows the processor's instructions.
+// Lanes of 32 bits: the only file that knows the processor's instructions, but for amx.hpp.
 //
 // Every product here is of codes and signed inputs, four of each to a lane, added to 32-bit integers: what x86's VNNI
 // instructions do in one step, with unsigned codes. AVX2 adds two products in 16 bits, which those of signed 8-bit codes

@@ -44,4 +44,24 @@ inline Bytes allocated(int64_t bytes) {
     return place;
 }
 
+// Room for so many numbers, aligned to 64 bytes, with whatever lay there before.
+template <typename Number>
+class Buffer {
+public:
+    explicit Buffer(int64_t count)
+        : numbers(static_cast<Number*>(std::aligned_alloc(64, (count * sizeof(Number) + 63) / 64 * 64))) {
+        if (count && !numbers) throw std::bad_alloc();
+    }
+    Number* data() { return numbers.get(); }
+    const Number* data() const { return numbers.get(); }
+    Number& operator[](int64_t i) { return numbers[i]; }
+    Number operator[](int64_t i) const { return numbers[i]; }
+
+private:
+    struct Free {
+        void operator()(Number* numbers) const { std::free(numbers); }
+    };
+    std::unique_ptr<Number[], Free> numbers;
+};
+
 }  // namespace lilliput

@@ -8,19 +8,27 @@
 
 #include <vector>
 
+#include "memory.hpp"
 #include "packed.hpp"
 
 namespace lilliput {
 
 // Inputs of `count` tokens, rounded: value = code * scale, symmetric, codes from -127 to 127.
 struct Rounded {
+    static constexpr int64_t AFTER = 15;  // tokens that may be read, and not looked at, after the last one
+
     int64_t count;
-    std::vector<int8_t> codes;    // [groups, count, group], so that tokens of a group lie together
-    std::vector<float> scales;    // [count, groups]
-    std::vector<int32_t> totals;  // [count, groups]: sums of the codes
+    Buffer<int8_t> codes;    // [groups, count, group], so that tokens of a group lie together
+    Buffer<float> scales;    // [count, groups]
+    Buffer<int32_t> totals;  // [count, groups]: sums of the codes
     Rounded(const Layout& layout, int64_t count)
-        : count(count), codes(count * layout.columns), scales(count * layout.groups()),
+        : count(count), codes(count * layout.columns + AFTER * layout.group), scales(count * layout.groups()),
           totals(count * layout.groups()) {}
+
+    // A token's codes of a group; the next token's follow.
+    const int8_t* at(const Layout& layout, int64_t g, int64_t token) const {
+        return codes.data() + (g * count + token) * layout.group;
+    }
 };
 
 inline void round_token(const Layout& layout, const float* values, Rounded& rounded, int64_t token) {
@@ -207,6 +215,18 @@ struct Results {
     float* at(int64_t token, int64_t block) { return values + (token * TILE_BLOCKS + block) * LANES; }
 };
 
+// What the blocks' rows have in common, to sums over all groups.
+template <int BLOCKS>
+inline void finish(const Layout& layout, const uint8_t* packed, int64_t index, int64_t tokens, Results& results) {
+    for (int b = 0; b < BLOCKS; b++) {
+        const Block block(layout, packed, index + b);
+        for (int64_t token = 0; token < tokens; token++) {
+            float* place = results.at(token, b);
+            store_floats(place, block.finished(layout, load_floats(place)));
+        }
+    }
+}
+
 // Tokens `first` to `last` (at most CHUNK_TOKENS of them), blocks `index` to `index + BLOCKS`.
 template <int BITS, int BLOCKS>
 inline void chunk(const Layout& layout, const uint8_t* packed, int64_t index, const Rounded& rounded, int64_t first,
@@ -238,18 +258,11 @@ inline void chunk(const Layout& layout, const uint8_t* packed, int64_t index, co
         for (int64_t token = first; token < last; token += TILE_INPUTS<BITS>) {
             const int64_t place = token * layout.groups() + g;
             tile_of<BITS, BLOCKS>(std::min<int64_t>(TILE_INPUTS<BITS>, last - token), codes, stride,
-                            rounded.codes.data() + (g * rounded.count + token) * layout.group, layout.group,
-                            layout.group, rounded.scales.data() + place, rounded.totals.data() + place,
+                            rounded.at(layout, g, token), layout.group, layout.group, rounded.scales.data() + place, rounded.totals.data() + place,
                             layout.groups(), scales, zeros, results.at(token - first, 0));
         }
     }
-    for (int b = 0; b < BLOCKS; b++) {
-        const Block block(layout, packed, index + b);
-        for (int64_t token = 0; token < last - first; token++) {
-            float* place = results.at(token, b);
-            store_floats(place, block.finished(layout, load_floats(place)));
-        }
-    }
+    finish<BLOCKS>(layout, packed, index, last - first, results);
 }
 
 }  // namespace lilliput

@@ -6,9 +6,9 @@
 #include <memory>
 #include <mutex>
 
+#include "amx.hpp"
 #include "failure.hpp"
 #include "memory.hpp"
-#include "product.hpp"
 #include "silu.hpp"
 #include "team.hpp"
 
@@ -106,13 +106,22 @@ void one_token(Team& team, const Work& work, const Rounded& rounded) {
 }
 
 template <int BITS, int BLOCKS>
+void any_chunk(const Packed& packed, int64_t index, const Rounded& rounded, int64_t first, int64_t last,
+               Results& results) {
+#ifdef LILLIPUT_MATRIX_UNIT
+    if (by_unit(packed.layout, last - first)) {
+        return chunk_by_unit<BITS, BLOCKS>(packed.layout, packed.bytes, index, rounded, first, last, results);
+    }
+#endif
+    chunk<BITS, BLOCKS>(packed.layout, packed.bytes, index, rounded, first, last, results);
+}
+
+template <int BITS, int BLOCKS>
 void store_chunk(const Work& work, size_t which, int64_t index, const Rounded& rounded, int64_t first, int64_t last) {
     const Packed& packed = *work.weights[which];
     Results results, passed;
-    chunk<BITS, BLOCKS>(packed.layout, packed.bytes, index, rounded, first, last, results);
-    if (work.gated) {
-        chunk<BITS, BLOCKS>(work.weights[1]->layout, work.weights[1]->bytes, index, rounded, first, last, passed);
-    }
+    any_chunk<BITS, BLOCKS>(packed, index, rounded, first, last, results);
+    if (work.gated) any_chunk<BITS, BLOCKS>(*work.weights[1], index, rounded, first, last, passed);
     for (int64_t token = first; token < last; token++) {
         for (int b = 0; b < BLOCKS; b++) {
             Floats values = load_floats(results.at(token - first, b));
