@@ -91,62 +91,68 @@ inline void store_rows(const Layout& layout, int64_t block, Floats values, const
     }
 }
 
-// Sums of one token's codes with some columns of a block, a multiple of 16: twice COLUMNS_A_PARTIAL of them at most.
+// Two blocks that are read side by side: memory gives more to two streams than to one.
+struct Pair {
+    const Layout* layouts[2];  // they differ in zeros and bias at most
+    Block blocks[2];
+};
+
+constexpr int64_t AHEAD = 2048;  // bytes: how far before they are needed codes are asked of memory
+
+// Sums of one token's codes with some columns of two blocks, a multiple of 16: twice COLUMNS_A_PARTIAL of them at most.
 template <int BITS>
-inline Sums column_sums(const uint8_t* codes, const int8_t* inputs, int64_t columns) {
-    Partial<BITS> a{}, b{};
+inline void add_column_sums(const uint8_t* const (&codes)[2], const int8_t* inputs, int64_t columns, Sums (&sums)[2]) {
+    constexpr int64_t BYTES = 16 * LANES * BITS / 8;  // of a block's 16 columns
+    Partial<BITS> parts[2][2] = {};
     for (int64_t i = 0; i < columns; i += 16, inputs += 16) {
-        for (int part = 0; part < BITS / 4; part++) {  // two vectors: 16 columns of 4 bits, or 8 of 8
-            const Codes first = load_codes(codes), second = load_codes(codes + VECTOR);
-            __builtin_prefetch(codes + 2048);
-            if (VECTOR == 64) __builtin_prefetch(codes + 2112);
-            codes += 2 * VECTOR;
-            if constexpr (BITS == 4) {
-                a = add_products<BITS>(a, low_codes(first), four(inputs));
-                b = add_products<BITS>(b, high_codes(first), four(inputs + 4));
-                a = add_products<BITS>(a, low_codes(second), four(inputs + 8));
-                b = add_products<BITS>(b, high_codes(second), four(inputs + 12));
-            } else {
-                a = add_products<BITS>(a, first, four(inputs + part * 8));
-                b = add_products<BITS>(b, second, four(inputs + part * 8 + 4));
+        const int64_t place = i * LANES * BITS / 8;
+        for (const uint8_t* own : codes) {
+            for (int64_t at = 0; at < BYTES; at += 64) __builtin_prefetch(own + place + AHEAD + at);
+        }
+        for (int b = 0; b < 2; b++) {
+            Partial<BITS>(&part)[2] = parts[b];
+            for (int64_t at = 0; at < BYTES; at += 2 * VECTOR) {  // two vectors: 16 columns of 4 bits, or 8 of 8
+                const Codes first = load_codes(codes[b] + place + at);
+                const Codes second = load_codes(codes[b] + place + at + VECTOR);
+                if constexpr (BITS == 4) {
+                    part[0] = add_products<BITS>(part[0], low_codes(first), four(inputs));
+                    part[1] = add_products<BITS>(part[1], high_codes(first), four(inputs + 4));
+                    part[0] = add_products<BITS>(part[0], low_codes(second), four(inputs + 8));
+                    part[1] = add_products<BITS>(part[1], high_codes(second), four(inputs + 12));
+                } else {
+                    const int8_t* own = inputs + at / VECTOR * 4;
+                    part[0] = add_products<BITS>(part[0], first, four(own));
+                    part[1] = add_products<BITS>(part[1], second, four(own + 4));
+                }
             }
         }
     }
-    return add(widened(a), widened(b));
+    for (int b = 0; b < 2; b++) sums[b] = add(sums[b], add(widened(parts[b][0]), widened(parts[b][1])));
 }
 
-// The same of one group.
+// One token and a pair of blocks: `results`, a vector of each.
 template <int BITS>
-inline Sums group_sums(const uint8_t* codes, const int8_t* inputs, int64_t group) {
-    if constexpr (COLUMNS_A_PARTIAL<BITS> == INT64_MAX) {
-        return column_sums<BITS>(codes, inputs, group);
-    } else {
-        constexpr int64_t STEP = 2 * COLUMNS_A_PARTIAL<BITS>;
-        Sums sums = no_sums();
-        for (int64_t i = 0; i < group; i += STEP) {
-            const int64_t columns = std::min(STEP, group - i);
-            sums = add(sums, column_sums<BITS>(codes + i * LANES * BITS / 8, inputs + i, columns));
+inline void token_pair(const Pair& pair, const Rounded& rounded, Floats (&results)[2]) {
+    const int64_t group = pair.layouts[0]->group, groups = pair.layouts[0]->groups();
+    constexpr int64_t STEP = COLUMNS_A_PARTIAL<BITS> == INT64_MAX ? INT64_MAX : 2 * COLUMNS_A_PARTIAL<BITS>;
+    results[0] = results[1] = all_lanes(0);
+    for (int64_t g = 0; g < groups; g++) {
+        Sums sums[2] = {no_sums(), no_sums()};
+        for (int64_t i = 0; i < group; i += std::min(STEP, group)) {
+            const int64_t place = (g * group + i) * LANES * BITS / 8;
+            const uint8_t* const codes[2] = {pair.blocks[0].codes + place, pair.blocks[1].codes + place};
+            add_column_sums<BITS>(codes, rounded.codes.data() + g * group + i, std::min(STEP, group - i), sums);
         }
-        return sums;
-    }
-}
-
-// One token, one block.
-template <int BITS>
-inline Floats token_block(const Layout& layout, const uint8_t* packed, int64_t index, const Rounded& rounded) {
-    const Block block(layout, packed, index);
-    const int64_t group_bytes = layout.group * LANES * BITS / 8;
-    Floats result = all_lanes(0);
-    for (int64_t g = 0; g < layout.groups(); g++) {
-        const Sums sums = group_sums<BITS>(block.codes + g * group_bytes, rounded.codes.data() + g * layout.group,
-                                           layout.group);
         const Floats total = all_lanes(static_cast<float>(rounded.totals[g]));
-        const Floats centred = multiply_subtract_from(block.zeros_of(layout, g), total, to_floats(sums));
-        Floats scale = all_lanes(rounded.scales[g]);
-        if (layout.grouped) scale = multiply(scale, block.scales_of(layout, g));
-        result = multiply_add(centred, scale, result);
+        for (int b = 0; b < 2; b++) {
+            const Layout& layout = *pair.layouts[b];
+            const Floats centred = multiply_subtract_from(pair.blocks[b].zeros_of(layout, g), total, to_floats(sums[b]));
+            Floats scale = all_lanes(rounded.scales[g]);
+            if (layout.grouped) scale = multiply(scale, pair.blocks[b].scales_of(layout, g));
+            results[b] = multiply_add(centred, scale, results[b]);
+        }
     }
-    return block.finished(layout, result);
+    for (int b = 0; b < 2; b++) results[b] = pair.blocks[b].finished(*pair.layouts[b], results[b]);
 }
 
 constexpr int64_t CHUNK_TOKENS = 96;  // whose sums for a tile of rows fit into the first cache

@@ -82,25 +82,31 @@ void for_all(Team& team, const Work& work, const Count& count, const Body& body)
     });
 }
 
+// A block goes with the one half of the blocks further on; a gate's with what it lets through.
 template <int BITS>
 void one_token(Team& team, const Work& work, const Rounded& rounded) {
-    const auto blocks_a_task = [](const Layout& layout) {
-        return std::max<int64_t>(1, TASK_BYTES / layout.block_bytes());
+    const auto pairs = [&](const Layout& layout) { return work.gated ? layout.blocks() : (layout.blocks() + 1) / 2; };
+    const auto pairs_a_task = [](const Layout& layout) {
+        return std::max<int64_t>(1, TASK_BYTES / 2 / layout.block_bytes());
     };
     const auto tasks = [&](const Layout& layout) {
-        return (layout.blocks() + blocks_a_task(layout) - 1) / blocks_a_task(layout);
+        return (pairs(layout) + pairs_a_task(layout) - 1) / pairs_a_task(layout);
     };
     for_all(team, work, tasks, [&](size_t which, int64_t task) {
-        const Packed& packed = *work.weights[which];
-        const int64_t first = task * blocks_a_task(packed.layout);
-        const int64_t last = std::min(packed.layout.blocks(), first + blocks_a_task(packed.layout));
+        const Packed &one = *work.weights[which], &other = work.gated ? *work.weights[1] : one;
+        const Layout& layout = one.layout;
+        const int64_t first = task * pairs_a_task(layout);
+        const int64_t last = std::min(pairs(layout), first + pairs_a_task(layout));
         for (int64_t block = first; block < last; block++) {
-            Floats result = token_block<BITS>(packed.layout, packed.bytes, block, rounded);
-            if (work.gated) {
-                const Packed& other = *work.weights[1];
-                result = multiply(silu(result), token_block<BITS>(other.layout, other.bytes, block, rounded));
-            }
-            store_rows(packed.layout, block, result, work.addends_of(0), work.outputs[which]);
+            const int64_t far = work.gated ? block : block + pairs(layout);
+            const bool alone = far >= layout.blocks();  // the last of an odd number: with itself
+            const Pair pair{{&layout, &other.layout},
+                            {{layout, one.bytes, block}, {other.layout, other.bytes, alone ? block : far}}};
+            Floats results[2];
+            token_pair<BITS>(pair, rounded, results);
+            if (work.gated) results[0] = multiply(silu(results[0]), results[1]);
+            store_rows(layout, block, results[0], work.addends_of(0), work.outputs[which]);
+            if (!work.gated && !alone) store_rows(layout, far, results[1], work.addends_of(0), work.outputs[which]);
         }
     });
 }
