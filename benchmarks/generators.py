@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import statistics
 import subprocess
@@ -43,6 +44,10 @@ PACKAGES = {
     "torch": ("torch==2.13.0", "transformers", "safetensors", "ctranslate2==4.8.5"),
 }
 """Environment -> what is installed in it. torch's also converts for CTranslate2."""
+
+BUILT_WITH = {"llama": {"CMAKE_ARGS": r"-DCMAKE_CXX_FLAGS=-fno-dse\ -fno-tree-dse"}}
+"""Environment -> variables for its installation. GCC 12 takes what llama.cpp tells Intel's matrix unit for never read and
+leaves it out, so that the first product ends the process."""
 
 UNWANTED = {"optimum": ("torchvision",)}
 """Environment -> what its packages bring and text does not need: PyPI's torchvision is built for CUDA, and does not
@@ -106,7 +111,8 @@ class Workplace:
         if not (home / "ready").exists():
             print(f"installing {environment} ...", flush=True)
             subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-            subprocess.run([str(home / "bin/pip"), "install", "-q", *PACKAGES[environment]], check=True)
+            variables = {**os.environ, **BUILT_WITH.get(environment, {})}
+            subprocess.run([str(home / "bin/pip"), "install", "-q", *PACKAGES[environment]], check=True, env=variables)
             if environment in UNWANTED:
                 subprocess.run([str(home / "bin/pip"), "uninstall", "-q", "-y", *UNWANTED[environment]], check=True)
             (home / "ready").touch()

@@ -1,5 +1,7 @@
 """The kernels compute what a graph's products with quantized weights stand for, whatever their shape and format."""
 
+import gc
+
 import numpy as np
 import openvino as ov
 import pytest
@@ -160,10 +162,16 @@ def test_no_tokens_and_zeros():
     assert (engine(np.zeros((1, 2, 32), np.float32))[0] == 0).all()
 
 
-def test_weights_serve_one_operation():
+def test_weights_live_as_long_as_an_operation_has_them():
     number = simple(1)
-    product_of(32, [number])
-    with pytest.raises(RuntimeError, match="no weights wait"):
+    first = product_of(32, [number])
+    second = product_of(32, [number])
+    del first
+    found = Engine(second, 1)(np.ones((1, 1, 32), np.float32))
+    assert found[0].max() == 32
+    del second
+    gc.collect()
+    with pytest.raises(RuntimeError, match="no weights have that number"):
         product_of(32, [number])
 
 

@@ -14,6 +14,7 @@ from openvino.utils.node_factory import NodeFactory
 
 PRODUCTS = "QuantizedProducts"
 ATTENTION = "CachedAttention"
+CHAIN = "Chain"
 
 
 class Layout(ctypes.Structure):
@@ -171,3 +172,13 @@ class Library:
     def attention_going_on(self, node: ov.Node) -> ov.Node:
         """An attention that shares the cache of another, ``node``: each sequence goes on, and nothing is padding."""
         return self._factory.create(ATTENTION, node.input_values()[:3], node.get_attributes())
+
+    def chain(self, inputs: Sequence[ov.Output], program: Sequence[int], threads: int) -> ov.Node:
+        """The operation: steps in a row, ``[1, 1, size]`` of the last one's result.
+
+        Args:
+            inputs: the first values of the program, float32.
+            program: see :mod:`lilliput.kernels.chain`.
+            threads: processor threads.
+        """
+        return self._factory.create(CHAIN, list(inputs), {"program": list(program), "threads": threads})

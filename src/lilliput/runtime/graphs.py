@@ -15,6 +15,7 @@ from lilliput.errors import ArtifactError
 from lilliput.generator_manifest import SEQ2SEQ
 from lilliput.kernels.attention import one_more_token, use_attention
 from lilliput.kernels.build import kernels
+from lilliput.kernels.chain import in_a_chain
 from lilliput.kernels.products import use_kernels
 from lilliput.runtime.engine import Engine, default_threads
 from lilliput.runtime.pages import keep_small_constants, release_mapped, trim
@@ -104,8 +105,9 @@ def _decoder_session(model: ov.Model, artifact: Artifact, threads: int | None) -
     _use_kernels(model, artifact, threads)
     library = kernels().library
     single = None if library is None else one_more_token(model, library)
-    if single is None:
+    if library is None or single is None:
         return DecoderSession(_engine(model, artifact, threads))
+    single = in_a_chain(single, library, threads or default_threads()) or single
     with ThreadPoolExecutor(1) as pool:  # side by side: each takes the engine a good part of a second
         step = pool.submit(_engine, single, artifact, threads)
         decoder = _engine(model, artifact, threads)

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cache.hpp"
-#include "silu.hpp"
+#include "activations.hpp"
 
 namespace lilliput {
 

@@ -5,11 +5,13 @@
 #include <openvino/core/op_extension.hpp>
 
 #include "attention_operation.hpp"
+#include "chain_operation.hpp"
 #include "products_operation.hpp"
 
 OPENVINO_CREATE_EXTENSIONS(std::vector<ov::Extension::Ptr>({
     std::make_shared<ov::OpExtension<lilliput::QuantizedProducts>>(),
     std::make_shared<ov::OpExtension<lilliput::CachedAttention>>(),
+    std::make_shared<ov::OpExtension<lilliput::Chain>>(),
 }));
 
 extern "C" {
@@ -37,7 +39,7 @@ int64_t lilliput_pack(const lilliput::Layout* layout, const lilliput::Stored* st
         auto packed = std::make_shared<const lilliput::Packed>(*layout);
         lilliput::team_of(threads)->run(
             layout->blocks(), [&](int64_t block) { lilliput::pack(*layout, *stored, block, packed->bytes); });
-        return lilliput::waiting.add(std::move(packed));
+        return lilliput::registry.add(std::move(packed));
     } catch (const std::bad_alloc&) {
         return 0;
     }

@@ -146,9 +146,10 @@ inline void token_pair(const Pair& pair, const Rounded& rounded, Floats (&result
         const Floats total = all_lanes(static_cast<float>(rounded.totals[g]));
         for (int b = 0; b < 2; b++) {
             const Layout& layout = *pair.layouts[b];
-            const Floats centred = multiply_subtract_from(pair.blocks[b].zeros_of(layout, g), total, to_floats(sums[b]));
+            const Block& block = pair.blocks[b];
+            const Floats centred = multiply_subtract_from(block.zeros_of(layout, g), total, to_floats(sums[b]));
             Floats scale = all_lanes(rounded.scales[g]);
-            if (layout.grouped) scale = multiply(scale, pair.blocks[b].scales_of(layout, g));
+            if (layout.grouped) scale = multiply(scale, block.scales_of(layout, g));
             results[b] = multiply_add(centred, scale, results[b]);
         }
     }
@@ -264,8 +265,9 @@ inline void chunk(const Layout& layout, const uint8_t* packed, int64_t index, co
         for (int64_t token = first; token < last; token += TILE_INPUTS<BITS>) {
             const int64_t place = token * layout.groups() + g;
             tile_of<BITS, BLOCKS>(std::min<int64_t>(TILE_INPUTS<BITS>, last - token), codes, stride,
-                            rounded.at(layout, g, token), layout.group, layout.group, rounded.scales.data() + place, rounded.totals.data() + place,
-                            layout.groups(), scales, zeros, results.at(token - first, 0));
+                                  rounded.at(layout, g, token), layout.group, layout.group,
+                                  rounded.scales.data() + place, rounded.totals.data() + place, layout.groups(), scales,
+                                  zeros, results.at(token - first, 0));
         }
     }
     finish<BLOCKS>(layout, packed, index, last - first, results);

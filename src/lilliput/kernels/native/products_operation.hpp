@@ -2,171 +2,10 @@
 
 #pragma once
 
-#include <map>
-#include <memory>
-#include <mutex>
-
-#include "amx.hpp"
 #include "failure.hpp"
-#include "memory.hpp"
-#include "silu.hpp"
-#include "team.hpp"
+#include "products_team.hpp"
 
 namespace lilliput {
-
-// Packed weights, which every copy of an operation shares.
-struct Packed {
-    Layout layout;
-    Bytes memory;
-    uint8_t* bytes;
-    explicit Packed(const Layout& layout)
-        : layout(layout), memory(allocated(layout.bytes())), bytes(memory.get()) {}
-    Packed(const Packed&) = delete;
-    Packed& operator=(const Packed&) = delete;
-};
-
-using Weights = std::shared_ptr<const Packed>;
-
-// Weights that were packed and wait for their operation, which is given their numbers as its attribute.
-class Waiting {
-public:
-    int64_t add(Weights packed) {
-        const std::lock_guard<std::mutex> lock(mutex);
-        weights[++last] = std::move(packed);
-        return last;
-    }
-    Weights take(int64_t number) {
-        const std::lock_guard<std::mutex> lock(mutex);
-        const auto found = weights.find(number);
-        OPENVINO_ASSERT(found != weights.end(), "QuantizedProduct: no weights wait under that number");
-        const auto packed = std::move(found->second);
-        weights.erase(found);
-        return packed;
-    }
-
-private:
-    std::mutex mutex;
-    std::map<int64_t, Weights> weights;
-    int64_t last = 0;
-};
-
-inline Waiting waiting;
-
-constexpr int64_t TASK_BYTES = 1 << 16;  // of codes: what one thread takes at a time
-
-// What is asked of the kernels.
-struct Work {
-    const std::vector<Weights>& weights;
-    bool gated;             // what the first weights give lets through what the second ones do: the only output
-    int64_t tokens;
-    const float* inputs;    // [tokens, columns]
-    const float* addends;   // [tokens, rows], of the first output; null: none
-    float* const* outputs;  // [tokens, rows] each
-
-    size_t count() const { return gated ? 1 : weights.size(); }
-    const float* addends_of(int64_t token) const {
-        return addends ? addends + token * weights.front()->layout.rows : nullptr;
-    }
-};
-
-// One list of tasks for all outputs; `count` tells how many an output of that layout takes.
-template <typename Count, typename Body>
-void for_all(Team& team, const Work& work, const Count& count, const Body& body) {
-    std::vector<int64_t> ends;
-    for (size_t i = 0; i < work.count(); i++) {
-        ends.push_back((ends.empty() ? 0 : ends.back()) + count(work.weights[i]->layout));
-    }
-    team.run(ends.back(), [&](int64_t task) {
-        const size_t which = std::upper_bound(ends.begin(), ends.end(), task) - ends.begin();
-        body(which, task - (which == 0 ? 0 : ends[which - 1]));
-    });
-}
-
-// A block goes with the one half of the blocks further on; a gate's with what it lets through.
-template <int BITS>
-void one_token(Team& team, const Work& work, const Rounded& rounded) {
-    const auto pairs = [&](const Layout& layout) { return work.gated ? layout.blocks() : (layout.blocks() + 1) / 2; };
-    const auto pairs_a_task = [](const Layout& layout) {
-        return std::max<int64_t>(1, TASK_BYTES / 2 / layout.block_bytes());
-    };
-    const auto tasks = [&](const Layout& layout) {
-        return (pairs(layout) + pairs_a_task(layout) - 1) / pairs_a_task(layout);
-    };
-    for_all(team, work, tasks, [&](size_t which, int64_t task) {
-        const Packed &one = *work.weights[which], &other = work.gated ? *work.weights[1] : one;
-        const Layout& layout = one.layout;
-        const int64_t first = task * pairs_a_task(layout);
-        const int64_t last = std::min(pairs(layout), first + pairs_a_task(layout));
-        for (int64_t block = first; block < last; block++) {
-            const int64_t far = work.gated ? block : block + pairs(layout);
-            const bool alone = far >= layout.blocks();  // the last of an odd number: with itself
-            const Pair pair{{&layout, &other.layout},
-                            {{layout, one.bytes, block}, {other.layout, other.bytes, alone ? block : far}}};
-            Floats results[2];
-            token_pair<BITS>(pair, rounded, results);
-            if (work.gated) results[0] = multiply(silu(results[0]), results[1]);
-            store_rows(layout, block, results[0], work.addends_of(0), work.outputs[which]);
-            if (!work.gated && !alone) store_rows(layout, far, results[1], work.addends_of(0), work.outputs[which]);
-        }
-    });
-}
-
-template <int BITS, int BLOCKS>
-void any_chunk(const Packed& packed, int64_t index, const Rounded& rounded, int64_t first, int64_t last,
-               Results& results) {
-#ifdef LILLIPUT_MATRIX_UNIT
-    if (by_unit(packed.layout, last - first)) {
-        return chunk_by_unit<BITS, BLOCKS>(packed.layout, packed.bytes, index, rounded, first, last, results);
-    }
-#endif
-    chunk<BITS, BLOCKS>(packed.layout, packed.bytes, index, rounded, first, last, results);
-}
-
-template <int BITS, int BLOCKS>
-void store_chunk(const Work& work, size_t which, int64_t index, const Rounded& rounded, int64_t first, int64_t last) {
-    const Packed& packed = *work.weights[which];
-    Results results, passed;
-    any_chunk<BITS, BLOCKS>(packed, index, rounded, first, last, results);
-    if (work.gated) any_chunk<BITS, BLOCKS>(*work.weights[1], index, rounded, first, last, passed);
-    for (int64_t token = first; token < last; token++) {
-        for (int b = 0; b < BLOCKS; b++) {
-            Floats values = load_floats(results.at(token - first, b));
-            if (work.gated) values = multiply(silu(values), load_floats(passed.at(token - first, b)));
-            float* outputs = work.outputs[which] + token * packed.layout.rows;
-            store_rows(packed.layout, index + b, values, work.addends_of(token), outputs);
-        }
-    }
-}
-
-template <int BITS>
-void many_tokens(Team& team, const Work& work, const Rounded& rounded) {
-    const int64_t chunks = (work.tokens + CHUNK_TOKENS - 1) / CHUNK_TOKENS;
-    const auto tasks = [&](const Layout& layout) { return (layout.blocks() + TILE_BLOCKS - 1) / TILE_BLOCKS * chunks; };
-    for_all(team, work, tasks, [&](size_t which, int64_t task) {
-        const int64_t index = task / chunks * TILE_BLOCKS, end = work.weights[which]->layout.blocks();
-        const int64_t first = task % chunks * CHUNK_TOKENS, last = std::min(work.tokens, first + CHUNK_TOKENS);
-        if (index + TILE_BLOCKS <= end) {
-            store_chunk<BITS, TILE_BLOCKS>(work, which, index, rounded, first, last);
-        } else {
-            for (int64_t i = index; i < end; i++) store_chunk<BITS, 1>(work, which, i, rounded, first, last);
-        }
-    });
-}
-
-template <int BITS>
-void do_work(Team& team, const Work& work) {
-    const Layout& layout = work.weights.front()->layout;
-    Rounded rounded(layout, work.tokens);
-    if (work.tokens == 1) {
-        round_token(layout, work.inputs, rounded, 0);
-        one_token<BITS>(team, work, rounded);
-    } else {
-        team.run(work.tokens, [&](int64_t token) {
-            round_token(layout, work.inputs + token * layout.columns, rounded, token);
-        });
-        many_tokens<BITS>(team, work, rounded);
-    }
-}
 
 // The same inputs times several weights of equal columns, groups and bits: an output for each; or, of two weights of
 // equal rows, a gate's and what it lets through, one. A second input is added to the only output.
@@ -175,14 +14,14 @@ public:
     OPENVINO_OP("QuantizedProducts", "lilliput");
     QuantizedProducts() = default;
     QuantizedProducts(const ov::OutputVector& arguments, const QuantizedProducts& other)
-        : Operation(arguments), numbers(other.numbers), threads(other.threads), gated(other.gated), weights(other.weights),
-          team(other.team) {
+        : Operation(arguments), numbers(other.numbers), threads(other.threads), gated(other.gated),
+          weights(other.weights), team(other.team) {
         constructor_validate_and_infer_types();
     }
 
     void validate_and_infer_types() override {
         if (!team) {
-            for (const int64_t number : numbers) weights.push_back(waiting.take(number));
+            for (const int64_t number : numbers) weights.push_back(registry.at(number));
             team = team_of(threads);
         }
         auto shape = get_input_partial_shape(0);
@@ -219,12 +58,7 @@ private:
         const auto* addends = inputs.size() > 1 ? static_cast<const float*>(inputs[1].data()) : nullptr;
         const auto* values = static_cast<const float*>(inputs[0].data());
         const Work work{weights, gated, tokens, values, addends, places.data()};
-        if (tokens == 0) return;
-        if (layout.bits == 4) {
-            do_work<4>(*team, work);
-        } else {
-            do_work<8>(*team, work);
-        }
+        if (tokens > 0) multiply_all(*team, work);
     }
 
     std::vector<int64_t> numbers;  // copies keep them: the engine takes operations of equal attributes for one

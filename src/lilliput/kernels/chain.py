@@ -1,0 +1,101 @@
+"""The graph that reads one more token, with all of its layers as one operation.
+
+Around each operation of our own the engine works for some 30 microseconds, and a decoder of 24 layers has 121 of them
+for a token, with some hundred of the engine's between. They are written down as the steps of a program, which
+``native/chain.hpp`` runs. Where a graph has anything that is no step known here, it stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import openvino as ov
+
+from lilliput.kernels.library import ATTENTION, PRODUCTS, Library
+from lilliput.kernels.steps import Step, name_of, seen_through, shape_of, step_at
+
+
+@dataclass
+class Program:
+    """Steps over numbered values.
+
+    Attributes:
+        inputs: values that the graph gives.
+        steps: in order.
+        own: what the steps give: a value's name -> its number, less those of the inputs.
+        sizes: of what they give.
+    """
+
+    inputs: list[ov.Output] = field(default_factory=list)
+    steps: list[tuple[Step, list[int], list[int]]] = field(default_factory=list)
+    own: dict[tuple[str, int], int] = field(default_factory=dict)
+    sizes: list[int] = field(default_factory=list)
+
+    def add(self, step: Step) -> None:
+        """Append a step."""
+        read = [self._number(value) for value in step.inputs]
+        for value in step.outputs:
+            self.own[name_of(value)] = len(self.sizes)
+            self.sizes.append(prod(shape_of(value)))
+        self.steps.append((step, read, [self.own[name_of(value)] for value in step.outputs]))
+
+    def _number(self, value: ov.Output) -> int:
+        """Of a value that a step gave, not negative; of an input, ``-1 - place``."""
+        value = seen_through(value)
+        own = self.own.get(name_of(value))
+        if own is not None:
+            return own
+        names = [name_of(known) for known in self.inputs]
+        if name_of(value) not in names:
+            self.inputs.append(value)
+            names.append(name_of(value))
+        return -1 - names.index(name_of(value))
+
+    def written(self) -> list[int]:
+        """As ``native/chain_operation.hpp`` reads it."""
+        count = len(self.inputs)
+        sizes = [prod(shape_of(value)) for value in self.inputs] + self.sizes
+
+        def listed(values: Sequence[int]) -> Iterator[int]:
+            yield len(values)
+            yield from values
+
+        numbers = list(listed(sizes))
+        for step, read, given in self.steps:
+            numbers.append(int(step.kind))
+            numbers += listed([-1 - place if place < 0 else place + count for place in read])
+            numbers += listed([place + count for place in given])
+            numbers += listed([int(number) for number in step.numbers])
+        return numbers
+
+
+def in_a_chain(model: ov.Model, library: Library, threads: int) -> ov.Model | None:
+    """The same graph, its layers as one operation.
+
+    Args:
+        model: reads one token, all its shapes known (:func:`lilliput.kernels.attention.one_more_token`).
+        library: the kernels.
+        threads: processor threads.
+
+    Returns:
+        ``None``: it has something that is no step, or nothing that is one.
+    """
+    program, after = Program(), set[str]()  # names of the nodes that need something of our own
+    for node in model.get_ordered_ops():
+        step = step_at(node)
+        if step is not None:
+            program.add(step)
+        ours = node.get_type_name() in (PRODUCTS, ATTENTION)
+        if ours or any(value.get_node().get_name() in after for value in node.input_values()):
+            after.add(node.get_name())
+    if not program.steps or len(model.outputs) != 1:
+        return None
+    result = model.outputs[0].get_node().input_value(0)
+    foreign = any(value.get_node().get_name() in after for value in program.inputs)
+    if foreign or program.own.get(name_of(result)) != len(program.sizes) - 1:
+        return None
+    node = library.chain(program.inputs, program.written(), threads)
+    node.output(0).set_names(set(model.outputs[0].get_names()))
+    return ov.Model([node], model.get_parameters(), "one more token")

@@ -1,0 +1,148 @@
+// What one token goes through in a decoder, step after step: products, attention and the little things between, which
+// the engine would run as some ten operations a layer, each with work of its own around it.
+
+#pragma once
+
+#include <cmath>
+#include <functional>
+
+#include "attention_team.hpp"
+#include "products_team.hpp"
+
+namespace lilliput {
+
+using Values = std::vector<float*>;  // by number
+using Step = std::function<void(const Values&)>;
+
+// A step as it is written down.
+struct Written {
+    std::vector<int64_t> inputs, outputs;  // values' numbers
+    std::vector<int64_t> numbers;          // what else there is to say: see the steps below
+};
+
+inline float float_from(int64_t bits) {
+    const auto low = static_cast<uint32_t>(bits);
+    float value;
+    std::memcpy(&value, &low, sizeof(value));
+    return value;
+}
+
+// Inputs: what is multiplied; perhaps what is added to the output. Numbers: 1 if gated, then those of the weights.
+inline Step products_step(const Written& step, const std::shared_ptr<Team>& team) {
+    std::vector<Weights> weights;
+    for (size_t i = 1; i < step.numbers.size(); i++) weights.push_back(registry.at(step.numbers[i]));
+    return [=, gated = step.numbers[0] != 0](const Values& values) {
+        std::vector<float*> outputs;
+        for (const int64_t number : step.outputs) outputs.push_back(values[number]);
+        const float* addends = step.inputs.size() > 1 ? values[step.inputs[1]] : nullptr;
+        multiply_all(*team, Work{weights, gated, 1, values[step.inputs[0]], addends, outputs.data()});
+    };
+}
+
+// Inputs: query, key, value. Numbers: the cache's, heads of queries, heads of keys, width, window.
+inline Step attention_step(const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
+    const auto& numbers = step.numbers;
+    const Heads heads{numbers[1], numbers[2], numbers[3]};
+    const AttentionTeam work{heads, numbers[4], threads, team, caches.at(numbers[0])};
+    return [=](const Values& values) {
+        OPENVINO_ASSERT(work.cache->count() == 1, "Chain: nothing was read yet of one sequence");
+        work.cache->extend(1, work.heads);
+        const auto places = [&](size_t i) { return Places{values[step.inputs[i]], 0, 0, work.heads.width}; };
+        work.run(places(0), places(1), places(2), 1, nullptr, values[step.outputs[0]]);
+    };
+}
+
+// Inputs: numbers, and a weight for each of a row. Numbers: rows, width (a multiple of LANES), epsilon's bits.
+// "Root Mean Square Layer Normalization", 2019.
+inline Step rms_step(const Written& step) {
+    const int64_t rows = step.numbers[0], width = step.numbers[1];
+    const float epsilon = float_from(step.numbers[2]);
+    return [=](const Values& values) {
+        const float *from = values[step.inputs[0]], *weights = values[step.inputs[1]];
+        float* to = values[step.outputs[0]];
+        for (int64_t row = 0; row < rows; row++, from += width, to += width) {
+            Floats squares = all_lanes(0);
+            for (int64_t i = 0; i < width; i += LANES) {
+                const Floats numbers = load_floats(from + i);
+                squares = multiply_add(numbers, numbers, squares);
+            }
+            const float mean = total_values(squares) / static_cast<float>(width);
+            const Floats share = all_lanes(1.0f / std::sqrt(mean + epsilon));
+            for (int64_t i = 0; i < width; i += LANES) {
+                store_floats(to + i, multiply(multiply(load_floats(from + i), share), load_floats(weights + i)));
+            }
+        }
+    };
+}
+
+// Inputs: numbers, and of each of a row a weight and a bias. Numbers: as for the root mean square.
+// "Layer Normalization", 2016.
+inline Step layer_norm_step(const Written& step) {
+    const int64_t rows = step.numbers[0], width = step.numbers[1];
+    const float epsilon = float_from(step.numbers[2]);
+    return [=](const Values& values) {
+        const float *from = values[step.inputs[0]], *weights = values[step.inputs[1]], *biases = values[step.inputs[2]];
+        float* to = values[step.outputs[0]];
+        for (int64_t row = 0; row < rows; row++, from += width, to += width) {
+            Floats sums = all_lanes(0), squares = all_lanes(0);
+            for (int64_t i = 0; i < width; i += LANES) sums = add(sums, load_floats(from + i));
+            const Floats mean = all_lanes(total_values(sums) / static_cast<float>(width));
+            for (int64_t i = 0; i < width; i += LANES) {
+                const Floats off = subtract(load_floats(from + i), mean);
+                squares = multiply_add(off, off, squares);
+            }
+            const float variance = total_values(squares) / static_cast<float>(width);
+            const Floats share = all_lanes(1.0f / std::sqrt(variance + epsilon));
+            for (int64_t i = 0; i < width; i += LANES) {
+                const Floats normal = multiply(subtract(load_floats(from + i), mean), share);
+                store_floats(to + i, multiply_add(normal, load_floats(weights + i), load_floats(biases + i)));
+            }
+        }
+    };
+}
+
+// Input: numbers, a multiple of LANES. Numbers: how many, and 1 for tanh's approximation.
+inline Step gelu_step(const Written& step) {
+    const int64_t count = step.numbers[0];
+    return [=, by_tanh = step.numbers[1] != 0](const Values& values) {
+        const float* from = values[step.inputs[0]];
+        float* to = values[step.outputs[0]];
+        for (int64_t i = 0; i < count; i += LANES) {
+            const Floats numbers = load_floats(from + i);
+            store_floats(to + i, by_tanh ? gelu_by_tanh(numbers) : gelu(numbers));
+        }
+    };
+}
+
+// Inputs: heads, cosines and sines of as many dimensions as turn. Numbers: heads, width, dimensions that turn: their
+// second half with the first one. "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021.
+inline Step rotary_step(const Written& step) {
+    const int64_t heads = step.numbers[0], width = step.numbers[1], turned = step.numbers[2], half = turned / 2;
+    return [=](const Values& values) {
+        const float *from = values[step.inputs[0]], *cosines = values[step.inputs[1]], *sines = values[step.inputs[2]];
+        float* to = values[step.outputs[0]];
+        for (int64_t head = 0; head < heads; head++, from += width, to += width) {
+            for (int64_t i = 0; i < half; i++) {
+                to[i] = from[i] * cosines[i] - from[half + i] * sines[i];
+                to[half + i] = from[half + i] * cosines[half + i] + from[i] * sines[half + i];
+            }
+            std::copy(from + turned, from + width, to + turned);
+        }
+    };
+}
+
+enum class Kind : int64_t { PRODUCTS = 0, ATTENTION = 1, RMS = 2, ROTARY = 3, LAYER_NORM = 4, GELU = 5 };
+
+inline Step step_of(Kind kind, const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
+    switch (kind) {
+        case Kind::PRODUCTS: return products_step(step, team);
+        case Kind::ATTENTION: return attention_step(step, team, threads);
+        case Kind::RMS: return rms_step(step);
+        case Kind::ROTARY: return rotary_step(step);
+        case Kind::LAYER_NORM: return layer_norm_step(step);
+        case Kind::GELU: return gelu_step(step);
+    }
+    OPENVINO_THROW("Chain: no such step");
+}
+
+}  // namespace lilliput
