@@ -46,8 +46,8 @@ PACKAGES = {
 """Environment -> what is installed in it. torch's also converts for CTranslate2."""
 
 BUILT_WITH = {"llama": {"CMAKE_ARGS": r"-DCMAKE_CXX_FLAGS=-fno-dse\ -fno-tree-dse"}}
-"""Environment -> variables for its installation. GCC 12 takes what llama.cpp tells Intel's matrix unit for never read and
-leaves it out, so that the first product ends the process."""
+"""Environment -> variables for its installation. GCC 12 takes what llama.cpp tells Intel's matrix unit for never read
+and leaves it out, so that the first product ends the process."""
 
 UNWANTED = {"optimum": ("torchvision",)}
 """Environment -> what its packages bring and text does not need: PyPI's torchvision is built for CUDA, and does not

@@ -13,6 +13,8 @@
 namespace lilliput {
 
 constexpr float MASKED = -65504.0f;  // score of what may not be seen, as graphs have it
+constexpr float NOTHING = 1e-30f;     // a weight is zero below: products with it would be too small to be normal numbers,
+                                      // at which Intel's processors stop for a hundred cycles
 constexpr int64_t ROWS_A_TASK = 96;  // queries of all heads that share keys: sixteen tiles
 constexpr int TILE_ROWS = 6;
 constexpr int64_t FEW_ROWS = 12;  // no more are worth unpacking a page for
@@ -234,7 +236,8 @@ private:
         const Floats top = all_lanes(largest);
         Floats sum = all_lanes(0);
         for (int64_t i = 0; i < PAGE; i += LANES) {
-            const Floats weight = exponential_of_minus(subtract(top, load_floats(scores + i)));
+            const Floats power = exponential_of_minus(subtract(top, load_floats(scores + i)));
+            const Floats weight = larger(subtract(power, all_lanes(NOTHING)), all_lanes(0));
             store_floats(scores + i, weight);
             sum = add(sum, weight);
         }
