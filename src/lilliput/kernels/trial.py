@@ -9,6 +9,8 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from lilliput.graph.blocks import rms_norm
+from lilliput.kernels.chain import in_a_chain
 from lilliput.kernels.library import Heads, Layout, Library
 
 ROWS, COLUMNS, GROUP, WIDTH = 40, 96, 32, 48
@@ -19,6 +21,7 @@ def main(file: str) -> int:
     library = Library(Path(file))
     wrong = [f"products of {bits}-bit weights" for bits in (4, 8) if not _multiplies(library, bits)]
     wrong += [] if _attends(library) else ["attention"]
+    wrong += [] if _chains(library) else ["steps in a chain"]
     if wrong:
         print(f"wrong: {', '.join(wrong)}", file=sys.stderr)
     return 1 if wrong else 0
@@ -57,6 +60,25 @@ def _attends(library: Library) -> bool:
     weights = np.exp(np.where(np.tri(71, dtype=bool), scores, -np.inf))
     wanted = np.einsum("bhts,bshd->bthd", weights / weights.sum(-1, keepdims=True), value.repeat(2, 2))
     return _is_near(np.concatenate(found, 1), wanted.reshape(1, 71, -1), 0.02)
+
+
+def _chains(library: Library) -> bool:
+    """A norm and a product."""
+    random = np.random.default_rng(0)
+    token, weight = random.normal(size=(2, 1, 1, COLUMNS)).astype(np.float32)
+    codes = random.integers(0, 256, (ROWS, COLUMNS), np.uint8)
+    number = library.packed(
+        Layout(ROWS, COLUMNS, GROUP, 8, 0, 0, 0), codes, np.ones((ROWS, 1), np.float16), None, False, 2
+    )
+    place = ov.opset13.parameter([1, 1, COLUMNS], ov.Type.f32)
+    normal = rms_norm(place, ov.opset13.constant(weight), None, 1e-6)
+    model = ov.Model([library.products(normal.output(0), [number], 2)], [place], "trial")
+    chain = in_a_chain(model, library, 2)
+    if chain is None:
+        return False
+    found = ov.Core().compile_model(chain, "CPU")([token])[0]
+    wanted = (token / np.sqrt(np.mean(token**2) + 1e-6) * weight) @ (codes.astype(np.float32) - 128).T
+    return _is_near(found, wanted, 0.02)
 
 
 def _product(library: Library, number: int, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
