@@ -66,7 +66,7 @@ class Run:
         room = ROOM[megabytes]
         grams = self.shrink.grams
         assert grams is not None
-        wide = replace(self.shrink, grams=replace(grams, bits=grams.bits + room.bits))
+        wide = replace(self.shrink, grams=replace(grams, bits=grams.bits + room.bits), candidates=1)
         latency = None if self.latency_ms is None else room.latency_ms
         return replace(self, shrink=wide, size=megabytes * 1_000_000, latency_ms=latency)
 
