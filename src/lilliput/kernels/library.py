@@ -81,7 +81,7 @@ class Library:
 
     @property
     def instructions(self) -> str:
-        """The instructions that it was uses: ``avx512-vnni, amx``, ``avx512-vnni``, ``avx-vnni``, ``avx2``."""
+        """The instructions that it uses: ``avx512-vnni, amx``, ``avx512-vnni``, ``avx-vnni``, ``avx2``."""
         return str(self._native.lilliput_instructions().decode())
 
     def failure(self) -> str | None:
