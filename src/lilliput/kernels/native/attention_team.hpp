@@ -4,10 +4,13 @@
 
 #include <memory>
 
-#include "attention.hpp"
+#include "attention_codes.hpp"
+#include "attention_floats.hpp"
 #include "team.hpp"
 
 namespace lilliput {
+
+constexpr int64_t ROWS_A_TASK = 96;  // queries of all heads that share keys: sixteen tiles
 
 struct AttentionTeam {
     Heads heads{};
@@ -20,8 +23,8 @@ struct AttentionTeam {
     void run(const Places& queries, const Places& keys, const Places& values, int64_t tokens, const int32_t* real,
              float* outputs) const {
         const Attention attention{heads, window, tokens, *cache, queries, real};
-        write(keys, values, attention.past());
-        attend(attention, outputs);
+        if (tokens > 1) write(keys, values, attention.past());
+        attend(attention, keys, values, outputs);
     }
 
 private:
@@ -30,54 +33,72 @@ private:
         const int64_t first = past / PAGE, pages = (cache->length - 1) / PAGE + 1 - first;
         team->run(cache->count() * pages, [&](int64_t task) {
             const int64_t sequence = task / pages, index = first + task % pages;
-            Page& page = cache->page(sequence, index);
             const int64_t end = std::min(cache->length, (index + 1) * PAGE);
-            for (int64_t token = std::max(past, index * PAGE); token < end; token++) {
-                for (int64_t head = 0; head < heads.keys; head++) {
-                    page.write(token % PAGE, head, keys.at(sequence, token - past, head),
-                               values.at(sequence, token - past, head));
-                }
+            for (int64_t place = std::max(past, index * PAGE); place < end; place++) {
+                write_token(keys, values, sequence, place - past, place, 0, heads.keys);
             }
         });
     }
 
-    // A task: some tokens of a sequence and the heads that share keys; where those are too few for all threads, some of
-    // the pages, too.
-    void attend(const Attention& attention, float* outputs) const {
-        const int64_t sharing = heads.sharing(), tokens = attention.tokens;
-        const int64_t step = std::max<int64_t>(1, ROWS_A_TASK / sharing), steps = (tokens + step - 1) / step;
-        const int64_t whole = cache->count() * heads.keys * steps;
-        const int64_t spans = std::min((threads + whole - 1) / whole, attention.end_page(tokens - 1));
-        std::vector<std::unique_ptr<Gathered>> parts(whole * spans);
-        const auto first_of = [&](int64_t task) { return (steps - 1 - task % steps) * step; };  // the longest first
-        const auto last_of = [&](int64_t task) { return std::min(tokens, first_of(task) + step); };
-        const auto write_out = [&](int64_t task) {
-            const int64_t head = task / steps % heads.keys, sequence = task / steps / heads.keys;
-            const Gathered& all = combined(&parts[task * spans], spans);
-            for (int64_t row = 0; row < (last_of(task) - first_of(task)) * sharing; row++) {
-                const int64_t token = first_of(task) + row / sharing, query = head * sharing + row % sharing;
-                float* to = outputs + ((sequence * tokens + token) * heads.queries + query) * heads.width;
-                const Floats share = all_lanes(1.0f / all.weights[row]);
-                for (int64_t i = 0; i < heads.width; i += LANES) {
-                    store_floats(to + i, multiply(load_floats(all.values.data() + row * heads.width + i), share));
-                }
-            }
-        };
-        team->run(whole * spans, [&](int64_t part) {
-            const int64_t task = part / spans, span = part % spans;
-            const int64_t head = task / steps % heads.keys, sequence = task / steps / heads.keys;
-            const int64_t first = first_of(task), last = last_of(task);
-            const int64_t begin = attention.first_page(first), end = attention.end_page(last - 1);
+    void write_token(const Places& keys, const Places& values, int64_t sequence, int64_t token, int64_t place,
+                     int64_t first_head, int64_t end_head) const {
+        Page& page = cache->page(sequence, place / PAGE);
+        for (int64_t head = first_head; head < end_head; head++) {
+            page.write(place % PAGE, head, keys.at(sequence, token, head), values.at(sequence, token, head));
+        }
+    }
+
+    // A task: some tokens of a sequence and a head of keys; where the queries are few, several heads; where those are
+    // too few for all threads, some of the pages. A single token is not worth a round of writing: whoever reads its page
+    // writes it.
+    void attend(const Attention& attention, const Places& keys, const Places& values, float* outputs) const {
+        const int64_t tokens = attention.tokens, last = tokens - 1;
+        const bool few = tokens * heads.sharing() <= FEW_ROWS;
+        const int64_t step = few ? tokens : std::max<int64_t>(1, ROWS_A_TASK / heads.sharing());
+        const int64_t steps = step == 0 ? 0 : (tokens + step - 1) / step;
+        const int64_t together = few ? std::clamp<int64_t>(cache->count() * heads.keys / threads, 1, heads.keys) : 1;
+        const int64_t groups = (heads.keys + together - 1) / together, whole = cache->count() * groups * steps;
+        const int64_t spans = whole == 0 ? 1 : std::min((threads + whole - 1) / whole, attention.end_page(last));
+        const auto part_of = [&](int64_t task, int64_t span) {
+            const int64_t group = task / steps % groups, first = (steps - 1 - task % steps) * step;  // the longest first
+            Part part{task / steps / groups, group * together, std::min(heads.keys, (group + 1) * together),
+                      first, std::min(tokens, first + step), 0, 0};
+            const int64_t begin = attention.first_page(first), end = attention.end_page(part.end_token - 1);
             const int64_t pages = (end - begin + spans - 1) / spans;
-            const int64_t from = begin + span * pages, to = std::min(end, from + pages);
-            parts[part] = std::make_unique<Gathered>((last - first) * sharing, heads.width);
-            attention.gather(sequence, head, first, last, from, to, *parts[part]);
+            part.first_page = std::min(end, begin + span * pages);
+            part.end_page = std::min(end, part.first_page + pages);
+            return part;
+        };
+        std::vector<std::unique_ptr<Gathered>> gathered(whole * spans);
+        team->run(whole * spans, [&](int64_t number) {
+            const Part part = part_of(number / spans, number % spans);
+            if (tokens == 1 && part.first_page <= attention.past() / PAGE && attention.past() / PAGE < part.end_page) {
+                write_token(keys, values, part.sequence, 0, attention.past(), part.first_head, part.end_head);
+            }
+            auto& own = gathered[number];
+            own = std::make_unique<Gathered>(part.end_head - part.first_head, attention.rows(part), heads.width);
+            few ? gather_codes(attention, part, *own) : gather_floats(attention, part, *own);
             if (spans == 1) {
-                write_out(task);
-                parts[part].reset();
+                write_out(part, tokens, *own, outputs);
+                own.reset();
             }
         });
-        for (int64_t task = 0; spans > 1 && task < whole; task++) write_out(task);
+        for (int64_t task = 0; spans > 1 && task < whole; task++) {
+            write_out(part_of(task, 0), tokens, combined(&gathered[task * spans], spans), outputs);
+        }
+    }
+
+    void write_out(const Part& part, int64_t tokens, const Gathered& all, float* outputs) const {
+        const int64_t sharing = heads.sharing(), rows = all.rows;
+        for (int64_t i = 0; i < static_cast<int64_t>(all.weights.size()); i++) {
+            const int64_t token = part.first_token + i % rows / sharing;
+            const int64_t query = (part.first_head + i / rows) * sharing + i % sharing;
+            float* to = outputs + ((part.sequence * tokens + token) * heads.queries + query) * heads.width;
+            const Floats share = all_lanes(1.0f / all.weights[i]);
+            for (int64_t k = 0; k < heads.width; k += LANES) {
+                store_floats(to + k, multiply(load_floats(all.values.data() + i * heads.width + k), share));
+            }
+        }
     }
 
     // What several spans gathered, in the first one's place.

@@ -20,9 +20,18 @@ namespace lilliput {
 inline uint16_t half_of(float value) { return _cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT); }
 inline float float_of(uint16_t half) { return _cvtsh_ss(half); }
 
+// Asks for a line of memory. GCC takes a function of __builtin_prefetch alone for one without effect, and leaves out calls.
+inline void ask_for(const void* line) { asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(line))); }
+
 inline int32_t four(const int8_t* inputs) {
     int32_t value;
     std::memcpy(&value, inputs, sizeof(value));
+    return value;
+}
+
+inline int32_t two_of(const int16_t* numbers) {
+    int32_t value;
+    std::memcpy(&value, numbers, sizeof(value));
     return value;
 }
 
@@ -64,8 +73,20 @@ inline Floats load_halves(const uint16_t* from) {
 inline Floats load_bytes(const uint8_t* from) {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
 }
-inline Floats load_signed(const int8_t* from) {
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+
+using Pairs = __m512i;  // of 16-bit numbers
+inline Pairs load_pairs(const int8_t* from) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+}
+inline Floats firsts(Pairs pairs) { return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(pairs, 16), 16)); }
+inline Floats seconds(Pairs pairs) { return _mm512_cvtepi32_ps(_mm512_srai_epi32(pairs, 16)); }
+inline Sums add_pairs(Sums sums, Pairs pairs, int32_t two) {
+    const __m512i all = _mm512_set1_epi32(two);
+    asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(pairs), "v"(all));
+    return sums;
+}
+inline void store_shorts(int16_t* to, Sums values) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtsepi32_epi16(values));
 }
 inline Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 inline Floats multiply_add(Floats a, Floats b, Floats sum) { return _mm512_fmadd_ps(a, b, sum); }
@@ -112,6 +133,9 @@ template <int BITS>
 inline Sums add_products(Sums sums, Codes codes, int32_t inputs) {
     return _mm256_dpbusd_avx_epi32(sums, codes, _mm256_set1_epi32(inputs));
 }
+inline Sums add_pairs(Sums sums, __m256i pairs, int32_t two) {
+    return _mm256_dpwssd_avx_epi32(sums, pairs, _mm256_set1_epi32(two));
+}
 
 #else
 
@@ -142,6 +166,9 @@ inline Partial<BITS> add_products(Partial<BITS> sums, Codes codes, int32_t input
         return add(sums, widened({_mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(all, codes))}));
     }
 }
+inline Sums add_pairs(Sums sums, __m256i pairs, int32_t two) {
+    return add(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi32(two)));
+}
 
 #endif
 
@@ -160,9 +187,18 @@ inline Floats load_bytes(const uint8_t* from) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
     return _mm256_cvtepi32_ps(SIGNED_BYTES ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
 }
-inline Floats load_signed(const int8_t* from) {
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+
+using Pairs = __m256i;
+inline Pairs load_pairs(const int8_t* from) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
+inline Floats firsts(Pairs pairs) { return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(pairs, 16), 16)); }
+inline Floats seconds(Pairs pairs) { return _mm256_cvtepi32_ps(_mm256_srai_epi32(pairs, 16)); }
+inline void store_shorts(int16_t* to, Sums values) {
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), words);
+}
+
 inline Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
 inline Floats multiply_add(Floats a, Floats b, Floats sum) { return _mm256_fmadd_ps(a, b, sum); }
 inline Floats multiply_subtract_from(Floats a, Floats b, Floats sum) { return _mm256_fnmadd_ps(a, b, sum); }
@@ -201,6 +237,13 @@ inline void store_inputs(int8_t* to, Sums values) {
 #else
 #error "lilliput's kernels need AVX2, or AVX-512 with VNNI."
 #endif
+
+// Of `count` values, a multiple of LANES.
+inline float largest_magnitude(const float* values, int64_t count) {
+    Floats largest = all_lanes(0);
+    for (int64_t i = 0; i < count; i += LANES) largest = larger_magnitude(largest, load_floats(values + i));
+    return largest_lane(largest);
+}
 
 inline Sums widened(Sums sums) { return sums; }  // whole as they are
 

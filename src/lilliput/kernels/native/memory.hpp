@@ -1,5 +1,5 @@
-// Memory for packed weights: large pages where the system has them, so that reading gigabytes asks less of the processor's
-// table of pages. Weights share slabs, or each would leave most of its last large page empty.
+// Memory for packed weights and the cache: large pages where the system has them, so that reading gigabytes asks less of
+// the processor's table of pages. Many share a slab, or each would leave most of its last large page empty.
 
 #pragma once
 
@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <new>
+#include <vector>
 
 namespace lilliput {
 
@@ -18,6 +20,11 @@ constexpr int64_t LARGE_PAGE = int64_t{1} << 21;
 constexpr int64_t SLAB = LARGE_PAGE * 32;
 
 using Bytes = std::shared_ptr<uint8_t>;
+
+// Of a slab that holds something of `bytes`.
+inline int64_t slab_bytes(int64_t bytes) {
+    return std::max(SLAB, (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
+}
 
 inline Bytes new_slab(int64_t bytes) {
     void* slab = std::aligned_alloc(LARGE_PAGE, bytes);
@@ -34,14 +41,56 @@ inline Bytes allocated(int64_t bytes) {
     const std::lock_guard<std::mutex> lock(mutex);
     auto slab = current.lock();
     if (!slab || used + bytes > SLAB) {
-        const int64_t size = std::max(SLAB, (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
-        slab = new_slab(size);
+        slab = new_slab(slab_bytes(bytes));
         current = slab;
         used = 0;
     }
     Bytes place(slab, slab.get() + used);
     used += bytes;
     return place;
+}
+
+// Pieces of equal size, which are used again.
+class Pool {
+public:
+    explicit Pool(int64_t bytes) : bytes(bytes) {}
+
+    uint8_t* take() {
+        const std::lock_guard<std::mutex> lock(mutex);
+        if (!unused.empty()) {
+            uint8_t* piece = unused.back();
+            unused.pop_back();
+            return piece;
+        }
+        if (slabs.empty() || used + bytes > slab_bytes(bytes)) {
+            slabs.push_back(new_slab(slab_bytes(bytes)));
+            used = 0;
+        }
+        used += bytes;
+        return slabs.back().get() + used - bytes;
+    }
+
+    void give_back(uint8_t* piece) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        unused.push_back(piece);
+    }
+
+private:
+    const int64_t bytes;
+    std::mutex mutex;
+    std::vector<Bytes> slabs;
+    std::vector<uint8_t*> unused;
+    int64_t used = 0;  // of the last slab
+};
+
+// One for all that need pieces of that many bytes, as long as any of them is there.
+inline std::shared_ptr<Pool> pool_of(int64_t bytes) {
+    static std::mutex mutex;
+    static std::map<int64_t, std::weak_ptr<Pool>> pools;
+    const std::lock_guard<std::mutex> lock(mutex);
+    auto pool = pools[bytes].lock();
+    if (!pool) pools[bytes] = pool = std::make_shared<Pool>(bytes);
+    return pool;
 }
 
 // Room for so many numbers, aligned to 64 bytes, with whatever lay there before.

@@ -34,11 +34,7 @@ struct Rounded {
 inline void round_token(const Layout& layout, const float* values, Rounded& rounded, int64_t token) {
     for (int64_t g = 0; g < layout.groups(); g++, values += layout.group) {
         int8_t* codes = rounded.codes.data() + (g * rounded.count + token) * layout.group;
-        Floats magnitudes = all_lanes(0);
-        for (int64_t i = 0; i < layout.group; i += LANES) {
-            magnitudes = larger_magnitude(magnitudes, load_floats(values + i));
-        }
-        const float largest = largest_lane(magnitudes);
+        const float largest = largest_magnitude(values, layout.group);
         const Floats inverse = all_lanes(largest > 0 ? 127.0f / largest : 0.0f);
         Sums totals = no_sums();
         for (int64_t i = 0; i < layout.group; i += LANES) {

@@ -1,0 +1,74 @@
+// Products of numbers in floating point.
+
+#pragma once
+
+#include <algorithm>
+
+#include "lanes.hpp"
+
+namespace lilliput {
+
+constexpr int TILE_ROWS = 6;
+
+// A product of matrices: c [rows, columns] = a [rows, depth] b [depth, columns], plus c if it is kept.
+struct FloatProduct {
+    const float* a;
+    int64_t a_stride;
+    const float* b;
+    int64_t b_stride;
+    float* c;
+    int64_t c_stride;
+    int64_t rows, depth, columns;  // columns: a multiple of LANES
+    bool keep;
+
+    void compute() const {
+        constexpr int64_t WIDE = TILE_BLOCKS * LANES;
+        const int64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, step = (rows + tiles - 1) / tiles;
+        for (int64_t column = 0; column < columns;) {
+            const bool wide = columns - column >= WIDE;
+            for (int64_t row = 0; row < rows; row += step) {
+                const int64_t count = std::min(step, rows - row);
+                wide ? tile_of<TILE_BLOCKS>(count, row, column) : tile_of<1>(count, row, column);
+            }
+            column += wide ? WIDE : LANES;
+        }
+    }
+
+private:
+    template <int VECTORS>
+    void tile_of(int64_t count, int64_t row, int64_t column) const {
+        switch (count) {
+            case 1: return tile<1, VECTORS>(row, column);
+            case 2: return tile<2, VECTORS>(row, column);
+            case 3: return tile<3, VECTORS>(row, column);
+            case 4: return tile<4, VECTORS>(row, column);
+            case 5: return tile<5, VECTORS>(row, column);
+            default: return tile<TILE_ROWS, VECTORS>(row, column);
+        }
+    }
+
+    template <int ROWS, int VECTORS>
+    void tile(int64_t row, int64_t column) const {
+        const float* factors = a + row * a_stride;
+        const float* numbers = b + column;
+        Floats sums[ROWS][VECTORS];
+        for (int r = 0; r < ROWS; r++)
+            for (int v = 0; v < VECTORS; v++) sums[r][v] = all_lanes(0);
+        for (int64_t i = 0; i < depth; i++, numbers += b_stride) {
+            Floats vectors[VECTORS];
+            for (int v = 0; v < VECTORS; v++) vectors[v] = load_floats(numbers + v * LANES);
+            for (int r = 0; r < ROWS; r++) {
+                const Floats factor = all_lanes(factors[r * a_stride + i]);
+                for (int v = 0; v < VECTORS; v++) sums[r][v] = multiply_add(factor, vectors[v], sums[r][v]);
+            }
+        }
+        for (int r = 0; r < ROWS; r++) {
+            for (int v = 0; v < VECTORS; v++) {
+                float* place = c + (row + r) * c_stride + column + v * LANES;
+                store_floats(place, keep ? add(sums[r][v], load_floats(place)) : sums[r][v]);
+            }
+        }
+    }
+};
+
+}  // namespace lilliput

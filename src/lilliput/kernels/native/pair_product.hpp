@@ -1,0 +1,75 @@
+// Products of 16-bit numbers with 8-bit codes that lie in pairs: a step adds two products to each lane, exactly, where
+// floating point would turn codes into numbers first, and add one.
+
+#pragma once
+
+#include <algorithm>
+
+#include "float_product.hpp"
+
+namespace lilliput {
+
+constexpr float LARGEST_SHORT = 32767.0f;
+
+// `count` values (a multiple of LANES) as 16-bit numbers: value * inverse, which is LARGEST_SHORT at most.
+inline void round_shorts(const float* values, float inverse, int64_t count, int16_t* to) {
+    for (int64_t i = 0; i < count; i += LANES) {
+        store_shorts(to + i, to_sums(multiply(load_floats(values + i), all_lanes(inverse))));
+    }
+}
+
+// What takes 32-bit values to `largest` at most to 16 bits, and back.
+struct ShortScale {
+    float inverse, scale;
+    explicit ShortScale(float largest)
+        : inverse(largest > 0 ? LARGEST_SHORT / largest : 0.0f), scale(largest / LARGEST_SHORT) {}
+};
+
+// A product of matrices: numbers [rows, depth] times codes [depth / 2, columns, 2]. Sums of 32 bits: a depth of 128 at
+// most, VECTORS of them side by side.
+template <int VECTORS>
+struct PairProduct {
+    const int16_t* numbers;
+    int64_t stride;  // from row to row
+    const int8_t* codes;
+    int64_t pair_stride;  // from pair to pair
+    int64_t rows, depth;
+
+    // Gives `take` a row, a vector's number and its sums.
+    template <typename Take>
+    void compute(const Take& take) const {
+        const int64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, step = (rows + tiles - 1) / tiles;
+        for (int64_t row = 0; row < rows; row += step) {
+            switch (std::min(step, rows - row)) {
+                case 1: tile<1>(row, take); break;
+                case 2: tile<2>(row, take); break;
+                case 3: tile<3>(row, take); break;
+                case 4: tile<4>(row, take); break;
+                case 5: tile<5>(row, take); break;
+                default: tile<TILE_ROWS>(row, take);
+            }
+        }
+    }
+
+private:
+    template <int ROWS, typename Take>
+    void tile(int64_t row, const Take& take) const {
+        const int16_t* own = numbers + row * stride;
+        const int8_t* from = codes;
+        Sums sums[ROWS][VECTORS];
+        for (int r = 0; r < ROWS; r++)
+            for (int v = 0; v < VECTORS; v++) sums[r][v] = no_sums();
+        for (int64_t i = 0; i < depth; i += 2, from += pair_stride) {
+            Pairs pairs[VECTORS];
+            for (int v = 0; v < VECTORS; v++) pairs[v] = load_pairs(from + v * 2 * LANES);
+            for (int r = 0; r < ROWS; r++) {
+                const int32_t two = two_of(own + r * stride + i);
+                for (int v = 0; v < VECTORS; v++) sums[r][v] = add_pairs(sums[r][v], pairs[v], two);
+            }
+        }
+        for (int r = 0; r < ROWS; r++)
+            for (int v = 0; v < VECTORS; v++) take(row + r, v, sums[r][v]);
+    }
+};
+
+}  // namespace lilliput
