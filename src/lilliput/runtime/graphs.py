@@ -107,9 +107,10 @@ def _decoder_session(model: ov.Model, artifact: Artifact, threads: int | None) -
     single = None if library is None else one_more_token(model, library)
     if library is None or single is None:
         return DecoderSession(_engine(model, artifact, threads))
-    single = in_a_chain(single, library, threads or default_threads()) or single
+    chained = in_a_chain(single, library, threads or default_threads())
     with ThreadPoolExecutor(1) as pool:  # side by side: each takes the engine a good part of a second
-        step = pool.submit(_engine, single, artifact, threads)
+        # A chain has threads of its own, and the engine's would take turns with them: they spin before they sleep.
+        step = pool.submit(_engine, chained or single, artifact, 1 if chained else threads)
         decoder = _engine(model, artifact, threads)
         return DecoderSession(decoder, PASS_TOKENS_OF_KERNELS, step.result())
 
