@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lilliput.data.corpus.lexing import shape
-from lilliput.data.corpus.trees import walk
 from lilliput.progress import Progress
 
 SKIPPED_FOLDERS = frozenset(
     {"test", "tests", "idlelib", "lib2to3", "turtledemo", "site-packages", "dist-packages", "__pycache__"}
 )
-MIN_LINES, MAX_LINES = 4, 60
-MIN_STATEMENTS = 4
+MAX_LINES = 60
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,9 @@ def library_files(folder: Path) -> list[Path]:
 def harvest(folder: Path | None = None, progress: Progress | None = None) -> list[Harvested]:
     """The distinct functions of the standard library, in order of file and line.
 
-    A function is kept when it has 4-60 lines and at least 4 statements beside its docstring, and when no earlier one's
-    body has the same tokens up to renaming (docstrings, comments and the values of literals aside).
+    A function is kept when it has at most 60 lines and a statement beside its docstring, and when no earlier one's body
+    has the same tokens up to renaming (docstrings, comments and the values of literals aside): of the smallest functions,
+    which are legion, that leaves one of a kind.
 
     Args:
         folder: where to look; the running interpreter's standard library by default.
@@ -87,11 +86,8 @@ def _functions(path: Path) -> Iterator[tuple[str, str, str]]:
     lines = source.split("\n")  # not splitlines: a form feed ends no line of Python
     for name, node in _definitions(module.body, ""):
         assert node.end_lineno is not None  # always set by ast.parse
-        if not MIN_LINES <= node.end_lineno - node.lineno + 1 <= MAX_LINES:
-            continue
         documented = ast.get_docstring(node, clean=False) is not None
-        statements = sum(isinstance(inner, ast.stmt) for inner in walk(node)) - 1 - documented
-        if statements < MIN_STATEMENTS:
+        if node.end_lineno - node.lineno + 1 > MAX_LINES or len(node.body) == documented:
             continue
         text = _dedented(lines[node.lineno - 1 : node.end_lineno], node.col_offset)
         if text is None:
