@@ -1,4 +1,4 @@
-"""The shipped model ``clone-python``, made and measured: the demo's recipe on more than three times its pairs.
+"""The shipped model ``clone-python``, made and measured: the demo's recipe on nine times its pairs.
 
 Run: lilliput demo --out DEMO
      python benchmarks/clone_python.py --teacher DEMO/teacher --work FOLDER [--output FILE]
@@ -32,7 +32,7 @@ from lilliput.verbs.demo import GRAMS
 from lilliput.verbs.shrink import ShrinkSettings
 from lilliput.verbs.subjects import open_subject
 
-TRAIN, VALID, TEST = 20_000, 2_000, 2_000
+TRAIN, VALID, TEST = 56_000, 2_000, 2_000
 
 SETTINGS = ShrinkSettings(
     candidates=1,

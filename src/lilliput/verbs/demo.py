@@ -29,7 +29,7 @@ from lilliput.verbs.subjects import open_subject
 TEACHER = "scratch:layers=2,hidden=256,heads=4,intermediate=1024,vocabulary=16000"
 """Small enough to be trained on the spot, large enough to have something to teach."""
 
-GRAMS = Grams(order=2, bits=13, width=128, scale="norm")
+GRAMS = Grams(order=1, bits=13, width=128, scale="root")
 """Of the student, see docs/research/clone.md."""
 
 MARK = "lilliput-demo.json"
