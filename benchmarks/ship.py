@@ -91,9 +91,9 @@ DATA = {
         "functions of Python's standard library, and rewrites of them that lilliput made",
         "under the Python Software Foundation License",
         (
-            "It knows the rewrites it was trained on, and reads mostly which tokens are there: of two pairs of "
-            "one-line functions tried by hand, where one puts its result into a variable first, it called both "
-            "different (docs/research/clone.md).",
+            "It knows the rewrites it was trained on, and reads which tokens are there, not their order: 'a - b' and "
+            "'b - a' are the same to it. Of thirteen pairs of small functions tried by hand it told seven "
+            "rightly, and called four clones that differ in an operator, a number or a name (docs/research/clone.md).",
         ),
     ),
 }

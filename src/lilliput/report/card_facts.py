@@ -48,7 +48,7 @@ def card_facts(
         bytes={"weights and graph": sizes[GRAPH], "tokenizer": sizes[TOKENIZER]},
         parameters=config.parameters,
         teacher=made.get("teacher", {}).get("name"),
-        data={f"{part} ({_files(data['files'])})": data["sha256"] for part, data in made.get("data", {}).items()},
+        data={f"{part} ({_files(data)})": data["sha256"] for part, data in made.get("data", {}).items()},
         seed=made.get("seed"),
         command=made.get("command") or None,
         version=made.get("versions", {}).get("lilliput"),
@@ -69,12 +69,15 @@ def card_facts(
 def _architecture(config: EncoderConfig) -> str:
     """The layers, and what stands beside them."""
     grams = config.grams
-    beside = f"; n-grams of 1 to {grams.order} tokens, {grams.rows:,} rows x {grams.width}" if grams else ""
+    kinds = "single tokens" if grams and grams.order == 1 else f"n-grams of 1 to {grams.order} tokens" if grams else ""
+    beside = f"; {kinds}, {grams.rows:,} rows x {grams.width}" if grams else ""
     vector = f"; vectors of {config.vector} 8-bit numbers" if config.vector else ""
     flow = f"; {config.data_flow}" if config.data_flow else ""
     return f"{config.architecture}{beside}{flow}{vector}"
 
 
-def _files(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+def _files(data: Mapping[str, Any]) -> str:
+    """The first ones of all, whose number manifests of before do not tell: they name them all."""
+    names = data["files"]
+    more = data.get("file_count", len(names)) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

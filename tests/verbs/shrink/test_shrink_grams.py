@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 import lilliput
-from lilliput.artifact import open_artifact
+from lilliput.artifact import CARD, open_artifact
 from lilliput.distill.losses import DistillationMix
 from lilliput.grams import Grams
 from lilliput.runtime.tokens import pad
@@ -60,20 +60,23 @@ def test_it_learns_from_its_teacher_what_only_n_grams_see(made):
 
 
 def test_without_layers_labels_teach_a_bag_of_n_grams_and_no_teacher_is_asked(made):
-    """The artifact has no embeddings, and reads on as before."""
+    """The artifact has no embeddings, and reads on as before. Of many data files it names the first."""
     texts = [long_function(row, row % 2 == 1) for row in range(160)]
     folder = made.parent
-    for name, rows in (("bag-train", range(120)), ("valid", range(120, 160))):
+    for name, rows in (*((f"bag-{i}", range(12 * i, 12 * i + 12)) for i in range(10)), ("valid", range(120, 160))):
         lines = [json.dumps({"func": texts[row], "target": row % 2}) for row in rows]
         (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
     odds = np.where(np.arange(120, 160) % 2, 2.0, -2.0)  # of training functions this teacher knows nothing
     record(folder / "valid.npz", texts[120:], np.stack([-odds, odds], 1).astype(np.float32), ("safe", "vulnerable"))
     bag = replace(SETTINGS, attended=0, mix=None, grams=Grams(2, 10, 16, "norm"), grams_dropout=0.3, vector=8)
-    files = {"train": [folder / "bag-train.jsonl"], "valid": [folder / "valid.jsonl"]}
+    files = {"train": [folder / f"bag-{i}.jsonl" for i in range(10)], "valid": [folder / "valid.jsonl"]}
     shrink(
         folder / "valid.npz", "vulnerability", **files, out=folder / "bag", size=120_000, latency_ms=None, settings=bag
     )
     artifact = open_artifact(folder / "bag")
+    told = artifact.manifest.provenance["data"]["train"]
+    assert (len(told["files"]), told["file_count"], told["examples"]) == (8, 10, 120)
+    assert "bag-0.jsonl" in artifact.file(CARD).read_text() and "and 7 more" in artifact.file(CARD).read_text()
     assert artifact.evidence()["valid"]["accuracy"] >= 0.95
     assert artifact.classifier.config.architecture.layers == 0
     assert not any(name.startswith(("embeddings", "layers")) for name in artifact.classifier.config.shapes())

@@ -50,8 +50,8 @@ def harvest(folder: Path | None = None, progress: Progress | None = None) -> lis
     """The distinct functions of the standard library, in order of file and line.
 
     A function is kept when it has at most 60 lines and a statement beside its docstring, and when no earlier one's body
-    has the same tokens up to renaming (docstrings, comments and the values of literals aside): of the smallest functions,
-    which are legion, that leaves one of a kind.
+    has the same tokens up to renaming (docstrings, comments and the values of literals aside). Of the smallest
+    functions, which are legion, that leaves one of a kind.
 
     Args:
         folder: where to look; the running interpreter's standard library by default.

@@ -231,7 +231,12 @@ def _provenance(work: ShrinkStages, teacher_accuracy: float, command: str) -> di
     return {
         "teacher": {"name": work.teacher.name, "sha256": work.teacher.fingerprint, "valid_accuracy": teacher_accuracy},
         "data": {
-            name: {"files": list(data.sources), "examples": len(data), "sha256": data.sha256}
+            name: {
+                "files": list(data.sources[:_NAMED_FILES]),
+                "file_count": len(data.sources),
+                "examples": len(data),
+                "sha256": data.sha256,
+            }
             for name, data in work.data().items()
         },
         "seed": work.settings.seed,
@@ -239,6 +244,10 @@ def _provenance(work: ShrinkStages, teacher_accuracy: float, command: str) -> di
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "versions": {"lilliput": VERSION, "python": platform.python_version()} | {p: version(p) for p in packages},
     }
+
+
+_NAMED_FILES = 8
+"""Data files that a manifest names at most: it counts against the budget, and the hash tells the data."""
 
 
 def validation_evidence(
