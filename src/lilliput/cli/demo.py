@@ -19,7 +19,7 @@ def demo(
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Do the whole job on a small example: no network, eleven minutes.
+    """Do the whole job on a small example: no network, some minutes.
 
     Makes pairs of functions from Python's standard library, fine-tunes a small teacher of clone detection, shrinks it,
     and measures both on functions from files that neither has seen.
