@@ -69,8 +69,10 @@ def card_facts(
 def _architecture(config: EncoderConfig) -> str:
     """The layers, and what stands beside them."""
     grams = config.grams
-    kinds = "single tokens" if grams and grams.order == 1 else f"n-grams of 1 to {grams.order} tokens" if grams else ""
-    beside = f"; {kinds}, {grams.rows:,} rows x {grams.width}" if grams else ""
+    beside = ""
+    if grams:
+        kind = "single tokens" if grams.order == 1 else f"n-grams of 1 to {grams.order} tokens"
+        beside = f"; {kind}, {grams.rows:,} rows x {grams.width}"
     vector = f"; vectors of {config.vector} 8-bit numbers" if config.vector else ""
     flow = f"; {config.data_flow}" if config.data_flow else ""
     return f"{config.architecture}{beside}{flow}{vector}"

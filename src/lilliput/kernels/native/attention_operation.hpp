@@ -4,6 +4,7 @@
 
 #include "attention_team.hpp"
 #include "failure.hpp"
+#include "shared.hpp"
 
 namespace lilliput {
 
@@ -23,7 +24,7 @@ public:
 
     void validate_and_infer_types() override {
         if (!work.team) {
-            work.team = team_of(work.threads);
+            work.team = shared_of<Team>(work.threads);
             work.cache = caches.at(number);
         }
         const auto shape = get_input_partial_shape(0);

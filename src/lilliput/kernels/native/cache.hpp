@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "page.hpp"
+#include "shared.hpp"
 
 namespace lilliput {
 
@@ -38,7 +39,7 @@ public:
 
     // Room for `tokens` more of each sequence, in pages that no other sequence has.
     void extend(int64_t tokens, const Heads& heads) {
-        if (!pool) pool = pool_of(heads.page_bytes());
+        if (!pool) pool = shared_of<Pool>(heads.page_bytes());
         for (auto& pages : sequences) {
             for (int64_t i = length / PAGE; i * PAGE < length + tokens; i++) {
                 if (i == static_cast<int64_t>(pages.size())) {

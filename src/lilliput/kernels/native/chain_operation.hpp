@@ -6,6 +6,7 @@
 
 #include "chain.hpp"
 #include "failure.hpp"
+#include "shared.hpp"
 
 namespace lilliput {
 
@@ -23,7 +24,7 @@ public:
     }
 
     void validate_and_infer_types() override {
-        if (!read) read = std::make_shared<Read>(program, team_of(threads), threads, get_input_size());
+        if (!read) read = std::make_shared<Read>(program, shared_of<Team>(threads), threads, get_input_size());
         for (size_t i = 0; i < get_input_size(); i++) {
             OPENVINO_ASSERT(get_input_element_type(i) == ov::element::f32, "Chain: an input is no float32");
         }

@@ -7,6 +7,7 @@
 #include "attention_operation.hpp"
 #include "chain_operation.hpp"
 #include "products_operation.hpp"
+#include "shared.hpp"
 
 OPENVINO_CREATE_EXTENSIONS(std::vector<ov::Extension::Ptr>({
     std::make_shared<ov::OpExtension<lilliput::QuantizedProducts>>(),
@@ -37,7 +38,7 @@ int64_t lilliput_new_cache() { return lilliput::caches.next(); }
 int64_t lilliput_pack(const lilliput::Layout* layout, const lilliput::Stored* stored, int64_t threads) {
     try {
         auto packed = std::make_shared<const lilliput::Packed>(*layout);
-        lilliput::team_of(threads)->run(
+        lilliput::shared_of<lilliput::Team>(threads)->run(
             layout->blocks(), [&](int64_t block) { lilliput::pack(*layout, *stored, block, packed->bytes); });
         return lilliput::registry.add(std::move(packed));
     } catch (const std::bad_alloc&) {

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -50,7 +49,7 @@ inline Bytes allocated(int64_t bytes) {
     return place;
 }
 
-// Pieces of equal size, which are used again.
+// Pieces of equal size, which are used again: one pool for all that need pieces of that many bytes (shared_of).
 class Pool {
 public:
     explicit Pool(int64_t bytes) : bytes(bytes) {}
@@ -82,16 +81,6 @@ private:
     std::vector<uint8_t*> unused;
     int64_t used = 0;  // of the last slab
 };
-
-// One for all that need pieces of that many bytes, as long as any of them is there.
-inline std::shared_ptr<Pool> pool_of(int64_t bytes) {
-    static std::mutex mutex;
-    static std::map<int64_t, std::weak_ptr<Pool>> pools;
-    const std::lock_guard<std::mutex> lock(mutex);
-    auto pool = pools[bytes].lock();
-    if (!pool) pools[bytes] = pool = std::make_shared<Pool>(bytes);
-    return pool;
-}
 
 // Room for so many numbers, aligned to 64 bytes, with whatever lay there before.
 template <typename Number>

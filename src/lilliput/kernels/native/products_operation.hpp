@@ -4,6 +4,7 @@
 
 #include "failure.hpp"
 #include "products_team.hpp"
+#include "shared.hpp"
 
 namespace lilliput {
 
@@ -22,7 +23,7 @@ public:
     void validate_and_infer_types() override {
         if (!team) {
             for (const int64_t number : numbers) weights.push_back(registry.at(number));
-            team = team_of(threads);
+            team = shared_of<Team>(threads);
         }
         auto shape = get_input_partial_shape(0);
         for (size_t i = 0; i < (gated ? 1 : weights.size()); i++) {

@@ -13,8 +13,6 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <map>
-#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -23,6 +21,7 @@ namespace lilliput {
 
 constexpr auto LOOKOUT = std::chrono::microseconds(500);
 
+// One for all graphs of a process that have as many threads (shared_of).
 class Team {
 public:
     explicit Team(int64_t threads) : parts(threads) {
@@ -109,15 +108,5 @@ private:
     std::atomic<bool> open{false}, ended{false};
     const std::function<void(int64_t)>* job = nullptr;
 };
-
-// The team of that many threads, one for all graphs of a process.
-inline std::shared_ptr<Team> team_of(int64_t threads) {
-    static std::mutex mutex;
-    static std::map<int64_t, std::weak_ptr<Team>> teams;
-    const std::lock_guard<std::mutex> lock(mutex);
-    auto team = teams[threads].lock();
-    if (!team) teams[threads] = team = std::make_shared<Team>(threads);
-    return team;
-}
 
 }  // namespace lilliput
