@@ -1,5 +1,5 @@
-// Memory for packed weights and the cache: large pages where the system has them, so that reading gigabytes asks less of
-// the processor's table of pages. Many share a slab, or each would leave most of its last large page empty.
+// Memory for packed weights and the cache: large pages where the system has them, so that reading gigabytes asks less
+// of the processor's table of pages. Many share a slab, or each would leave most of its last large page empty.
 
 #pragma once
 
