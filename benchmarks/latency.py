@@ -186,7 +186,7 @@ def main() -> None:
         title = f"{options.tokens} tokens, {way}"
         results[title] = summary(rounds_of(runs, fixed, options.rounds, title, back_to_back), references)
     if options.functions is not None and options.artifact is not None:
-        from lilliput.runtime.classifier import load
+        from lilliput.runtime.loading import load
 
         texts = read_functions([options.functions])
         chosen = [texts[i] for i in random.permutation(len(texts))[: options.rounds]]

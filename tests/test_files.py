@@ -1,12 +1,14 @@
 """Files and folders appear whole or not at all, and the disk's refusals are told as such."""
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lilliput.errors import UserError
-from lilliput.files import atomic_file, atomic_folder, read_json, sha256_of, write_json
+from lilliput.files import atomic_file, atomic_folder, cache_folder, claim, read_json, release, sha256_of, write_json
 
 
 def test_a_file_that_fails_midway_leaves_the_old_one(tmp_path):
@@ -140,3 +142,40 @@ def test_json_comes_back(tmp_path):
 def test_hash_is_that_of_the_content(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_half_a_surrogate_pair_loses_no_result(tmp_path):
+    write_json(tmp_path / "a.json", {"text": "a\ud800b"})
+    assert read_json(tmp_path / "a.json") == {"text": "a?b"}
+
+
+CLAIMING = """
+import sys
+from pathlib import Path
+from lilliput.files import claim
+claim(Path(sys.argv[1]))
+print("mine", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+def test_one_process_works_in_a_folder_at_a_time(tmp_path):
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", CLAIMING, tmp_path], stdin=pipe, stdout=pipe) as other:
+        assert other.stdout.readline() == b"mine\n"
+        with pytest.raises(UserError, match="another run is at work there"):
+            claim(tmp_path)
+        other.kill()
+    claim(tmp_path)  # its end let go
+    claim(tmp_path)  # one's own is no other
+    release(tmp_path)
+    release(tmp_path)
+
+
+def test_the_cache_is_where_variables_say(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.delenv("LILLIPUT_CACHE", raising=False)
+    assert cache_folder() == tmp_path / "xdg" / "lilliput"
+    monkeypatch.setenv("LILLIPUT_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"

@@ -36,7 +36,9 @@ def test_a_terminal_gets_a_bar_and_a_file_gets_lines():
     stream = io.StringIO()
     progress = TerminalProgress(stream)
     progress.note("[odd] text")
-    with progress.track("training", 2) as advance:
-        advance(2, "done")
+    with progress.track("training odd[int8]", 2) as advance:
+        advance(2, "done [/x]")
     assert "[odd] text" in stream.getvalue()
+    assert "training odd[int8]" in stream.getvalue()
+    assert "done [/x]" in stream.getvalue()
     assert "2/2" in stream.getvalue()

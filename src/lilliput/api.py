@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from lilliput.verbs.compare import compare
     from lilliput.verbs.complete import complete
     from lilliput.verbs.demo import demo
-    from lilliput.verbs.evaluate import evaluate, evaluate_generator
+    from lilliput.verbs.evaluate import (
+        evaluate,
+        evaluate_generator,
+        evaluate_repository,
+        evaluate_summarization,
+    )
     from lilliput.verbs.finetune import finetune
     from lilliput.verbs.inspect import inspect
     from lilliput.verbs.predict import predict
@@ -33,6 +38,8 @@ __all__ = [
     "demo",
     "evaluate",
     "evaluate_generator",
+    "evaluate_repository",
+    "evaluate_summarization",
     "finetune",
     "inspect",
     "load",
@@ -54,6 +61,8 @@ def __dir__() -> list[str]:
 
 _ELSEWHERE = {
     "evaluate_generator": "lilliput.verbs.evaluate",
+    "evaluate_repository": "lilliput.verbs.evaluate",
+    "evaluate_summarization": "lilliput.verbs.evaluate",
     "load": "lilliput.runtime.loading",
     "robustness_generator": "lilliput.verbs.robustness",
 }

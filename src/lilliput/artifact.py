@@ -164,6 +164,9 @@ def save(path: Path, manifest: Manifest | GeneratorManifest, files: Mapping[str,
         manifest: what it is.
         files: name -> content of every file but the manifest, or where a file with it is, which is not changed and, on
             the same file system, takes no room of its own.
+
+    Raises:
+        UserError: ``path`` is another folder, or cannot be written.
     """
     path = Path(path)
     refuse_occupied(path)

@@ -43,6 +43,19 @@ class UserError(Exception):
         return f"{text} {self.remedy}" if self.remedy else text
 
 
+def require_whole(value: object, least: int, where: str) -> int:
+    """``value``, if it is a whole number of ``least`` or more.
+
+    Raises:
+        UserError: it is not; ``where`` is the option or the argument.
+    """
+    if type(value) is not int or value < least:
+        raise UserError(
+            f"must be {least} or more, a whole number; it is {value!r}.", where=where, remedy=f"Give {least} or more."
+        )
+    return value
+
+
 class DataError(UserError):
     """A data file that cannot be read as what it was said to be."""
 

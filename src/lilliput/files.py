@@ -16,6 +16,11 @@ from typing import Any
 
 from lilliput.errors import UserError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 DEEPEST = 100
 """Levels that JSON may be nested: far more than any file of ours, far fewer than Python's stack takes."""
 
@@ -109,14 +114,19 @@ def atomic_file(target: Path) -> Iterator[Path]:
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write ``text`` (UTF-8) to ``target`` atomically."""
+    """Write ``text`` (UTF-8; half a surrogate pair as a question mark) to ``target`` atomically."""
     with atomic_file(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(text.encode("utf-8", "replace"))
 
 
 def write_json(target: Path, value: Any) -> None:
     """Write ``value`` as indented JSON to ``target`` atomically."""
-    write_text(target, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(target, json_text(value) + "\n")
+
+
+def json_text(value: Any) -> str:
+    """``value`` as indented JSON that can be written as UTF-8: a model or a server may answer with anything."""
+    return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 @contextlib.contextmanager
@@ -149,6 +159,68 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _remove_leftovers(target, _OLD)
+
+
+CACHE_VARIABLE = "LILLIPUT_CACHE"
+"""Environment variable that names the cache folder."""
+
+
+def cache_folder() -> Path:
+    """Where what was found out about this machine is kept: ``~/.cache/lilliput`` where no variable says otherwise.
+
+    Raises:
+        RuntimeError: there is no home folder.
+    """
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named)
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "lilliput"
+
+
+def work_folder(target: Path) -> Path:
+    """Where the work that will write ``target`` keeps what it found so far."""
+    return target.parent / f".{target.name}.work"
+
+
+def empty(folder: Path) -> None:
+    """Remove what is in ``folder``."""
+    for path in folder.iterdir():
+        _remove(path)
+
+
+_CLAIMED: dict[Path, int] = {}
+"""Folder -> the descriptor that keeps other processes out."""
+
+
+def claim(folder: Path) -> None:
+    """Keep the runs of other processes out of ``folder`` until :func:`release`, or the end of this one.
+
+    Where the file system or the system knows no such locks, nothing is kept out.
+
+    Raises:
+        UserError: another run is at work there.
+    """
+    release(folder)
+    if fcntl is None:
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise UserError(
+                "another run is at work there.", where=folder, remedy="Wait for its end, or write to another place."
+            ) from error
+        return
+    _CLAIMED[folder.absolute()] = descriptor
+
+
+def release(folder: Path) -> None:
+    """Let the runs of other processes into a folder that was claimed, or was not."""
+    descriptor = _CLAIMED.pop(folder.absolute(), None)
+    if descriptor is not None:
+        os.close(descriptor)
 
 
 def followed(target: Path) -> Path:

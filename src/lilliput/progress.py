@@ -79,13 +79,13 @@ class TerminalProgress(Progress):
         from rich import progress as bars
 
         columns = (
-            bars.TextColumn("{task.description}"),
+            bars.TextColumn("{task.description}", markup=False),
             bars.BarColumn(bar_width=28),
             bars.MofNCompleteColumn(),
             bars.TimeElapsedColumn(),
             bars.TextColumn("left"),
             bars.TimeRemainingColumn(),
-            bars.TextColumn("{task.fields[note]}"),
+            bars.TextColumn("{task.fields[note]}", markup=False),
         )
         with bars.Progress(*columns, console=self.console) as display:
             task = display.add_task(what, total=total, note="")

@@ -288,3 +288,13 @@ def test_standard_input_is_read(small):
     run = lilliput("predict", small, "-", "--json", stdin=b"int f(char *p) { strcpy(p, src); return 0; }")
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["predictions"][0]["label"] in ("safe", "vulnerable")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_an_argument_that_is_no_text_is_told_of():
+    run = lilliput(*(["inspect", b"a\xffb".decode("utf-8", "surrogateescape")]))
+    refused(run, "is no text in UTF-8", "Rename the file")
+
+
+def test_a_name_that_is_too_long_is_told_of():
+    refused(lilliput("quantize", "n" * 300, "--out", "small"), "too long")

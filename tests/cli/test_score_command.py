@@ -9,7 +9,7 @@ from lilliput.cli.app import app
 from lilliput.cli.evaluate import MEASURES, NEEDS, TAKES
 from lilliput.errors import UserError
 from lilliput.evaluate.judging import Judgement
-from lilliput.verbs import score as verb
+from lilliput.verbs import programs as verb
 from lilliput.verbs.evaluate.tasks import KINDS, kind_of_task
 from tests.data.test_problems import HUMANEVAL, write
 from tests.verbs.test_score import RIGHT, UNSAFE
@@ -42,7 +42,7 @@ def test_score_for_people(files, tmp_path):
     assert out.startswith("n = 1 problems")
     assert "100.0 %" in out
     assert "failures" in out
-    assert json.loads((tmp_path / "r.json").read_text())["settings"]["seconds"] == 5
+    assert json.loads((tmp_path / "r.json").read_text())["settings"]["programs"]["seconds"] == 5
 
 
 def test_a_result_that_is_not_to_be_trusted(files, monkeypatch):

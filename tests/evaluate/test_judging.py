@@ -99,7 +99,7 @@ def test_many_in_order_each_told_with_progress():
     with pytest.raises(UserError, match="workers"):
         judge_many(sources, Limits(), 0)
     with pytest.raises(UserError, match="seconds"):
-        judge_many(sources, Limits(seconds=0))
+        Limits(seconds=0)
 
 
 def test_without_walls_programs_run_only_when_told(monkeypatch):

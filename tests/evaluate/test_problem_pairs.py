@@ -66,7 +66,7 @@ def test_where_nothing_differs_the_interval_is_no_point() -> None:
     assert (found.difference.low, found.difference.value, found.difference.high) == (-reach, 0.0, reach)
     assert not found.is_shown
     every = paired_difference(once("1111"), once("0000")).difference
-    assert (every.low, every.value, every.high) == (-1.0, -1.0, pytest.approx(reach - 1))
+    assert (every.low, every.value, every.high) == (-1.0, -1.0, pytest.approx(2 * reach - 1))
 
 
 def test_several_completions_are_compared_by_pass_at_k_without_a_test() -> None:

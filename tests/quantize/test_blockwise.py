@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from openvino import opset13 as ops
 
+from lilliput.errors import CheckpointError
 from lilliput.graph.architectures import graphs, read_piece, stages
 from lilliput.graph.decoder import DecoderConfig
 from lilliput.graph.stages import HEAD
@@ -165,3 +166,12 @@ def test_a_killed_run_goes_on_to_the_same_bytes(rounding, whole, llama, tmp_path
     again, _ = rounded(llama, rounding, tmp_path)
     assert places.weights.read_bytes() == expected
     assert again == entries
+
+
+def test_a_checkpoint_that_overflows_is_told_of_by_the_weight_s_name(llama):
+    method = Blockwise(original(llama), policy("int4", rounding="gptq", group=16), DATA)
+    name, scheme = "layers.0.query.weight", policy("int4", rounding="gptq", group=16).linear
+    weight = method.change(name, floats(llama)[name])
+    method.inputs["layers.0.query"].gram[0, 0] = np.inf
+    with pytest.raises(CheckpointError, match=f"'{name}' cannot be rounded by what its layer reads .*not finite"):
+        method.round(name, weight, scheme)

@@ -176,7 +176,7 @@ def recode(name: str = "small", original: str | None = None) -> dict[str, Any]:
 
 
 def repository(name: str = "small") -> dict[str, Any]:
-    """What ``measure_repository`` writes."""
+    """What ``evaluate_repository`` writes."""
     share = dataclasses.asdict(wilson(30, 60))
     score = {"exact": share, "similarity": share}
     tokens = {"perplexity": {"value": 5.5, "low": 5.0, "high": 6.0, "n": 9}, "every": {"top1": share}, "code": None}
@@ -185,7 +185,7 @@ def repository(name: str = "small") -> dict[str, Any]:
 
 
 def summaries(name: str = "small") -> dict[str, Any]:
-    """What ``measure_summarization`` writes."""
+    """What ``evaluate_summarization`` writes."""
     scores = {key: {"value": 12.3, "low": 11.0, "high": 13.5, "n": 50} for key in ("bleu4", "rouge_l", "chrf")}
     return {"name": name, "task": "summarization", "n": 50, **scores, "baselines": {"name": scores}}
 

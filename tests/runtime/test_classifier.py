@@ -117,5 +117,5 @@ def test_arrays_and_generators_of_functions_are_examples(small):
 
 @pytest.mark.parametrize("threads", [-1, 0, True, 1.5, "2"])
 def test_a_number_of_threads_that_is_none(threads, small):
-    with pytest.raises(UserError, match=r"threads: .* is no number of threads"):
+    with pytest.raises(UserError, match="threads: must be 1 or more"):
         lilliput.load(small, threads=threads)

@@ -296,5 +296,5 @@ def test_each_kind_of_artifact_refuses_the_others_class(llama, tmp_path):
         Generator.open(classifier)
     with pytest.raises(ArtifactError, match="lilliput complete"):
         Classifier(Artifact(tmp_path, llama.manifest, {}))
-    with pytest.raises(UserError, match="0 is no number of threads"):
+    with pytest.raises(UserError, match="threads: must be 1 or more"):
         Generator.open(classifier, threads=0)

@@ -144,7 +144,7 @@ def test_workers_end_when_results_are_no_longer_wanted(tmp_path):
     ("arguments", "words"),
     [
         (("slurm",), "--executor: there is none called 'slurm'"),
-        (("local", 0), "--workers: 0 is no number of workers"),
+        (("local", 0), "--workers: must be 1 or more"),
         (("local", 1, "tcp://host:1"), "--address: is of a cluster"),
     ],
 )

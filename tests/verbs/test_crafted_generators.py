@@ -14,6 +14,8 @@ from lilliput import cli
 from lilliput.artifact import SCHEMA, open_artifact
 from lilliput.cli.inspect import inspect as show
 from lilliput.errors import ArtifactError
+from lilliput.kernels.build import kernels
+from lilliput.kernels.library import Library
 from lilliput.quantize.policy import policy
 from lilliput.verbs.inspect import inspect
 from lilliput.verbs.quantize import QuantizeSettings, quantize
@@ -120,6 +122,19 @@ def test_an_altered_artifact_is_refused(name, damage, seq2seq, lilliput):
     assert "'lilliput quantize'" in text  # which makes generators
     assert "shrink" not in text
     assert text.count("\n") == 1
+
+
+def test_too_little_memory_is_told_of_as_such(small, lilliput, monkeypatch):
+    if kernels().library is None:
+        pytest.skip("there are no kernels, which alone copy weights")
+
+    def full(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(Library, "packed", full)
+    code, _, errors = lilliput("complete", small, "def f(")
+    assert code == 2
+    assert "there is not enough memory for the model" in errors
 
 
 def fields(**changes):

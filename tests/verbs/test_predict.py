@@ -29,7 +29,7 @@ def test_what_is_no_path_is_refused(files, small):
 
 
 def test_a_number_of_threads_that_is_none(small, source):
-    with pytest.raises(UserError, match="-1 is no number of threads"):
+    with pytest.raises(UserError, match="threads: must be 1 or more"):
         api.predict(small, source, threads=-1)
 
 

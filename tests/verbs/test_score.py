@@ -12,7 +12,7 @@ from lilliput.evaluate import sandbox
 from lilliput.evaluate.intervals import wilson
 from lilliput.evaluate.judging import Judgement, Limits
 from lilliput.files import sha256_of
-from lilliput.verbs import score as verb
+from lilliput.verbs import programs as verb
 from lilliput.verbs.kept import Kept, beside, key_of
 from lilliput.verbs.tally import Attempt, parsed_ks, tally
 from tests.conftest import shared_folder

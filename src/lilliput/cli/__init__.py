@@ -1,8 +1,9 @@
-"""The command line: a thin face over the functions that ``import lilliput`` offers."""
+"""The command line: a thin face over the functions of :mod:`lilliput.api`."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from lilliput.errors import UserError
 
@@ -19,15 +20,23 @@ INTERRUPTED = 130
 def main() -> None:
     """Entry point of the ``lilliput`` command.
 
-    A :class:`UserError` is printed without a traceback and ends with exit code 2; an interrupt with 130.
+    A :class:`UserError`, or what the operating system refuses, is printed without a traceback and ends with exit code
+    2; an interrupt with 130.
     """
     try:
+        _refuse_other_than_text(sys.argv[1:])
         from lilliput.cli.app import app
 
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # a path that may not be looked at, or that is none: what was to be read or written
+        if error.strerror is None:
+            raise
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"error: {place}{error.strerror[:1].lower()}{error.strerror[1:]}.", file=sys.stderr)
+        sys.exit(UserError.exit_code)
     except KeyboardInterrupt:  # while the verbs are imported
         _say_interrupted()
         sys.exit(INTERRUPTED)
@@ -35,6 +44,19 @@ def main() -> None:
         if ending.code == INTERRUPTED:  # how typer ends, without a word, when a verb is interrupted
             _say_interrupted()
         raise
+
+
+def _refuse_other_than_text(words: Sequence[str]) -> None:
+    """Arguments go into results and manifests, which are UTF-8; a file's name may hold any bytes.
+
+    Raises:
+        UserError: one is no text.
+    """
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"the argument {word!r} is no text in UTF-8.", remedy="Rename the file.") from error
 
 
 def _say_interrupted() -> None:

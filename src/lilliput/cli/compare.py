@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +10,9 @@ import typer
 from lilliput import progress
 from lilliput.cli import options
 from lilliput.cli.compare_table import show
-from lilliput.cli.output import print_json
+from lilliput.cli.output import command_line, print_json
 from lilliput.data.tables import Columns
 from lilliput.evaluate.carbon import parse_intensity
-from lilliput.files import write_json
 
 
 def compare(
@@ -89,10 +86,7 @@ def compare(
     """
     from lilliput.verbs.compare import CompareSettings
     from lilliput.verbs.compare import compare as run
-    from lilliput.verbs.kept import refuse_unwritable
 
-    if out is not None:
-        refuse_unwritable(out)  # told before the work, not after
     result = run(
         [original, *models],
         task=task,
@@ -102,11 +96,10 @@ def compare(
         settings=CompareSettings(rounds, tokens, new_tokens, threads, precision),
         intensity=parse_intensity(carbon_intensity),
         price_per_hour=price_per_hour,
-        command=shlex.join(["lilliput", *sys.argv[1:]]),
+        out=out,
+        command=command_line(),
         progress=progress.for_stream(),
     ).as_dict()
-    if out is not None:
-        write_json(out, result)
     if json:
         print_json(result)
     else:

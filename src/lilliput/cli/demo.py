@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +9,7 @@ import typer
 
 from lilliput import progress
 from lilliput.cli import options
-from lilliput.cli.output import print_json, print_table, with_interval
+from lilliput.cli.output import command_line, print_json, print_table, with_interval
 
 
 def demo(
@@ -31,7 +29,7 @@ def demo(
     from lilliput.verbs.demo import DemoSettings
     from lilliput.verbs.demo import demo as run
 
-    command = shlex.join(["lilliput", *sys.argv[1:]])
+    command = command_line()
     result = run(out, DemoSettings(seed=seed), command, progress.for_stream()).as_dict()
     if json:
         print_json(result)

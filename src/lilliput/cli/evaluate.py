@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -11,6 +9,7 @@ import typer
 
 from lilliput.cli import code_options, evaluate_classifier, evaluate_text, options
 from lilliput.cli import evaluate_generator as generators
+from lilliput.cli.output import command_line
 from lilliput.errors import UserError
 
 _TABLES = ("data", "code_column")
@@ -114,4 +113,4 @@ def evaluate(
     options.refuse_others(context, TAKES, kind, task)
     if not context.params[NEEDS[kind]]:
         raise UserError(f"task '{task}' needs it.", where=f"--{NEEDS[kind]}", remedy="Give it.")
-    MEASURES[kind](context.params, shlex.join(["lilliput", *sys.argv[1:]]))
+    MEASURES[kind](context.params, command_line())

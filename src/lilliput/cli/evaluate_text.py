@@ -11,9 +11,6 @@ import typer
 from lilliput import progress
 from lilliput.cli.output import print_facts, print_json, print_table, with_interval
 from lilliput.errors import UserError
-from lilliput.evaluate.resources import machine
-from lilliput.files import write_json
-from lilliput.verbs.kept import beside
 
 Repo = Annotated[Path | None, typer.Option("--repo", help="For repository: a folder with source files.")]
 SummaryColumn = Annotated[str | None, typer.Option("--summary-column", help="Column that holds the summary.")]
@@ -28,56 +25,46 @@ NEW_TOKENS = 64
 
 def summaries(given: dict[str, Any], command: str) -> None:
     """Measure summarization, with the options given, and show it."""
-    from lilliput.verbs.evaluate import SummarizationSettings, measure_summarization
+    from lilliput.verbs.evaluate import SummarizationSettings, evaluate_summarization
 
     named = (given["code_column"], given["summary_column"])
     if (None in named) and any(named):
         raise UserError("code and summary are named together.", where="--summary-column", remedy="Name both, or none.")
     settings = SummarizationSettings(language=given["language"], examples=given["limit"], **_common(given))
-    target, kept = beside(given["out"], "summarization.json")
-    found = measure_summarization(
+    found = evaluate_summarization(
         given["model"],
         given["data"],
         columns=named if all(named) else None,
         settings=settings,
         threads=given["threads"],
-        kept=kept,
+        out=given["out"],
+        command=command,
         progress=progress.for_stream(),
     )
-    _end({**found.as_dict(), "machine": machine(), "command": command}, target, given["json"], show_summaries)
+    (print_json if given["json"] else show_summaries)(found.as_dict())
 
 
 def repository(given: dict[str, Any], command: str) -> None:
     """Measure completion on a repository, with the options given, and show it."""
-    from lilliput.verbs.evaluate import RepositorySettings, measure_repository
+    from lilliput.verbs.evaluate import RepositorySettings, evaluate_repository
 
     languages = None if given["language"] is None else (given["language"],)
     limits = {} if given["limit"] is None else {"places": given["limit"], "pieces": given["limit"]}
-    target, kept = beside(given["out"], "repository.json")
-    found = measure_repository(
+    found = evaluate_repository(
         given["model"],
         given["repo"],
         settings=RepositorySettings(languages=languages, **limits, **_common(given)),
         threads=given["threads"],
-        kept=kept,
+        out=given["out"],
+        command=command,
         progress=progress.for_stream(),
     )
-    _end({**found.as_dict(), "machine": machine(), "command": command}, target, given["json"], show_repository)
+    (print_json if given["json"] else show_repository)(found.as_dict())
 
 
 def _common(given: Mapping[str, Any]) -> dict[str, Any]:
     new_tokens = NEW_TOKENS if given["max_new_tokens"] is None else given["max_new_tokens"]
     return {"seed": given["seed"], "batch": given["batch"], "max_new_tokens": new_tokens}
-
-
-def _end(result: dict[str, Any], target: Path | None, as_json: bool, show: Any) -> None:
-    if target is not None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_json(target, result)
-    if as_json:
-        print_json(result)
-    else:
-        show(result)
 
 
 def _cell(estimate: Mapping[str, Any] | None, percent: bool = True) -> str:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
 
+from lilliput.files import json_text
+
+
+def command_line() -> str:
+    """The command that runs, as a result tells of it."""
+    return shlex.join(["lilliput", *sys.argv[1:]])
+
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    typer.echo(json_text(value))
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 
 from lilliput import progress
 from lilliput.cli import options
-from lilliput.cli.output import print_facts, print_json
+from lilliput.cli.output import command_line, print_facts, print_json
 from lilliput.errors import UserError
 from lilliput.units import show_bytes
 
@@ -107,7 +106,7 @@ def quantize(
         settings=settings,
         tokenizer=tokenizer,
         allow_slow=allow_slow,
-        command=shlex.join(["lilliput", *sys.argv[1:]]),
+        command=command_line(),
         progress=progress.for_stream(),
     )
     facts = result.as_dict()

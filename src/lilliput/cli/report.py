@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lilliput.cli import options
-from lilliput.cli.output import print_json
+from lilliput.cli.output import command_line, print_json
 
 
 def report(
@@ -34,7 +32,7 @@ def report(
     """
     from lilliput.verbs.report import report as run
 
-    run(subjects, out, title, shlex.join(["lilliput", *sys.argv[1:]]), reference)
+    run(subjects, out, title, command_line(), reference)
     if json:
         print_json({"path": str(out), "subjects": [str(subject) for subject in subjects]})
     else:

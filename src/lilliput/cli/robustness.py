@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -13,6 +11,7 @@ from lilliput.cli import code_options, options
 from lilliput.cli import evaluate_generator as generators
 from lilliput.cli import robustness_classifier as classifier
 from lilliput.cli import robustness_generator as generator
+from lilliput.cli.output import command_line
 
 TAKES: Mapping[str, frozenset[str]] = {
     "classifier": frozenset(
@@ -95,4 +94,4 @@ def robustness(
 
     kind = kind_of_task(task)
     options.refuse_others(context, TAKES, kind, task)
-    MEASURES[kind](context.params, shlex.join(["lilliput", *sys.argv[1:]]))
+    MEASURES[kind](context.params, command_line())

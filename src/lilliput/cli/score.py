@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +10,7 @@ import typer
 
 from lilliput import progress
 from lilliput.cli import code_options, options
-from lilliput.cli.output import print_facts, print_json, print_table, with_interval
+from lilliput.cli.output import command_line, print_facts, print_json, print_table, with_interval
 
 
 def score(
@@ -59,7 +57,7 @@ def score(
         limits=Limits(seconds, memory),
         unsafe=unsafe,
         out=out,
-        command=shlex.join(["lilliput", *sys.argv[1:]]),
+        command=command_line(),
         progress=progress.for_stream(),
     )
     end(found.as_dict(), json, found.exit_code)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +9,7 @@ import typer
 
 from lilliput import progress
 from lilliput.cli import options
-from lilliput.cli.output import print_facts, print_json
+from lilliput.cli.output import command_line, print_facts, print_json
 from lilliput.data.tables import Columns
 from lilliput.units import parse_bytes, parse_milliseconds
 
@@ -151,7 +149,7 @@ def shrink(
             mix=DistillationMix(**chosen) if chosen else None,
             seed=seed,
         ),
-        command=shlex.join(["lilliput", *sys.argv[1:]]),
+        command=command_line(),
         progress=progress.for_stream(),
     )
     if json:

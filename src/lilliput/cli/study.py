@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +9,7 @@ import typer
 
 from lilliput import progress
 from lilliput.cli import code_options, options
-from lilliput.cli.output import print_json
+from lilliput.cli.output import command_line, print_json
 from lilliput.cli.study_table import show
 
 
@@ -137,7 +135,7 @@ def study(
         executor=executor,
         workers=workers,
         address=address,
-        command=shlex.join(["lilliput", *sys.argv[1:]]),
+        command=command_line(),
         progress=progress.for_stream(),
     )
     if json:

@@ -34,7 +34,7 @@ class IntegerModel:
         ranges: of its activations.
         accuracy: on validation data, in the engine.
         clip: share of values left outside each range.
-        method: ``calibration`` or ``quantization-aware``.
+        method: ``calibration``, ``quantization-aware``, or ``none`` where floating point is kept.
     """
 
     graph: bytes

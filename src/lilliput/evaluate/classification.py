@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,6 +49,12 @@ class ClassificationScores:
     mcc: float
     confusion: Ints
     intervals: Mapping[str, tuple[float, float]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, without the table."""
+        names = ("n", "accuracy", "f1", "precision", "recall", "mcc")
+        intervals = {name: list(pair) for name, pair in self.intervals.items()}
+        return {**{name: getattr(self, name) for name in names}, "intervals": intervals}
 
 
 def score(

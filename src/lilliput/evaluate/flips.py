@@ -18,7 +18,7 @@ from lilliput.data.dataset import Dataset
 from lilliput.data.rewrites import REWRITES
 from lilliput.data.rewrites.datasets import RewrittenDataset, rewrite_dataset
 from lilliput.errors import DataError
-from lilliput.evaluate.intervals import Estimate, bootstrap_mean, wilson
+from lilliput.evaluate.intervals import Estimate, bounded_mean, wilson
 from lilliput.progress import Progress
 
 Ints = NDArray[np.int64]
@@ -209,4 +209,4 @@ def _mean(values: NDArray[np.float64]) -> Estimate | None:
         return None
     if np.isin(values, (0.0, 1.0)).all():
         return wilson(int(values.sum()), len(values))
-    return bootstrap_mean(values)
+    return bounded_mean(values)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lilliput.errors import UserError
+from lilliput.errors import UserError, require_whole
 from lilliput.evaluate import sandbox
 from lilliput.evaluate.resources import usable_cores
 from lilliput.progress import Progress
@@ -49,6 +49,11 @@ class Judgement:
         """It came to its end, and so did its tests."""
         return self.outcome == "passed"
 
+    @property
+    def verdict(self) -> bool | None:
+        """Whether it passed; ``None``: nothing is known, for reasons of the runner's own."""
+        return None if self.outcome == "runner" else self.passed
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -57,10 +62,16 @@ class Limits:
     Attributes:
         seconds: of wall-clock time, tests included.
         memory_mb: of address space.
+
+    Raises:
+        UserError: a limit means nothing.
     """
 
     seconds: float = 10.0
     memory_mb: int = 1024
+
+    def __post_init__(self) -> None:
+        sandbox.require_limits(self.seconds, self.memory_mb)
 
 
 def judged_source(parts: Sequence[str], tests: str) -> str:
@@ -73,7 +84,7 @@ def judge(source: str, limits: Limits) -> Judgement:
     """Run what :func:`judged_source` made; what goes wrong with the sandbox is tried a second time.
 
     Raises:
-        UserError: no program can be run here at all, or a limit means nothing.
+        UserError: no program can be run here at all.
     """
     found = _tried(source, limits)
     return _tried(source, limits) if found.outcome == "runner" else found
@@ -98,10 +109,7 @@ def judge_many(
     Raises:
         UserError: as :func:`judge`, or ``workers`` is not positive.
     """
-    count = usable_cores() if workers is None else workers
-    if count < 1:
-        raise UserError(f"must be 1 or more; it is {count!r}.", where="workers")
-    sandbox.run("", memory_mb=limits.memory_mb, seconds=limits.seconds)  # bad limits are told now, not as "runner"
+    count = usable_cores() if workers is None else require_whole(workers, 1, "workers")
     found: dict[int, Judgement] = {}
     pool = ThreadPoolExecutor(count)
     try:

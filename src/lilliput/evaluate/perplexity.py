@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from lilliput.artifact import DECODER_GRAPH, TOKENIZER, WEIGHTS, Artifact, open_artifact
 from lilliput.data.code_texts import HELD_OUT, code_files, read_texts, windows
@@ -20,6 +19,7 @@ from lilliput.graph.layers import every_token
 from lilliput.progress import Progress
 from lilliput.runtime.engine import Engine
 from lilliput.runtime.graphs import compiled
+from lilliput.runtime.tokens import read_tokenizer
 
 PASS_TOKENS = 128
 """Tokens read at once: logits of a large vocabulary take a megabyte a token."""
@@ -46,7 +46,7 @@ class Perplexity:
 
 def held_out_ids(artifact: Path, pieces: int = 64, length: int = 512) -> NDArray[np.int64]:
     """Token ids ``[pieces, length]`` of standard-library files that calibration never sees."""
-    tokenizer = Tokenizer.from_file(str(open_artifact(artifact).file(TOKENIZER)))
+    tokenizer = read_tokenizer(open_artifact(artifact).file(TOKENIZER))
     return windows(read_texts(code_files(HELD_OUT)), tokenizer, pieces, length)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lilliput.errors import DataError
-from lilliput.evaluate.intervals import Estimate, bootstrap_mean, wilson
+from lilliput.evaluate.intervals import Estimate, bounded_mean
 from lilliput.evaluate.passk import Tries, pass_at_k
 
 LEVEL = 0.05
@@ -50,9 +50,8 @@ class PairedDifference:
 def paired_difference(first: Sequence[Tries], second: Sequence[Tries], k: int = 1, seed: int = 0) -> PairedDifference:
     """Compare two models.
 
-    Where the difference is the same on every problem, as where both did the same, no resample differs, and a
-    bootstrap's interval would be a point. The interval then reaches as far to either side as the share of problems that
-    come out otherwise may go, by the score interval of a proportion.
+    The difference has an interval, too, where it is the same on every problem, as where both did the same
+    (:func:`~lilliput.evaluate.intervals.bounded_mean`).
 
     Args:
         first, second: what each model made of each problem, in the same order.
@@ -68,11 +67,7 @@ def paired_difference(first: Sequence[Tries], second: Sequence[Tries], k: int = 
         )
     pairs = zip(first, second, strict=True)
     values = np.array([pass_at_k(after, k) - pass_at_k(before, k) for before, after in pairs])
-    if np.ptp(values) > 0:
-        difference = bootstrap_mean(values, seed)
-    else:
-        value, reach = float(values[0]), wilson(0, len(values)).high
-        difference = Estimate(value, max(value - reach, -1.0), min(value + reach, 1.0), len(values))
+    difference = bounded_mean(values, -1.0, 1.0, seed)
     if any(tries.n != 1 for tries in (*first, *second)):
         return PairedDifference(k, difference, None, None, None)
     gained, lost = int((values > 0).sum()), int((values < 0).sum())

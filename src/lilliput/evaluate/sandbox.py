@@ -44,7 +44,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from lilliput.errors import UserError
+from lilliput.errors import UserError, require_whole
 from lilliput.evaluate.resources import usable_cores
 from lilliput.progress import Progress
 
@@ -117,6 +117,19 @@ class _Refused(Exception):
     """The kernel does not grant a layer."""
 
 
+def require_limits(seconds: float, memory_mb: int) -> None:
+    """Refuse limits that mean nothing; see :func:`run`.
+
+    Raises:
+        UserError: one does.
+    """
+    if not 0 < seconds <= MOST_SECONDS:
+        raise UserError(f"must be above 0 and at most {MOST_SECONDS:,}; it is {seconds!r}.", where="--seconds")
+    if not LEAST_MEMORY_MB <= memory_mb <= MOST_MEMORY_MB:
+        least, most = f"{LEAST_MEMORY_MB:,}", f"{MOST_MEMORY_MB:,}"
+        raise UserError(f"must be from {least} to {most}; it is {memory_mb!r}.", where="--memory")
+
+
 def run(program: str, *, seconds: float = 10.0, memory_mb: int = 1024) -> Verdict:
     """Execute ``program`` as ``python program.py`` would, until its end or for ``seconds``.
 
@@ -128,11 +141,7 @@ def run(program: str, *, seconds: float = 10.0, memory_mb: int = 1024) -> Verdic
     Raises:
         UserError: no program can be run here, or a limit means nothing.
     """
-    if not 0 < seconds <= MOST_SECONDS:
-        raise UserError(f"must be above 0 and at most {MOST_SECONDS:,}; it is {seconds!r}.", where="seconds")
-    if not LEAST_MEMORY_MB <= memory_mb <= MOST_MEMORY_MB:
-        least, most = f"{LEAST_MEMORY_MB:,}", f"{MOST_MEMORY_MB:,}"
-        raise UserError(f"must be from {least} to {most}; it is {memory_mb!r}.", where="memory_mb")
+    require_limits(seconds, memory_mb)
     layers, _ = _layers()
     try:
         return _run(program, seconds, memory_mb, layers)
@@ -161,9 +170,7 @@ def run_many(
     Raises:
         UserError: as :func:`run`, or ``workers`` is not positive.
     """
-    count = usable_cores() if workers is None else workers
-    if count < 1:
-        raise UserError(f"must be 1 or more; it is {count!r}.", where="workers")
+    count = usable_cores() if workers is None else require_whole(workers, 1, "workers")
     _layers()  # found once, before the workers would each do it
     verdicts = []
     pool = ThreadPoolExecutor(count)

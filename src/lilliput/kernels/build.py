@@ -22,6 +22,7 @@ from pathlib import Path
 
 import openvino as ov
 
+from lilliput.files import cache_folder
 from lilliput.kernels.library import Library
 
 SWITCH = "LILLIPUT_KERNELS"
@@ -88,7 +89,7 @@ def _built() -> Path:
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise Unavailable(f"they are for Linux on x86-64, not for {platform.system()} on {platform.machine()}")
     compiler = _compiler()
-    folder = _own_folder(_cache())
+    folder = _own_folder(cache_folder() / "kernels")
     place = folder / f"{_key(compiler)}.so"
     if not _is_whole(place):
         with tempfile.TemporaryDirectory(dir=folder) as work:
@@ -106,11 +107,6 @@ def _compiler() -> str:
     if found is None:
         raise Unavailable("there is no C++ compiler")
     return found
-
-
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "lilliput" / "kernels"
 
 
 def _own_folder(folder: Path) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lilliput.errors import CheckpointError
 from lilliput.graph.architectures import Config, read_piece, stages
 from lilliput.graph.pieces import Pieces
 from lilliput.graph.stages import HEAD, Stage
@@ -107,13 +108,10 @@ class Blockwise:
             return nearest(weight, scheme)
         if name == self.head:
             return _joined(
-                [
-                    gptq(weight[row : row + HEAD_ROWS], scheme, seen.gram, DAMPING)
-                    for row in range(0, len(weight), HEAD_ROWS)
-                ]
+                [_gptq(name, weight[row : row + HEAD_ROWS], scheme, seen) for row in range(0, len(weight), HEAD_ROWS)]
             )
         if scheme.rounding in (GPTQ, AWQ_GPTQ):
-            found = gptq(weight, scheme, seen.gram, DAMPING)
+            found = _gptq(name, weight, scheme, seen)
         else:
             found = nearest(clip(weight, seen.sample, scheme), scheme)
         self._keep(name, found.values())
@@ -232,6 +230,16 @@ class Inputs:
         if self._outer:
             self.gram /= scales
             self.gram /= scales[:, None]
+
+
+def _gptq(name: str, weight: Matrix, scheme: Scheme, seen: Inputs) -> Quantized:
+    try:
+        return gptq(weight, scheme, seen.gram, DAMPING)
+    except ValueError as error:
+        raise CheckpointError(
+            f"its weight '{name}' cannot be rounded by what its layer reads when code goes through it: {error}.",
+            remedy="Choose --rounding nearest or hqq; if the checkpoint is whole, its weights overflow.",
+        ) from error
 
 
 def _joined(parts: Sequence[Quantized]) -> Quantized:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lilliput.artifact import GRAPH, TOKENIZER, Artifact, open_artifact
+from lilliput.artifact import GRAPH, TOKENIZER, Artifact
 from lilliput.data.dataset import Dataset
 from lilliput.data_flow import GraphInput, stacked
 from lilliput.encoder import EncoderConfig
-from lilliput.errors import DataError, UserError
+from lilliput.errors import DataError, require_whole
 from lilliput.progress import Progress
 from lilliput.runtime.engine import Engine, from_vectors, only_outputs, read_graph
 from lilliput.runtime.flow import Input, reader_for, tokens_of
@@ -179,10 +179,8 @@ def require_threads(threads: int | None) -> None:
     Raises:
         UserError: it is neither ``None`` nor a positive integer.
     """
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise UserError(
-            f"{threads!r} is no number of threads.", where="threads", remedy="Give 1 or more, or None for the engine's."
-        )
+    if threads is not None:
+        require_whole(threads, 1, "threads")
 
 
 def _listed(items: Iterable[Any], what: str) -> list[Any]:
@@ -212,13 +210,3 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probabilities along the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)
-
-
-def load(path: str | Path, threads: int | None = None) -> Classifier:
-    """Open an artifact and make it ready to predict.
-
-    Args:
-        path: the artifact's folder.
-        threads: processor threads; ``None`` leaves the choice to the engine.
-    """
-    return Classifier(open_artifact(path), threads)

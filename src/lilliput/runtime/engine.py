@@ -16,9 +16,6 @@ from lilliput.kernels.build import raise_failure
 from lilliput.runtime.overflow import right_products, rounds_inputs
 from lilliput.runtime.pages import release_mapped, trim
 
-VECTORS = "vectors"
-"""Name of the graph value that holds one vector a function."""
-
 
 class Engine:
     """One compiled graph.

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Unpack
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from lilliput.artifact import TOKENIZER, Artifact
-from lilliput.errors import ArtifactError, UserError
+from lilliput.errors import UserError
 from lilliput.generator_manifest import GeneratorManifest
 from lilliput.progress import Progress
 from lilliput.runtime.classifier import require_threads
@@ -22,6 +21,7 @@ from lilliput.runtime.prompts import Prompt, PromptReader, checked_texts
 from lilliput.runtime.sessions import PASS_TOKENS, Session
 from lilliput.runtime.settings import Options, Settings
 from lilliput.runtime.streaming import TextStream
+from lilliput.runtime.tokens import read_tokenizer
 from lilliput.runtime.writing import Draft, Finish, groups, write
 
 
@@ -70,7 +70,7 @@ class Generator:
         require_threads(threads)
         manifest = artifact.generator
         with ThreadPoolExecutor(1) as pool:  # beside the graphs: it takes most of a second where words are many
-            tokenizer = pool.submit(_tokenizer, artifact.file(TOKENIZER))
+            tokenizer = pool.submit(read_tokenizer, artifact.file(TOKENIZER))
             return cls(open_session(artifact, threads), tokenizer.result(), manifest)
 
     def generate(
@@ -178,10 +178,3 @@ class Generator:
 def _completion(draft: Draft) -> Completion:
     assert draft.finish is not None  # it was written to its end
     return Completion(draft.stream.text, draft.tokens, draft.finish)
-
-
-def _tokenizer(path: Path) -> Tokenizer:
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise ArtifactError(f"is not a tokenizer: {error}.", where=path, remedy="Get the file again.") from error

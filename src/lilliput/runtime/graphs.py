@@ -11,7 +11,7 @@ import numpy as np
 import openvino as ov
 
 from lilliput.artifact import DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS, Artifact
-from lilliput.errors import ArtifactError
+from lilliput.errors import ArtifactError, UserError
 from lilliput.generator_manifest import SEQ2SEQ
 from lilliput.kernels.attention import one_more_token, use_attention
 from lilliput.kernels.build import kernels
@@ -41,10 +41,12 @@ def open_session(artifact: Artifact, threads: int | None = None) -> Session:
 
     Raises:
         ArtifactError: it is a classifier; or a graph is missing, or is not what the manifest says.
+        UserError: there is not enough memory.
     """
     session = _session(artifact, threads)
-    # The plugin copies the weights when it first runs: better now than while somebody waits for a first token.
-    session.start([np.zeros(2, np.int64)])
+    with _runnable(artifact, DECODER_GRAPH):
+        # The plugin copies the weights when it first runs: better now than while somebody waits for a first token.
+        session.start([np.zeros(2, np.int64)])
     release_mapped(artifact.file(WEIGHTS))
     trim()
     return session
@@ -136,6 +138,10 @@ def _runnable(artifact: Artifact, name: str) -> Iterator[None]:
     """What the engine says of a graph, as an error that names its file."""
     try:
         yield
+    except MemoryError as error:
+        raise UserError(
+            "there is not enough memory for the model.", where=artifact.path, remedy="Close programs, or quantize more."
+        ) from error
     except Exception as error:  # it raises RuntimeError, and others with some versions
         reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         raise ArtifactError(

@@ -10,12 +10,24 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from lilliput.encoder import PAD_ID
-from lilliput.errors import ArtifactError
+from lilliput.errors import ArtifactError, UserError
 
 START, END = "<s>", "</s>"
 
 STEP = 16
 """Inputs are padded to a multiple of this many tokens."""
+
+
+def read_tokenizer(path: Path, error: type[UserError] = ArtifactError) -> Tokenizer:
+    """The tokenizer in a ``tokenizer.json``.
+
+    Raises:
+        UserError: there is none, of the kind ``error``.
+    """
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as cause:  # the library raises bare Exception
+        raise error(f"is not a tokenizer: {cause}.", where=path, remedy="Get the file again.") from cause
 
 
 class CodeTokenizer:
@@ -39,11 +51,7 @@ class CodeTokenizer:
     @classmethod
     def from_file(cls, path: Path, max_tokens: int) -> CodeTokenizer:
         """Read ``tokenizer.json``."""
-        try:
-            tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises bare Exception
-            raise ArtifactError(f"is not a tokenizer: {error}.", where=path, remedy="Get the file again.") from error
-        return cls(tokenizer, max_tokens)
+        return cls(read_tokenizer(path), max_tokens)
 
     def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """Token ids of each text: start, at most ``max_tokens - 2`` tokens, end."""

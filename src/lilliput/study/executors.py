@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from lilliput.errors import MissingExtra, UserError
+from lilliput.errors import MissingExtra, UserError, require_whole
 from lilliput.extras import require
 
 J = TypeVar("J")
@@ -74,7 +74,7 @@ class LocalProcesses:
     """
 
     def __init__(self, workers: int = 1) -> None:
-        self.concurrent = _positive(workers)
+        self.concurrent = require_whole(workers, 1, "--workers")
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -157,7 +157,10 @@ class DaskCluster:
         try:
             if address is None:
                 self._cluster = self._dask.LocalCluster(
-                    n_workers=_positive(workers), threads_per_worker=1, dashboard_address=None, memory_limit=0
+                    n_workers=require_whole(workers, 1, "--workers"),
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    memory_limit=0,
                 )
             self._client = self._dask.Client(address if self._cluster is None else self._cluster, timeout=CONNECT_S)
         except (OSError, ValueError) as error:
@@ -216,7 +219,7 @@ class RayCluster:
         how: dict[str, Any] = {"address": address, "_redis_connect_timeout": CONNECT_S}
         if address is None:
             path = os.pathsep.join(filter(None, sys.path))  # workers import what this process can
-            how = {"address": "local", "num_cpus": _positive(workers), "include_dashboard": False}
+            how = {"address": "local", "num_cpus": require_whole(workers, 1, "--workers"), "include_dashboard": False}
             how |= {"runtime_env": {"env_vars": {"PYTHONPATH": path}}}
         try:
             self._ray.init(log_to_driver=False, logging_level="error", **how)
@@ -299,12 +302,6 @@ def open_executor(name: str, workers: int = 1, address: str | None = None) -> Ex
         raise UserError("is of a cluster.", where="--address", remedy="Add --executor dask or ray, or leave it out.")
     found: Executor = EXECUTORS[name](workers, address)
     return found
-
-
-def _positive(workers: int) -> int:
-    if type(workers) is not int or workers < 1:
-        raise UserError(f"{workers!r} is no number of workers.", where="--workers", remedy="Choose 1 or more.")
-    return workers
 
 
 def _ended(code: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lilliput.errors import UserError
+from lilliput.errors import UserError, require_whole
 from lilliput.study.point import Point
 
 
@@ -53,8 +53,8 @@ class Measures:
             ("--speed-rounds", self.speed_rounds, 0),
             ("--threads", self.threads, 1),
         ):
-            if value is not None and (type(value) is not int or value < least):
-                raise UserError(f"{value!r} is too few.", where=option, remedy=f"Choose {least} or more.")
+            if value is not None:
+                require_whole(value, least, option)
         if self.perturbations and not self.humaneval:
             raise UserError("needs problems.", where="--perturbations", remedy="Give HumanEval's file: --humaneval.")
         if not self.perplexity_pieces and not self.humaneval:

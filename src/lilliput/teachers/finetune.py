@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 import shutil
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,9 @@ from lilliput.batching import Batch, Batches, BatchPlan, TokenIds
 from lilliput.data.dataset import Dataset
 from lilliput.errors import DataError, UserError
 from lilliput.evaluate.classification import ClassificationScores, score
-from lilliput.files import atomic_folder, explain_disk_errors, followed
+from lilliput.files import atomic_folder, claim, explain_disk_errors, followed, release, work_folder
 from lilliput.progress import Progress
+from lilliput.provenance import versions
 from lilliput.tasks import Task
 from lilliput.teachers.folder import TeacherManifest, refuse_occupied, save_teacher
 from lilliput.teachers.huggingface import BaseEncoder, open_base, tokenizing, usable_tokens
@@ -30,7 +29,6 @@ from lilliput.teachers.model import JOINS, POOLINGS, EncoderClassifier
 from lilliput.teachers.outputs import content_hash
 from lilliput.teachers.scratch import build_scratch, is_scratch
 from lilliput.training import History, TrainingPlan, device, fit
-from lilliput.version import VERSION
 
 MOST_TOKENS = 16_384
 """Longest input anyone may ask for: twice what the longest encoders of code take."""
@@ -167,8 +165,9 @@ def finetune(
     provenance = _provenance(encoder, task, train, valid, settings)
     with explain_disk_errors(out):
         place = followed(out)
-        work = place.parent / f".{place.name}.work"
+        work = work_folder(place)
         work.mkdir(parents=True, exist_ok=True)  # a place that cannot be written is told now, not after an epoch
+        claim(work)
     history = fit(
         model,
         Batches(train, tokens_of(train), BatchPlan(examples=settings.batch, seed=settings.seed)),
@@ -196,11 +195,12 @@ def finetune(
         max_tokens=max_tokens,
         output=model.convention,
         provenance=provenance,
-        metrics={"history": history, **({} if kept is None else {"valid": _as_dict(kept)})},
+        metrics={"history": history, **({} if kept is None else {"valid": kept.as_dict()})},
     )
     with atomic_folder(out) as folder:
         save_teacher(folder, model, encoder.tokenizer, manifest)
     shutil.rmtree(work)
+    release(work)
     return FinetuneResult(out, history, kept)
 
 
@@ -255,12 +255,5 @@ def _provenance(
             for name, part in data.items()
         },
         "settings": asdict(settings),
-        "versions": {"lilliput": VERSION, "python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "transformers", "tokenizers")},
+        "versions": versions("torch", "transformers", "tokenizers"),
     }
-
-
-def _as_dict(scores: ClassificationScores) -> dict[str, Any]:
-    """Plain JSON values."""
-    plain = {name: getattr(scores, name) for name in ("n", "accuracy", "f1", "mcc")}
-    return {**plain, "intervals": {name: list(pair) for name, pair in scores.intervals.items()}}

@@ -19,6 +19,7 @@ from lilliput.graph.checks import refuse_odd, refuse_other_shapes
 from lilliput.graph.pieces import Pieces, stored
 from lilliput.graph.seq2seq import Seq2SeqConfig
 from lilliput.progress import Progress
+from lilliput.runtime.tokens import read_tokenizer
 from lilliput.teachers.chat_template import GGUF_KEY, folder_template
 from lilliput.teachers.hub import CONFIG, TOKENIZER_FILES, locate, weight_files
 from lilliput.teachers.tensors import SafetensorsFolder, Tensors
@@ -220,10 +221,7 @@ def _tokenizer_of(place: Path) -> Tokenizer:
         raise CheckpointError("there is no such file or folder.", where=place, remedy="Check --tokenizer.")
     file = place / "tokenizer.json" if place.is_dir() else place
     if file.is_file():
-        try:
-            return Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises bare Exception
-            raise CheckpointError(f"is not a tokenizer: {error}.", where=file, remedy="Get the file again.") from error
+        return read_tokenizer(file, CheckpointError)
     if not any((place / name).is_file() for name in TOKENIZER_FILES):
         raise CheckpointError(
             f"there is no tokenizer here (none of {', '.join(TOKENIZER_FILES)}).",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def locate(checkpoint: str | Path) -> Path:
     Raises:
         CheckpointError: there is no such path, and no such model on the hub, or no way to reach it.
     """
-    path = Path(checkpoint).expanduser()
+    path = Path(checkpoint)
+    with contextlib.suppress(RuntimeError):  # the home of nobody: a folder of that name, if anything
+        path = path.expanduser()
     if path.exists():
         return path
     if isinstance(checkpoint, Path) or not _HUB_ID.fullmatch(checkpoint):

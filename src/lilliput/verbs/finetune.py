@@ -26,10 +26,7 @@ class Finetuned:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         scores = self.result.scores
-        valid = None
-        if scores is not None:
-            valid = {name: getattr(scores, name) for name in ("n", "accuracy", "f1", "mcc")}
-            valid["intervals"] = {name: list(pair) for name, pair in scores.intervals.items()}
+        valid = None if scores is None else scores.as_dict()
         return {"path": str(self.result.path), "valid": valid, "history": self.result.history}
 
     def facts(self) -> dict[str, object]:

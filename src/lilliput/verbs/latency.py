@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,16 +18,15 @@ from lilliput.encoder import EncoderConfig
 from lilliput.errors import UserError
 from lilliput.evaluate.resources import cpu_name
 from lilliput.extras import require
+from lilliput.files import CACHE_VARIABLE, cache_folder
 from lilliput.grams import Grams
 from lilliput.progress import Progress
+from lilliput.provenance import today
 from lilliput.quantize.scheme import PRECISIONS, ActivationRange
 from lilliput.runtime.engine import Engine, only_outputs, read_graph
 from lilliput.runtime.flow import FlowTokenizer
 from lilliput.search.latency import CALIBRATION_DESIGN, Conditions, LatencyModel, calibrate
 from lilliput.search.space import Architecture
-
-CACHE_VARIABLE = "LILLIPUT_CACHE"
-"""Environment variable that names the cache folder; by default ``~/.cache/lilliput``."""
 
 WARMUP, SECONDS, CALLS = 3, 0.12, 25
 """Calls before the clock counts; then as many as fit these seconds, at most this many: their median counts."""
@@ -39,12 +36,6 @@ ROUNDS = 3
 
 READ, LONG = 32, 0.75
 """Functions whose reading is timed, and what share of the tokens that layers see these have where enough have it."""
-
-
-def cache_folder() -> Path:
-    """Where measurements of this machine are kept."""
-    named = os.environ.get(CACHE_VARIABLE)
-    return Path(named) if named else Path.home() / ".cache" / "lilliput"
 
 
 def latency_model(
@@ -59,7 +50,7 @@ def latency_model(
         cpu=cpu_name(),
         threads=threads,
         precision=precision,
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        date=today(),
         versions={"openvino": version("openvino")},
     )
     key = hashlib.sha256(f"{conditions.cpu}|{conditions.versions}".encode()).hexdigest()[:12]

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lilliput.artifact import open_artifact
 from lilliput.data.functions import Function, functions_in
 from lilliput.data.lines import file_list
 from lilliput.data.sources import read_source
 from lilliput.errors import UserError
-from lilliput.runtime.classifier import Classifier, Prediction, load
+from lilliput.runtime.classifier import Classifier, Prediction
 
 OF_FUNCTIONS = frozenset({"vulnerability", "clone"})
 """Tasks whose models know single functions, so that files are taken apart; a user's own labels may be of anything."""
@@ -82,7 +83,7 @@ def predict(
             many functions to compare each with each.
     """
     files = file_list(files)
-    model = load(path, threads)
+    model = Classifier(open_artifact(path), threads)
     if len(files) % model.arity:
         raise UserError(
             f"{len(files)} file(s) given; this model compares pairs.",

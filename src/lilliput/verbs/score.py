@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ from lilliput.data.completions import FORMS, Given, form_of, parts_of, read_comp
 from lilliput.data.lines import shown
 from lilliput.data.problems import BENCHMARKS, Problem, read_problems
 from lilliput.errors import DataError, UserError
-from lilliput.evaluate import resources
-from lilliput.evaluate.judging import Judgement, Limits, judge_many, judged_source, require_walls
+from lilliput.evaluate.judging import Limits, judged_source
 from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
-from lilliput.verbs.kept import Kept, beside, key_of
-from lilliput.verbs.tally import Attempt, Tally, checked_ks, protections_dict, tally
+from lilliput.verbs.kept import Kept, beside
+from lilliput.verbs.programs import Programs, allowed
+from lilliput.verbs.tally import Attempt, Tally, checked_ks, tally
 
 RESULT = "score.json"
 
@@ -102,16 +102,16 @@ def score(
     Raises:
         UserError: bad input; or problems without completions, and not ``partial``.
     """
-    ks, limits, progress = checked_ks(k), limits or Limits(), progress or Progress()
+    ks, progress = checked_ks(k), progress or Progress()
     if form not in FORMS:
         raise UserError(f"{shown(form)} is no form of completions.", where="--form", remedy=f"Use {', '.join(FORMS)}.")
     problems, completions = Path(problems), Path(completions)
     every = read_problems(problems, challenges=challenges)
     given = read_completions(completions, every)
     wanted = _with_completions(every, given, completions, partial)
-    walls = require_walls(unsafe)
+    programs = allowed(limits, workers, unsafe)
     target, kept = beside(None if out is None else Path(out), RESULT)
-    attempts = _judged(wanted, given, form, limits, workers, Kept(kept), progress)
+    attempts = _judged(wanted, given, form, programs, Kept(kept), progress)
     benchmark = BENCHMARKS[every[0].benchmark]
     result = Score(
         benchmark.name,
@@ -122,8 +122,7 @@ def score(
                 "form": form,
                 "partial": partial,
                 "challenges": challenges,
-                "workers": workers or resources.usable_cores(),
-                **asdict(limits),
+                "programs": programs.settings,
             },
             "postprocessing": ["completions are taken as they are: nothing is cut", _FORM_WORDS[form]],
             "program": benchmark.program,
@@ -131,9 +130,7 @@ def score(
                 "problems": {"source": str(problems), "sha256": sha256_of(problems)},
                 "completions": {"source": str(completions), "sha256": sha256_of(completions)},
             },
-            "sandbox": protections_dict(walls, unsafe),
-            "machine": resources.machine(),
-            "command": command,
+            **programs.facts(command),
         },
     )
     if target is not None:
@@ -159,8 +156,7 @@ def _judged(
     problems: Sequence[Problem],
     given: Sequence[Given],
     form: str,
-    limits: Limits,
-    workers: int | None,
+    programs: Programs,
     kept: Kept,
     progress: Progress,
 ) -> dict[str, list[Attempt]]:
@@ -171,27 +167,8 @@ def _judged(
         for item, one in zip(given, forms, strict=True)
     ]
     attempts: dict[str, list[Attempt]] = {problem.task_id: [] for problem in problems}
-    found = judged(sources, limits, workers, kept, progress)
+    found = programs.judged(sources, kept, progress)
     for item, one, judgement in zip(given, forms, found, strict=True):
         record = {"line": item.line, "form": one, "empty": not item.text.strip()}
         attempts[item.task_id].append(Attempt(item.task_id, judgement, record))
     return attempts
-
-
-def judged(
-    sources: Sequence[str], limits: Limits, workers: int | None, kept: Kept, progress: Progress
-) -> list[Judgement]:
-    """The judgements on programs; like ones are run once, and those kept not again (but those of the runner's own)."""
-    keys = [key_of("judgement", source, asdict(limits)) for source in sources]
-    missing = {key: source for key, source in zip(keys, sources, strict=True) if key not in kept.found}
-    names = list(missing)
-    lost: dict[str, Judgement] = {}
-
-    def keep(place: int, judgement: Judgement) -> None:
-        if judgement.outcome == "runner":
-            lost[names[place]] = judgement
-        else:
-            kept.add(names[place], asdict(judgement))
-
-    judge_many(list(missing.values()), limits, workers, progress, keep)
-    return [lost[key] if key in lost else Judgement(**kept.found[key]) for key in keys]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from numbers import Real
 
 from lilliput.data_flow import MOST_NODES
-from lilliput.errors import UserError
+from lilliput.errors import UserError, require_whole
 from lilliput.progress import Progress
 from lilliput.search import (
     DEFAULT_OBJECTIVE,
@@ -75,8 +75,7 @@ def search(
         raise UserError(f"no method '{method}'.", where="--method", remedy=f"Choose one of: {', '.join(METHODS)}.")
     if arity not in (1, 2):
         raise UserError(f"{arity!r} is no arity.", where="arity", remedy="Give 1, or 2 for pairs of functions.")
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
-        raise UserError(f"{classes!r} is no number of classes.", where="classes", remedy="Give 2 or more.")
+    require_whole(classes, 2, "classes")
     problem: Problem
     if paper:
         problem = PaperProblem(_positive(size, "--size", "bytes") / 1e6)
@@ -106,7 +105,21 @@ def search_problem(
 ) -> SearchProblem:
     """Our problem with this machine's latency models, which are measured now if they never were.
 
-    ``reading_ms`` is what a function takes before the model has it, beyond turning it into tokens: it counts, too.
+    Args:
+        size: bytes of the whole artifact.
+        latency_ms: bound on one thread's time; ``None``: no bound.
+        precisions: names in :data:`~lilliput.quantize.scheme.PRECISIONS`.
+        objective: name in :data:`OBJECTIVES`.
+        shape: of the task: classes, functions an example, what is read beside tokens.
+        tokens: of a function, that the latency is of.
+        tokenizer_bytes: bytes of a tokenizer by size of its vocabulary; ``None``: an estimate.
+        space: of architectures.
+        reading_ms: what a function takes before the model has it, beyond turning it into tokens: it counts, too.
+        progress: shown while measuring.
+
+    Raises:
+        UserError: an argument is out of its range.
+        BudgetError: nothing fits ``size``.
     """
     if not precisions:
         raise UserError("no precision is allowed.", where="--precision", remedy="Give one at least, such as int8.")

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lilliput.files import atomic_file, write_json
+from lilliput.files import atomic_file, claim, empty, explain_disk_errors, release, work_folder, write_json
 from lilliput.progress import Progress
+
+SETTINGS = "settings.json"
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -25,19 +27,29 @@ class Stages:
         settings: everything that decides the result, as plain JSON values. Results kept under other settings are
             thrown away.
         progress: told when work goes on, or starts anew.
+
+    Raises:
+        UserError: another run is at work on the same target, or the folder cannot be made.
     """
 
     def __init__(self, target: Path, settings: Mapping[str, Any], progress: Progress) -> None:
         self.folder = work_folder(target)
         self.progress = progress
         wanted = json.loads(json.dumps(settings))
-        if self.folder.exists() and _read(self.folder / "settings.json") != wanted:
-            progress.note(f"{self.folder}: holds work under other settings; starting anew.")
-            shutil.rmtree(self.folder)
-        elif self.folder.exists():
+        begun = self.folder.exists()
+        with explain_disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            claim(self.folder)
+        if begun and self._settings() == wanted:
             progress.note(f"{self.folder}: going on from there.")
-        if not self.folder.exists():
-            write_json(self.folder / "settings.json", wanted)
+            return
+        if begun:
+            progress.note(f"{self.folder}: holds work under other settings; starting anew.")
+            empty(self.folder)
+        write_json(self.file(SETTINGS), wanted)
+
+    def _settings(self) -> Any:
+        return _read(self.file(SETTINGS))
 
     def file(self, name: str) -> Path:
         """A path inside the folder."""
@@ -64,11 +76,7 @@ class Stages:
     def finish(self) -> None:
         """The target is there: the folder is no longer needed."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def work_folder(target: Path) -> Path:
-    """Where results of the work that will write ``target`` are kept."""
-    return target.parent / f".{target.name}.work"
+        release(self.folder)
 
 
 def _read(path: Path) -> Any:

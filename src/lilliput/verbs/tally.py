@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -176,8 +175,3 @@ def checked_ks(ks: Sequence[int] | None, shown: object = None) -> tuple[int, ...
             remedy="Give for example --k 1,10.",
         )
     return tuple(sorted(set(ks)))
-
-
-def protections_dict(found: Any, unsafe: bool) -> dict[str, Any]:
-    """The sandbox's protections, for a record."""
-    return {**dataclasses.asdict(found), "unsafe": unsafe}

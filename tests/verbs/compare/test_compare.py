@@ -217,7 +217,7 @@ def test_a_model_that_cannot_be_opened_is_named(generators, tmp_path, one_start)
     [("rounds", 5), ("rounds", True), ("tokens", 2), ("new_tokens", 0), ("threads", 0), ("tokens", 1.5)],
 )
 def test_settings_that_are_none(option, value):
-    with pytest.raises(UserError, match=f"--{option.replace('_', '-')}: .* is too few. Give"):
+    with pytest.raises(UserError, match=f"--{option.replace('_', '-')}: must be .* or more"):
         CompareSettings(**{option: value})
 
 

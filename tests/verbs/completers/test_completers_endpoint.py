@@ -1,6 +1,7 @@
 """A server as a subject: a real one in this process, and all the ways in which servers fail."""
 
 import json
+import time
 
 import pytest
 
@@ -198,3 +199,14 @@ def test_texts_are_cut_at_the_stop_that_is_complete_first():
     assert cut_at("abcd", ("bcd", "c")) == "ab"
     assert cut_at("abc", ("x",)) == "abc"
     assert cut_at("", ()) == ""
+
+
+def test_a_refusal_is_told_before_slow_answers_are_there():
+    """The first request is refused; the second would be answered after half a minute of waiting."""
+    slow = (429, b"", {"Retry-After": "30"})
+    with served(lambda path, body, number: (403, b"") if body["prompt"] == "a" else slow) as server:
+        completer = EndpointCompleter(Subject(server.url), Patience(tries=5, longest=60.0))
+        begun = time.monotonic()
+        with pytest.raises(UserError, match="does not let you"):
+            completer.complete([Asked(PROBLEM, "a"), Asked(PROBLEM, "b")], Settings(batch=2))
+    assert time.monotonic() - begun < 10

@@ -101,7 +101,7 @@ def test_scoring_shows_its_progress(found, progress):
 
 @pytest.mark.parametrize("tokens", [1, 2, 0, -5, True, 16.0, float("nan")])
 def test_a_length_that_is_none(tokens, small, workshop):
-    with pytest.raises(UserError, match="is no length of an input") as caught:
+    with pytest.raises(UserError, match="must be 3 or more") as caught:
         api.evaluate(small, "vulnerability", workshop / "valid.jsonl", tokens=tokens)
     assert caught.value.where == "--tokens"
 
@@ -142,7 +142,7 @@ def test_without_torch_a_checkpoint_is_refused_with_what_to_install(workshop, mo
 
 @pytest.mark.parametrize("kind", ["small", "teacher"])
 def test_a_number_of_threads_that_is_none(kind, small, workshop):
-    with pytest.raises(UserError, match="-1 is no number of threads"):
+    with pytest.raises(UserError, match="threads: must be 1 or more"):
         open_subject(workshop / kind, "vulnerability", threads=-1)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from lilliput.cli.robustness_generator import show
 from lilliput.errors import DataError
+from lilliput.evaluate.judging import Limits
 from lilliput.evaluate.perturb import perturbed
 from lilliput.progress import LogProgress
 from lilliput.runtime.settings import Settings
@@ -100,6 +101,7 @@ def test_verdicts_are_in_the_result(results):
     ("how", "said"),
     [
         ({"settings": Settings(max_new_tokens=41)}, "has max_new_tokens 40, not 41"),
+        ({"limits": Limits(seconds=4.0)}, "has seconds 3.0, not 4.0"),
         ({"seeds": 1}, "other prompts of 'doc_change_case'"),
         ({"limit": 2}, "other prompts of 'prompt'"),
         ({"perturbations": ["newlines"]}, "has no verdicts of 'partial'; it has 'prompt', 'doc_change_case'"),

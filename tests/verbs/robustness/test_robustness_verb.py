@@ -156,7 +156,7 @@ def test_what_cannot_be_opened_or_read_is_named(small, workshop, tmp_path):
 
 @pytest.mark.parametrize(("option", "value"), [("seeds", 0), ("limit", 0), ("limit", True), ("seeds", 1.5)])
 def test_numbers_that_are_none(option, value, small, workshop):
-    with pytest.raises(UserError, match="is no number of anything") as caught:
+    with pytest.raises(UserError, match="must be 1 or more") as caught:
         robustness(small, "vulnerability", workshop / "valid.jsonl", **{option: value})
     assert caught.value.where == f"--{option}"
 

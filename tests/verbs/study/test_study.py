@@ -18,6 +18,7 @@ from lilliput import api
 from lilliput.artifact import open_artifact
 from lilliput.errors import UserError
 from lilliput.evaluate.perplexity import held_out_ids, perplexity
+from lilliput.files import work_folder
 from lilliput.quantize.policy import policy
 from lilliput.study.budget import Budget
 from lilliput.study.choice import Rule
@@ -26,7 +27,6 @@ from lilliput.study.grid import grid_of
 from lilliput.study.jobs import Measures
 from lilliput.study.recipe import read_recipe
 from lilliput.verbs.quantize import QuantizeSettings, expected_weights, quantize
-from lilliput.verbs.stages import work_folder
 from lilliput.verbs.study import plan as study_plan
 from tests.data.test_problems import HUMANEVAL, write
 from tests.verbs.test_score import UNSAFE

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -25,7 +26,10 @@ constexpr auto LOOKOUT = std::chrono::microseconds(500);
 class Team {
 public:
     explicit Team(int64_t threads) : parts(threads) {
-        for (int64_t i = 1; i < threads; i++) helpers.emplace_back([this, i] { help(i); });
+        try {
+            for (int64_t i = 1; i < threads; i++) helpers.emplace_back([this, i] { help(i); });
+        } catch (const std::system_error&) {  // the system has no more threads: whoever is there works for all
+        }
     }
 
     ~Team() {

@@ -14,13 +14,15 @@ import numpy as np
 
 from lilliput.data.dataset import Dataset
 from lilliput.data.tables import Columns
-from lilliput.errors import UserError
+from lilliput.errors import UserError, require_whole
 from lilliput.evaluate import carbon, money, resources
+from lilliput.files import write_json
 from lilliput.progress import Progress
 from lilliput.tasks import task_named
 from lilliput.verbs.compare.process import MeasuredProcess, start
 from lilliput.verbs.compare.result import Comparison, Measured, Reference, Turn
 from lilliput.verbs.compare.subjects import CLASSIFIER, GENERATOR, Compared, identified, task_of
+from lilliput.verbs.kept import refuse_unwritable
 
 STARTS = 3
 """Cold starts of each model; the process of the last one stays and is asked."""
@@ -59,10 +61,8 @@ class CompareSettings:
     def __post_init__(self) -> None:
         for name, least in (("rounds", FEWEST_ROUNDS), ("tokens", SHORTEST), ("new_tokens", 1), ("threads", 1)):
             value = getattr(self, name)
-            if value is not None and (type(value) is not int or value < least):
-                raise UserError(
-                    f"{value!r} is too few.", where=f"--{name.replace('_', '-')}", remedy=f"Give {least} or more."
-                )
+            if value is not None:
+                require_whole(value, least, f"--{name.replace('_', '-')}")
 
 
 def compare(
@@ -75,6 +75,7 @@ def compare(
     settings: CompareSettings | None = None,
     intensity: carbon.Intensity = carbon.DEFAULT,
     price_per_hour: float | None = None,
+    out: str | Path | None = None,
     command: str = "",
     progress: Progress | None = None,
 ) -> Comparison:
@@ -92,6 +93,7 @@ def compare(
         settings: how.
         intensity: grams of CO2 equivalent a kilowatt-hour.
         price_per_hour: US dollars an hour of a machine with as many threads as are used; ``None``: an assumed price.
+        out: the ``.json`` that the result is written to.
         command: recorded in the result.
         progress: shown while working.
 
@@ -100,6 +102,8 @@ def compare(
         MissingExtra: a checkpoint's extra is not installed.
     """
     settings, progress = settings or CompareSettings(), progress or Progress()
+    if out is not None:
+        refuse_unwritable(Path(out))  # told before the work, not after
     compared = identified(models)
     kind = compared[0].kind
     threads = settings.threads or (1 if kind == CLASSIFIER else resources.usable_cores())
@@ -135,7 +139,7 @@ def compare(
         Measured(p.name, facts, starts[p.name], rounds.turns[p.name], memory[p.name], peaks[p.name])
         for p, facts in running
     ]
-    return Comparison(
+    result = Comparison(
         kind=kind,
         models=measured,
         reference=Reference(**rounds.reference_times),
@@ -148,6 +152,9 @@ def compare(
         notes=notes,
         command=command,
     )
+    if out is not None:
+        write_json(Path(out), result.as_dict())
+    return result
 
 
 def _started(

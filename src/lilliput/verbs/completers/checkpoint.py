@@ -14,6 +14,7 @@ from lilliput.generator_manifest import DECODER, SEQ2SEQ, GeneratorManifest
 from lilliput.runtime.classifier import require_threads
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.sessions import Session
+from lilliput.runtime.tokens import read_tokenizer
 from lilliput.teachers.chat_template import folder_template
 from lilliput.teachers.hub import CONFIG, checkpoint_files, locate
 from lilliput.verbs.completers.base import Subject
@@ -121,10 +122,7 @@ def _tokenizer(folder: Path) -> Tokenizer:
     """As ``lilliput quantize`` reads it, so that both models read the same tokens."""
     file = folder / "tokenizer.json"
     if file.is_file():
-        try:
-            return Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises bare Exception
-            raise CheckpointError(f"is not a tokenizer: {error}.", where=file, remedy="Get the file again.") from error
+        return read_tokenizer(file, CheckpointError)
     from lilliput.teachers.huggingface import load_tokenizer
 
     backend = getattr(load_tokenizer(folder, None), "backend_tokenizer", None)

@@ -9,13 +9,14 @@ import http.client
 import json
 import os
 import re
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
 from lilliput.errors import UserError
@@ -83,6 +84,7 @@ class EndpointCompleter:
         self._key = next((os.environ[name] for name in KEYS if os.environ.get(name)), None)
         self._opener = urllib.request.build_opener(_NoRedirects)
         self._tokens, self._seconds = 0, 0.0
+        self._ended = threading.Event()
         self.served = subject.served or self._first_model()
         self.name = self.served
         self.identity = key_of("endpoint", self.url, self.served)
@@ -97,8 +99,7 @@ class EndpointCompleter:
         """See :class:`~lilliput.verbs.completers.base.Completer`; ``settings.batch`` requests at a time."""
         jobs = [(one, sample_settings(settings, sample)) for one in asked for sample in range(settings.n)]
         begun = time.monotonic()
-        with ThreadPoolExecutor(settings.batch) as pool:
-            made = list(pool.map(lambda job: self._one(*job), jobs))
+        made = self._side_by_side(jobs, settings.batch)
         self._seconds += time.monotonic() - begun
         self._tokens += sum(one.tokens or 0 for one in made)
         return [made[first : first + settings.n] for first in range(0, len(made), settings.n)]
@@ -112,6 +113,34 @@ class EndpointCompleter:
             f"this run {seen}, {settings.batch} requests at a time"
         )
         return Speed(None, None, 0, None, method)
+
+    def _side_by_side(self, jobs: Sequence[tuple[Asked, Settings]], width: int) -> list[Made]:
+        """What comes of ``jobs``, ``width`` at a time, by threads that neither an interrupt nor an error waits for."""
+        places = iter(range(len(jobs)))
+        found: SimpleQueue[tuple[int, Made | BaseException]] = SimpleQueue()
+
+        def work() -> None:
+            for place in places:
+                try:
+                    found.put((place, self._one(*jobs[place])))
+                except BaseException as error:
+                    found.put((place, error))
+                if self._ended.is_set():
+                    return
+
+        for _ in range(min(width, len(jobs))):
+            threading.Thread(target=work, daemon=True).start()
+        made: dict[int, Made] = {}
+        try:
+            while len(made) < len(jobs):
+                place, one = found.get()
+                if isinstance(one, BaseException):
+                    raise one
+                made[place] = one
+        except BaseException:
+            self._ended.set()
+            raise
+        return [made[place] for place in range(len(jobs))]
 
     def _one(self, asked: Asked, settings: Settings) -> Made:
         body: dict[str, Any] = {
@@ -172,7 +201,8 @@ class EndpointCompleter:
             except (OSError, http.client.HTTPException) as error:
                 reason = f"no answer ({type(error).__name__}: {getattr(error, 'reason', None) or error})"
             if attempt < self.patience.tries:
-                time.sleep(min(wait, self.patience.longest))
+                if self._ended.wait(min(wait, self.patience.longest)):
+                    break
                 wait *= 2
         raise _Failed(f"{reason}, {self.patience.tries} times")
 

@@ -9,8 +9,8 @@ from lilliput.lazily import on_first_use
 if TYPE_CHECKING:
     from lilliput.verbs.evaluate.classifier import Evaluation, evaluate, measure
     from lilliput.verbs.evaluate.generator import GeneratorEvaluation, evaluate_generator
-    from lilliput.verbs.evaluate.repository import RepositorySettings, measure_repository
-    from lilliput.verbs.evaluate.summarization import SummarizationSettings, measure_summarization
+    from lilliput.verbs.evaluate.repository import RepositorySettings, evaluate_repository
+    from lilliput.verbs.evaluate.summarization import SummarizationSettings, evaluate_summarization
 else:
     # A run measures one kind of task, and loads no other. And ``footprint.py`` runs as a program: to be loaded as a
     # module before, by this package, would be once too often.
@@ -24,8 +24,8 @@ else:
             "evaluate": ".classifier",
             "evaluate_generator": ".generator",
             "measure": ".classifier",
-            "measure_repository": ".repository",
-            "measure_summarization": ".summarization",
+            "evaluate_repository": ".repository",
+            "evaluate_summarization": ".summarization",
         },
     )
 
@@ -36,7 +36,7 @@ __all__ = [
     "SummarizationSettings",
     "evaluate",
     "evaluate_generator",
+    "evaluate_repository",
+    "evaluate_summarization",
     "measure",
-    "measure_repository",
-    "measure_summarization",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from lilliput.data.dataset import Dataset
 from lilliput.data.tables import Columns
-from lilliput.errors import DataError, UserError
+from lilliput.errors import DataError, require_whole
 from lilliput.evaluate import baselines, carbon, energy, resources
 from lilliput.evaluate.classification import ClassificationScores, score
 from lilliput.extras import require
@@ -57,13 +57,7 @@ class Evaluation:
         return {
             "name": self.name,
             "task": self.task,
-            "n": scores.n,
-            "accuracy": scores.accuracy,
-            "f1": scores.f1,
-            "precision": scores.precision,
-            "recall": scores.recall,
-            "mcc": scores.mcc,
-            "intervals": {name: list(pair) for name, pair in scores.intervals.items()},
+            **scores.as_dict(),
             "baselines": {name: item.scores.accuracy for name, item in self.baselines.items()}
             | {"details": {name: _baseline(item) for name, item in self.baselines.items()}},
             "bytes": dict(self.bytes),
@@ -136,8 +130,7 @@ def evaluate(
         MissingExtra: scikit-learn, or for a checkpoint torch, is not installed.
     """
     kind, columns = task_named(task), columns or Columns()
-    if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < SHORTEST:
-        raise UserError(f"{tokens} is no length of an input.", where="--tokens", remedy=f"Give {SHORTEST} or more.")
+    require_whole(tokens, SHORTEST, "--tokens")
     require("sklearn")  # for the baselines: told before the work, not after
     tokenizer = None if tokenizer is None else Path(tokenizer)
     subject = open_subject(path, task, tokenizer, threads)
@@ -158,7 +151,19 @@ def measure(
     command: str,
     progress: Progress,
 ) -> Evaluation:
-    """The core of :func:`evaluate` on an opened model and data in memory; memory is left out."""
+    """The core of :func:`evaluate` on an opened model and data in memory; memory is left out.
+
+    Args:
+        subject: the model.
+        task: what examples are.
+        dataset: what it is measured on.
+        train: what the baselines are fitted to; ``None``: to folds of ``dataset`` itself.
+        tokens: of the functions that latency is measured on.
+        intensity, command, progress: see :func:`evaluate`.
+
+    Raises:
+        DataError: the model is of another arity.
+    """
     if subject.arity != task.arity:
         raise DataError(
             f"the model joins {subject.arity} function(s) an example, and task '{task.name}' {task.arity}.",

@@ -10,9 +10,9 @@ from typing import Any
 from lilliput.data.completions import form_of, parts_of
 from lilliput.data.lines import shown
 from lilliput.data.problems import Benchmark, Problem, benchmark_named, read_problems
-from lilliput.errors import UserError
-from lilliput.evaluate import carbon, resources
-from lilliput.evaluate.judging import Judgement, Limits, judged_source, require_walls
+from lilliput.errors import UserError, require_whole
+from lilliput.evaluate import carbon
+from lilliput.evaluate.judging import Judgement, Limits, judged_source
 from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
 from lilliput.runtime.settings import Settings
@@ -20,8 +20,8 @@ from lilliput.verbs.completers import KINDS, Asked, Completer, Made, Speed, Subj
 from lilliput.verbs.completers.chat import CUT, code_of
 from lilliput.verbs.completers.footprint import peak_memory_mb
 from lilliput.verbs.kept import Kept, beside, key_of
-from lilliput.verbs.score import judged
-from lilliput.verbs.tally import Attempt, Tally, checked_ks, protections_dict, tally
+from lilliput.verbs.programs import Programs, allowed
+from lilliput.verbs.tally import Attempt, Tally, checked_ks, tally
 
 RESULT = "evaluation.json"
 PROMPTS = ("plain", "chat")
@@ -127,18 +127,18 @@ def evaluate_generator(
         UserError: bad input, or nothing can be completed.
         MissingExtra: it is a checkpoint, and torch or transformers is not installed.
     """
-    benchmark, progress, limits = benchmark_named(task), progress or Progress(), limits or Limits()
+    benchmark, progress = benchmark_named(task), progress or Progress()
     settings = _settled(settings or Settings(max_new_tokens=NEW_TOKENS), prompt, benchmark)
     ks = checked_ks(k)
     if ks is not None and min(ks) > settings.n:
         raise UserError(f"pass@{min(ks)} needs {min(ks)} completions a problem.", where="--k", remedy="Raise --n.")
-    if limit is not None and (type(limit) is not int or limit < 1):
-        raise UserError(f"{limit!r} is no number of problems.", where="--limit", remedy="Give 1 or more.")
+    if limit is not None:
+        require_whole(limit, 1, "--limit")
     data = Path(data)
     problems = read_problems(data, benchmark.name, challenges=challenges)[:limit]
     if strip:
         problems = [replace(problem, prompt=problem.prompt.rstrip()) for problem in problems]
-    walls = require_walls(unsafe)
+    programs = allowed(limits, workers, unsafe)
     chat = prompt == "chat"
     template = None if chat_template is None else str(chat_template)
     subject = Subject(str(model), threads, precision, chat, template, served)
@@ -146,7 +146,7 @@ def evaluate_generator(
     completer, kept = open_completer(subject), Kept(kept_path)
     asked = [Asked(problem, benchmark.instruction(problem) if chat else problem.prompt) for problem in problems]
     made = completions(completer, asked, settings, kept, progress)
-    attempts = attempts_of(problems, made, chat, limits, workers, kept, progress)
+    attempts = attempts_of(problems, made, chat, programs, kept, progress)
     found = tally(attempts, ks)
     speed = memory = None
     if costs:
@@ -172,15 +172,13 @@ def evaluate_generator(
                 "limit": limit,
                 "challenges": challenges,
                 "threads": threads,
-                "programs": {"workers": workers or resources.usable_cores(), **asdict(limits)},
+                "programs": programs.settings,
             },
             "postprocessing": _postprocessing(settings, chat),
             "prompts": _prompt_words(benchmark, chat, strip),
             "program": benchmark.program,
             "data": {"source": str(data), "sha256": sha256_of(data), "problems": len(problems)},
-            "sandbox": protections_dict(walls, unsafe),
-            "machine": resources.machine(),
-            "command": command,
+            **programs.facts(command),
         },
     )
     if target is not None:
@@ -227,22 +225,30 @@ def _settled(settings: Settings, prompt: str, benchmark: Benchmark) -> Settings:
     """
     if prompt not in PROMPTS:
         raise UserError(f"{shown(prompt)} is no kind of prompt.", where="--prompt", remedy=f"Use {', '.join(PROMPTS)}.")
+    require_draws(settings)
+    stops = settings.stops or (() if prompt == "chat" else benchmark.stops)
+    return replace(settings, stop=stops)
+
+
+def require_draws(settings: Settings) -> None:
+    """Refuse several completions of a prompt that would all be the same.
+
+    Raises:
+        UserError: they would.
+    """
     if settings.n > 1 and settings.temperature == 0:
         raise UserError(
             f"{settings.n} completions at temperature 0 would be the same.",
             where="--n",
             remedy="Give a --temperature, such as 0.2 for pass@1 or 0.8 for pass@10.",
         )
-    stops = settings.stops or (() if prompt == "chat" else benchmark.stops)
-    return replace(settings, stop=stops)
 
 
 def attempts_of(
     problems: Sequence[Problem],
     made: Mapping[str, Sequence[Made]],
     chat: bool,
-    limits: Limits,
-    workers: int | None,
+    programs: Programs,
     kept: Kept,
     progress: Progress,
 ) -> dict[str, list[Attempt]]:
@@ -250,7 +256,7 @@ def attempts_of(
     attempts: dict[str, list[Attempt]] = {problem.task_id: [] for problem in problems}
     rows = [(problem, one, *_program(problem, one, chat)) for problem in problems for one in made[problem.task_id]]
     sources = [source for _, one, source, _ in rows if not one.failure]
-    verdicts = iter(judged(sources, limits, workers, kept, progress))
+    verdicts = iter(programs.judged(sources, kept, progress))
     for problem, one, _, record in rows:
         blame = Judgement("error" if one.is_model_s else "runner", one.failure)
         judgement = blame if one.failure else next(verdicts)

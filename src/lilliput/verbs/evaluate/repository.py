@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-from tokenizers import Tokenizer
 
 from lilliput.artifact import MANIFEST, TOKENIZER, Artifact, open_artifact
 from lilliput.data.code_pieces import SHORTEST, Piece, code_pieces
 from lilliput.data.repository import Source, read_sources
-from lilliput.errors import DataError, UserError
+from lilliput.errors import DataError, UserError, require_whole
+from lilliput.evaluate import resources
 from lilliput.evaluate.line_completion import LineScores, Place, left_context, line_scores, places
 from lilliput.evaluate.next_token import (
     NextTokenScores,
@@ -25,12 +24,15 @@ from lilliput.evaluate.next_token import (
     read_piece,
 )
 from lilliput.evaluate.perplexity import reader
-from lilliput.files import sha256_of
+from lilliput.files import sha256_of, write_json
 from lilliput.generator_manifest import DECODER
 from lilliput.progress import Progress
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.settings import Options, Settings
-from lilliput.verbs.kept import KeptRows
+from lilliput.runtime.tokens import read_tokenizer
+from lilliput.verbs.kept import KeptRows, beside
+
+RESULT = "repository.json"
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,12 @@ class RepositorySettings:
     def __post_init__(self) -> None:
         least = {"pieces": 1, "length": SHORTEST, "places": 1, "context": 1}
         for name, minimum in least.items():
-            if getattr(self, name) < minimum:
-                raise UserError(f"must be {minimum} or more; it is {getattr(self, name)}.", where=name)
+            require_whole(getattr(self, name), minimum, name)
         Settings(max_new_tokens=self.max_new_tokens, batch=self.batch, seed=self.seed)
 
 
 @dataclass(frozen=True)
-class RepositoryMeasure:
+class RepositoryEvaluation:
     """What was measured; :meth:`as_dict` is the JSON contract.
 
     Attributes:
@@ -78,6 +79,8 @@ class RepositoryMeasure:
         lines: of lines completed.
         settings: what was measured on, as the model's positions allow it.
         data: files taken, who listed them, how many there were, and what was left out.
+        command: that measured it.
+        machine: facts about it.
     """
 
     name: str
@@ -85,6 +88,8 @@ class RepositoryMeasure:
     lines: LineScores
     settings: Mapping[str, Any]
     data: Mapping[str, Any]
+    command: str = ""
+    machine: Mapping[str, object] = field(default_factory=resources.machine)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -95,18 +100,21 @@ class RepositoryMeasure:
             "lines": self.lines.as_dict(),
             "settings": dict(self.settings),
             "data": dict(self.data),
+            "machine": dict(self.machine),
+            "command": self.command,
         }
 
 
-def measure_repository(
+def evaluate_repository(
     model_path: str | Path,
     repo: str | Path,
     *,
     settings: RepositorySettings | None = None,
     threads: int | None = None,
-    kept: str | Path | None = None,
+    out: str | Path | None = None,
+    command: str = "",
     progress: Progress | None = None,
-) -> RepositoryMeasure:
+) -> RepositoryEvaluation:
     """Measure a generator on a folder's source files: perplexity, next-token accuracy, line completion (greedy).
 
     Args:
@@ -114,17 +122,20 @@ def measure_repository(
         repo: the folder; see :func:`~lilliput.data.repository.read_sources` for what of it is taken.
         settings: what is measured on.
         threads: processor threads; ``None`` leaves the choice to the engine.
-        kept: file for finished pieces and lines (JSON Lines): a run that was killed goes on where it was.
+        out: where the result is written, a ``.json`` or a folder; a run that was killed goes on from what is kept
+            beside it.
+        command: recorded in the result.
         progress: shown while working.
 
     Raises:
         UserError: bad input, no generator's artifact, or no source files.
     """
     settings, progress = settings or RepositorySettings(), progress or Progress()
+    target, kept = beside(None if out is None else Path(out), RESULT)
     artifact = open_artifact(model_path)
     length, context = _fitting(artifact, settings)
     sources = read_sources(repo, max(settings.pieces, settings.places), settings.seed, settings.languages)
-    tokenizer = Tokenizer.from_file(str(artifact.file(TOKENIZER)))
+    tokenizer = read_tokenizer(artifact.file(TOKENIZER))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True  # source code has no control tokens, whatever it spells
@@ -152,7 +163,11 @@ def measure_repository(
         "languages": dict(Counter(source.language.name for source in sources.files).most_common()),
         "sha256": digest,
     }
-    return RepositoryMeasure(artifact.path.name, next_token, line_scores(found, written), recorded, data)
+    scores = line_scores(found, written)
+    result = RepositoryEvaluation(artifact.path.name, next_token, scores, recorded, data, command)
+    if target is not None:
+        write_json(target, result.as_dict())
+    return result
 
 
 def _fitting(artifact: Artifact, settings: RepositorySettings) -> tuple[int, int]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from lilliput.artifact import MANIFEST, open_artifact
 from lilliput.data.summarization import Summarized, SummaryData, read_summaries
-from lilliput.errors import UserError
+from lilliput.errors import UserError, require_whole
+from lilliput.evaluate import resources
 from lilliput.evaluate.summaries import SummaryComparison, score_summaries
-from lilliput.files import sha256_of
+from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.settings import Options, Settings
 from lilliput.tasks.summarization import CUTS, FORM_OF_FAMILY, FORMS
-from lilliput.verbs.kept import KeptRows
+from lilliput.verbs.kept import KeptRows, beside
+
+RESULT = "summarization.json"
 
 
 @dataclass(frozen=True)
@@ -48,18 +51,17 @@ class SummarizationSettings:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        for field, name, table in (("form", self.form, FORMS), ("cut", self.cut, CUTS)):
+        for where, name, table in (("form", self.form, FORMS), ("cut", self.cut, CUTS)):
             if name is not None and name not in table:
-                raise UserError(f"there is no '{name}'.", where=field, remedy=f"Choose one of: {', '.join(table)}.")
-        for field in ("examples", "code_tokens"):
-            value = getattr(self, field)
-            if value is not None and value < 1:
-                raise UserError(f"must be 1 or more; it is {value}.", where=field)
+                raise UserError(f"there is no '{name}'.", where=where, remedy=f"Choose one of: {', '.join(table)}.")
+        for name, value in (("examples", self.examples), ("code_tokens", self.code_tokens)):
+            if value is not None:
+                require_whole(value, 1, name)
         Settings(max_new_tokens=self.max_new_tokens, batch=self.batch, seed=self.seed)
 
 
 @dataclass(frozen=True)
-class SummarizationMeasure:
+class SummarizationEvaluation:
     """What was measured; :meth:`as_dict` is the JSON contract.
 
     Attributes:
@@ -69,6 +71,8 @@ class SummarizationMeasure:
         truncated: functions that were cut.
         settings: how summaries were asked for, the form named and spelled out.
         data: files, their hash, columns, examples skipped.
+        command: that measured it.
+        machine: facts about it.
     """
 
     name: str
@@ -77,6 +81,8 @@ class SummarizationMeasure:
     truncated: int
     settings: Mapping[str, Any]
     data: Mapping[str, Any]
+    command: str = ""
+    machine: Mapping[str, object] = field(default_factory=resources.machine)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -87,19 +93,22 @@ class SummarizationMeasure:
             "truncated": self.truncated,
             "settings": dict(self.settings),
             "data": dict(self.data),
+            "machine": dict(self.machine),
+            "command": self.command,
         }
 
 
-def measure_summarization(
+def evaluate_summarization(
     model_path: str | Path,
     data: str | Path | Sequence[str | Path],
     *,
     columns: tuple[str, str] | None = None,
     settings: SummarizationSettings | None = None,
     threads: int | None = None,
-    kept: str | Path | None = None,
+    out: str | Path | None = None,
+    command: str = "",
     progress: Progress | None = None,
-) -> SummarizationMeasure:
+) -> SummarizationEvaluation:
     """Measure a generator's summaries of functions, written greedily.
 
     Args:
@@ -108,13 +117,16 @@ def measure_summarization(
         columns: names of code and summary; by default those that the file's kind has.
         settings: how summaries are asked for.
         threads: processor threads; ``None`` leaves the choice to the engine.
-        kept: file for finished summaries (JSON Lines): a run that was killed goes on where it was.
+        out: where the result is written, a ``.json`` or a folder; a run that was killed goes on from what is kept
+            beside it.
+        command: recorded in the result.
         progress: shown while working.
 
     Raises:
         UserError: bad input, or no generator's artifact.
     """
     settings, progress = settings or SummarizationSettings(), progress or Progress()
+    target, kept = beside(None if out is None else Path(out), RESULT)
     artifact = open_artifact(model_path)
     form = FORMS[settings.form or FORM_OF_FAMILY[artifact.generator.family]]
     found = read_summaries(data, columns)
@@ -144,14 +156,18 @@ def measure_summarization(
     summaries = [CUTS[cut](rows[str(place)]["answer"]) for place in range(len(prompts))]
     scores = score_summaries([each.summary for each in examples], summaries, [each.code for each in examples])
     truncated = sum(code != example.code for code, example in zip(codes, examples, strict=True))
-    return SummarizationMeasure(
+    result = SummarizationEvaluation(
         name=artifact.path.name,
         scores=scores,
         summaries=tuple(summaries),
         truncated=truncated,
         settings=recorded,
         data={**source, "skipped": found.skipped, "examples": len(found.examples)},
+        command=command,
     )
+    if target is not None:
+        write_json(target, result.as_dict())
+    return result
 
 
 def _drawn(found: SummaryData, settings: SummarizationSettings) -> list[Summarized]:

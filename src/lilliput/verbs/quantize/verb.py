@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import math
-import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +24,7 @@ from lilliput.artifact import (
     save,
 )
 from lilliput.errors import CheckpointError, UserError
-from lilliput.files import explain_disk_errors
+from lilliput.files import explain_disk_errors, work_folder
 from lilliput.generator_manifest import DECODER, SEQ2SEQ, GeneratorManifest
 from lilliput.graph import architectures
 from lilliput.graph.architectures import stored_name
@@ -36,6 +33,7 @@ from lilliput.graph.decoder import DecoderConfig
 from lilliput.graph.layers import InputRounding, Weights
 from lilliput.graph.stored import StoredWeight, expected_bytes, write_graphs
 from lilliput.progress import Progress
+from lilliput.provenance import today, versions
 from lilliput.quantize.activations import STATIC
 from lilliput.quantize.calibration import Tokens
 from lilliput.quantize.policy import Policy
@@ -56,7 +54,7 @@ from lilliput.verbs.quantize.methods import (
     weight_rounding,
 )
 from lilliput.verbs.quantize.settings import QuantizeSettings
-from lilliput.verbs.stages import Stages, work_folder
+from lilliput.verbs.stages import Stages
 from lilliput.version import VERSION
 
 ROOM_FOR_GRAPHS = 30_000_000
@@ -174,14 +172,13 @@ def expected_weights(
 
 
 def _provenance(checkpoint: GeneratorCheckpoint, command: str, progress: Progress) -> dict[str, Any]:
-    packages = ("openvino", "tokenizers", "numpy")
     metadata = checkpoint.tensors.metadata if isinstance(checkpoint.tensors, GgufFile) else None
     origin = origin_of(checkpoint.path, metadata)
     return {
         "checkpoint": {"name": checkpoint.path.name, "sha256": checkpoint.sha256(progress), **origin},
         "command": command,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "versions": {"lilliput": VERSION, "python": platform.python_version()} | {p: version(p) for p in packages},
+        "date": today(),
+        "versions": versions("openvino", "tokenizers", "numpy"),
     }
 
 

@@ -22,10 +22,13 @@ from lilliput.verbs.robustness.outcomes import NO_VERDICT, PASSED, Outcomes, Pro
 ALIKE = ("max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "n", "stop")
 """Settings that decide completions, and that two runs must share to be compared."""
 
+LIMITS = ("seconds", "memory_mb")
+"""Those of programs, that decide verdicts."""
+
 EVERYTHING = "all"
 """Name of all perturbations taken together."""
 
-REMEDY = "Measure both with the same --data, --limit, --perturbations, --seeds and --max-new-tokens; or give the model."
+REMEDY = "Measure both with the same options (--data, --limit, --perturbations, --seeds ...); or give the model."
 
 
 def read_outcomes(path: Path, prompts: Prompts, facts: Mapping[str, Any]) -> Outcomes:
@@ -42,7 +45,7 @@ def read_outcomes(path: Path, prompts: Prompts, facts: Mapping[str, Any]) -> Out
     try:
         values = read_json(path)
         found = _outcomes(values)
-        theirs = {name: values["settings"][name] for name in ALIKE}
+        theirs = _decisive(values["settings"])
         data = values["data"]["sha256"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -50,10 +53,9 @@ def read_outcomes(path: Path, prompts: Prompts, facts: Mapping[str, Any]) -> Out
             where=path,
             remedy="Give what 'lilliput robustness --task humaneval --out' wrote, or a model.",
         ) from error
-    ours = {name: facts["settings"][name] for name in ALIKE}
-    for name in ALIKE:
-        if theirs[name] != ours[name]:
-            raise DataError(f"has {name} {shown(theirs[name])}, not {shown(ours[name])}.", where=path, remedy=REMEDY)
+    for name, value in _decisive(facts["settings"]).items():
+        if theirs[name] != value:
+            raise DataError(f"has {name} {shown(theirs[name])}, not {shown(value)}.", where=path, remedy=REMEDY)
     if data != facts["data"]["sha256"]:
         raise DataError("is of another file of problems.", where=path, remedy=REMEDY)
     for name, sha256 in prompts.hashes.items():
@@ -64,6 +66,11 @@ def read_outcomes(path: Path, prompts: Prompts, facts: Mapping[str, Any]) -> Out
         if found.hashes[name] != sha256:
             raise DataError(f"was measured on other prompts of {shown(name)}.", where=path, remedy=REMEDY)
     return found
+
+
+def _decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
+    programs = settings["programs"]
+    return {name: settings[name] for name in ALIKE} | {name: programs[name] for name in LIMITS}
 
 
 def _outcomes(values: Any) -> Outcomes:

@@ -13,7 +13,7 @@ import numpy as np
 from lilliput.data.dataset import Dataset
 from lilliput.data.rewrites import LANGUAGES, language_named, language_of
 from lilliput.data.tables import Columns
-from lilliput.errors import DataError, UserError
+from lilliput.errors import DataError, UserError, require_whole
 from lilliput.evaluate.faithfulness import Calibration, Faithfulness, calibration, faithfulness
 from lilliput.evaluate.flips import Flips, flips
 from lilliput.files import write_json
@@ -121,8 +121,8 @@ def robustness(
     """
     kind, progress = task_named(task), progress or Progress()
     for option, value in (("--seeds", seeds), ("--limit", limit)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise UserError(f"{value!r} is no number of anything.", where=option, remedy="Give 1 or more.")
+        if value is not None:
+            require_whole(value, 1, option)
     if language is not None:
         language_named(language)
     target, kept_path = beside(None if out is None else Path(out), RESULT)

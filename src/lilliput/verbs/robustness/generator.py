@@ -14,21 +14,21 @@ import numpy as np
 
 from lilliput.data.problems import Problem, benchmark_named, read_problems
 from lilliput.data.recode import read_recode
-from lilliput.errors import DataError, UserError
-from lilliput.evaluate import resources
+from lilliput.errors import DataError, UserError, require_whole
 from lilliput.evaluate.intervals import Estimate
-from lilliput.evaluate.judging import Limits, require_walls
+from lilliput.evaluate.judging import Limits
 from lilliput.evaluate.perturb import PERTURBATIONS, SEEDS, named, partial, perturbed
 from lilliput.evaluate.robustness import Flags, Robustness, robustness, worst_of
 from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
 from lilliput.runtime.settings import Settings
-from lilliput.verbs.evaluate.generator import NEW_TOKENS
+from lilliput.verbs.evaluate.generator import NEW_TOKENS, require_draws
 from lilliput.verbs.kept import Kept, beside
+from lilliput.verbs.programs import allowed
 from lilliput.verbs.robustness.against import against as compared
 from lilliput.verbs.robustness.against import read_outcomes
 from lilliput.verbs.robustness.outcomes import ON, PASSED, Outcomes, Prompts, Runner, Variant
-from lilliput.verbs.tally import MOST_LOST, protections_dict
+from lilliput.verbs.tally import MOST_LOST
 
 RESULT = "robustness.json"
 TASK = "humaneval"
@@ -149,8 +149,12 @@ def robustness_generator(
         UserError: bad input, or nothing can be completed.
         MissingExtra: LemmInflect, or for a checkpoint torch or transformers, is not installed.
     """
-    progress, limits = progress or Progress(), limits or Limits()
+    progress = progress or Progress()
     settings = settings or Settings(max_new_tokens=NEW_TOKENS, stop=benchmark_named(TASK).stops)
+    require_draws(settings)
+    require_whole(seeds, 1, "--seeds")
+    if limit is not None:
+        require_whole(limit, 1, "--limit")
     data = Path(data)
     problems = read_problems(data, TASK)[:limit]
     nominal = {"prompt": problems, "partial": [partial(problem) for problem in problems]}
@@ -159,19 +163,25 @@ def robustness_generator(
     else:
         variants = _released(Path(released), nominal, perturbations, seeds)
     prompts = Prompts(nominal, variants)
-    walls = require_walls(unsafe)
+    programs = allowed(limits, workers, unsafe)
     target, kept_path = beside(None if out is None else Path(out), RESULT)
     facts: dict[str, Any] = {
-        "settings": {**asdict(settings), "stop": list(settings.stops), "seeds": seeds, "limit": limit},
+        "settings": {
+            **asdict(settings),
+            "stop": list(settings.stops),
+            "seeds": seeds,
+            "limit": limit,
+            "threads": threads,
+            "precision": precision,
+            "programs": programs.settings,
+        },
         "perturbed_by": "ReCode's released files" if released is not None else "lilliput.evaluate.perturb",
         "data": {"source": str(data), "sha256": sha256_of(data), "problems": len(problems)},
-        "sandbox": protections_dict(walls, unsafe),
-        "machine": resources.machine(),
-        "command": command,
+        **programs.facts(command),
     }
     earlier = against is not None and Path(against).suffix == ".json"
     theirs = read_outcomes(Path(str(against)), prompts, facts) if earlier else None
-    run = Runner(settings, Kept(kept_path), limits, workers, threads, precision, progress)
+    run = Runner(settings, Kept(kept_path), programs, threads, precision, progress)
     ours = run.outcomes(str(model), prompts)
     if against is not None and theirs is None:
         theirs = run.outcomes(str(against), prompts)

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilliput.data.problems import Problem
-from lilliput.evaluate.judging import Limits
 from lilliput.progress import Progress
 from lilliput.runtime.settings import Settings
 from lilliput.verbs.completers import Asked, Completer, Subject, open_completer
 from lilliput.verbs.evaluate.generator import attempts_of, completions
 from lilliput.verbs.kept import Kept, key_of
+from lilliput.verbs.programs import Programs
 
 ON = ("prompt", "partial")
 """What is perturbed: prompts as they are, or those that go on to the middle of the solution."""
@@ -138,15 +138,14 @@ class Runner:
     Attributes:
         settings: how completions are asked for.
         kept: what is known.
-        limits, workers: of the programs.
+        programs: how what is completed is run.
         threads, precision: of models.
         progress: shown while working.
     """
 
     settings: Settings
     kept: Kept
-    limits: Limits
-    workers: int | None
+    programs: Programs
     threads: int | None
     precision: str
     progress: Progress
@@ -171,9 +170,7 @@ class Runner:
         asked = [Asked(problem, problem.prompt) for problem in problems]
         within = _Within(advance)
         made = completions(completer, asked, self.settings, self.kept, within)
-        tried = attempts_of(problems, made, False, self.limits, self.workers, self.kept, Progress())
+        tried = attempts_of(problems, made, False, self.programs, self.kept, Progress())
         advance(len(problems) - within.done)  # those known before
-        verdicts = [[one.judgement for one in tried[problem.task_id]] for problem in problems]
-        return np.array(
-            [[NO_VERDICT if one.outcome == "runner" else int(one.passed) for one in row] for row in verdicts]
-        )
+        verdicts = [[one.judgement.verdict for one in tried[problem.task_id]] for problem in problems]
+        return np.array([[NO_VERDICT if one is None else int(one) for one in row] for row in verdicts])

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from lilliput.evaluate.classification import ClassificationScores, score
 from lilliput.evaluate.thresholds import operating_points
 from lilliput.extras import require
 from lilliput.progress import Progress
+from lilliput.provenance import today, versions
 from lilliput.report.card import model_card
 from lilliput.report.card_facts import card_facts
 from lilliput.runtime.classifier import softmax
@@ -104,7 +102,8 @@ def shrink(
         valid: validation files; they choose the architecture, the quantization, and the epoch kept.
         out: the artifact's folder.
         size: bytes of the whole artifact.
-        latency_ms: bound on one thread's time at ``settings.max_tokens`` tokens; ``None``: no bound.
+        latency_ms: bound on one thread's time for a function of as many tokens as the layers may see
+            (``settings.attended``, else ``settings.max_tokens``); ``None``: no bound.
         unlabelled: files of further examples, for the teacher to label.
         columns: names of the columns of tables.
         tokenizer: of a teacher that does not carry its own.
@@ -154,7 +153,18 @@ def shrink_model(
     command: str = "",
     progress: Progress,
 ) -> ShrinkResult:
-    """The core of :func:`shrink`, on an opened teacher and data in memory."""
+    """The core of :func:`shrink`, on an opened teacher and data in memory.
+
+    Args:
+        teacher: what is copied.
+        task: what examples are.
+        train: labelled, and perhaps unlabelled, examples.
+        valid: labelled examples.
+        out, size, latency_ms, settings, command, progress: see :func:`shrink`.
+
+    Raises:
+        UserError: as :func:`shrink`.
+    """
     if (settings.robust or settings.data_flow) and settings.language is None:
         settings = dataclasses.replace(settings, language=spoken(train, task.name))
     identity = {
@@ -227,7 +237,6 @@ _FILE_TABLE_BYTES = 1000
 
 
 def _provenance(work: ShrinkStages, teacher_accuracy: float, command: str) -> dict[str, Any]:
-    packages = ("openvino", "torch", "onnx", "tokenizers", "numpy")
     return {
         "teacher": {"name": work.teacher.name, "sha256": work.teacher.fingerprint, "valid_accuracy": teacher_accuracy},
         "data": {
@@ -241,8 +250,8 @@ def _provenance(work: ShrinkStages, teacher_accuracy: float, command: str) -> di
         },
         "seed": work.settings.seed,
         "command": command,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "versions": {"lilliput": VERSION, "python": platform.python_version()} | {p: version(p) for p in packages},
+        "date": today(),
+        "versions": versions("openvino", "torch", "onnx", "tokenizers", "numpy"),
     }
 
 
@@ -262,12 +271,8 @@ def validation_evidence(
         positive: the class whose precision and recall are told at several thresholds; ``None``: no class is.
     """
     found = {
-        "n": scores.n,
-        "accuracy": scores.accuracy,
+        **scores.as_dict(),
         "majority": int(np.bincount(labels).max()) / len(labels),
-        "f1": scores.f1,
-        "mcc": scores.mcc,
-        "intervals": {name: list(pair) for name, pair in scores.intervals.items()},
         "note": "chosen on this data; measure on held-out data before relying on it",
     }
     if positive is not None:

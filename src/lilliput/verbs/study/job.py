@@ -10,10 +10,10 @@ from pathlib import Path
 
 from lilliput.artifact import is_artifact, open_artifact
 from lilliput.evaluate.resources import machine
+from lilliput.files import work_folder
 from lilliput.study.jobs import Job, JobResult
 from lilliput.verbs.quantize import quantize
 from lilliput.verbs.quantize.settings import QuantizeSettings
-from lilliput.verbs.stages import work_folder
 from lilliput.verbs.study.measures import (
     Solver,
     measured_passes,

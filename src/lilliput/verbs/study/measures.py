@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from lilliput.artifact import TOKENIZER, Artifact
 from lilliput.data.code_texts import HELD_OUT, code_files, read_texts, windows
-from lilliput.data.completions import parts_of
 from lilliput.data.problem import Problem
 from lilliput.data.problems import BENCHMARKS, read_problems
 from lilliput.errors import UserError
 from lilliput.evaluate.intervals import Estimate, wilson
-from lilliput.evaluate.judging import Limits, judged_source, require_walls
+from lilliput.evaluate.judging import require_walls
 from lilliput.evaluate.paired import median
 from lilliput.evaluate.perplexity import perplexity
 from lilliput.evaluate.perturb import named, nominal, perturbed
@@ -27,12 +25,13 @@ from lilliput.evaluate.robustness import robustness
 from lilliput.progress import Progress
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.settings import Settings
+from lilliput.runtime.tokens import read_tokenizer
 from lilliput.study.jobs import Measures
 from lilliput.verbs.complete import TimedSession
 from lilliput.verbs.completers import Asked, Completer, Subject, open_completer
-from lilliput.verbs.evaluate.generator import completions
+from lilliput.verbs.evaluate.generator import attempts_of, completions
 from lilliput.verbs.kept import Kept
-from lilliput.verbs.score import judged
+from lilliput.verbs.programs import allowed
 
 PROMPT_TOKENS, TIMED_TOKENS = 128, 64
 """Read, and written, in a round of timing."""
@@ -96,7 +95,7 @@ def measured_perplexity(artifact: Artifact, measures: Measures) -> dict[str, Any
 
 
 def _held_out(artifact: Artifact, pieces: int, length: int) -> Any:
-    tokenizer = Tokenizer.from_file(str(artifact.file(TOKENIZER)))
+    tokenizer = read_tokenizer(artifact.file(TOKENIZER))
     return windows(read_texts(_files()), tokenizer, pieces, length)
 
 
@@ -138,7 +137,7 @@ class Solver:
         self.completer: Completer = open_completer(Subject(str(artifact.path), measures.threads))
         tokens, batch = measures.max_new_tokens, measures.batch
         self.settings = Settings(max_new_tokens=tokens, batch=batch, stop=BENCHMARKS["humaneval"].stops)
-        self.workers = max(1, usable_cores() // concurrent)
+        self.programs = allowed(None, max(1, usable_cores() // concurrent), measures.unsafe)
 
     def solved(self, problems: Sequence[Problem]) -> Flags:
         """Which problems the likeliest completion solves."""
@@ -146,18 +145,8 @@ class Solver:
             problems = [replace(problem, prompt=problem.prompt.rstrip()) for problem in problems]
         asked = [Asked(problem, problem.prompt) for problem in problems]
         made = completions(self.completer, asked, self.settings, self.kept, Progress())
-        flags: Flags = {problem.task_id: False for problem in problems}
-        runnable = {}
-        for problem in problems:
-            (one,) = made[problem.task_id]
-            if not one.failure:
-                runnable[problem.task_id] = judged_source(parts_of(problem, one.text, "completion"), problem.tests)
-            elif not one.is_model_s:
-                flags[problem.task_id] = None
-        verdicts = judged(list(runnable.values()), Limits(), self.workers, self.kept, Progress())
-        for name, verdict in zip(runnable, verdicts, strict=True):
-            flags[name] = None if verdict.outcome == "runner" else verdict.passed
-        return flags
+        tried = attempts_of(problems, made, False, self.programs, self.kept, Progress())
+        return {name: one.judgement.verdict for name, (one,) in tried.items()}
 
 
 def measured_passes(solver: Solver, problems: Sequence[Problem]) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +11,7 @@ from lilliput.errors import UserError
 from lilliput.files import sha256_of
 from lilliput.graph.decoder import DecoderConfig
 from lilliput.progress import Progress
+from lilliput.provenance import versions
 from lilliput.quantize.weights import Scheme
 from lilliput.study.budget import Budget
 from lilliput.study.grid import Grid, LeftOut
@@ -22,7 +21,6 @@ from lilliput.teachers.generator import GeneratorCheckpoint
 from lilliput.units import show_bytes
 from lilliput.verbs.kept import key_of
 from lilliput.verbs.quantize import expected_weights
-from lilliput.version import VERSION
 
 WORK, ARTIFACTS = "work", "artifacts"
 """Folders in a study's: what is not kept, and what is."""
@@ -43,10 +41,8 @@ class Plan:
     measures: Measures
 
 
-def versions() -> dict[str, str]:
-    """Of what decides results; Python's, because its library is what perplexity is measured on."""
-    packages = {name: importlib.metadata.version(name) for name in ("openvino", "tokenizers", "numpy")}
-    return {"lilliput": VERSION, "python": platform.python_version(), **packages}
+DECISIVE = ("openvino", "tokenizers", "numpy")
+"""Packages that decide results; Python does, too: its library is what perplexity is measured on."""
 
 
 def planned(
@@ -88,7 +84,7 @@ def planned(
     facts = {**measures.as_dict(), "humaneval": sha256_of(Path(measures.humaneval)) if measures.humaneval else ""}
     for name in ("unsafe", "batch"):  # which decide nothing
         facts.pop(name)
-    source = key_of("study", checkpoint.fingerprint(), facts, versions())
+    source = key_of("study", checkpoint.fingerprint(), facts, versions(*DECISIVE))
     jobs = []
     for point in points:
         key = key_of(source, point.as_dict())

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.errors import MissingExtra, UserError
-from lilliput.files import explain_disk_errors, sha256_of, write_json, write_text
+from lilliput.files import claim, explain_disk_errors, release, sha256_of, write_json, write_text
 from lilliput.progress import Progress
+from lilliput.provenance import versions
 from lilliput.report.front_plot import FrontPoint, front_svg
 from lilliput.study.budget import Budget
 from lilliput.study.choice import Choice, Rule, choose
@@ -24,7 +25,7 @@ from lilliput.units import show_bytes
 from lilliput.verbs.kept import Kept
 from lilliput.verbs.study.job import run_job
 from lilliput.verbs.study.measures import read_measured
-from lilliput.verbs.study.plan import WORK, Plan, planned, together, versions
+from lilliput.verbs.study.plan import DECISIVE, WORK, Plan, planned, together
 
 PLAN, RESULTS, STUDY, FRONT, RECIPE = "plan.json", "results.jsonl", "study.json", "front.svg", "recipe.json"
 """Files of a study's folder: what is to be done; what was found, line by line; all of it, in the end; the plot; the
@@ -147,10 +148,13 @@ def study(
         "model": _model_facts(checkpoint),
         "grid": {"name": grid.name, "sha256": grid.sha256, "points": len(grid.points)},
         "measures": _measures_facts(plan.measures),
-        "versions": versions(),
+        "versions": versions(*DECISIVE),
         "command": command,
     }
     points = [{"label": job.point.label, "key": job.key, "point": job.point.as_dict()} for job in plan.jobs]
+    with explain_disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        claim(out)
     write_json(out / PLAN, {"schema": SCHEMA, **facts, "points": points})
     results, failed = _run(plan, out, executor, workers, address, rule, progress)
     choice = choose(results, rule)
@@ -160,6 +164,7 @@ def study(
     _draw(out / FRONT, choice, checkpoint.path.name, progress)
     with contextlib.suppress(OSError):  # a failed or killed job of another grid may have left something to go on from
         (out / WORK).rmdir()
+    release(out)
     return result
 
 

@@ -16,7 +16,7 @@ from lilliput.evaluate.line_completion import first_line, places
 from lilliput.evaluate.perplexity import perplexity
 from lilliput.quantize.activations import Activations
 from lilliput.quantize.policy import policy
-from lilliput.verbs.evaluate import RepositorySettings, measure_repository
+from lilliput.verbs.evaluate import RepositorySettings, evaluate_repository
 from lilliput.verbs.evaluate import repository as verb
 from lilliput.verbs.quantize import QuantizeSettings, quantize
 from tests.verbs.tiny_checkpoints import LLAMA, VARIANTS, checkpoint
@@ -47,7 +47,12 @@ def repo(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(llama, repo):
-    return measure_repository(llama, repo, settings=SMALL, threads=1)
+    return evaluate_repository(llama, repo, settings=SMALL, threads=1)
+
+
+def measured(found):
+    """Without what tells of the run alone."""
+    return {name: value for name, value in found.as_dict().items() if name != "machine"}
 
 
 def test_the_perplexity_is_that_of_its_own_measure(found, llama, repo):
@@ -55,7 +60,7 @@ def test_the_perplexity_is_that_of_its_own_measure(found, llama, repo):
     tokenizer.encode_special_tokens = True
     ids = np.array([tokenizer.encode(read_sources(repo, 1).files[0].text).ids])
     positions = open_artifact(llama).generator.positions
-    one = measure_repository(llama, repo, settings=RepositorySettings(1, 10_000, 1, 24, 6), threads=1)
+    one = evaluate_repository(llama, repo, settings=RepositorySettings(1, 10_000, 1, 24, 6), threads=1)
     assert one.settings["length"] == positions  # as many as the model has
     windows = [ids[:, begin : begin + positions] for begin in range(0, ids.shape[1], positions)]
     costs = [perplexity(llama, window, 1).perplexity for window in windows if window.shape[1] >= SHORTEST]
@@ -90,24 +95,24 @@ def test_the_result_is_plain_values(found):
 
 
 def test_a_killed_run_goes_on(found, llama, repo, tmp_path, monkeypatch):
-    kept = tmp_path / "rows.jsonl"
-    measure_repository(llama, repo, settings=SMALL, threads=1, kept=kept)
+    out, kept = tmp_path / "result.json", tmp_path / "result.kept.jsonl"
+    evaluate_repository(llama, repo, settings=SMALL, threads=1, out=out)
     lines = kept.read_bytes().splitlines(keepends=True)
     assert len(lines) == 5 + 6
     kept.write_bytes(b"".join(lines[:3]) + lines[3][:10])  # killed at its fourth piece
     read = []
     read_piece = verb.read_piece
     monkeypatch.setattr(verb, "read_piece", lambda *how: (read.append(1), read_piece(*how))[1])
-    again = measure_repository(llama, repo, settings=SMALL, threads=1, kept=kept)
+    again = evaluate_repository(llama, repo, settings=SMALL, threads=1, out=out)
     assert len(read) == 2
-    assert again.as_dict() == found.as_dict()
+    assert measured(again) == measured(found)
     monkeypatch.setattr(verb, "reader", None)  # all is there: nothing is opened
     monkeypatch.setattr(verb, "Generator", None)
-    assert measure_repository(llama, repo, settings=SMALL, kept=kept).as_dict() == found.as_dict()
+    assert measured(evaluate_repository(llama, repo, settings=SMALL, out=out)) == measured(found)
 
 
 def test_an_encoder_decoder_completes_lines_alone(repo, tmp_path):
-    found = measure_repository(made(tmp_path, *VARIANTS["t5"]), repo, settings=SMALL, threads=1)
+    found = evaluate_repository(made(tmp_path, *VARIANTS["t5"]), repo, settings=SMALL, threads=1)
     assert found.next_token is None
     assert found.lines.places == 6
     assert found.as_dict()["next_token"] is None
@@ -116,7 +121,7 @@ def test_an_encoder_decoder_completes_lines_alone(repo, tmp_path):
 def test_nothing_to_measure_on_is_an_error(llama, tmp_path):
     (tmp_path / "a.py").write_text("x=1\n")
     with pytest.raises(DataError, match="too small to measure on"):
-        measure_repository(llama, tmp_path, settings=SMALL)
+        evaluate_repository(llama, tmp_path, settings=SMALL)
 
 
 @pytest.mark.parametrize("settings", [{"pieces": 0}, {"length": 3}, {"places": 0}, {"context": 0}, {"batch": 0}])
@@ -127,4 +132,4 @@ def test_settings_that_mean_nothing_are_refused(settings):
 
 def test_too_few_positions_are_told(llama, repo):
     with pytest.raises(UserError, match="max_new_tokens: the model has"):
-        measure_repository(llama, repo, settings=RepositorySettings(max_new_tokens=100_000))
+        evaluate_repository(llama, repo, settings=RepositorySettings(max_new_tokens=100_000))

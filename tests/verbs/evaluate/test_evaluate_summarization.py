@@ -11,7 +11,7 @@ from lilliput.evaluate.summaries import score_summaries
 from lilliput.quantize.activations import Activations
 from lilliput.quantize.policy import policy
 from lilliput.tasks.summarization import CUTS, FORMS
-from lilliput.verbs.evaluate import SummarizationSettings, measure_summarization
+from lilliput.verbs.evaluate import SummarizationSettings, evaluate_summarization
 from lilliput.verbs.evaluate import summarization as verb
 from lilliput.verbs.quantize import QuantizeSettings, quantize
 from tests.verbs.tiny_checkpoints import LLAMA, VARIANTS, checkpoint
@@ -45,8 +45,13 @@ def codes(rows):
     return [f"def get_{name}(a):\n    return a\n" for name in rows]
 
 
+def measured(found):
+    """Without what tells of the run alone."""
+    return {name: value for name, value in found.as_dict().items() if name != "machine"}
+
+
 def test_it_scores_what_the_generator_writes(artifact, data):
-    found = measure_summarization(artifact, data, settings=SHORT, threads=1)
+    found = evaluate_summarization(artifact, data, settings=SHORT, threads=1)
     form = FORMS["comment" if open_artifact(artifact).generator.family == "decoder" else "code"]
     assert found.settings["template"] == form.template
     generator = lilliput.load(artifact, 1)
@@ -67,8 +72,8 @@ def test_it_scores_what_the_generator_writes(artifact, data):
 
 
 def test_a_killed_run_goes_on(artifact, data, tmp_path, monkeypatch):
-    kept = tmp_path / "rows.jsonl"
-    whole = measure_summarization(artifact, data, settings=SHORT, threads=1, kept=kept)
+    out, kept = tmp_path / "result.json", tmp_path / "result.kept.jsonl"
+    whole = evaluate_summarization(artifact, data, settings=SHORT, threads=1, out=out)
     kept.write_bytes(b"".join(kept.read_bytes().splitlines(keepends=True)[:3]))  # three of five summaries
     asked = []
     generate = verb.Generator.generate
@@ -78,11 +83,12 @@ def test_a_killed_run_goes_on(artifact, data, tmp_path, monkeypatch):
         return generate(self, prompts, **how)
 
     monkeypatch.setattr(verb.Generator, "generate", counting)
-    again = measure_summarization(artifact, data, settings=SHORT, threads=1, kept=kept)
+    again = evaluate_summarization(artifact, data, settings=SHORT, threads=1, out=out)
     assert len(asked) == 2
-    assert (again.summaries, again.as_dict()) == (whole.summaries, whole.as_dict())
+    assert (again.summaries, measured(again)) == (whole.summaries, measured(whole))
+    assert json.loads(out.read_text()) == again.as_dict()
     other = SummarizationSettings(language="python", max_new_tokens=4, batch=2)
-    measure_summarization(artifact, data, settings=other, threads=1, kept=kept)
+    evaluate_summarization(artifact, data, settings=other, threads=1, out=out)
     assert len(asked) == 2 + 5
 
 
@@ -90,13 +96,13 @@ def test_long_functions_are_cut_to_what_fits(artifact, tmp_path):
     code = "def f(a):\n" + "    a = a + 1\n" * 500
     path = tmp_path / "data.jsonl"
     path.write_text(json.dumps({"code": code, "docstring": "Adds one very often ."}) + "\n")
-    found = measure_summarization(artifact, path, settings=SHORT, threads=1)
+    found = evaluate_summarization(artifact, path, settings=SHORT, threads=1)
     assert (found.truncated, found.scores.n) == (1, 1)
 
 
 def test_examples_are_drawn_by_seed(artifact, data):
     drawn = [
-        measure_summarization(
+        evaluate_summarization(
             artifact,
             data,
             settings=SummarizationSettings(language="python", max_new_tokens=2, examples=2, seed=seed),
@@ -113,10 +119,10 @@ def test_examples_are_drawn_by_seed(artifact, data):
 def test_a_language_is_asked_for_where_the_prompt_needs_one(artifact, data):
     settings = SummarizationSettings(form="comment", max_new_tokens=2)
     with pytest.raises(UserError, match="--language: is needed"):
-        measure_summarization(artifact, data, settings=settings)
+        evaluate_summarization(artifact, data, settings=settings)
     rows = [{**json.loads(line), "language": "Java"} for line in data.read_text().splitlines()]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert measure_summarization(artifact, data, settings=settings, threads=1).settings["language"] == ["java"]
+    assert evaluate_summarization(artifact, data, settings=settings, threads=1).settings["language"] == ["java"]
 
 
 @pytest.mark.parametrize(
@@ -135,4 +141,4 @@ def test_settings_that_mean_nothing_are_refused(settings, problem):
 
 def test_a_folder_that_is_no_artifact_is_refused(data, tmp_path):
     with pytest.raises(ArtifactError):
-        measure_summarization(tmp_path, data)
+        evaluate_summarization(tmp_path, data)

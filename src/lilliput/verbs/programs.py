@@ -1,0 +1,68 @@
+"""How a verb runs the programs that models wrote, and what its result tells of that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lilliput.errors import require_whole
+from lilliput.evaluate import resources
+from lilliput.evaluate.judging import Judgement, Limits, judge_many, require_walls
+from lilliput.evaluate.sandbox import Protections
+from lilliput.progress import Progress
+from lilliput.verbs.kept import Kept, key_of
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What programs may do; made by :func:`allowed`.
+
+    Attributes:
+        limits: of each.
+        workers: that run side by side.
+        unsafe: they run even where nothing keeps them from the user's files.
+        walls: what does keep them.
+    """
+
+    limits: Limits
+    workers: int
+    unsafe: bool
+    walls: Protections
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a verdict may depend on; two results are compared by these."""
+        return {"workers": self.workers, **asdict(self.limits)}
+
+    def facts(self, command: str) -> dict[str, Any]:
+        """Where programs ran, for a result."""
+        sandbox = {**asdict(self.walls), "unsafe": self.unsafe}
+        return {"sandbox": sandbox, "machine": resources.machine(), "command": command}
+
+    def judged(self, sources: Sequence[str], kept: Kept, progress: Progress) -> list[Judgement]:
+        """The judgements; like programs are run once, and those kept not again (but where the runner failed)."""
+        keys = [key_of("judgement", source, asdict(self.limits)) for source in sources]
+        missing = {key: source for key, source in zip(keys, sources, strict=True) if key not in kept.found}
+        names = list(missing)
+        lost: dict[str, Judgement] = {}
+
+        def keep(place: int, judgement: Judgement) -> None:
+            if judgement.outcome == "runner":
+                lost[names[place]] = judgement
+            else:
+                kept.add(names[place], asdict(judgement))
+
+        judge_many(list(missing.values()), self.limits, self.workers, progress, keep)
+        return [lost[key] if key in lost else Judgement(**kept.found[key]) for key in keys]
+
+
+def allowed(limits: Limits | None, workers: int | None, unsafe: bool) -> Programs:
+    """Programs within ``limits`` (``None``: the usual ones), ``workers`` side by side (``None``: one a core).
+
+    Raises:
+        UserError: ``workers`` is not positive; or nothing would keep programs from the user's files, and not
+            ``unsafe``.
+    """
+    count = resources.usable_cores() if workers is None else require_whole(workers, 1, "--workers")
+    return Programs(limits or Limits(), count, unsafe, require_walls(unsafe))
