@@ -24,8 +24,8 @@ import openvino as ov
 from lilliput.encoder import EncoderConfig
 from lilliput.evaluate.resources import machine
 from lilliput.files import write_json
+from lilliput.formats.precision import PRECISIONS, ActivationRange
 from lilliput.graph.onnx_encoder import activation_names, encoder_graph
-from lilliput.quantize.scheme import PRECISIONS, ActivationRange
 from lilliput.runtime.engine import Engine, only_outputs, read_graph
 from lilliput.search import Architecture
 

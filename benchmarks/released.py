@@ -11,8 +11,8 @@ from transformers import RobertaModel
 
 from lilliput.artifact import CARD, EVIDENCE, GRAPH, TOKENIZER, Manifest, save
 from lilliput.encoder import EncoderConfig
+from lilliput.formats.precision import PRECISIONS, ActivationRange
 from lilliput.graph.onnx_encoder import activation_names, encoder_graph
-from lilliput.quantize.scheme import PRECISIONS, ActivationRange
 from lilliput.search import Architecture
 from lilliput.tasks import TASKS
 from lilliput.teachers import Teacher, open_teacher

@@ -19,8 +19,7 @@ from typing import Any
 from lilliput.encoder import EncoderConfig
 from lilliput.errors import ArtifactError
 from lilliput.files import atomic_folder, explain_disk_errors, read_json, sha256_of, write_json
-from lilliput.generator_manifest import KIND as GENERATOR
-from lilliput.generator_manifest import SEQ2SEQ, GeneratorManifest
+from lilliput.generator_manifest import KIND, SEQ2SEQ, GeneratorManifest
 from lilliput.shipped import NAMES, folder_named
 from lilliput.version import VERSION
 
@@ -33,7 +32,7 @@ GRAPH = "model.onnx"
 DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS = "model.xml", "encoder.xml", "model.bin"
 """Of a generator; both graphs have their weights in the one file."""
 
-CLASSIFIER = "classifier"
+CLASSIFIER, GENERATOR = "classifier", KIND
 REQUIRED = {CLASSIFIER: (GRAPH, TOKENIZER), GENERATOR: (DECODER_GRAPH, WEIGHTS, TOKENIZER)}
 """Kind of model -> files without which it cannot run."""
 

@@ -22,7 +22,7 @@ VECTOR_LEVELS, VECTOR_SCALE = 127, 1 / 128
 compute in bfloat16 or float16 give them exactly."""
 
 MASKED = -65504.0
-"""Added to the attention scores of padding: the lowest float16, so that it survives every precision."""
+"""Attention score of what may not be seen, such as padding: the lowest float16, so that it survives every precision."""
 
 
 def reads_on(pooling: str, grams: Grams | None) -> bool:

@@ -42,7 +42,7 @@ def logits(llama):
 
 @pytest.mark.parametrize("tokens", [7, 39, 128])
 def test_costs_and_ranks_are_those_of_transformers(tokens, llama, logits, monkeypatch):
-    monkeypatch.setattr(measured, "PASS_TOKENS", tokens)
+    monkeypatch.setattr("lilliput.evaluate.perplexity.PASS_TOKENS", tokens)
     engine = reader(open_artifact(llama / "artifact"), 1)
     for row, theirs in zip(IDS, logits[:, :-1], strict=True):
         costs, ranks = read_piece(engine, row)
@@ -89,7 +89,7 @@ def test_without_code_there_is_no_accuracy_on_it():
 
 def test_of_equal_logits_the_first_comes_first():
     logits = np.array([[1, 2, 2, 0], [2, 2, 2, 2]], np.float32)
-    _, ranks = measured._judged(logits, np.array([2, 3]))
+    ranks = measured._ranks(logits, np.array([2, 3]))
     assert ranks.tolist() == [1, 3]
 
 

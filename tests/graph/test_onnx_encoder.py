@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from lilliput.distill.student import Student
 from lilliput.encoder import PAD_ID, EncoderConfig
+from lilliput.formats.precision import PRECISIONS, ActivationRange
 from lilliput.grams import Grams
 from lilliput.graph.onnx_encoder import activation_names, encoder_graph
-from lilliput.quantize.calibrate import FakeQuantizer, RangeObserver
-from lilliput.quantize.scheme import PRECISIONS, ActivationRange
+from lilliput.quantize.hooks import FakeQuantizer, RangeObserver
 from lilliput.runtime.classifier import EncoderRunner
 from lilliput.runtime.tokens import pad
 from lilliput.search.space import Architecture

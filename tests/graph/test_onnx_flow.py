@@ -12,11 +12,11 @@ from lilliput.data_flow import DataFlow, GraphInput, over, stacked
 from lilliput.distill.flow import attention_with
 from lilliput.distill.student import Student
 from lilliput.encoder import PAD_ID, EncoderConfig
+from lilliput.formats.precision import PRECISIONS
 from lilliput.grams import Grams
 from lilliput.graph.onnx_encoder import activation_names, encoder_graph
 from lilliput.graph.onnx_flow import EDGES, SPANS
-from lilliput.quantize.calibrate import FakeQuantizer, RangeObserver
-from lilliput.quantize.scheme import PRECISIONS
+from lilliput.quantize.hooks import FakeQuantizer, RangeObserver
 from lilliput.runtime.classifier import EncoderRunner
 from lilliput.runtime.tokens import pad
 from lilliput.search.space import Architecture

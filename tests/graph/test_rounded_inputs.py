@@ -7,9 +7,9 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
+from lilliput.formats.precision import ActivationRange
 from lilliput.graph.layers import Layers, graph_input
 from lilliput.graph.rounded_inputs import rounded_by_token, rounded_to_ranges
-from lilliput.quantize.scheme import ActivationRange
 from lilliput.runtime.engine import Engine
 from lilliput.runtime.overflow import overflows
 from tests.graph.test_decoders import EXACT

@@ -10,6 +10,7 @@ import pytest
 from openvino import opset13 as ops
 from safetensors.numpy import save_file
 
+from lilliput.formats.weights import ROW, TENSOR, Scheme
 from lilliput.graph import blocks
 from lilliput.graph.layers import finished, graph_input
 from lilliput.graph.pieces import Piece
@@ -17,7 +18,6 @@ from lilliput.graph.stored import ALIGNMENT, StoredWeight, expected_bytes, write
 from lilliput.quantize.policy import Policy
 from lilliput.quantize.rounding import nearest
 from lilliput.quantize.stream import Places, stream
-from lilliput.quantize.weights import ROW, TENSOR, Scheme
 from lilliput.runtime.engine import Engine
 from lilliput.teachers.tensors import SafetensorsFolder
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from lilliput.errors import UserError
+from lilliput.formats.precision import ActivationRange
+from lilliput.formats.weights import NEAREST, Scheme
 from lilliput.graph.stored import CODES, SCALES, ZEROS, StoredWeight, write_graphs
 from lilliput.quantize.activations import MODES, Activations
 from lilliput.quantize.observe import OBSERVERS
-from lilliput.quantize.scheme import ActivationRange
-from lilliput.quantize.weights import NEAREST, Scheme
 
 INT8 = Scheme("int8")
 

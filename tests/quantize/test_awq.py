@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lilliput.formats.weights import ROW, TENSOR, Scheme
 from lilliput.quantize import awq
 from lilliput.quantize.awq import clip, column_scales
 from lilliput.quantize.rounding import grouped, nearest
-from lilliput.quantize.weights import ROW, TENSOR, Scheme
 
 KINDS = [("int8", True), ("int4", True), ("int4", False), ("int3", True), ("int2", False), ("nf4", True)]
 GROUPS = (TENSOR, ROW, 16, 32)

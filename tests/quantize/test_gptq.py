@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lilliput.formats.weights import NF4, ROW, TENSOR, Scheme
 from lilliput.quantize.gptq import _factorize, gptq
 from lilliput.quantize.rounding import nearest, ranges
-from lilliput.quantize.weights import NF4, ROW, TENSOR, Scheme
 
 KINDS = [
     ("int8", True),

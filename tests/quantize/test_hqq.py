@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lilliput.formats.weights import ROW, TENSOR, Scheme
 from lilliput.quantize import hqq as module
 from lilliput.quantize.hqq import hqq
 from lilliput.quantize.rounding import grouped, nearest
-from lilliput.quantize.weights import ROW, TENSOR, Scheme
 
 GROUPS = (TENSOR, ROW, 16, 32)
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lilliput.formats.precision import ActivationRange
 from lilliput.quantize import histogram, observe
 from lilliput.quantize.histogram import Histogram
 from lilliput.quantize.observe import OBSERVERS
-from lilliput.quantize.scheme import ActivationRange
 
 SHAPES = {
     "normal": lambda r, n: r.normal(0.3, 1, n),

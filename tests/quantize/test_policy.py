@@ -5,8 +5,8 @@ import json
 import pytest
 
 from lilliput.errors import UserError
+from lilliput.formats.weights import FORMATS, ROW, TENSOR, Scheme
 from lilliput.quantize.policy import DEFAULTS, EMBEDDING, HEAD, LINEAR, Policy, policy, role_of
-from lilliput.quantize.weights import FORMATS, ROW, TENSOR, Scheme
 
 MATRIX = (8, 64)
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from lilliput.errors import CheckpointError
+from lilliput.formats.precision import ActivationRange
 from lilliput.progress import Progress
 from lilliput.quantize import passes, ranges
 from lilliput.quantize.calibration import Tokens
 from lilliput.quantize.policy import policy
 from lilliput.quantize.ranges import Stored, input_ranges
-from lilliput.quantize.scheme import ActivationRange
 from lilliput.quantize.stream import Places, stream
 from lilliput.teachers.generator import open_generator
 from tests.graph.test_decoders import EXACT

@@ -6,8 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lilliput.errors import UserError
+from lilliput.formats.weights import NF4, ROW, TENSOR, Scheme, storable_scales
 from lilliput.quantize.rounding import encoded, nearest, ranges
-from lilliput.quantize.weights import NF4, ROW, TENSOR, Scheme, storable_scales
 
 INTEGERS = ("int8", "int4", "int3", "int2")
 GROUPS = (TENSOR, ROW, 16, 32)

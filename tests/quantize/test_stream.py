@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from lilliput.errors import CheckpointError, UserError
+from lilliput.formats.weights import NF4, ROW, TENSOR, Scheme
 from lilliput.graph.pieces import Piece, transposed
 from lilliput.graph.stored import ALIGNMENT
 from lilliput.quantize.policy import Policy, policy
 from lilliput.quantize.rounding import nearest
 from lilliput.quantize.stream import Places, stream
-from lilliput.quantize.weights import NF4, ROW, TENSOR, Scheme
 from lilliput.teachers.tensors import SafetensorsFolder
 
 SHAPES = {

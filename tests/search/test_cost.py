@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from lilliput.data_flow import DataFlow
 from lilliput.encoder import EncoderConfig
+from lilliput.formats.packing import packed
+from lilliput.formats.precision import PRECISIONS, quantize_rows
 from lilliput.grams import Grams
-from lilliput.quantize.scheme import PRECISIONS, pack_int4, quantize_rows
 from lilliput.search.cost import (
     GRAPH_BASE_BYTES,
     GRAPH_BYTES_OF_FLOW,
@@ -149,7 +150,7 @@ def test_bytes_are_those_of_the_stored_arrays(student, name):
             stored += values.size + 4
             continue
         codes, scales = quantize_rows(values, precision)
-        stored += (pack_int4(codes) if precision.bits == 4 else codes).nbytes + scales.nbytes
+        stored += (packed(codes, 4) if precision.bits == 4 else codes).nbytes + scales.nbytes
     overhead = (
         GRAPH_BASE_BYTES
         + architecture.layers * GRAPH_BYTES_PER_LAYER

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilliput.errors import UserError
+from lilliput.formats.weights import FORMATS, ROUNDINGS
 from lilliput.quantize.activations import MODES
 from lilliput.quantize.observe import OBSERVERS
 from lilliput.quantize.policy import policy
-from lilliput.quantize.weights import FORMATS, ROUNDINGS
 from lilliput.study.grid import read_grid
 from lilliput.study.grids import NAMED
 from lilliput.study.point import KINDS, Point, point, point_of_dict

@@ -12,9 +12,9 @@ from openvino import opset13 as ops
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from lilliput.formats.weights import Scheme
 from lilliput.graph.architectures import graphs
 from lilliput.graph.stored import StoredWeight
-from lilliput.quantize.weights import Scheme
 from lilliput.runtime.engine import Engine
 from lilliput.teachers.generator import open_generator
 from tests.graph.test_decoders import EXACT, LLAMA_LIKE

@@ -10,9 +10,9 @@ import torch
 
 from lilliput.batching import TokenIds
 from lilliput.distill.student import Student, unchanged
+from lilliput.formats.precision import ActivationRange, Precision
 from lilliput.graph.onnx_encoder import encoder_graph
-from lilliput.quantize.calibrate import FakeQuantizer, RangeObserver
-from lilliput.quantize.scheme import ActivationRange, Precision
+from lilliput.quantize.hooks import FakeQuantizer, RangeObserver
 from lilliput.runtime.tokens import length_buckets
 
 CALIBRATION_FUNCTIONS = 512

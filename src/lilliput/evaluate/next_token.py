@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lilliput.data.code_pieces import Piece
 from lilliput.evaluate.clusters import ratio
 from lilliput.evaluate.intervals import Estimate
-from lilliput.evaluate.perplexity import PASS_TOKENS
+from lilliput.evaluate.perplexity import costs, passes
 from lilliput.runtime.engine import Engine
 
 GUESSES = 5
@@ -98,37 +98,25 @@ def read_piece(engine: Engine, ids: NDArray[np.int64]) -> tuple[NDArray[np.float
     Returns:
         Both ``[T - 1]``.
     """
-    engine.request.reset_state()
-    costs, ranks = [], []
-    for first in range(0, len(ids) - 1, PASS_TOKENS):
-        part = ids[None, first : min(first + PASS_TOKENS, len(ids) - 1)]
-        last = first + part.shape[1]
-        mask, positions = np.ones((1, last), np.int64), np.arange(first, last)[None]
-        (logits,) = engine(part, mask, positions, np.zeros(1, np.int32))
-        cost, rank = _judged(logits[0], ids[first + 1 : last + 1])
-        costs.append(cost)
-        ranks.append(rank)
-    return np.concatenate(costs), np.concatenate(ranks)
+    read = [(costs(logits, tokens), _ranks(logits, tokens)) for logits, tokens in passes(engine, ids)]
+    found, ranks = zip(*read, strict=True)
+    return np.concatenate(found), np.concatenate(ranks)
 
 
-def _judged(logits: NDArray[np.float32], tokens: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Negative log-likelihood and rank of each row's token; of equal logits the first comes first, as in ``argmax``."""
-    rows = np.arange(len(tokens))
-    chosen = logits[rows, tokens][:, None]
+def _ranks(logits: NDArray[np.float32], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rank of each row's token; of equal logits the first comes first, as in ``argmax``."""
+    chosen = np.take_along_axis(logits, tokens[:, None], axis=1)
     before = np.arange(logits.shape[1]) < tokens[:, None]
-    ranks = (logits > chosen).sum(axis=1) + ((logits == chosen) & before).sum(axis=1)
-    top = logits.max(axis=1, keepdims=True)
-    costs = np.log(np.exp(logits - top).sum(axis=1, dtype=np.float64)) - (chosen - top)[:, 0]
-    return costs, ranks
+    return np.asarray((logits > chosen).sum(axis=1) + ((logits == chosen) & before).sum(axis=1), np.int64)
 
 
-def counted(piece: Piece, ranks: NDArray[np.int64], costs: NDArray[np.float64] | None = None) -> PieceCounts:
-    """What ranks (and costs) of a piece's tokens but the first come to."""
+def counted(piece: Piece, ranks: NDArray[np.int64], nlls: NDArray[np.float64] | None = None) -> PieceCounts:
+    """What ranks (and negative log-likelihoods) of a piece's tokens but the first come to."""
     code = ranks[piece.code[1:]]
     return PieceCounts(
         name=piece.name,
         tokens=len(ranks),
-        nll=0.0 if costs is None else float(costs.sum()),
+        nll=0.0 if nlls is None else float(nlls.sum()),
         top1=int((ranks < 1).sum()),
         top5=int((ranks < GUESSES).sum()),
         code_tokens=len(code),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
-from lilliput.artifact import DECODER_GRAPH, TOKENIZER, WEIGHTS, Artifact, open_artifact
+from lilliput.artifact import TOKENIZER, Artifact, open_artifact
 from lilliput.data.code_texts import HELD_OUT, code_files, read_texts, windows
 from lilliput.errors import UserError
 from lilliput.evaluate.intervals import bootstrap_mean
@@ -18,7 +18,7 @@ from lilliput.generator_manifest import DECODER
 from lilliput.graph.layers import every_token
 from lilliput.progress import Progress
 from lilliput.runtime.engine import Engine
-from lilliput.runtime.graphs import compiled
+from lilliput.runtime.graphs import decoder_engine
 from lilliput.runtime.tokens import read_tokenizer
 
 PASS_TOKENS = 128
@@ -65,15 +65,15 @@ def perplexity(
         UserError: it is an encoder-decoder, which predicts no text of its own.
     """
     engine = reader(open_artifact(artifact), threads)
-    costs = []
+    means = []
     with (progress or Progress()).track("measuring perplexity", len(ids)) as advance:
         for row in ids:
-            costs.append(_cost(engine, row))
+            means.append(float(np.concatenate([costs(*read) for read in passes(engine, row)]).mean()))
             advance()
-    nlls = np.array(costs)
+    nlls = np.array(means)
     mean = bootstrap_mean(nlls)
     interval = math.exp(mean.low), math.exp(mean.high)
-    return Perplexity(math.exp(mean.value), mean.value, interval, tuple(costs), ids[:, 1:].size)
+    return Perplexity(math.exp(mean.value), mean.value, interval, tuple(means), ids[:, 1:].size)
 
 
 def reader(artifact: Artifact, threads: int | None = None) -> Engine:
@@ -84,22 +84,27 @@ def reader(artifact: Artifact, threads: int | None = None) -> Engine:
     """
     if artifact.generator.family != DECODER:
         raise UserError("has an encoder; next tokens are of decoders.", where=artifact.path, remedy="Choose another.")
-    graph, weights = artifact.file(DECODER_GRAPH), artifact.file(WEIGHTS)
-    model = every_token(ov.Core().read_model(str(graph), str(weights)))
-    return compiled(model, artifact, threads)
+    return decoder_engine(artifact, threads, every_token)
 
 
-def _cost(engine: Engine, ids: NDArray[np.int64]) -> float:
-    """Mean negative log-likelihood of a piece's tokens, nats."""
+def passes(engine: Engine, ids: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """A piece read in passes: of each the logits after its tokens, ``[T', vocabulary]``, and the tokens that follow.
+
+    Args:
+        engine: see :func:`reader`.
+        ids: ``[T]``, two at least.
+    """
     engine.request.reset_state()
-    total = 0.0
     for first in range(0, len(ids) - 1, PASS_TOKENS):
         part = ids[None, first : min(first + PASS_TOKENS, len(ids) - 1)]
         last = first + part.shape[1]
-        mask = np.ones((1, last), np.int64)
-        positions = np.arange(first, last)[None]
+        mask, positions = np.ones((1, last), np.int64), np.arange(first, last)[None]
         (logits,) = engine(part, mask, positions, np.zeros(1, np.int32))
-        rows = logits[0] - logits[0].max(axis=1, keepdims=True)
-        chosen = rows[np.arange(len(rows)), ids[first + 1 : last + 1]]
-        total += float((np.log(np.exp(rows, out=rows).sum(axis=1)) - chosen).sum())
-    return total / (len(ids) - 1)
+        yield logits[0], ids[first + 1 : last + 1]
+
+
+def costs(logits: NDArray[np.float32], tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Negative log-likelihood of each row's token, nats: ``[T]`` of ``logits [T, vocabulary]``."""
+    top = logits.max(axis=1, keepdims=True)
+    chosen = np.take_along_axis(logits, tokens[:, None], axis=1) - top
+    return np.asarray(np.log(np.exp(logits - top).sum(axis=1, dtype=np.float64)) - chosen[:, 0], np.float64)

@@ -29,10 +29,9 @@ from lilliput.graph import (
 from lilliput.graph.blocks import Value
 from lilliput.graph.decoder import DecoderConfig
 from lilliput.graph.layers import InputRounding, Weights
-from lilliput.graph.pieces import Array, Piece, Pieces
+from lilliput.graph.pieces import Array, Piece, Pieces, Tensors
 from lilliput.graph.seq2seq import Seq2SeqConfig
 from lilliput.graph.stages import Stage
-from lilliput.teachers.tensors import Tensors
 
 Config = DecoderConfig | Seq2SeqConfig
 

@@ -13,13 +13,11 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
+from lilliput.encoder import MASKED
 from lilliput.graph.rotary import Rotary
 
 Value = Any
 """A node of the graph, or one of its outputs."""
-
-MASKED = -65504.0
-"""Attention score of what may not be seen: float16's lowest, so that it survives every precision."""
 
 
 class Tables(NamedTuple):

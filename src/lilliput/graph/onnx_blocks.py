@@ -12,7 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from lilliput.quantize.scheme import ActivationRange, Precision, pack_int4, quantize_rows
+from lilliput.formats.packing import packed
+from lilliput.formats.precision import ActivationRange, Precision, quantize_rows
 
 OPSET = 21
 """The first operator set with 4-bit tensors and blocked dequantization."""
@@ -123,6 +124,6 @@ def layer_norm(
 
 def _int4(build: GraphBuilder, codes: NDArray[np.int8], name: str) -> str:
     build.constants[name] = helper.make_tensor(
-        name, TensorProto.INT4, codes.shape, pack_int4(codes).tobytes(), raw=True
+        name, TensorProto.INT4, codes.shape, packed(codes, 4).tobytes(), raw=True
     )
     return name

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from lilliput.encoder import MASKED, PAD_ID, VECTOR_LEVELS, VECTOR_SCALE, EncoderConfig
+from lilliput.formats.precision import ActivationRange, Precision
 from lilliput.graph import onnx_flow
 from lilliput.graph.onnx_blocks import GraphBuilder, embedding, layer_norm, linear, quantize_activation
 from lilliput.graph.onnx_grams import bag
-from lilliput.quantize.scheme import ActivationRange, Precision
 
 Weights = Mapping[str, NDArray[np.float32]]
 Ranges = Mapping[str, ActivationRange]

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from lilliput.formats.precision import PRECISIONS, Precision, quantize_rows
 from lilliput.grams import MEAN_SCALE, NORM_EPSILON, Grams
 from lilliput.graph.onnx_blocks import GraphBuilder
-from lilliput.quantize.scheme import PRECISIONS, Precision, quantize_rows
 
 END = np.iinfo(np.int64).max
 """The end of a slice that goes to the end."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,26 @@ from lilliput.errors import CheckpointError
 
 Array = NDArray[np.float32]
 Change = Callable[[Array], Array]
+
+
+class Tensors(Protocol):
+    """Named arrays of a checkpoint."""
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a tensor of that name."""
+
+    def __iter__(self) -> Iterator[str]:
+        """All names."""
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor."""
+
+    def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
+        """A tensor as float32, or consecutive ``rows`` (along the first axis) of it.
+
+        Raises:
+            CheckpointError: there is none of that name, or its file is damaged.
+        """
 
 
 def _unchanged(array: Array) -> Array:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from openvino import opset13 as ops
 
+from lilliput.formats.precision import ActivationRange
 from lilliput.graph.blocks import Value
 from lilliput.graph.layers import InputRounding
-from lilliput.quantize.scheme import ActivationRange
 
 LARGEST_CODE = 127
 """Of symmetric 8 bits."""

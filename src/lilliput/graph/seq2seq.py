@@ -30,6 +30,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
+from lilliput.encoder import MASKED
 from lilliput.graph import blocks
 from lilliput.graph.blocks import Value
 from lilliput.graph.layers import InputRounding, Layers, Weights, finished, graph_input, last_token
@@ -153,7 +154,7 @@ def _stream(config: Seq2SeqConfig, name: str) -> Value:
 def _padding_mask(mask: Value) -> Value:
     """What is added to scores, ``[B, 1, 1, S]``: 0 where ``mask [B, S]`` is not."""
     real = ops.unsqueeze(ops.not_equal(mask, ops.constant(0, ov.Type.i64)), ops.constant([1, 2]))
-    return ops.select(real, ops.constant(np.float32(0)), ops.constant(np.float32(blocks.MASKED)))
+    return ops.select(real, ops.constant(np.float32(0)), ops.constant(np.float32(MASKED)))
 
 
 class _Part(Layers):
@@ -184,7 +185,7 @@ class _Part(Layers):
             return allowed
         weight = self.weights[f"{self.name}.relative.weight"]()
         bias = relative_bias(self.ids, self.mask, weight, self.config.relative, both_ways)
-        return ops.maximum(ops.add(bias, allowed), ops.constant(np.float32(blocks.MASKED)))  # no infinity in float16
+        return ops.maximum(ops.add(bias, allowed), ops.constant(np.float32(MASKED)))  # no infinity in float16
 
     def around(self, value: Value, norm: str, part: Callable[[Value], Value]) -> Value:
         """``value`` and what ``part`` makes of it, with the norm where it belongs."""

@@ -22,10 +22,10 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
+from lilliput.formats.packing import element_type, unsigned
+from lilliput.formats.weights import TENSOR, Scheme
 from lilliput.graph.blocks import Value
 from lilliput.graph.layers import Weights
-from lilliput.quantize.packing import element_type, unsigned
-from lilliput.quantize.weights import TENSOR, Scheme
 
 ALIGNMENT = 64
 """Bytes that every part of a weights file starts at a multiple of."""

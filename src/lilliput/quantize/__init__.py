@@ -1,1 +1,1 @@
-"""Quantization: schemes as data, calibration, and what holds accuracy afterwards."""
+"""Quantization: what is stored how, how codes are found, calibration, and what holds accuracy afterwards."""

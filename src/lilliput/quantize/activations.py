@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lilliput.errors import UserError
+from lilliput.formats.weights import ROW, TENSOR, Scheme
 from lilliput.quantize.observe import MSE, OBSERVERS
-from lilliput.quantize.weights import ROW, TENSOR, Scheme
 
 NONE, DYNAMIC, TOKEN, STATIC = "none", "dynamic", "token", "static"
 

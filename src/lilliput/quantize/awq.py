@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lilliput.formats.weights import ROW, TENSOR, Quantized, Scheme
 from lilliput.quantize.rounding import Matrix, encoded, grouped, nearest, ranges
-from lilliput.quantize.weights import ROW, TENSOR, Quantized, Scheme
 
 WEIGHTS = 2**20
 """Weights in work at once, which keeps temporaries within tens of megabytes."""

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
+from lilliput.formats.weights import AWQ, AWQ_GPTQ, GPTQ, Quantized, Scheme
 from lilliput.graph.architectures import Config, read_piece, stages
-from lilliput.graph.pieces import Pieces
+from lilliput.graph.pieces import Pieces, Tensors
 from lilliput.graph.stages import HEAD, Stage
 from lilliput.graph.stored import StoredWeight
 from lilliput.quantize.awq import clip, column_scales
@@ -28,8 +29,6 @@ from lilliput.quantize.passes import BATCH, Flow, StageRun
 from lilliput.quantize.policy import Policy, head_name
 from lilliput.quantize.rounding import nearest
 from lilliput.quantize.stored_values import stored_values
-from lilliput.quantize.weights import AWQ, AWQ_GPTQ, GPTQ, Quantized, Scheme
-from lilliput.teachers.tensors import Tensors
 
 Matrix = NDArray[np.float32]
 Changes = dict[str, list[Callable[[Matrix], Matrix]]]

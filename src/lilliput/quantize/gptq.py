@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from lilliput.formats.weights import ROW, Codes, Quantized, Scheme
 from lilliput.quantize.rounding import Matrix, encoded, ranges
-from lilliput.quantize.weights import ROW, Codes, Quantized, Scheme
 
 ATTEMPTS = 3
 """At a Cholesky factor, each with ten times the damping."""

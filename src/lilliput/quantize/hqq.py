@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lilliput.formats.weights import Codes, Quantized, Scheme, storable_scales
 from lilliput.quantize.rounding import Matrix, encoded, grouped, ranges
-from lilliput.quantize.weights import Codes, Quantized, Scheme, storable_scales
 
 NORM = 0.7
 """The paper's p."""

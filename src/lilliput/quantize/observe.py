@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lilliput.formats.precision import ActivationRange
 from lilliput.quantize.histogram import Histogram, extremes
-from lilliput.quantize.scheme import ActivationRange
 
 Array = NDArray[np.float32]
 

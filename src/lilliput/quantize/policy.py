@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lilliput.errors import UserError
-from lilliput.quantize.weights import AWQ_GPTQ, GPTQ, NEAREST, ROW, Scheme
+from lilliput.formats.weights import AWQ_GPTQ, GPTQ, NEAREST, ROW, Scheme
 
 LINEAR, EMBEDDING, HEAD = "linear", "embedding", "head"
 

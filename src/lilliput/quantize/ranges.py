@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
 from lilliput.files import atomic_file
+from lilliput.formats.precision import ActivationRange
 from lilliput.graph.architectures import Config, stages
 from lilliput.graph.stages import Stage
 from lilliput.graph.stored import StoredWeight
@@ -25,7 +26,6 @@ from lilliput.progress import Progress
 from lilliput.quantize.calibration import Tokens
 from lilliput.quantize.observe import OBSERVERS
 from lilliput.quantize.passes import Flow, StageRun
-from lilliput.quantize.scheme import ActivationRange
 from lilliput.quantize.stored_values import stored_values
 
 Matrix = NDArray[np.float32]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lilliput.quantize.weights import TENSOR, Codes, Quantized, Scheme, storable_scales
+from lilliput.formats.weights import TENSOR, Codes, Quantized, Scheme, storable_scales
 
 Matrix = NDArray[np.float32]
 

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
 from lilliput.graph.architectures import read_piece, stored_name
-from lilliput.graph.pieces import Piece
-from lilliput.teachers.tensors import Tensors
+from lilliput.graph.pieces import Piece, Tensors
 
 Matrix = NDArray[np.float32]
 Change = Callable[[Matrix], Matrix]

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lilliput.formats.packing import unpacked, unsigned
+from lilliput.formats.weights import Quantized
 from lilliput.graph.stored import CODES, SCALES, ZEROS, StoredWeight
-from lilliput.quantize.packing import unpacked, unsigned
-from lilliput.quantize.weights import Quantized
 
 
 def stored_values(entry: StoredWeight, file: Path) -> NDArray[np.float32]:

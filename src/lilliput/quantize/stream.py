@@ -20,16 +20,15 @@ from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
 from lilliput.files import explain_disk_errors
+from lilliput.formats.packing import lifted, packed, unsigned
+from lilliput.formats.weights import LARGEST_SCALE, TENSOR, Quantized, Scheme
 from lilliput.graph.architectures import stored_name
-from lilliput.graph.pieces import Piece, Pieces
+from lilliput.graph.pieces import Piece, Pieces, Tensors
 from lilliput.graph.stored import CODES, SCALES, ZEROS, StoredWeight, append
 from lilliput.progress import Progress
-from lilliput.quantize.packing import lifted, packed, unsigned
 from lilliput.quantize.policy import Policy, head_name
 from lilliput.quantize.rounding import encoded, nearest, ranges
 from lilliput.quantize.source import WeightSource
-from lilliput.quantize.weights import LARGEST_SCALE, TENSOR, Quantized, Scheme
-from lilliput.teachers.tensors import Tensors
 
 Matrix = NDArray[np.float32]
 

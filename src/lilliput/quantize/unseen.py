@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lilliput.formats.weights import HQQ, Quantized, Scheme
 from lilliput.graph.stored import StoredWeight
 from lilliput.quantize.hqq import hqq
 from lilliput.quantize.rounding import nearest
-from lilliput.quantize.weights import HQQ, Quantized, Scheme
 
 Matrix = NDArray[np.float32]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -52,7 +52,24 @@ def open_session(artifact: Artifact, threads: int | None = None) -> Session:
     return session
 
 
-def compiled(model: ov.Model, artifact: Artifact, threads: int | None = None) -> Engine:
+def decoder_engine(artifact: Artifact, threads: int | None, change: Callable[[ov.Model], ov.Model]) -> Engine:
+    """A decoder's graph, changed, ready to run.
+
+    Args:
+        artifact: of a decoder.
+        threads: processor threads; ``None`` leaves the choice to the engine.
+        change: what is done to the graph first.
+
+    Raises:
+        ArtifactError: the graph is missing, or is not what the manifest says.
+        UserError: there is not enough memory.
+    """
+    model = _read(artifact, DECODER_GRAPH, DECODER_INPUTS)
+    with _runnable(artifact, DECODER_GRAPH):
+        return _compiled(change(model), artifact, threads)
+
+
+def _compiled(model: ov.Model, artifact: Artifact, threads: int | None = None) -> Engine:
     """A graph of a generator's artifact, ready to run; our own kernels do what they can of it.
 
     Args:
@@ -99,7 +116,7 @@ def _session(artifact: Artifact, threads: int | None) -> Session:
 def _read_and_compiled(artifact: Artifact, name: str, inputs: tuple[str, ...], threads: int | None) -> Engine:
     model = _read(artifact, name, inputs)
     with _runnable(artifact, name):
-        return compiled(model, artifact, threads)
+        return _compiled(model, artifact, threads)
 
 
 def _decoder_session(model: ov.Model, artifact: Artifact, threads: int | None) -> DecoderSession:

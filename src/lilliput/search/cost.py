@@ -12,8 +12,8 @@ from typing import Any, overload
 
 import numpy as np
 
+from lilliput.formats.precision import PRECISIONS, Precision
 from lilliput.grams import Grams
-from lilliput.quantize.scheme import PRECISIONS, Precision
 from lilliput.search.space import Architecture, Architectures, Count, FloatArray, IntArray, Sizes
 
 PAPER_TOKENS = 514
@@ -154,7 +154,7 @@ def artifact_bytes(
 
     Args:
         sizes: one architecture, or many.
-        precision: a name in :data:`lilliput.quantize.scheme.PRECISIONS`.
+        precision: a name in :data:`lilliput.formats.precision.PRECISIONS`.
         shape: classes, arity and positions of the student.
         tokenizer_bytes: measured sizes of tokenizers by vocabulary; estimated by default.
     """

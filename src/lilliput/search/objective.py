@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lilliput.errors import BudgetError, UserError
-from lilliput.quantize.scheme import PRECISIONS
+from lilliput.formats.precision import PRECISIONS
 from lilliput.search.cost import (
     StudentShape,
     TokenizerBytes,

@@ -13,9 +13,9 @@ from typing import Any
 
 from lilliput.data.lines import listed, shown
 from lilliput.errors import UserError
+from lilliput.formats.weights import FORMATS, ROUNDINGS
 from lilliput.quantize.activations import MODES
 from lilliput.quantize.observe import OBSERVERS
-from lilliput.quantize.weights import FORMATS, ROUNDINGS
 from lilliput.study.grids import NAMED
 from lilliput.study.point import KINDS, Point, checked_field, point
 

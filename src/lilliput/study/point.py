@@ -8,10 +8,10 @@ from typing import Any
 
 from lilliput.data.lines import listed, shown
 from lilliput.errors import UserError
+from lilliput.formats.weights import AWQ, AWQ_GPTQ, FORMATS, GPTQ, NEAREST, ROW, TENSOR
 from lilliput.quantize.activations import DYNAMIC, STATIC, Activations
 from lilliput.quantize.calibration import Calibration
 from lilliput.quantize.policy import Policy, policy
-from lilliput.quantize.weights import AWQ, AWQ_GPTQ, FORMATS, GPTQ, NEAREST, ROW, TENSOR
 
 _CALIBRATED = (GPTQ, AWQ, AWQ_GPTQ)
 """Roundings that look at what layers read."""
@@ -44,10 +44,10 @@ class Point:
     two points that are the same way are equal.
 
     Attributes:
-        weights: format of the layers, a name in :data:`~lilliput.quantize.weights.FORMATS`.
+        weights: format of the layers, a name in :data:`~lilliput.formats.weights.FORMATS`.
         group: weights that share a scale; 0: a row, -1: the matrix.
         symmetric: without zero points.
-        rounding: how codes are found, a name in :data:`~lilliput.quantize.weights.ROUNDINGS`.
+        rounding: how codes are found, a name in :data:`~lilliput.formats.weights.ROUNDINGS`.
         embedding, head: formats of the embedding and of the output layer.
         activations: how inputs of products are rounded, a name in :data:`~lilliput.quantize.activations.MODES`.
         activation_group: of ``dynamic``: values of a token that share a scale.

@@ -23,6 +23,7 @@ class Task:
         label_names: the classes by index, or ``None`` where the data names them.
         positive: the class that precision, recall and F1 speak of (``None``: macro average over all).
         reader: ``(paths, columns, label_names, labelled) -> Dataset``; call :meth:`read`.
+        language: of the functions in its best-known data; ``None``: there are none.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Task:
     label_names: tuple[str, ...] | None
     positive: int | None
     reader: Callable[[Sequence[Path], Columns, tuple[str, ...] | None, bool], Dataset]
+    language: str | None = None
 
     def read(
         self,

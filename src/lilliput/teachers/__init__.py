@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from lilliput.errors import CheckpointError
 from lilliput.extras import require
 from lilliput.tasks import task_named
+from lilliput.teachers.hub import TEACHER
 
 if TYPE_CHECKING:
     from lilliput.teachers.teacher import Teacher
@@ -36,7 +37,7 @@ class Kind:
 
 
 KINDS = (
-    Kind("a teacher made by lilliput", "folder", lambda path: (path / "lilliput-teacher.json").is_file()),
+    Kind("a teacher made by lilliput", "folder", lambda path: (path / TEACHER).is_file()),
     Kind("a Hugging Face model's folder", "huggingface", lambda path: (path / "config.json").is_file()),
     Kind("the Compressor paper's model.bin", "compressor", lambda path: (path / "model.bin").is_file()),
     Kind("the Compressor paper's model.bin", "compressor", lambda path: path.is_file() and path.suffix == ".bin"),

@@ -19,7 +19,7 @@ from lilliput import torchfiles
 from lilliput.errors import ArtifactError, CheckpointError
 from lilliput.runtime.tokens import CodeTokenizer
 from lilliput.tasks import TASKS, Task
-from lilliput.teachers.dataflow import LANGUAGE_OF_TASK, GraphClassifier, GraphEncoding, GraphTeacher, ids_of
+from lilliput.teachers.dataflow import GraphClassifier, GraphEncoding, GraphTeacher, ids_of
 from lilliput.teachers.model import EncoderClassifier, OutputConvention
 from lilliput.teachers.teacher import Teacher, fingerprint_of
 from lilliput.training import device
@@ -89,7 +89,9 @@ def open_checkpoint(path: Path, *, tokenizer: Path | None, task: Task | None) ->
     model = _model(weights, layout, path, GraphClassifier if flow else EncoderClassifier)
     found = Path(tokenizer) if tokenizer is not None else _tokenizer_beside(path, layout)
     encode = _tokenizer(found, model)
-    graphs = GraphEncoding(encode, LANGUAGE_OF_TASK[layout.task]) if flow else None
+    language = TASKS[layout.task].language
+    assert language is not None  # both tasks of the paper's have one
+    graphs = GraphEncoding(encode, language) if flow else None
     teacher = Teacher(
         name=f"{path.parent.name}/{path.name}",
         model=model.to(device()).eval(),

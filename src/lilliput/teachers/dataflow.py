@@ -25,9 +25,6 @@ from lilliput.runtime.tokens import CodeTokenizer
 from lilliput.teachers.model import POOLINGS, Encoded, EncoderClassifier
 from lilliput.teachers.teacher import Teacher
 
-LANGUAGE_OF_TASK = {"vulnerability": "c", "clone": "java"}
-"""Task -> the language of the functions that the Compressor paper's models of it were trained on."""
-
 
 @dataclass(frozen=True)
 class GraphEncoding:

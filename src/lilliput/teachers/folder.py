@@ -18,13 +18,13 @@ from safetensors import SafetensorError
 from lilliput.errors import CheckpointError
 from lilliput.files import explain_disk_errors, read_json, write_json
 from lilliput.tasks import Task
-from lilliput.teachers.hub import checkpoint_files
+from lilliput.teachers.hub import TEACHER, checkpoint_files
 from lilliput.teachers.huggingface import check_vocabulary, load_encoder, load_tokenizer, pad_id, quiet, tokenizing
 from lilliput.teachers.model import JOINS, POOLINGS, EncoderClassifier, OutputConvention
 from lilliput.teachers.teacher import Teacher, fingerprint_of
 from lilliput.training import device
 
-MANIFEST = "lilliput-teacher.json"
+MANIFEST = TEACHER
 HEAD = "head.safetensors"
 SCHEMA = 1
 

@@ -16,13 +16,13 @@ from lilliput.files import read_json, sha256_of
 from lilliput.generator_manifest import FillMarks, is_number
 from lilliput.graph.architectures import Config, architecture_of, stored_name
 from lilliput.graph.checks import refuse_odd, refuse_other_shapes
-from lilliput.graph.pieces import Pieces, stored
+from lilliput.graph.pieces import Pieces, Tensors, stored
 from lilliput.graph.seq2seq import Seq2SeqConfig
 from lilliput.progress import Progress
 from lilliput.runtime.tokens import read_tokenizer
 from lilliput.teachers.chat_template import GGUF_KEY, folder_template
 from lilliput.teachers.hub import CONFIG, TOKENIZER_FILES, locate, weight_files
-from lilliput.teachers.tensors import SafetensorsFolder, Tensors
+from lilliput.teachers.tensors import SafetensorsFolder
 from lilliput.teachers.torch_tensors import TorchFiles
 
 GENERATION = "generation_config.json"

@@ -50,7 +50,7 @@ _ROPE_FACTORS = "rope_freqs.weight"
 
 
 class GgufFile:
-    """A model in GGUF as the :class:`~lilliput.teachers.tensors.Tensors` of its checkpoint, read as float32.
+    """A model in GGUF as the :class:`~lilliput.graph.pieces.Tensors` of its checkpoint, read as float32.
 
     Args:
         path: the file, or the first of those it was split into.
@@ -91,11 +91,11 @@ class GgufFile:
         return iter(self.places)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """See :class:`~lilliput.teachers.tensors.Tensors`."""
+        """See :class:`~lilliput.graph.pieces.Tensors`."""
         return self._place(name).shape
 
     def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
-        """See :class:`~lilliput.teachers.tensors.Tensors`; only the rows asked for are dequantized."""
+        """See :class:`~lilliput.graph.pieces.Tensors`; only the rows asked for are dequantized."""
         place = self._place(name)
         first, last, _ = (rows or slice(None)).indices(place.shape[0])
         last = max(first, last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from lilliput.errors import CheckpointError
@@ -32,7 +33,10 @@ _SIDE_FILES = (
 CARD = "README.md"
 """What its owner says of a model, license included; a model need not have one."""
 
-_OURS = ("lilliput-teacher.json", "head.safetensors")
+TEACHER = "lilliput-teacher.json"
+"""Manifest of a teacher that lilliput made."""
+
+_OURS = (TEACHER, "head.safetensors")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
@@ -68,6 +72,20 @@ def checkpoint_files(folder: Path) -> tuple[Path, ...]:
     """The files of a folder that opening it as a model reads; others that lie there (logs, optimizers) are none."""
     names = (CONFIG, *TOKENIZER_FILES, *_SIDE_FILES, *_OURS)
     return (*weight_files(folder), *(folder / name for name in names if (folder / name).is_file()))
+
+
+def bytes_by_part(files: Iterable[Path]) -> dict[str, int]:
+    """Bytes of a checkpoint's files: ``total``, and of its parts."""
+    parts = {"weights": 0, "tokenizer": 0, "manifest": 0}
+    for file in files:
+        parts[_part_of(file)] += file.stat().st_size
+    return {"total": sum(parts.values()), **parts}
+
+
+def _part_of(file: Path) -> str:
+    if file.suffix in (".safetensors", ".bin"):
+        return "weights"
+    return "tokenizer" if any(word in file.name for word in ("token", "vocab", "merges", "bpe")) else "manifest"
 
 
 def _download(model: str, patterns: tuple[str, ...]) -> Path:

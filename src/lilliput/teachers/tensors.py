@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,26 +44,6 @@ _STORED: Mapping[str, np.dtype[Any]] = {
 """Name in the header -> how the values are stored."""
 
 
-class Tensors(Protocol):
-    """Named arrays of a checkpoint."""
-
-    def __contains__(self, name: object) -> bool:
-        """Whether there is a tensor of that name."""
-
-    def __iter__(self) -> Iterator[str]:
-        """All names."""
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor."""
-
-    def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
-        """A tensor as float32, or consecutive ``rows`` (along the first axis) of it.
-
-        Raises:
-            CheckpointError: there is none of that name, or its file is damaged.
-        """
-
-
 @dataclass(frozen=True)
 class _Place:
     """Where a tensor's bytes are."""
@@ -93,11 +73,11 @@ class SafetensorsFolder:
         return iter(self.places)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """See :class:`Tensors`."""
+        """See :class:`~lilliput.graph.pieces.Tensors`."""
         return self._place(name).shape
 
     def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
-        """See :class:`Tensors`."""
+        """See :class:`~lilliput.graph.pieces.Tensors`."""
         place = self._place(name)
         first, last, _ = (rows or slice(None)).indices(place.shape[0] if place.shape else 1)
         last = max(first, last)

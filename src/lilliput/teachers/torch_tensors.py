@@ -43,11 +43,11 @@ class TorchFiles:
         return iter(self.tensors)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """See :class:`~lilliput.teachers.tensors.Tensors`."""
+        """See :class:`~lilliput.graph.pieces.Tensors`."""
         return tuple(self._tensor(name).shape)
 
     def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
-        """See :class:`~lilliput.teachers.tensors.Tensors`."""
+        """See :class:`~lilliput.graph.pieces.Tensors`."""
         tensor = self._tensor(name)
         chosen = tensor if rows is None else tensor[rows]
         values: NDArray[np.float32] = chosen.detach().float().numpy()

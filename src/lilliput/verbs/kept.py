@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import importlib.metadata
 import json
 import os
 import tempfile
@@ -11,8 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lilliput.artifact import MANIFEST, Artifact
 from lilliput.data.lines import UTF8_BOM
-from lilliput.files import explain_disk_errors
+from lilliput.files import explain_disk_errors, sha256_of
+from lilliput.version import VERSION
 
 ENDING = ".kept.jsonl"
 
@@ -20,6 +23,11 @@ ENDING = ".kept.jsonl"
 def key_of(*what: Any) -> str:
     """A name for what is found from exactly this (plain JSON values)."""
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def artifact_key(artifact: Artifact) -> str:
+    """A name for what an artifact gives: its manifest has the hash of every other file."""
+    return key_of("artifact", sha256_of(artifact.path / MANIFEST), VERSION, importlib.metadata.version("openvino"))
 
 
 def beside(out: Path | None, result: str) -> tuple[Path | None, Path | None]:

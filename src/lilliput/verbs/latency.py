@@ -19,10 +19,10 @@ from lilliput.errors import UserError
 from lilliput.evaluate.resources import cpu_name
 from lilliput.extras import require
 from lilliput.files import CACHE_VARIABLE, cache_folder
+from lilliput.formats.precision import PRECISIONS, ActivationRange
 from lilliput.grams import Grams
 from lilliput.progress import Progress
 from lilliput.provenance import today
-from lilliput.quantize.scheme import PRECISIONS, ActivationRange
 from lilliput.runtime.engine import Engine, only_outputs, read_graph
 from lilliput.runtime.flow import FlowTokenizer
 from lilliput.search.latency import CALIBRATION_DESIGN, Conditions, LatencyModel, calibrate

@@ -108,7 +108,7 @@ def search_problem(
     Args:
         size: bytes of the whole artifact.
         latency_ms: bound on one thread's time; ``None``: no bound.
-        precisions: names in :data:`~lilliput.quantize.scheme.PRECISIONS`.
+        precisions: names in :data:`~lilliput.formats.precision.PRECISIONS`.
         objective: name in :data:`OBJECTIVES`.
         shape: of the task: classes, functions an example, what is read beside tokens.
         tokens: of a function, that the latency is of.

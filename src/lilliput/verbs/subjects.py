@@ -17,6 +17,8 @@ from lilliput.progress import Progress
 from lilliput.runtime.classifier import Classifier, require_threads
 from lilliput.runtime.flow import Input, resized, tokens_of
 from lilliput.shipped import names_told
+from lilliput.tasks import Task
+from lilliput.teachers.hub import bytes_by_part
 
 
 class Subject(Protocol):
@@ -104,10 +106,7 @@ class CheckpointSubject:
 
     def bytes(self) -> dict[str, int]:
         """See :class:`Subject`."""
-        parts = {"weights": 0, "tokenizer": 0, "manifest": 0}
-        for file in self.teacher.files:
-            parts[_part_of(file)] += file.stat().st_size
-        return {"total": sum(parts.values()), **parts}
+        return bytes_by_part(self.teacher.files)
 
     def encode(self, texts: Sequence[str]) -> Sequence[Input]:
         """See :class:`Subject`."""
@@ -126,12 +125,6 @@ class CheckpointSubject:
         return encoded
 
 
-def _part_of(file: Path) -> str:
-    if file.suffix in (".safetensors", ".bin"):
-        return "weights"
-    return "tokenizer" if any(word in file.name for word in ("token", "vocab", "merges", "bpe")) else "manifest"
-
-
 def open_subject(path: str | Path, task: str, tokenizer: Path | None = None, threads: int = 1) -> Subject:
     """An artifact's folder, a shipped model's name, or whatever :func:`lilliput.teachers.open_teacher` opens.
 
@@ -143,6 +136,20 @@ def open_subject(path: str | Path, task: str, tokenizer: Path | None = None, thr
         return ArtifactSubject(path, task, threads)
     with names_told(path):
         return CheckpointSubject(path, task, tokenizer, threads)
+
+
+def require_arity(subject: Subject, task: Task) -> None:
+    """Refuse a model that joins more, or fewer, functions an example than the task does.
+
+    Raises:
+        UserError: it does.
+    """
+    if subject.arity != task.arity:
+        raise UserError(
+            f"{subject.name} joins {subject.arity} function(s) an example, and task '{task.name}' {task.arity}.",
+            where="--task",
+            remedy="Name the task that the model was made for.",
+        )
 
 
 def of_length(subject: Subject, texts: Sequence[str], tokens: int, count: int = 32) -> list[Input]:

@@ -12,11 +12,11 @@ from lilliput import cli
 from lilliput.artifact import open_artifact
 from lilliput.errors import UserError
 from lilliput.files import sha256_of
+from lilliput.formats.precision import ActivationRange
 from lilliput.quantize import ranges
 from lilliput.quantize.activations import Activations
 from lilliput.quantize.calibration import Calibration
 from lilliput.quantize.policy import policy
-from lilliput.quantize.scheme import ActivationRange
 from lilliput.runtime.engine import Engine
 from lilliput.runtime.overflow import overflows
 from lilliput.verbs.quantize import QuantizeSettings, quantize, verb

@@ -29,19 +29,19 @@ class ReferenceWork:
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         self.matrix = np.full((WIDTH, WIDTH), 1 / WIDTH, np.float32)
-        self.parts = [np.ones(ARRAY_BYTES // 8 // request["threads"]) for _ in range(request["threads"])]
+        self.parts = [np.ones(ARRAY_BYTES // request["threads"], np.int8) for _ in range(request["threads"])]
         self.measure()
         self.facts: dict[str, Any] = {}
 
     def measure(self) -> dict[str, Any]:
         """Seconds of both, and the most bytes a second that were read."""
+        looks = [_seconds(self._look) for _ in range(LOOKS)]  # first: threads of a product spin for a while after it
         products = [_seconds(lambda: self.matrix @ self.matrix) for _ in range(PRODUCTS)]
-        looks = [_seconds(self._look) for _ in range(LOOKS)]
         size = sum(part.nbytes for part in self.parts)
         return {"product": sum(products), "read": sum(looks), "bytes_per_second": size / min(looks)}
 
     def _look(self) -> None:
-        # The largest number, because numpy finds it as fast as memory brings them, which it does not add them up.
+        # The largest byte, because numpy finds it as fast as memory brings them, which it does not add numbers up.
         threads = [Thread(target=part.max) for part in self.parts]
         for thread in threads:
             thread.start()

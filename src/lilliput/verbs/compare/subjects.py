@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lilliput.artifact import MANIFEST, is_artifact, open_artifact
+from lilliput.artifact import CLASSIFIER, GENERATOR, MANIFEST, is_artifact, open_artifact
 from lilliput.errors import UserError
 from lilliput.files import read_json
 from lilliput.shipped import folder_named, names_told
-from lilliput.teachers.hub import CONFIG, locate
-
-CLASSIFIER, GENERATOR = "classifier", "generator"
-
-TEACHER = "lilliput-teacher.json"
-"""What a teacher made by lilliput says of itself."""
+from lilliput.teachers.hub import CONFIG, TEACHER, locate
 
 _WRITES = ("ForCausalLM", "LMHeadModel", "LMHeadCustomModel", "ForConditionalGeneration")
 """Ends of the names of classes that write texts, in a config's ``architectures``."""

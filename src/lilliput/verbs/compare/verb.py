@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lilliput.artifact import CLASSIFIER, GENERATOR
 from lilliput.data.dataset import Dataset
 from lilliput.data.tables import Columns
 from lilliput.errors import UserError, require_whole
@@ -21,7 +22,7 @@ from lilliput.progress import Progress
 from lilliput.tasks import task_named
 from lilliput.verbs.compare.process import MeasuredProcess, start
 from lilliput.verbs.compare.result import Comparison, Measured, Reference, Turn
-from lilliput.verbs.compare.subjects import CLASSIFIER, GENERATOR, Compared, identified, task_of
+from lilliput.verbs.compare.subjects import Compared, identified, task_of
 from lilliput.verbs.kept import refuse_unwritable
 
 STARTS = 3

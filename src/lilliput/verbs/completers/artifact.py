@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-
 from lilliput.artifact import MANIFEST, open_artifact
 from lilliput.files import sha256_of
 from lilliput.runtime.generator import Generator
@@ -11,8 +9,7 @@ from lilliput.teachers.chat_template import TEMPLATE_FILE
 from lilliput.verbs.completers.base import Subject
 from lilliput.verbs.completers.chat import ChatTemplate, template_for
 from lilliput.verbs.completers.local import LocalCompleter
-from lilliput.verbs.kept import key_of
-from lilliput.version import VERSION
+from lilliput.verbs.kept import artifact_key
 
 
 def open_completer(subject: Subject) -> LocalCompleter:
@@ -29,8 +26,6 @@ def open_completer(subject: Subject) -> LocalCompleter:
     if subject.chat:
         own = artifact.file(TEMPLATE_FILE) if TEMPLATE_FILE in artifact.hashes else None
         template = template_for(subject, None if own is None else (own.read_text(encoding="utf-8"), own.name))
-    # The manifest has the hash of every other file.
-    identity = key_of("artifact", sha256_of(path / MANIFEST), VERSION, importlib.metadata.version("openvino"))
     facts = {
         "kind": "artifact",
         "model_type": manifest.model_type,
@@ -40,4 +35,4 @@ def open_completer(subject: Subject) -> LocalCompleter:
     }
     generator = Generator.open(artifact, subject.threads)
     sizes = artifact.bytes().as_dict()
-    return LocalCompleter(path.resolve().name, identity, facts, subject, generator, sizes, template)
+    return LocalCompleter(path.resolve().name, artifact_key(artifact), facts, subject, generator, sizes, template)

@@ -16,7 +16,7 @@ from lilliput.runtime.generator import Generator
 from lilliput.runtime.sessions import Session
 from lilliput.runtime.tokens import read_tokenizer
 from lilliput.teachers.chat_template import folder_template
-from lilliput.teachers.hub import CONFIG, checkpoint_files, locate
+from lilliput.teachers.hub import CONFIG, bytes_by_part, checkpoint_files, locate
 from lilliput.verbs.completers.base import Subject
 from lilliput.verbs.completers.chat import template_for
 from lilliput.verbs.completers.local import LocalCompleter
@@ -60,7 +60,7 @@ def open_completer(subject: Subject) -> LocalCompleter:
         {**facts, "parameters": manifest.parameters, "device": str(model.device), "versions": versions},
         subject,
         Generator(session, _tokenizer(path), manifest),
-        _sizes(files),
+        bytes_by_part(files),
         template,
     )
 
@@ -133,15 +133,6 @@ def _tokenizer(folder: Path) -> Tokenizer:
             remedy="Convert it with transformers.",
         )
     return backend
-
-
-def _sizes(files: tuple[Path, ...]) -> dict[str, int]:
-    from lilliput.verbs.subjects import _part_of
-
-    parts = {"weights": 0, "tokenizer": 0, "manifest": 0}
-    for file in files:
-        parts[_part_of(file)] += file.stat().st_size
-    return {"total": sum(parts.values()), **parts}
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,14 +12,14 @@ import numpy as np
 
 from lilliput.data.dataset import Dataset
 from lilliput.data.tables import Columns
-from lilliput.errors import DataError, require_whole
+from lilliput.errors import require_whole
 from lilliput.evaluate import baselines, carbon, energy, resources
 from lilliput.evaluate.classification import ClassificationScores, score
 from lilliput.extras import require
 from lilliput.progress import Progress
 from lilliput.tasks import Task, task_named
 from lilliput.verbs.evaluate.footprint import peak_memory_mb
-from lilliput.verbs.subjects import Subject, example_runner, of_length, open_subject
+from lilliput.verbs.subjects import Subject, example_runner, of_length, open_subject, require_arity
 
 ENERGY_EXAMPLES = 256
 """Different examples classified while energy is watched, again and again."""
@@ -162,14 +162,9 @@ def measure(
         intensity, command, progress: see :func:`evaluate`.
 
     Raises:
-        DataError: the model is of another arity.
+        UserError: the model is of another arity.
     """
-    if subject.arity != task.arity:
-        raise DataError(
-            f"the model joins {subject.arity} function(s) an example, and task '{task.name}' {task.arity}.",
-            where="--task",
-            remedy="Name the task that the model was made for.",
-        )
+    require_arity(subject, task)
     progress.note(f"scoring {subject.name} on {len(dataset):,} examples")
     predictions = subject.logits(dataset, progress).argmax(axis=1)
     classes = len(subject.label_names)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from lilliput.artifact import CLASSIFIER, GENERATOR
 from lilliput.data.problems import BENCHMARKS
 from lilliput.errors import UserError
 from lilliput.tasks import TASKS
 
-CLASSIFIER, GENERATOR = "classifier", "generator"
 SUMMARIZATION, REPOSITORY = "summarization", "repository"
 
 KINDS: Mapping[str, str] = MappingProxyType(

@@ -7,6 +7,7 @@ from typing import Any
 
 from lilliput.artifact import WEIGHTS
 from lilliput.errors import UserError
+from lilliput.formats.weights import AWQ, AWQ_GPTQ, GPTQ, HQQ, NEAREST
 from lilliput.graph.decoder import DecoderConfig
 from lilliput.graph.layers import InputRounding
 from lilliput.graph.rounded_inputs import rounded_by_token, rounded_to_ranges
@@ -17,7 +18,6 @@ from lilliput.quantize.calibration import Calibration, Tokens, digest
 from lilliput.quantize.ranges import InputRange, Stored, input_ranges
 from lilliput.quantize.stream import Rounding
 from lilliput.quantize.unseen import Unseen
-from lilliput.quantize.weights import AWQ, AWQ_GPTQ, GPTQ, HQQ, NEAREST
 from lilliput.teachers.generator import GeneratorCheckpoint
 from lilliput.verbs.quantize.settings import QuantizeSettings
 from lilliput.verbs.stages import Stages

@@ -25,6 +25,7 @@ from lilliput.artifact import (
 )
 from lilliput.errors import CheckpointError, UserError
 from lilliput.files import explain_disk_errors, work_folder
+from lilliput.formats.weights import Scheme
 from lilliput.generator_manifest import DECODER, SEQ2SEQ, GeneratorManifest
 from lilliput.graph import architectures
 from lilliput.graph.architectures import stored_name
@@ -39,7 +40,6 @@ from lilliput.quantize.calibration import Tokens
 from lilliput.quantize.policy import Policy
 from lilliput.quantize.ranges import bytes_kept
 from lilliput.quantize.stream import Places, stream
-from lilliput.quantize.weights import Scheme
 from lilliput.report.generator_card import generator_card
 from lilliput.teachers.chat_template import TEMPLATE_FILE
 from lilliput.teachers.generator import GeneratorCheckpoint, open_generator

@@ -21,12 +21,9 @@ from lilliput.progress import Progress
 from lilliput.tasks import Task, task_named
 from lilliput.verbs.kept import Kept, beside
 from lilliput.verbs.robustness.kept import KeptSubject, identity_of, kept_rewritings
-from lilliput.verbs.subjects import Subject, open_subject
+from lilliput.verbs.subjects import Subject, open_subject, require_arity
 
 RESULT = "robustness.json"
-
-LANGUAGE_OF_TASK = {"vulnerability": "c", "clone": "java"}
-"""Task -> the language of its best-known data; taken where no language is named and another reads no more of it."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +171,7 @@ def spoken(dataset: Dataset, task: str) -> str:
     Raises:
         DataError: no grammar reads one of them without an error.
     """
-    name = language_of(dataset.texts, LANGUAGE_OF_TASK.get(task))
+    name = language_of(dataset.texts, task_named(task).language)
     if name is None:
         raise DataError(
             f"no function at the beginning is read without an error as {', '.join(LANGUAGES)}.",
@@ -186,10 +183,5 @@ def spoken(dataset: Dataset, task: str) -> str:
 
 def _opened(path: str | Path, task: Task, tokenizer: str | Path | None, threads: int) -> Subject:
     subject = open_subject(path, task.name, None if tokenizer is None else Path(tokenizer), threads)
-    if subject.arity != task.arity:
-        raise UserError(
-            f"{subject.name} joins {subject.arity} function(s) an example, and task '{task.name}' {task.arity}.",
-            where="--task",
-            remedy="Name the task that the model was made for.",
-        )
+    require_arity(subject, task)
     return subject

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lilliput.artifact import MANIFEST
 from lilliput.data.dataset import Dataset
 from lilliput.data.rewrites import REWRITES
 from lilliput.data.rewrites.datasets import RewrittenDataset
@@ -20,7 +19,7 @@ from lilliput.evaluate.flips import Rewritings, rewritings
 from lilliput.files import sha256_of
 from lilliput.progress import Progress
 from lilliput.teachers.hub import checkpoint_files
-from lilliput.verbs.kept import Kept, key_of
+from lilliput.verbs.kept import Kept, artifact_key, key_of
 from lilliput.verbs.subjects import ArtifactSubject, CheckpointSubject, Subject
 from lilliput.version import VERSION
 
@@ -31,8 +30,7 @@ AT_ONCE = 128
 def identity_of(subject: Subject, tokenizer: str | Path | None = None) -> str:
     """Tells a classifier from every other, and from itself as run by other versions, or with another tokenizer."""
     if isinstance(subject, ArtifactSubject):
-        manifest = subject.classifier.artifact.file(MANIFEST)
-        return key_of("artifact", sha256_of(manifest), VERSION, importlib.metadata.version("openvino"))
+        return artifact_key(subject.classifier.artifact)
     assert isinstance(subject, CheckpointSubject)
     own = "" if tokenizer is None else _hash_of(Path(tokenizer))
     return key_of("checkpoint", subject.teacher.fingerprint, own, VERSION, importlib.metadata.version("torch"))

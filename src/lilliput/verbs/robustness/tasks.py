@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from lilliput.artifact import CLASSIFIER, GENERATOR
 from lilliput.errors import UserError
 from lilliput.tasks import TASKS
-from lilliput.verbs.evaluate.tasks import CLASSIFIER, GENERATOR
 from lilliput.verbs.robustness.generator import TASK
 
 KINDS: Mapping[str, str] = MappingProxyType(dict.fromkeys(TASKS, CLASSIFIER) | {TASK: GENERATOR})

@@ -14,8 +14,8 @@ from lilliput.data.dataset import Dataset
 from lilliput.data_flow import MOST_NODES
 from lilliput.distill.losses import DistillationMix
 from lilliput.errors import UserError
+from lilliput.formats.precision import PRECISIONS
 from lilliput.grams import Grams
-from lilliput.quantize.scheme import PRECISIONS
 from lilliput.search import DEFAULT_OBJECTIVE, OBJECTIVES
 
 POOLINGS = ("first", "mean", "wide")

@@ -24,9 +24,9 @@ from lilliput.distill.losses import DistillationMix
 from lilliput.distill.student import Student
 from lilliput.encoder import EncoderConfig
 from lilliput.files import write_text
+from lilliput.formats.precision import PRECISIONS
 from lilliput.graph.onnx_encoder import encoder_graph
 from lilliput.progress import Progress
-from lilliput.quantize.scheme import PRECISIONS
 from lilliput.runtime.classifier import EncoderRunner
 from lilliput.search import DEFAULT_SPACE, Architecture, SearchResult, top
 from lilliput.tasks import Task

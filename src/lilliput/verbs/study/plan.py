@@ -9,10 +9,10 @@ from pathlib import Path
 
 from lilliput.errors import UserError
 from lilliput.files import sha256_of
+from lilliput.formats.weights import Scheme
 from lilliput.graph.decoder import DecoderConfig
 from lilliput.progress import Progress
 from lilliput.provenance import versions
-from lilliput.quantize.weights import Scheme
 from lilliput.study.budget import Budget
 from lilliput.study.grid import Grid, LeftOut
 from lilliput.study.jobs import Job, Measures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lilliput.quantize.weights import Codes, Scheme
+from lilliput.formats.weights import Codes, Scheme
 
 
 def element_type(scheme: Scheme) -> str:

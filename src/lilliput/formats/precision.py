@@ -86,12 +86,3 @@ def dequantize_rows(codes: NDArray[np.int8], scales: NDArray[np.float32], precis
     """The values that :func:`quantize_rows` stands for."""
     group = precision.group or codes.shape[1]
     return codes.astype(np.float32) * np.repeat(scales, group, axis=1)[:, : codes.shape[1]]
-
-
-def pack_int4(codes: NDArray[np.int8]) -> NDArray[np.uint8]:
-    """Two 4-bit codes a byte, the first in the low half, over the flattened array (ONNX's layout)."""
-    flat = codes.reshape(-1)
-    if flat.size % 2:
-        flat = np.append(flat, np.int8(0))
-    nibbles = (flat & 0x0F).astype(np.uint8)
-    return np.asarray(nibbles[0::2] | (nibbles[1::2] << 4), np.uint8)

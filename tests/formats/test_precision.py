@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from onnx import numpy_helper
 
-from lilliput.quantize.scheme import PRECISIONS, ActivationRange, dequantize_rows, pack_int4, quantize_rows
+from lilliput.formats.packing import packed
+from lilliput.formats.precision import PRECISIONS, ActivationRange, dequantize_rows, quantize_rows
 
 matrices = arrays.arrays(
     np.float32,
@@ -30,7 +31,7 @@ def test_every_weight_is_within_half_a_step(weight, name):
 
 @given(arrays.arrays(np.int8, st.integers(1, 99), elements=st.integers(-7, 7)))
 def test_packed_codes_are_read_back_by_onnx(codes):
-    tensor = onnx.helper.make_tensor("codes", onnx.TensorProto.INT4, codes.shape, pack_int4(codes).tobytes(), raw=True)
+    tensor = onnx.helper.make_tensor("codes", onnx.TensorProto.INT4, codes.shape, packed(codes, 4).tobytes(), raw=True)
     assert (numpy_helper.to_array(tensor).astype(np.int8) == codes).all()
 
 

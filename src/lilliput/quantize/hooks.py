@@ -1,6 +1,6 @@
 """Calibration: run the model on examples, and read off the range of every activation to be quantized.
 
-The two hooks here are the torch side of :mod:`lilliput.quantize.scheme`: one watches, the other rounds as the integer
+The two hooks here are the torch side of :mod:`lilliput.formats.precision`: one watches, the other rounds as the integer
 graph will, with gradients passed straight through (quantization-aware training; Jacob et al., CVPR 2018, section 3).
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from lilliput.quantize.scheme import PRECISIONS, ActivationRange, Precision
+from lilliput.formats.precision import PRECISIONS, ActivationRange, Precision
 
 SAMPLES = 4096
 """Values kept of each activation and batch for percentiles."""

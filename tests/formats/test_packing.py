@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lilliput.quantize.packing import element_type, lifted, packed, unpacked, unsigned
-from lilliput.quantize.weights import Scheme
+from lilliput.formats.packing import element_type, lifted, packed, unpacked, unsigned
+from lilliput.formats.weights import Scheme
 
 WIDTHS = [8, 4, 2]
 

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from lilliput.quantize.calibrate import FakeQuantizer, RangeObserver
-from lilliput.quantize.scheme import PRECISIONS, ActivationRange, dequantize_rows, quantize_rows
+from lilliput.formats.precision import PRECISIONS, ActivationRange, dequantize_rows, quantize_rows
+from lilliput.quantize.hooks import FakeQuantizer, RangeObserver
 
 
 def test_observed_ranges_are_the_extremes_and_include_zero():
