@@ -33,7 +33,8 @@ from typing import Any
 import numpy as np
 
 from lilliput.artifact import MANIFEST, TOKENIZER, open_artifact
-from lilliput.data.humaneval import STOPS, Problem, program, read_humaneval
+from lilliput.data.humaneval import STOPS, Problem, program
+from lilliput.data.problems import read_problems
 from lilliput.errors import UserError
 from lilliput.evaluate.intervals import Estimate, bootstrap_mean
 from lilliput.evaluate.passk import Tries, mean_pass_at_k
@@ -299,7 +300,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs completed")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "generator_quality.json")
     options = parser.parse_args()
-    problems = read_humaneval(options.humaneval)[: options.limit] if options.humaneval else []
+    problems = read_problems(options.humaneval, "humaneval")[: options.limit] if options.humaneval else []
     if options.strip:
         problems = [replace(problem, prompt=problem.prompt.rstrip()) for problem in problems]
     kept = Kept(options.output.with_suffix(".kept.jsonl"), options.fresh)

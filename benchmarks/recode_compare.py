@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from lilliput.data.humaneval import Problem, read_humaneval
+from lilliput.data.humaneval import Problem
+from lilliput.data.problems import read_problems
 from lilliput.data.recode import read_recode
 from lilliput.evaluate.intervals import bootstrap_mean, wilson
 from lilliput.evaluate.perturb import Perturbation, named, nominal
@@ -76,7 +77,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "recode_compare.json")
     options = parser.parse_args()
-    problems = read_humaneval(options.humaneval)
+    problems = read_problems(options.humaneval, "humaneval")
     released = read_recode(options.recode)
     rows = []
     perturbations = named()

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from lilliput.data.humaneval import STOPS, Problem, program, read_humaneval
+from lilliput.data.humaneval import STOPS, Problem, program
+from lilliput.data.problems import read_problems
 from lilliput.errors import DataError
 from lilliput.evaluate.sandbox import run, run_many
 from tests.conftest import shared_folder
@@ -29,7 +30,7 @@ def lines(*changes):
 def test_problems_are_read_in_their_order(tmp_path, pack):
     path = tmp_path / "problems"
     path.write_bytes(pack(lines({}, {"task_id": "Test/1", "more": 1})))
-    assert read_humaneval(path) == [Problem(**DOUBLE), Problem(**{**DOUBLE, "task_id": "Test/1"})]
+    assert read_problems(path, "humaneval") == [Problem(**DOUBLE), Problem(**{**DOUBLE, "task_id": "Test/1"})]
 
 
 @pytest.mark.parametrize(
@@ -45,14 +46,14 @@ def test_a_wrong_line_is_named(tmp_path, change, problem):
     path = tmp_path / "problems.jsonl"
     path.write_text(lines({}, {"task_id": "Test/1", **change}))
     with pytest.raises(DataError, match=rf"problems\.jsonl, line 2: {problem}"):
-        read_humaneval(path)
+        read_problems(path, "humaneval")
 
 
 def test_a_missing_field_is_named(tmp_path):
     path = tmp_path / "problems.jsonl"
     path.write_text(json.dumps({name: text for name, text in DOUBLE.items() if name != "test"}) + "\n")
-    with pytest.raises(DataError, match=r"line 1: has no column 'test'"):
-        read_humaneval(path)
+    with pytest.raises(DataError, match=r"line 1: lacks 'test'"):
+        read_problems(path, "humaneval")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_stops_are_where_a_function_is_left():
 
 @pytest.mark.skipif(not REAL.exists(), reason="HumanEval is not on this machine (LILLIPUT_SHARED)")
 def test_every_solution_of_the_real_problems_passes():
-    problems = read_humaneval(REAL)
+    problems = read_problems(REAL, "humaneval")
     assert [problem.task_id for problem in problems] == [f"HumanEval/{number}" for number in range(164)]
     verdicts = run_many([program(problem, problem.canonical_solution) for problem in problems], seconds=60)
     names = [problem.task_id for problem, verdict in zip(problems, verdicts, strict=True) if not verdict.passed]

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilliput.data.completions import parts_of
-from lilliput.data.humaneval import read_humaneval
 from lilliput.data.problems import BENCHMARKS, Problem, read_problems
 from lilliput.errors import DataError, UserError
 
@@ -139,11 +138,6 @@ def test_a_json_list_is_read_as_lines_are(pack, indent, tmp_path):
     rows = [SANITIZED, {**SANITIZED, "task_id": 8}]
     (tmp_path / "list").write_bytes(pack(json.dumps(rows, indent=indent)))
     assert read_problems(tmp_path / "list") == read_problems(write(tmp_path / "lines", *rows))
-
-
-def test_humaneval_s_own_reader_agrees(tmp_path):
-    path = write(tmp_path / "p.jsonl", HUMANEVAL, {**HUMANEVAL, "task_id": "Test/1"})
-    assert read_problems(path) == read_humaneval(path)
 
 
 def test_parquet_as_the_hub_has_it(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lilliput.data.humaneval import read_humaneval
+from lilliput.data.problems import read_problems
 from lilliput.errors import UserError
 from lilliput.evaluate.perturb import PERTURBATIONS, SEEDS, named, nominal, partial, perturbed
 from lilliput.evaluate.perturb.check import BATCH, check
@@ -117,7 +117,7 @@ def test_the_check_finds_the_ones_that_fail_and_only_these():
 @no_windows
 @pytest.mark.skipif(not REAL.exists(), reason="HumanEval is not on this machine (LILLIPUT_SHARED)")
 def test_solutions_of_real_problems_pass_after_every_perturbation():
-    problems = read_humaneval(REAL)[3::41]  # 4 of them; benchmarks/recode_compare.py runs all
+    problems = read_problems(REAL, "humaneval")[3::41]  # 4 of them; benchmarks/recode_compare.py runs all
     found = changed_by_all(problems, 7)
     assert len(found) > 2 * len(PERTURBATIONS)
     failures = check([problem for _, problem in found], seconds=60)

@@ -15,8 +15,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lilliput.data.humaneval import Problem, read_humaneval
 from lilliput.data.lines import Place, shown
+from lilliput.data.problem import Problem
+from lilliput.data.problems import read_problems
 
 FAMILIES = {"nlaugmenter": "docstring", "func_name": "func_name", "natgen": "syntax", "format": "format"}
 """The released folders, and the families of :mod:`lilliput.evaluate.perturb` that they hold."""
@@ -44,7 +45,7 @@ def read_recode(folder: Path, dataset: str = "humaneval") -> Released:
         seeds = found.setdefault(perturbation, {})
         if seed in seeds:
             raise Place(path).error(f"seed {seed} of {perturbation} is there already.", "Remove one of the two files.")
-        seeds[seed] = read_humaneval(path)
+        seeds[seed] = read_problems(path, "humaneval")
         expected = [problem.task_id for problem in next(iter(seeds.values()))]
         if [problem.task_id for problem in seeds[seed]] != expected:
             raise Place(path).error(

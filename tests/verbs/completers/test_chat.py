@@ -8,7 +8,7 @@ import transformers
 from lilliput.data.problems import Problem
 from lilliput.errors import UserError
 from lilliput.teachers.chat_template import folder_template
-from lilliput.verbs.completers import Subject
+from lilliput.verbs.completers import GeneratorSource
 from lilliput.verbs.completers.chat import ChatTemplate, code_of, template_for
 from tests.data.test_problems import HUMANEVAL
 from tests.runtime.tiny_generators import tiny_tokenizer
@@ -69,14 +69,14 @@ def test_where_templates_are(tmp_path):
 
 def test_the_user_s_template_wins_and_none_is_refused(tmp_path):
     (tmp_path / "mine").write_text("given")
-    subject = Subject("model", chat=True, chat_template=str(tmp_path / "mine"))
-    assert template_for(subject, ("own", "x")).source == "given"
-    assert template_for(Subject("model"), ("own", "x")).source == "own"
+    source = GeneratorSource("model", chat=True, chat_template=str(tmp_path / "mine"))
+    assert template_for(source, ("own", "x")).source == "given"
+    assert template_for(GeneratorSource("model"), ("own", "x")).source == "own"
     with pytest.raises(UserError, match="model: has no chat template") as caught:
-        template_for(Subject("model"), None)
+        template_for(GeneratorSource("model"), None)
     assert "--chat-template" in caught.value.remedy
     with pytest.raises(UserError, match="cannot be read"):
-        template_for(Subject("model", chat_template=str(tmp_path / "none")), None)
+        template_for(GeneratorSource("model", chat_template=str(tmp_path / "none")), None)
 
 
 CODE = "def double(n):\n    return 2 * n\n"

@@ -1,4 +1,4 @@
-"""A server as a subject: a real one in this process, and all the ways in which servers fail."""
+"""A server as a generator: a real one in this process, and all the ways in which servers fail."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from lilliput import api
 from lilliput.data.problems import Problem
 from lilliput.errors import UserError
 from lilliput.runtime.settings import Settings
-from lilliput.verbs.completers import Asked, Subject
+from lilliput.verbs.completers import Asked, GeneratorSource
 from lilliput.verbs.completers import endpoint as completers_endpoint
 from lilliput.verbs.completers.endpoint import EndpointCompleter, Patience, cut_at
 from tests.data.test_problems import HUMANEVAL, write
@@ -105,7 +105,7 @@ def test_a_server_that_fails_half_way(problems, tmp_path):
         server_url, completers_endpoint_url = server.url, url
         assert server_url != completers_endpoint_url
         again = evaluate(server, problems, settings=settings, out=tmp_path / "out").as_dict()
-    assert len(server.asked) == 8  # another address is another subject
+    assert len(server.asked) == 8  # another address is another source
     assert again["pass@1"] == 1.0
 
 
@@ -142,7 +142,7 @@ def test_a_run_goes_on_where_it_was(problems, tmp_path):
 )
 def test_nonsense_is_told_of_and_is_not_an_empty_completion(status, value, said):
     with served(lambda path, body, number: (status, value)) as server:
-        completer = EndpointCompleter(Subject(server.url))
+        completer = EndpointCompleter(GeneratorSource(server.url))
         ((made,),) = completer.complete([Asked(PROBLEM, "x")], Settings())
     assert said in made.failure
     assert not made.is_model_s
@@ -160,18 +160,18 @@ def test_nonsense_of_the_model_s_is_the_model_s(problems):
 def test_a_server_that_recovers():
     replies = [(429, b"", {"Retry-After": "0.01"}), (502, b""), completion("    pass")]
     with served(lambda path, body, number: replies[number - 1]) as server:
-        ((made,),) = EndpointCompleter(Subject(server.url)).complete([Asked(PROBLEM, "x")], Settings())
+        ((made,),) = EndpointCompleter(GeneratorSource(server.url)).complete([Asked(PROBLEM, "x")], Settings())
     assert (made.text, made.failure) == ("    pass", "")
 
 
 def test_a_server_that_is_gone():
     with served(lambda path, body, number: completion("")) as server:
-        completer = EndpointCompleter(Subject(server.url))
+        completer = EndpointCompleter(GeneratorSource(server.url))
     ((made,),) = completer.complete([Asked(PROBLEM, "x")], Settings())
     assert "no answer" in made.failure
     assert not made.is_model_s
     with pytest.raises(UserError, match="cannot tell which models it has: no answer") as caught:
-        EndpointCompleter(Subject(server.url))
+        EndpointCompleter(GeneratorSource(server.url))
     assert "--served" in caught.value.remedy
 
 
@@ -184,13 +184,13 @@ def test_refusals_end_the_run(status, word, problems):
 @pytest.mark.parametrize("url", ["http://", "http://user:key@host/v1", "http://host/v1?key=1", "http://host:x/v1"])
 def test_addresses_that_are_none(url):
     with pytest.raises(UserError, match="is no address of a server"):
-        EndpointCompleter(Subject(url))
+        EndpointCompleter(GeneratorSource(url))
 
 
 def test_an_answer_too_long_is_refused(monkeypatch):
     monkeypatch.setattr(completers_endpoint, "LARGEST_ANSWER", 1000)
     with served(lambda path, body, number: completion("x" * 2000)) as server:
-        ((made,),) = EndpointCompleter(Subject(server.url)).complete([Asked(PROBLEM, "x")], Settings())
+        ((made,),) = EndpointCompleter(GeneratorSource(server.url)).complete([Asked(PROBLEM, "x")], Settings())
     assert "longer than 1,000 bytes" in made.failure
 
 
@@ -205,7 +205,7 @@ def test_a_refusal_is_told_before_slow_answers_are_there():
     """The first request is refused; the second would be answered after half a minute of waiting."""
     slow = (429, b"", {"Retry-After": "30"})
     with served(lambda path, body, number: (403, b"") if body["prompt"] == "a" else slow) as server:
-        completer = EndpointCompleter(Subject(server.url), Patience(tries=5, longest=60.0))
+        completer = EndpointCompleter(GeneratorSource(server.url), Patience(tries=5, longest=60.0))
         begun = time.monotonic()
         with pytest.raises(UserError, match="does not let you"):
             completer.complete([Asked(PROBLEM, "a"), Asked(PROBLEM, "b")], Settings(batch=2))

@@ -15,7 +15,7 @@ from lilliput.progress import Progress
 from lilliput.quantize.activations import Activations
 from lilliput.quantize.policy import policy
 from lilliput.runtime.settings import Settings
-from lilliput.verbs.completers import Asked, Subject, open_completer
+from lilliput.verbs.completers import Asked, GeneratorSource, open_completer
 from lilliput.verbs.completers import local as completers_local
 from lilliput.verbs.evaluate.generator import completions
 from lilliput.verbs.kept import Kept
@@ -91,7 +91,7 @@ def test_a_checkpoint_writes_what_its_artifact_writes(desk, monkeypatch):
 
 
 def test_a_checkpoint_is_timed(desk):
-    completer = open_completer(Subject(str(desk / "llama"), threads=1))
+    completer = open_completer(GeneratorSource(str(desk / "llama"), threads=1))
     asked = [Asked(problem, problem.prompt) for problem in read_problems(desk / "problems.jsonl")]
     speed = completer.speed(asked, Settings(max_new_tokens=5))
     assert speed.tokens == completers_local.TIMED_PROMPTS * 5
@@ -103,7 +103,7 @@ def test_a_checkpoint_is_timed(desk):
 def test_checkpoints_of_other_kinds_write_what_transformers_writes(kind, desk, tmp_path):
     model = checkpoint(tmp_path / kind, *VARIANTS[kind])
     (problem,) = read_problems(desk / "problems.jsonl")[:1]
-    completer = open_completer(Subject(str(tmp_path / kind), threads=1))
+    completer = open_completer(GeneratorSource(str(tmp_path / kind), threads=1))
     tokenizer = completer.generator.tokenizer
     prompts = ["def f(a):\n", "for i in range(3):\n    x"]
     made = completer.complete([Asked(problem, text) for text in prompts], Settings(max_new_tokens=8))
@@ -121,7 +121,7 @@ def test_checkpoints_of_other_kinds_write_what_transformers_writes(kind, desk, t
 
 @pytest.mark.parametrize("model", ["artifact", "llama"])
 def test_draws_do_not_depend_on_what_is_beside_them(model, desk):
-    completer = open_completer(Subject(str(desk / model), threads=1))
+    completer = open_completer(GeneratorSource(str(desk / model), threads=1))
     asked = [Asked(problem, problem.prompt) for problem in read_problems(desk / "problems.jsonl")]
 
     def written(**how):

@@ -17,7 +17,7 @@ from lilliput.errors import UserError
 from lilliput.generator_manifest import DECODER
 from lilliput.runtime.sessions import Ids, Session
 from lilliput.verbs.compare.turns import code_text, turn
-from lilliput.verbs.completers import Subject, open_completer
+from lilliput.verbs.completers import GeneratorSource, open_completer
 from lilliput.verbs.completers.local import LocalCompleter
 
 FIRST_PROMPT = "def fibonacci(n):\n"
@@ -34,7 +34,7 @@ class GeneratorWork:
     """
 
     def __init__(self, request: Mapping[str, Any]) -> None:
-        completer = open_completer(Subject(request["model"], request["threads"], request["precision"]))
+        completer = open_completer(GeneratorSource(request["model"], request["threads"], request["precision"]))
         if not isinstance(completer, LocalCompleter):
             raise UserError("does not run on this machine.", where=request["model"], remedy="Compare what does.")
         generator = completer.generator

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from lilliput.verbs.completers.base import KINDS, Asked, Completer, Made, Speed, Subject, kind_of, open_completer
+from lilliput.verbs.completers.base import (
+    KINDS,
+    Asked,
+    Completer,
+    GeneratorSource,
+    Made,
+    Speed,
+    kind_of,
+    open_completer,
+)
 
-__all__ = ["KINDS", "Asked", "Completer", "Made", "Speed", "Subject", "kind_of", "open_completer"]
+__all__ = ["KINDS", "Asked", "Completer", "GeneratorSource", "Made", "Speed", "kind_of", "open_completer"]

@@ -6,26 +6,26 @@ from lilliput.artifact import MANIFEST, open_artifact
 from lilliput.files import sha256_of
 from lilliput.runtime.generator import Generator
 from lilliput.teachers.chat_template import TEMPLATE_FILE
-from lilliput.verbs.completers.base import Subject
+from lilliput.verbs.completers.base import GeneratorSource
 from lilliput.verbs.completers.chat import ChatTemplate, template_for
 from lilliput.verbs.completers.local import LocalCompleter
 from lilliput.verbs.kept import artifact_key
 
 
-def open_completer(subject: Subject) -> LocalCompleter:
-    """The artifact ``subject.model``.
+def open_completer(source: GeneratorSource) -> LocalCompleter:
+    """The artifact ``source.model``.
 
     Raises:
         ArtifactError: it is damaged, or a classifier's.
         UserError: a chat is wanted, and there is no template.
     """
-    artifact = open_artifact(subject.model)
+    artifact = open_artifact(source.model)
     path = artifact.path
     manifest = artifact.generator
     template: ChatTemplate | None = None
-    if subject.chat:
+    if source.chat:
         own = artifact.file(TEMPLATE_FILE) if TEMPLATE_FILE in artifact.hashes else None
-        template = template_for(subject, None if own is None else (own.read_text(encoding="utf-8"), own.name))
+        template = template_for(source, None if own is None else (own.read_text(encoding="utf-8"), own.name))
     facts = {
         "kind": "artifact",
         "model_type": manifest.model_type,
@@ -33,6 +33,6 @@ def open_completer(subject: Subject) -> LocalCompleter:
         "activations": dict(manifest.activations),
         "manifest_sha256": sha256_of(path / MANIFEST),
     }
-    generator = Generator.open(artifact, subject.threads)
+    generator = Generator.open(artifact, source.threads)
     sizes = artifact.bytes().as_dict()
-    return LocalCompleter(path.resolve().name, artifact_key(artifact), facts, subject, generator, sizes, template)
+    return LocalCompleter(path.resolve().name, artifact_key(artifact), facts, source, generator, sizes, template)

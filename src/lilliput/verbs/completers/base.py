@@ -69,7 +69,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Subject:
+class GeneratorSource:
     """What to open, and how; plain values, so that another process can open it, too.
 
     Attributes:
@@ -96,13 +96,13 @@ class Completer(Protocol):
         name: in a report.
         identity: tells it from every other, and from itself as run by other versions.
         facts: what a record should say of it.
-        subject: what it was opened as.
+        source: what it was opened as.
     """
 
     name: str
     identity: str
     facts: Mapping[str, Any]
-    subject: Subject
+    source: GeneratorSource
 
     def complete(self, asked: Sequence[Asked], settings: Settings) -> list[list[Made]]:
         """``settings.n`` completions of each; what fails for one of them is told of that one.
@@ -120,10 +120,10 @@ class Completer(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of subject.
+    """A kind of source.
 
     Attributes:
-        module: of :mod:`lilliput.verbs.completers`, whose ``open_completer(subject)`` opens it.
+        module: of :mod:`lilliput.verbs.completers`, whose ``open_completer(source)`` opens it.
         matches: whether a name is of this kind.
         is_local: it runs in a process of its own, whose memory can be measured.
     """
@@ -138,24 +138,24 @@ KINDS: Mapping[str, Kind] = {
     "artifact": Kind("artifact", is_artifact),
     "checkpoint": Kind("checkpoint", lambda model: True),
 }
-"""The first that matches opens a subject."""
+"""The first that matches opens a source."""
 
 
-def kind_of(subject: Subject) -> str:
-    """Which of :data:`KINDS` a subject is."""
-    return next(name for name, kind in KINDS.items() if kind.matches(subject.model))
+def kind_of(source: GeneratorSource) -> str:
+    """Which of :data:`KINDS` a source is."""
+    return next(name for name, kind in KINDS.items() if kind.matches(source.model))
 
 
-def open_completer(subject: Subject) -> Completer:
+def open_completer(source: GeneratorSource) -> Completer:
     """Open what is to be measured.
 
     Raises:
         UserError: it cannot be opened, or an option is not for its kind.
         MissingExtra: it is a checkpoint, and torch or transformers is not installed.
     """
-    if subject.precision not in PRECISIONS:
+    if source.precision not in PRECISIONS:
         raise UserError(
-            f"'{subject.precision}' is no precision.", where="--precision", remedy=f"Use {' or '.join(PRECISIONS)}."
+            f"'{source.precision}' is no precision.", where="--precision", remedy=f"Use {' or '.join(PRECISIONS)}."
         )
-    module = import_module(f"lilliput.verbs.completers.{KINDS[kind_of(subject)].module}")
-    return cast("Completer", module.open_completer(subject))
+    module = import_module(f"lilliput.verbs.completers.{KINDS[kind_of(source)].module}")
+    return cast("Completer", module.open_completer(source))

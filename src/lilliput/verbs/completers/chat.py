@@ -14,7 +14,7 @@ from lilliput.data.problems import Problem
 from lilliput.errors import UserError
 from lilliput.extras import require
 from lilliput.teachers.chat_template import TEMPLATE_FILE
-from lilliput.verbs.completers.base import Subject
+from lilliput.verbs.completers.base import GeneratorSource
 
 CUT = (
     "the code is cut out of the answer: the first fenced block that defines the function, else the first fenced block; "
@@ -73,14 +73,14 @@ class ChatTemplate:
         return str(made)
 
 
-def template_for(subject: Subject, own: tuple[str, str] | None) -> ChatTemplate:
+def template_for(source: GeneratorSource, own: tuple[str, str] | None) -> ChatTemplate:
     """The template that the user gave, or the model's own: its source and where it is from.
 
     Raises:
         UserError: there is none.
     """
-    if subject.chat_template is not None:
-        file = Path(subject.chat_template)
+    if source.chat_template is not None:
+        file = Path(source.chat_template)
         try:
             return ChatTemplate(file.read_text(encoding="utf-8"), file.name)
         except (OSError, UnicodeDecodeError) as error:
@@ -88,7 +88,7 @@ def template_for(subject: Subject, own: tuple[str, str] | None) -> ChatTemplate:
     if own is None:
         raise UserError(
             "has no chat template.",
-            where=subject.model,
+            where=source.model,
             remedy=f"Give the {TEMPLATE_FILE} of the model it was made of with --chat-template, or use --prompt plain.",
         )
     return ChatTemplate(*own)

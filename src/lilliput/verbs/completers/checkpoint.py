@@ -17,7 +17,7 @@ from lilliput.runtime.sessions import Session
 from lilliput.runtime.tokens import read_tokenizer
 from lilliput.teachers.chat_template import folder_template
 from lilliput.teachers.hub import CONFIG, bytes_by_part, checkpoint_files, locate
-from lilliput.verbs.completers.base import Subject
+from lilliput.verbs.completers.base import GeneratorSource
 from lilliput.verbs.completers.chat import template_for
 from lilliput.verbs.completers.local import LocalCompleter
 from lilliput.verbs.kept import key_of
@@ -28,14 +28,14 @@ POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_le
 _SLOW = "run 'lilliput quantize' on it and evaluate the artifact"
 
 
-def open_completer(subject: Subject) -> LocalCompleter:
-    """The checkpoint ``subject.model``, in float32 or bfloat16.
+def open_completer(source: GeneratorSource) -> LocalCompleter:
+    """The checkpoint ``source.model``, in float32 or bfloat16.
 
     Raises:
         CheckpointError: there is none, it is damaged, or of a kind that transformers does not run.
         MissingExtra: torch or transformers is not installed.
     """
-    path = locate(subject.model)
+    path = locate(source.model)
     if path.is_file():
         raise CheckpointError(
             "is a file, not a checkpoint's folder; transformers does not run GGUF files as they are.",
@@ -45,42 +45,42 @@ def open_completer(subject: Subject) -> LocalCompleter:
         )
     for package in ("torch", "transformers"):
         require(package)
-    require_threads(subject.threads)
+    require_threads(source.threads)
     if not (path / CONFIG).is_file():
         raise CheckpointError(f"has no {CONFIG}.", where=path, remedy="Give a checkpoint's or an artifact's folder.")
-    template = template_for(subject, folder_template(path)) if subject.chat else None
-    model, session, manifest = _loaded(path, subject)
+    template = template_for(source, folder_template(path)) if source.chat else None
+    model, session, manifest = _loaded(path, source)
     files = checkpoint_files(path)
     facts_of_files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "tokenizers")}
-    facts = {"kind": "checkpoint", "model_type": manifest.model_type, "precision": subject.precision}
+    facts = {"kind": "checkpoint", "model_type": manifest.model_type, "precision": source.precision}
     return LocalCompleter(
-        Path(subject.model).name,
-        key_of("checkpoint", str(path.resolve()), facts_of_files, subject.precision, versions),
+        Path(source.model).name,
+        key_of("checkpoint", str(path.resolve()), facts_of_files, source.precision, versions),
         {**facts, "parameters": manifest.parameters, "device": str(model.device), "versions": versions},
-        subject,
+        source,
         Generator(session, _tokenizer(path), manifest),
         bytes_by_part(files),
         template,
     )
 
 
-def _loaded(path: Path, subject: Subject) -> tuple[Any, Session, GeneratorManifest]:
+def _loaded(path: Path, source: GeneratorSource) -> tuple[Any, Session, GeneratorManifest]:
     import torch
     import transformers
 
     from lilliput.teachers.huggingface import quiet
     from lilliput.verbs.completers.torch_sessions import TorchSeq2SeqSession, TorchSession
 
-    if subject.threads is not None:
-        torch.set_num_threads(subject.threads)
+    if source.threads is not None:
+        torch.set_num_threads(source.threads)
     types = {"fp32": torch.float32, "bf16": torch.bfloat16}
     try:
         with quiet():
             config = transformers.AutoConfig.from_pretrained(str(path), trust_remote_code=False)
             seq2seq = bool(config.is_encoder_decoder)
             of_kind = transformers.AutoModelForSeq2SeqLM if seq2seq else transformers.AutoModelForCausalLM
-            model = of_kind.from_pretrained(str(path), dtype=types[subject.precision], trust_remote_code=False)
+            model = of_kind.from_pretrained(str(path), dtype=types[source.precision], trust_remote_code=False)
     except Exception as error:  # transformers raises whatever the files make it raise
         raise CheckpointError(
             f"cannot be opened by transformers ({type(error).__name__}: {_first_line(error)}).",

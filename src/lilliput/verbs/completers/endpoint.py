@@ -21,7 +21,7 @@ from typing import Any
 
 from lilliput.errors import UserError
 from lilliput.runtime.settings import Settings
-from lilliput.verbs.completers.base import Asked, Made, Speed, Subject
+from lilliput.verbs.completers.base import Asked, GeneratorSource, Made, Speed
 from lilliput.verbs.completers.local import sample_settings
 from lilliput.verbs.kept import key_of
 
@@ -74,22 +74,22 @@ class EndpointCompleter:
     """A server; see :class:`~lilliput.verbs.completers.base.Completer`.
 
     Args:
-        subject: its address, and the model's name there.
+        source: its address, and the model's name there.
         patience: how failures are met.
     """
 
-    def __init__(self, subject: Subject, patience: Patience | None = None) -> None:
-        self.subject, self.patience = subject, patience or Patience()
-        self.url = _checked(subject.model)
+    def __init__(self, source: GeneratorSource, patience: Patience | None = None) -> None:
+        self.source, self.patience = source, patience or Patience()
+        self.url = _checked(source.model)
         self._key = next((os.environ[name] for name in KEYS if os.environ.get(name)), None)
         self._opener = urllib.request.build_opener(_NoRedirects)
         self._tokens, self._seconds = 0, 0.0
         self._ended = threading.Event()
-        self.served = subject.served or self._first_model()
+        self.served = source.served or self._first_model()
         self.name = self.served
         self.identity = key_of("endpoint", self.url, self.served)
         self.facts = {"kind": "endpoint", "url": self.url, "model": self.served, "chat_template": None}
-        if subject.chat:
+        if source.chat:
             self.facts["chat_template"] = "the server's own"
 
     def bytes(self) -> None:
@@ -152,13 +152,13 @@ class EndpointCompleter:
         }
         if settings.stops:
             body["stop"] = list(settings.stops[:MOST_STOPS])
-        if self.subject.chat:
+        if self.source.chat:
             body["messages"] = [{"role": "user", "content": asked.text}]
         else:
             body["prompt"] = asked.text
         try:
-            answer = self._asked("/chat/completions" if self.subject.chat else "/completions", body)
-            return _made(answer, self.subject.chat, settings.stops)
+            answer = self._asked("/chat/completions" if self.source.chat else "/completions", body)
+            return _made(answer, self.source.chat, settings.stops)
         except _Failed as error:
             return Made("", None, "failed", str(error), is_model_s=False)
 
@@ -221,13 +221,13 @@ class EndpointCompleter:
             raise _Failed(f"the answer is no JSON: {read[:60]!r}") from error
 
 
-def open_completer(subject: Subject) -> EndpointCompleter:
-    """The server at ``subject.model``.
+def open_completer(source: GeneratorSource) -> EndpointCompleter:
+    """The server at ``source.model``.
 
     Raises:
         UserError: the address is none, or the server cannot be reached or does not say what models it has.
     """
-    return EndpointCompleter(subject)
+    return EndpointCompleter(source)
 
 
 def _whole(read: Callable[[int], bytes], last: float) -> bytes:

@@ -15,16 +15,16 @@ from pathlib import Path
 from lilliput.data.problems import Problem
 from lilliput.evaluate.resources import peak_memory
 from lilliput.runtime.settings import Settings
-from lilliput.verbs.completers.base import Asked, Subject, open_completer
+from lilliput.verbs.completers.base import Asked, GeneratorSource, open_completer
 
 TOKENS = 32
 """Of each completion, at most, while memory is watched."""
 
 
-def peak_memory_mb(subject: Subject, asked: Sequence[Asked], batch: int) -> float:
+def peak_memory_mb(source: GeneratorSource, asked: Sequence[Asked], batch: int) -> float:
     """Most memory resident in a fresh process that opens the model and completes a batch of the longest prompts, MB."""
     longest = sorted(asked, key=lambda one: -len(one.text))[:batch]
-    request = {"subject": asdict(subject), "texts": [one.text for one in longest], "batch": batch}
+    request = {"source": asdict(source), "texts": [one.text for one in longest], "batch": batch}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "request.json"
         file.write_text(json.dumps(request), encoding="utf-8")
@@ -35,7 +35,7 @@ def main(file: Path) -> None:
     """Do what the request says."""
     request = json.loads(file.read_text(encoding="utf-8"))
     asked = [Asked(Problem(str(place), text, "f", "", ""), text) for place, text in enumerate(request["texts"])]
-    completer = open_completer(Subject(**request["subject"]))
+    completer = open_completer(GeneratorSource(**request["source"]))
     completer.complete(asked, Settings(max_new_tokens=TOKENS, batch=request["batch"]))
 
 

@@ -14,7 +14,7 @@ from lilliput.runtime.prompts import Prompt
 from lilliput.runtime.settings import Settings
 from lilliput.runtime.writing import Draft
 from lilliput.verbs.complete import TimedSession
-from lilliput.verbs.completers.base import Asked, Made, Speed, Subject
+from lilliput.verbs.completers.base import Asked, GeneratorSource, Made, Speed
 from lilliput.verbs.completers.chat import ChatTemplate
 
 TIMED_PROMPTS, TIMED_TOKENS = 4, 64
@@ -37,7 +37,7 @@ class LocalCompleter:
     """A generator in this process; see :class:`~lilliput.verbs.completers.base.Completer`.
 
     Args:
-        name, identity, facts, subject: see there.
+        name, identity, facts, source: see there.
         generator: what completes.
         sizes: bytes on disk by part.
         template: of chats; ``None``: plain completions.
@@ -48,12 +48,12 @@ class LocalCompleter:
         name: str,
         identity: str,
         facts: Mapping[str, Any],
-        subject: Subject,
+        source: GeneratorSource,
         generator: Generator,
         sizes: dict[str, int],
         template: ChatTemplate | None,
     ) -> None:
-        self.name, self.identity, self.subject = name, identity, subject
+        self.name, self.identity, self.source = name, identity, source
         self.facts = {**facts, "chat_template": None if template is None else template.facts}
         self.generator = SteadyGenerator(generator.session, generator.tokenizer, generator.manifest)
         self.sizes, self.template = sizes, template

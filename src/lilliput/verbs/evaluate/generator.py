@@ -16,7 +16,7 @@ from lilliput.evaluate.judging import Judgement, Limits, judged_source
 from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
 from lilliput.runtime.settings import Settings
-from lilliput.verbs.completers import KINDS, Asked, Completer, Made, Speed, Subject, kind_of, open_completer
+from lilliput.verbs.completers import KINDS, Asked, Completer, GeneratorSource, Made, Speed, kind_of, open_completer
 from lilliput.verbs.completers.chat import CUT, code_of
 from lilliput.verbs.completers.footprint import peak_memory_mb
 from lilliput.verbs.kept import Kept, beside, key_of
@@ -141,9 +141,9 @@ def evaluate_generator(
     programs = allowed(limits, workers, unsafe)
     chat = prompt == "chat"
     template = None if chat_template is None else str(chat_template)
-    subject = Subject(str(model), threads, precision, chat, template, served)
+    source = GeneratorSource(str(model), threads, precision, chat, template, served)
     target, kept_path = beside(None if out is None else Path(out), RESULT)
-    completer, kept = open_completer(subject), Kept(kept_path)
+    completer, kept = open_completer(source), Kept(kept_path)
     asked = [Asked(problem, benchmark.instruction(problem) if chat else problem.prompt) for problem in problems]
     made = completions(completer, asked, settings, kept, progress)
     attempts = attempts_of(problems, made, chat, programs, kept, progress)
@@ -152,8 +152,8 @@ def evaluate_generator(
     if costs:
         progress.note("timing")
         speed = completer.speed(asked, settings)
-        if KINDS[kind_of(subject)].is_local:
-            memory = peak_memory_mb(subject, asked, settings.batch)
+        if KINDS[kind_of(source)].is_local:
+            memory = peak_memory_mb(source, asked, settings.batch)
     result = GeneratorEvaluation(
         name=completer.name,
         task=benchmark.name,
@@ -193,7 +193,7 @@ def completions(
     how = {name: value for name, value in asdict(settings).items() if name != "n"}
 
     def key(one: Asked, sample: int) -> str:
-        chat = completer.subject.chat
+        chat = completer.source.chat
         return key_of("completion", completer.identity, completer.facts["chat_template"], chat, one.text,
                       one.problem.task_id, how, sample)  # fmt: skip
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lilliput.data.problems import Problem
 from lilliput.progress import Progress
 from lilliput.runtime.settings import Settings
-from lilliput.verbs.completers import Asked, Completer, Subject, open_completer
+from lilliput.verbs.completers import Asked, Completer, GeneratorSource, open_completer
 from lilliput.verbs.evaluate.generator import attempts_of, completions
 from lilliput.verbs.kept import Kept, key_of
 from lilliput.verbs.programs import Programs
@@ -156,7 +156,7 @@ class Runner:
         Raises:
             UserError: it cannot be opened, or nothing can be completed.
         """
-        completer = open_completer(Subject(model, self.threads, self.precision, False, None, None))
+        completer = open_completer(GeneratorSource(model, self.threads, self.precision, False, None, None))
         lists = prompts.lists
         total = sum(len(version) for versions in lists.values() for version in versions)
         verdicts = {}

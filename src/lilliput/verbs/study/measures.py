@@ -28,7 +28,7 @@ from lilliput.runtime.settings import Settings
 from lilliput.runtime.tokens import read_tokenizer
 from lilliput.study.jobs import Measures
 from lilliput.verbs.complete import TimedSession
-from lilliput.verbs.completers import Asked, Completer, Subject, open_completer
+from lilliput.verbs.completers import Asked, Completer, GeneratorSource, open_completer
 from lilliput.verbs.evaluate.generator import attempts_of, completions
 from lilliput.verbs.kept import Kept
 from lilliput.verbs.programs import allowed
@@ -134,7 +134,7 @@ class Solver:
 
     def __init__(self, artifact: Artifact, measures: Measures, kept: Path, concurrent: int) -> None:
         self.measures, self.kept = measures, Kept(kept)
-        self.completer: Completer = open_completer(Subject(str(artifact.path), measures.threads))
+        self.completer: Completer = open_completer(GeneratorSource(str(artifact.path), measures.threads))
         tokens, batch = measures.max_new_tokens, measures.batch
         self.settings = Settings(max_new_tokens=tokens, batch=batch, stop=BENCHMARKS["humaneval"].stops)
         self.programs = allowed(None, max(1, usable_cores() // concurrent), measures.unsafe)
