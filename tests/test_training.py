@@ -284,3 +284,13 @@ def test_autocast_is_bfloat16_exactly_where_the_machine_is_fast_at_it():
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == expected
     with autocast(enabled=False):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_an_epoch_without_a_batch_says_what_to_do():
+    """Pairs of different functions, in sets of one function each."""
+    batches = examples(4)
+    pairs = np.array([[0, 1], [2, 3]])
+    data = Dataset(batches.dataset.texts, pairs, np.array([0, 1]), ("no", "yes"))
+    alone = Batches(data, batches.tokens, BatchPlan(functions=1))
+    with pytest.raises(UserError, match=r"no batch to train on\. .*raise the functions a batch"):
+        fit(Tiny(), alone, cross_entropy, PLAN)

@@ -73,6 +73,13 @@ def test_names_that_are_truth_values_come_first() -> None:
     assert [classes.index(value, HERE) for value in (True, "False", 0)] == [0, 1, 0]
 
 
+def test_names_that_are_truth_values_are_met_in_any_case() -> None:
+    classes = LabelSet(("True", "False"))
+    assert [classes.index(value, HERE) for value in (True, "false", "TRUE", 0, 1)] == [0, 1, 0, 0, 1]
+    with pytest.raises(DataError, match="the label 'false' is none of the classes"):
+        LabelSet(("true", "other")).index(False, HERE)
+
+
 def test_label_outside_the_classes() -> None:
     with pytest.raises(DataError) as caught:
         LabelSet(BINARY).index(2, HERE)

@@ -66,8 +66,11 @@ def test_a_comments_line_ends():
         ('[\n\n {"pl_tokens": [1], "nl_tokens": ["b"]}]', r"line 3: 'pl_tokens' is neither text nor a list of tokens"),
         ('[{"pl_tokens": [], "nl_tokens": ["b"]}]', r"line 1: 'pl_tokens' is empty"),
         ('[{"pl_tokens": ["a"]}]', r"line 1: has no columns with code and summary"),
-        ('[{"pl_tokens": ["a"],\n "nl_tokens" ["b"]}]', r"line 1: the JSON that begins here.*line 2"),
-        ('[{"pl_tokens": ["a"], "nl_tokens": ["b"]}', r"line 1: the JSON that begins here cannot be read"),
+        ('[{"pl_tokens": ["a"],\n "nl_tokens" ["b"]}]', r"line 2: is not JSON: Expecting ':' delimiter"),
+        (
+            '[{"pl_tokens": ["a"], "nl_tokens": ["b"]}',
+            r"line 1: is not JSON: a comma or the end of the list is missing",
+        ),
         ('{"code": "f()", "docstring": 3}', r"line 1: 'docstring' is neither text nor a list"),
         ("[]", r"has no summary"),
         ("", r"is empty"),

@@ -1,12 +1,9 @@
 """Kernels are compiled once, kept where nobody else can write, and done without where they cannot be had."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
-from lilliput.kernels import build
+from lilliput.files import CACHE_VARIABLE
+from lilliput.kernels import build, trial
 from lilliput.kernels.library import Library
 
 SUPPORTED = build.kernels().library is not None
@@ -17,6 +14,7 @@ needs_compiler = pytest.mark.skipif(not SUPPORTED, reason=f"no kernels here: {bu
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv(build.SWITCH, raising=False)
+    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
     build.kernels.cache_clear()
     yield tmp_path / "lilliput" / "kernels"
     build.kernels.cache_clear()
@@ -101,11 +99,15 @@ def test_switched_off(cache, monkeypatch):
     assert build.kernels() == build.Kernels(None, "LILLIPUT_KERNELS is off")
 
 
-def test_the_trial_finds_what_is_wrong(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "lilliput.kernels.trial", str(tmp_path / "none.so")],
-        capture_output=True,
-        env={**os.environ},
-        check=False,
-    )
-    assert done.returncode != 0
+@needs_compiler
+@pytest.mark.parametrize("wrong", [(), (4,), (8,), (4, 8)])
+def test_the_trial_names_the_products_that_are_wrong(wrong, monkeypatch, capsys):
+    packed = Library.packed
+
+    def otherwise(self, layout, codes, *rest):
+        return packed(self, layout, codes ^ 1 if layout.bits in wrong and layout.grouped else codes, *rest)
+
+    monkeypatch.setattr(Library, "packed", otherwise)
+    assert trial.main(str(build._built())) == bool(wrong)
+    said = ", ".join(f"products of {bits}-bit weights" for bits in wrong)
+    assert capsys.readouterr().err == (f"wrong: {said}\n" if wrong else "")

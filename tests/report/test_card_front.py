@@ -234,3 +234,9 @@ def test_ids_and_tags_are_of_the_hubs_form() -> None:
         assert hub_id(name) is None
     assert tags("code", "a b", "code", "", "x<y") == ["code"]
     assert evaluated("m", "t", ("d", "custom"), {"a": None}) == []
+
+
+def test_names_are_no_markup_and_the_example_is_python() -> None:
+    card = generator_card('a|b"c', manifest("x|y"), 10)
+    assert "| made of | x\\|y |" in card
+    assert 'lilliput.load("a|b\\"c")' in card

@@ -68,6 +68,9 @@ def test_each_kind_is_known_by_its_fields(kind: str, tmp_path: Path) -> None:
         ("recode", ("against", "perturbations", 0, "difference", "robust_pass", "lost"), -1, "robust_pass.lost' is -1"),
         ("recode", ("against", "all", "reference", "robust_pass"), 1, "field 'against.all.reference.robust_pass'"),
         ("recode", ("against", "n"), "x", "field 'against.n'"),
+        ("recode", ("against", "perturbations"), [{}], r"no field 'against.perturbations\[0\].name'"),
+        ("flips", ("against", "flips"), {}, "no field 'against.flips.rewrites'"),
+        ("comparison", ("ratios", 0, "decode", "speed"), {"reason": "x"}, r"field 'ratios\[0\].decode.speed'"),
         ("repository", ("lines", "baselines"), [], "field 'lines.baselines'"),
         ("summaries", ("chrf", "high"), "x", "field 'chrf'"),
     ],
@@ -82,6 +85,23 @@ def test_a_wrong_field_is_named_with_its_file(kind: str, path: tuple[Any, ...], 
         checked(values, Path("folder/some.json"))
     assert caught.value.where == "folder/some.json"
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [("flips", ("against", "flips")), ("recode", ("against",)), ("recode", ("perturbations", 0, "robust_drop"))],
+)
+@pytest.mark.parametrize("missing", [True, False])
+def test_what_need_not_be_there_may_be_missing_or_null(kind: str, path: tuple[Any, ...], missing: bool) -> None:
+    values = copy.deepcopy(MADE[kind]())
+    inner: Any = values
+    for part in path[:-1]:
+        inner = inner[part]
+    inner[path[-1]] = None
+    if missing:
+        del inner[path[-1]]
+    result = checked(values, Path("some.json"))
+    assert "<html" in page.render([], "page", "", gathered([result]))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '"accuracy"', "{}", '{"problems": []}', "[" * 5000, '{"a": NaN}'])

@@ -125,6 +125,19 @@ def test_an_empty_space_is_named():
         exact_search(PaperProblem(3, space=SearchSpace((), (16,), (1,), (32,), (1000,))))
 
 
+@pytest.mark.parametrize(
+    "space",
+    [
+        SearchSpace((1,), (32,), (1,), (64,), ()),  # no vocabulary
+        SearchSpace((1,), (32,), (3,), (64,), (1000,)),  # no heads that divide a hidden size
+    ],
+)
+def test_a_space_without_architectures_is_empty(space):
+    for problem in (PaperProblem(3, space=space), SearchProblem(3_000_000, space=space)):
+        with pytest.raises(BudgetError, match="the search space is empty"):
+            exact_search(problem)
+
+
 def test_shortlists_differ_in_layers_or_vocabulary():
     problem = SearchProblem(3_000_000)
     shortlist = top(problem, 8)

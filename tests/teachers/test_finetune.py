@@ -257,7 +257,16 @@ def test_fingerprints_follow_the_weights(teacher_folder, tmp_path):
     assert before == open_teacher(teacher_folder).fingerprint
     weights = load_file(folder / HEAD)
     save_file({name: value + 1 for name, value in weights.items()}, folder / HEAD)
-    assert open_teacher(folder).fingerprint != before
+    changed = open_teacher(folder).fingerprint
+    assert changed != before
+    named = tmp_path / "named"
+    named.mkdir()
+    for file in folder.glob("tokenizer*"):
+        shutil.copy(file, named)
+    fingerprint = open_teacher(folder, tokenizer=named).fingerprint
+    assert fingerprint != changed
+    (named / "tokenizer_config.json").write_text("{}")
+    assert open_teacher(folder, tokenizer=named).fingerprint != fingerprint
 
 
 def test_a_full_disk_is_explained(teacher_folder, tmp_path):

@@ -55,7 +55,15 @@ def test_a_file_of_something_else_is_refused(tmp_path, logits):
     np.savez(tmp_path / "pickle.npz", functions=np.array([object()]), logits=logits, labels=np.array(LABELS))
     np.savez(tmp_path / "short.npz", functions=np.array(["a"]), logits=logits, labels=np.array(LABELS))
     np.savez(tmp_path / "none.npz", logits=logits)
-    for name in ("text", "pickle", "short", "none"):
+    np.save(tmp_path / "array.npy", logits)
+    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    np.savez_compressed(
+        tmp_path / "damaged.npz", functions=np.array(["a"] * 999), logits=logits, labels=np.array(LABELS)
+    )
+    content = bytearray((tmp_path / "damaged.npz").read_bytes())
+    content[60:75] = b"\xff" * 15  # the first array's compressed bytes
+    (tmp_path / "damaged.npz").write_bytes(content)
+    for name in ("text", "pickle", "short", "none", "array", "damaged"):
         with pytest.raises(CheckpointError, match=r"recorded logits"):
             open_teacher(tmp_path / f"{name}.npz", task="vulnerability")
 

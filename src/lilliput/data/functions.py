@@ -68,8 +68,13 @@ def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.F
                 yield prefix + node.name, node
             case ast.ClassDef():
                 yield from _definitions(node.body, f"{prefix}{node.name}.")
-            case ast.If() | ast.Try():
+            case ast.If() | ast.For() | ast.AsyncFor() | ast.While():
                 yield from _definitions([*node.body, *node.orelse], prefix)
+            case ast.With() | ast.AsyncWith():
+                yield from _definitions(node.body, prefix)
+            case ast.Try() | ast.TryStar():
+                handled = [statement for handler in node.handlers for statement in handler.body]
+                yield from _definitions([*node.body, *handled, *node.orelse, *node.finalbody], prefix)
 
 
 _TOKEN = re.compile(

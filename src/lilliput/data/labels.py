@@ -49,9 +49,14 @@ def label_text(value: object, place: Place) -> str:
         raise place.error(
             f"the label {shown(text)} {wrong}.", f"Write a label as one line of at most {MAX_LABEL} characters."
         )
+    return _canonical(text)
+
+
+def _canonical(text: str) -> str:
+    """Numbers and truth values as every file format has them; other text as it is."""
     if re.fullmatch(r"-?[0-9]+\.0+", text):
         return str(int(text.partition(".")[0]))
-    return text.lower() if text.lower() in ("true", "false") else text
+    return text.lower() if text.lower() in _TRUTH else text
 
 
 def _is_integer(text: str) -> bool:
@@ -67,7 +72,7 @@ class LabelSet:
     Args:
         names: the classes by index, or ``None`` to collect them. A label says the name.
         by_index: whether it may also say the index, where no name is itself a number; ``false`` and ``true`` then stand
-            for 0 and 1.
+            for 0 and 1, where neither is a name.
 
     Raises:
         UserError: ``names`` repeats a name, or has fewer than two.
@@ -77,11 +82,11 @@ class LabelSet:
         if names is not None and (len(names) < 2 or len(set(names)) < len(names)):
             raise UserError(f"the classes {listed(names)} are not two or more different names.", where="label names")
         self._given, self._by_index = names, by_index
-        self._index = {unicodedata.normalize("NFC", name): i for i, name in enumerate(names or ())}
+        self._index = {_canonical(normalized(name)): i for i, name in enumerate(names or ())}
         if by_index and names is not None and not any(map(_is_integer, names)):
             by_number = {str(i): i for i in range(len(names))}
-            truth = {word: by_number[digit] for word, digit in _TRUTH.items()}
-            self._index = by_number | truth | self._index
+            truth = {} if _TRUTH.keys() & self._index.keys() else _TRUTH
+            self._index = by_number | {word: by_number[digit] for word, digit in truth.items()} | self._index
 
     def index(self, value: object, place: Place) -> int:
         """The class of ``value``: its index, or, for classes being collected, a number that :meth:`ordered` maps.

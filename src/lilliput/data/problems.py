@@ -5,15 +5,15 @@ Each is recognised by the fields of its rows. JSON Lines, a JSON list, or Parque
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from lilliput.data import humaneval, mbpp, plus
-from lilliput.data.formats import PARQUET_MAGIC, Row, read_rows
-from lilliput.data.lines import MAX_LINE_BYTES, Place, listed, read_lines, read_start, shown
+from lilliput.data.formats import Row, read_rows
+from lilliput.data.json_lists import is_list, read_list
+from lilliput.data.lines import Place, listed, shown
 from lilliput.data.problem import Problem
 from lilliput.errors import UserError
 
@@ -166,56 +166,7 @@ def _missing(shape: Shape, there: Set[str]) -> list[str]:
 
 def _rows(path: Path) -> Iterator[Row]:
     """Rows of a JSON list, or of a table."""
-    return _list_rows(path) if _is_list(path) else read_rows(path, _FIELDS)
-
-
-def _is_list(path: Path) -> bool:
-    if read_start(path, len(PARQUET_MAGIC)) == PARQUET_MAGIC:
-        return False
-    for _, text in read_lines(path):
-        if start := text.lstrip()[:1]:
-            return start == "["
-    raise Place(path).error("is empty.", _EMPTY)
-
-
-def _list_rows(path: Path) -> Iterator[Row]:
-    """The objects of a JSON list; each one's place is the line on which it begins."""
-    parts, size = [], 0
-    for _, piece in read_lines(path):
-        parts.append(piece)
-        size += len(piece)
-        if size > MAX_LINE_BYTES:
-            raise Place(path).error(f"is a JSON list of more than {MAX_LINE_BYTES:,} characters.", "Give JSON Lines.")
-    text = "".join(parts)
-    decoder, at = json.JSONDecoder(), text.index("[") + 1
-    line, counted = 1, 0
-    separated = True
-    while True:
-        at = _skipped(text, at, " \t\r\n")
-        line, counted = line + text.count("\n", counted, at), at
-        place = Place(path, line)
-        if text[at : at + 1] == "]":
-            if text[at + 1 :].strip():
-                raise place.error("has something after the end of its JSON list.", "Get the file again.")
-            return
-        if not separated:
-            raise place.error("is not JSON: a comma or the end of the list is missing.", "Get the file again.")
-        try:
-            values, at = decoder.raw_decode(text, at)
-        except json.JSONDecodeError as error:
-            wrong = Place(path, error.lineno)
-            raise wrong.error(f"is not JSON: {error.msg} at character {error.colno}.", "Get the file again.") from error
-        except (RecursionError, ValueError) as error:
-            raise place.error(f"is JSON that cannot be read: {error}.", "Get the file again.") from error
-        if not isinstance(values, dict):
-            raise place.error(f"is not a JSON object but {shown(values)}.", "Give a list of problems.")
-        yield Row(place, values, values.keys())
-        at = _skipped(text, at, " \t\r\n")
-        separated = text[at : at + 1] == ","
-        at += separated
-
-
-def _skipped(text: str, at: int, characters: str) -> int:
-    while at < len(text) and text[at] in characters:
-        at += 1
-    return at
+    as_list = is_list(path)
+    if as_list is None:
+        raise Place(path).error("is empty.", _EMPTY)
+    return read_list(path, "problems") if as_list else read_rows(path, _FIELDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from typing import Any
 from lilliput.data.docstrings import without_docstring
 from lilliput.data.examples import check_code, require_paths
 from lilliput.data.formats import Row, read_rows
-from lilliput.data.lines import Place, file_list, listed, read_lines, read_start, sha256_of_all, shown
+from lilliput.data.json_lists import is_list, read_list
+from lilliput.data.lines import Place, file_list, listed, sha256_of_all, shown
 
 KNOWN_COLUMNS = (
     ("pl_tokens", "nl_tokens"),
@@ -26,9 +26,6 @@ CODE_OPTION, SUMMARY_OPTION = "--code-column", "--summary-column"
 
 LANGUAGE = "language"
 """Column that may name the function's language, as CodeSearchNet's does."""
-
-LONGEST_ARRAY = 2**28
-"""Characters of a JSON array, which is read whole."""
 
 _LINE_COMMENT = re.compile(r"//.|#|--\s")
 """How a token begins that is a comment, or a line of the preprocessor's; ``//`` alone divides, in Python."""
@@ -112,43 +109,9 @@ def read_summaries(
 
 
 def _rows(path: Path, columns: tuple[str, str] | None) -> Iterator[Row]:
-    if read_start(path, 64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-        return _array_rows(path)
+    if is_list(path):
+        return read_list(path, "functions with summaries")
     return read_rows(path, {LANGUAGE, *(name for pair in (*KNOWN_COLUMNS, columns or ()) for name in pair)})
-
-
-def _array_rows(path: Path) -> Iterator[Row]:
-    """Objects of a JSON array, each with the line that it begins on."""
-    lines, size = [], 0
-    for _, line in read_lines(path):
-        size += len(line)
-        if size > LONGEST_ARRAY:
-            raise Place(path).error(
-                f"is a JSON array of more than {LONGEST_ARRAY:,} characters.",
-                "Turn it into JSON Lines with: jq -c '.[]'",
-            )
-        lines.append(line)
-    text = "".join(lines)
-    decoder, skip = json.JSONDecoder(), re.compile(r"[\s,]*")
-    place, number = text.index("[") + 1, 1
-    counted = 0
-    while True:
-        match = skip.match(text, place)
-        assert match is not None  # it matches nothing, too
-        place = match.end()
-        if text[place : place + 1] == "]":
-            return
-        number += text.count("\n", counted, place)
-        counted = place
-        where = Place(path, number)
-        try:
-            value, place = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError) as error:
-            reason = f"{error.msg} on line {error.lineno}" if isinstance(error, json.JSONDecodeError) else str(error)
-            raise where.error(f"the JSON that begins here cannot be read: {reason}.", "Get the file again.") from error
-        if not isinstance(value, dict):
-            raise where.error(f"is not a JSON object but {shown(value)}.", "An array of objects is expected.")
-        yield Row(where, value, value.keys())
 
 
 def _columns_of(row: Row) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from lilliput.kernels.library import ATTENTION, Heads, Library
 from lilliput.kernels.nodes import behind, kind, readers
 
 SHARED = 16
-"""Values that share a scale in the cache: a head's width is a multiple (``native/cache.hpp``)."""
+"""Values that share a scale in the cache: a head's width is a multiple (``native/page.hpp``)."""
 
 ONE_TOKEN_INPUTS = ("input_ids", "position_ids")
 """Of :func:`one_more_token`'s graph."""

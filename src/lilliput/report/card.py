@@ -5,14 +5,14 @@ It counts toward the artifact's bytes, so it is short. A figure that is not know
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lilliput.evaluate.thresholds import Operating, at_share
-from lilliput.report import clean, percent, scaled
+from lilliput.report import percent, scaled
 from lilliput.report.front import LIBRARY, evaluated, front_matter, hub_id, tags
+from lilliput.report.markdown import markdown_code, markdown_text
 
 USES = {
     "vulnerability": "It says how likely a function is to be vulnerable, so that a reviewer sees the likeliest first.",
@@ -114,10 +114,10 @@ def model_card(facts: CardFacts) -> str:
         "Accuracy": _accuracy(facts),
         "Model": _model(facts),
         "How it was made": _making(facts),
-        "License": [LICENSE_OPEN if facts.license is None else _text(facts.license), *_paragraphs(facts.terms)],
+        "License": [LICENSE_OPEN if facts.license is None else markdown_text(facts.license), *_paragraphs(facts.terms)],
     }
     parts = ["\n".join([f"## {title}\n", *lines] if title else lines) for title, lines in sections.items() if lines]
-    return f"{_front(facts)}\n# {_text(facts.name)}\n\n" + "\n\n".join(parts) + "\n"
+    return f"{_front(facts)}\n# {markdown_text(facts.name)}\n\n" + "\n\n".join(parts) + "\n"
 
 
 def _front(facts: CardFacts) -> str:
@@ -136,16 +136,16 @@ def _front(facts: CardFacts) -> str:
 
 
 def _opening(facts: CardFacts) -> list[str]:
-    origin = "" if facts.teacher is None else f", distilled from {_text(facts.teacher)}"
+    origin = "" if facts.teacher is None else f", distilled from {markdown_text(facts.teacher)}"
     size = f" of {scaled(facts.bytes['total'], 'B')}" if "total" in facts.bytes else ""
-    return [f"A small model of code{size} for the task *{_text(facts.task)}*{origin}. It runs on a CPU."]
+    return [f"A small model of code{size} for the task *{markdown_text(facts.task)}*{origin}. It runs on a CPU."]
 
 
 def _use(facts: CardFacts) -> list[str]:
     example = INPUTS.get(facts.task, '"int f(int *p) { return *p; }"')
     return [
         USES.get(facts.task, GENERAL_USE),
-        *([f"Classes: {', '.join(map(_text, facts.labels))}."] if facts.labels else []),
+        *([f"Classes: {', '.join(map(markdown_text, facts.labels))}."] if facts.labels else []),
         "",
         "```python",
         "import lilliput",
@@ -167,7 +167,7 @@ def _thresholds(facts: CardFacts) -> list[str]:
     found = facts.operating_points
     if found is None or not 0 < found["positives"] < found["n"]:
         return []
-    looked_for, positives = _text(facts.labels[1]), found["positives"]
+    looked_for, positives = markdown_text(facts.labels[1]), found["positives"]
     note = (
         f"Measured on validation data, of which {percent(positives / found['n'])} % ({positives:,} of "
         f"{found['n']:,}) are *{looked_for}*; in brackets: 95 % intervals. Precision is the share of the flagged that "
@@ -231,7 +231,7 @@ def _accuracy(facts: CardFacts) -> list[str]:
 
 
 def _model(facts: CardFacts) -> list[str]:
-    sizes = ", ".join(f"{_text(part)} {count:,}" for part, count in facts.bytes.items())
+    sizes = ", ".join(f"{markdown_text(part)} {count:,}" for part, count in facts.bytes.items())
     lines = {
         "Architecture": facts.architecture,
         "Parameters": None if facts.parameters is None else f"{facts.parameters:,}",
@@ -239,28 +239,15 @@ def _model(facts: CardFacts) -> list[str]:
         "Longest input": None if facts.max_tokens is None else f"{facts.max_tokens} tokens",
         "Bytes": sizes or None,
     }
-    return [f"- {name}: {_text(value)}" for name, value in lines.items() if value is not None]
+    return [f"- {name}: {markdown_text(value)}" for name, value in lines.items() if value is not None]
 
 
 def _making(facts: CardFacts) -> list[str]:
     lines = [
-        *([] if facts.teacher is None else [f"- Teacher: {_text(facts.teacher)}"]),
-        *(f"- Data: {_text(name)}, SHA-256 {_code(digest)}" for name, digest in facts.data.items()),
+        *([] if facts.teacher is None else [f"- Teacher: {markdown_text(facts.teacher)}"]),
+        *(f"- Data: {markdown_text(name)}, SHA-256 {markdown_code(digest)}" for name, digest in facts.data.items()),
         *([] if facts.seed is None else [f"- Seed: {facts.seed}"]),
-        *([] if not facts.command else [f"- Command: {_code(facts.command)}"]),
+        *([] if not facts.command else [f"- Command: {markdown_code(facts.command)}"]),
     ]
-    made_by = "lilliput" if facts.version is None else f"lilliput {_text(facts.version)}"
+    made_by = "lilliput" if facts.version is None else f"lilliput {markdown_text(facts.version)}"
     return [f"Made by {made_by}.", "", *lines] if lines or facts.version is not None else []
-
-
-def _text(value: str) -> str:
-    """``value`` as Markdown text: on one line, with nothing in it read as markup."""
-    return re.sub(r"([\\`*_~$\[\]<>|#&])", r"\\\1", clean(value))
-
-
-def _code(value: str) -> str:
-    """``value`` as Markdown code, in a fence longer than any run of backticks it holds (CommonMark, section 6.1)."""
-    text = clean(value)
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    pad = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{fence}{pad}{text}{pad}{fence}"

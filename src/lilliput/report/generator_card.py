@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from lilliput.generator_manifest import GeneratorManifest
 from lilliput.report import as_number, clean, look_up
 from lilliput.report.front import LIBRARY, evaluated, front_matter, hub_id, tags
+from lilliput.report.markdown import markdown_text
 from lilliput.units import show_bytes
 
 SCHEMES = {-1: "a scale for the matrix", 0: "a scale a row"}
@@ -46,7 +48,7 @@ def generator_card(
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     command = f"\n\n    {clean(str(made['command']))}" if made.get("command") else ""
     return f"""{_front(name, manifest, evaluation or {})}
-# {clean(name)}
+# {markdown_text(name)}
 
 It writes code. Nothing was trained: the weights are the checkpoint's, rounded. Rounding can change what a model writes;
 measure it on the task it is meant for. Its checkpoint's license and limits are its own.
@@ -58,7 +60,7 @@ measure it on the task it is meant for. Its checkpoint's license and limits are 
 ```python
 import lilliput
 
-model = lilliput.load("{clean(name)}")
+model = lilliput.load({json.dumps(clean(name), ensure_ascii=False)})
 print(model.generate("def fibonacci(n):")[0][0].text)
 ```
 {command}
@@ -67,9 +69,9 @@ print(model.generate("def fibonacci(n):")[0][0].text)
 
 def _made_of(checkpoint: Mapping[str, Any]) -> str:
     """The checkpoint, by its id on the hub or its name in words where its files tell one, and its file or folder."""
-    name = clean(str(checkpoint["name"]))
+    name = markdown_text(str(checkpoint["name"]))
     known = checkpoint.get("source") or checkpoint.get("title")
-    return name if known is None else f"{clean(str(known))} ({name})"
+    return name if known is None else f"{markdown_text(str(known))} ({name})"
 
 
 def _front(name: str, manifest: GeneratorManifest, evaluation: Mapping[str, Any]) -> str:

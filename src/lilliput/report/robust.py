@@ -51,14 +51,14 @@ def robustness_sentences(given: Given) -> list[str]:
             said.append(f"Rewritten without changing what it does, code gets another prediction of {name} in {worst}.")
             continue
         teacher = clean(against.get("name") or "its teacher")
-        other = _flip_words(against["flips"]) if "flips" in against else "an unknown share"
+        other = _flip_words(against["flips"]) if against.get("flips") else "an unknown share"
         text = f"Rewritten without changing what it does, code gets another prediction of {name} in {worst}, and of "
         agreement = look_up(against, "faithfulness", "agreement")
         label = f" {name} gives {teacher}'s label on "
         follows = "" if agreement is None else f"{label}{_percent(agreement)} of all examples."
         said.append(f"{text}{teacher} in {other}.{follows}")
     for result in given.recode:
-        rows = [row for row in result.values["perturbations"] if row["robust_drop"] is not None]
+        rows = [row for row in result.values["perturbations"] if row.get("robust_drop") is not None]
         if rows:
             worst_row = max(rows, key=lambda row: float(row["robust_drop"]["value"]))
             drop = _percent(worst_row["robust_drop"])
@@ -105,7 +105,7 @@ def _recode_plot(result: Result, number: int, series: int) -> list[Plot]:
 def _flip_tables(result: Result) -> list[Table]:
     against = result.values.get("against") or {}
     models = [(result.name, result.values["flips"])]
-    if "flips" in against:
+    if against.get("flips"):
         models.append((against.get("name") or "teacher", against["flips"]))
     heads = ["Rewrite", "Changed", "Flips, %", "Broken", "Mended", "Accuracy, %"]
     tables = [
@@ -148,7 +148,7 @@ def _faithful_table(name: str, teacher: str, faithful: Mapping[str, Any]) -> Tab
 def _flip_plot(result: Result, number: int) -> list[Plot]:
     against = result.values.get("against") or {}
     models = [(result.name, result.values["flips"])]
-    if "flips" in against:
+    if against.get("flips"):
         models.append((against.get("name") or "teacher", against["flips"]))
     marks = [
         _mark(f"{clean(row['rewrite']).replace('_', ' ')}, {clean(name)}", found, series)

@@ -20,12 +20,14 @@ class Rule:
         fine: whether a value is.
         wanted: in words.
         required: it must be there; otherwise it may be missing or null.
+        within: path of the object without which it need not be there, either; empty: it always must.
     """
 
     path: str
     fine: Callable[[Any], bool]
     wanted: str
     required: bool = True
+    within: str = ""
 
 
 def is_number(value: Any) -> bool:
@@ -77,7 +79,7 @@ def is_estimate(value: Any) -> bool:
 
 def is_ratio(value: Any) -> bool:
     """A ratio above 0 with its interval, or one that was refused, with the reason."""
-    if isinstance(value, Mapping) and value.get("value") is None:
+    if isinstance(value, Mapping) and value.get("value", value) is None:
         return isinstance(value.get("reason"), str)
     return is_estimate(value) and value["low"] > 0
 
@@ -97,8 +99,9 @@ def estimates(prefix: str, *names: str, required: bool = True) -> tuple[Rule, ..
 
 
 def under(prefix: str, rules: Sequence[Rule], required: bool = True) -> tuple[Rule, ...]:
-    """The same rules, of what stands below ``prefix``; none of it is required where ``required`` is not set."""
-    return tuple(Rule(f"{prefix}.{r.path}".rstrip("."), r.fine, r.wanted, r.required and required) for r in rules)
+    """The same rules, of what stands below ``prefix``; where ``required`` is not set, that may be missing or null."""
+    within = "" if required else prefix
+    return tuple(Rule(f"{prefix}.{r.path}".rstrip("."), r.fine, r.wanted, r.required, within) for r in rules)
 
 
 _MISSING = object()
@@ -110,6 +113,8 @@ def obey(rule: Rule, fields: Mapping[str, Any], path: Path, remedy: str) -> None
     Raises:
         DataError: a field is missing or wrong; the message names it.
     """
+    if rule.within and all(value in (None, _MISSING) for _, value in _found(fields, rule.within.split("."), "")):
+        return
     for place, value in _found(fields, rule.path.split("."), ""):
         if value is _MISSING or (value is None and not rule.required):
             if rule.required:

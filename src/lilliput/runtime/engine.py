@@ -55,8 +55,10 @@ class Engine:
         Raises:
             RuntimeError: the engine cannot, or an operation of our own cannot.
         """
-        self.request.infer(inputs)
-        raise_failure()
+        try:
+            self.request.infer(inputs)
+        finally:  # also where the engine does tell: what was noted is of this run
+            raise_failure()
 
     def release(self) -> None:
         """Give back freed memory, and what was read of the weights' file.

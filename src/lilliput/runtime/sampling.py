@@ -26,7 +26,6 @@ class Sampling:
             Text Degeneration", Holtzman et al. 2020, section 3.1); 1: among all.
         repetition_penalty: positive logits of tokens already there are divided by it, negative ones multiplied
             ("CTRL", Keskar et al. 2019, section 4.1); 1: none.
-        seed: of the drawing.
 
     Raises:
         UserError: a value that means nothing.
@@ -36,7 +35,6 @@ class Sampling:
     top_k: int = 0
     top_p: float = 1.0
     repetition_penalty: float = 1.0
-    seed: int = 0
 
     def __post_init__(self) -> None:
         sound = {

@@ -67,7 +67,7 @@ class Settings:
     @property
     def sampling(self) -> Sampling:
         """How each token is chosen."""
-        return Sampling(self.temperature, self.top_k, self.top_p, self.repetition_penalty, self.seed)
+        return Sampling(self.temperature, self.top_k, self.top_p, self.repetition_penalty)
 
     @property
     def stops(self) -> tuple[str, ...]:

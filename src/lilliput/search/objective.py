@@ -42,6 +42,11 @@ most compute then means the smallest vocabulary, which learns worse (``benchmark
 in trials of equal length, vocabularies of 1,000 came last); most weights means that the bytes are used."""
 
 
+def _empty_space() -> BudgetError:
+    remedy = "Allow at least one value of each size, and heads that divide a hidden size."
+    return BudgetError("the search space is empty.", remedy=remedy)
+
+
 @dataclass(frozen=True)
 class SearchResult:
     """An architecture that a search chose.
@@ -185,6 +190,8 @@ class SearchProblem:
 
     def infeasible(self) -> BudgetError:
         """Names the smallest artifact where none fits the bytes, else the fastest of those that fit."""
+        if not len(self.space):
+            return _empty_space()
         smallest = min(self._extremes(lambda sizes, precision: np.asarray(self.bytes(sizes, precision), float)))
         size, architecture, precision = smallest
         if size > self.budget_bytes or self.max_ms is None:
@@ -242,7 +249,7 @@ class PaperProblem:
 
     def infeasible(self) -> BudgetError:
         """Only an empty space has no answer to a soft target."""
-        return BudgetError("the search space is empty.", remedy="Allow at least one value of each size.")
+        return _empty_space()
 
 
 Objective = Callable[[Architectures, SearchProblem, str], FloatArray]

@@ -154,8 +154,8 @@ class SearchSpace:
         )
 
     def meshes(self) -> Iterator[Architectures]:
-        """:meth:`mesh` of each number of layers: together, the whole space."""
-        return (self.mesh(layers) for layers in self.layers)
+        """:meth:`mesh` of each number of layers, where it holds anything: together, the whole space."""
+        return (mesh for mesh in map(self.mesh, self.layers) if 0 not in mesh.shape)
 
     def __len__(self) -> int:
         return sum(int(np.prod(mesh.shape)) for mesh in self.meshes())

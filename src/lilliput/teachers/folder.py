@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from lilliput.errors import CheckpointError
 from lilliput.files import explain_disk_errors, read_json, write_json
 from lilliput.tasks import Task
-from lilliput.teachers.hub import TEACHER, checkpoint_files
+from lilliput.teachers.hub import TEACHER, checkpoint_files, tokenizer_files
 from lilliput.teachers.huggingface import check_vocabulary, load_encoder, load_tokenizer, pad_id, quiet, tokenizing
 from lilliput.teachers.model import JOINS, POOLINGS, EncoderClassifier, OutputConvention
 from lilliput.teachers.teacher import Teacher, fingerprint_of
@@ -165,7 +165,7 @@ def open_checkpoint(folder: Path, *, tokenizer: Path | None, task: Task | None) 
         ) from error
     found = load_tokenizer(folder, tokenizer)
     check_vocabulary(encoder, found, folder)
-    files = checkpoint_files(folder)
+    files = checkpoint_files(folder) + tokenizer_files(tokenizer)
     return Teacher(
         name=folder.name,
         model=model.to(device()).eval(),

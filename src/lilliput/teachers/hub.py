@@ -74,6 +74,18 @@ def checkpoint_files(folder: Path) -> tuple[Path, ...]:
     return (*weight_files(folder), *(folder / name for name in names if (folder / name).is_file()))
 
 
+def tokenizer_files(tokenizer: str | Path | None) -> tuple[Path, ...]:
+    """The files of a tokenizer that is named beside a checkpoint: itself, or those of its folder."""
+    if tokenizer is None:
+        return ()
+    place = Path(tokenizer)
+    return (
+        (place,)
+        if place.is_file()
+        else tuple(place / name for name in (*TOKENIZER_FILES, *_SIDE_FILES) if (place / name).is_file())
+    )
+
+
 def bytes_by_part(files: Iterable[Path]) -> dict[str, int]:
     """Bytes of a checkpoint's files: ``total``, and of its parts."""
     parts = {"weights": 0, "tokenizer": 0, "manifest": 0}

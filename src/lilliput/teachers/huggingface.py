@@ -21,7 +21,7 @@ from torch import nn
 
 from lilliput.errors import CheckpointError, UserError
 from lilliput.tasks import Task
-from lilliput.teachers.hub import CONFIG, TOKENIZER_FILES, checkpoint_files, locate, weight_files
+from lilliput.teachers.hub import CONFIG, TOKENIZER_FILES, checkpoint_files, locate, tokenizer_files, weight_files
 from lilliput.teachers.model import OutputConvention, SequenceClassifier
 from lilliput.teachers.teacher import Teacher, Tokenize, fingerprint_of
 from lilliput.training import device
@@ -202,9 +202,7 @@ def open_checkpoint(folder: Path, *, tokenizer: Path | None, task: Task | None) 
     found = load_tokenizer(folder, tokenizer)
     check_vocabulary(model, found, folder)
     max_tokens = usable_tokens(None, model)
-    files = checkpoint_files(folder) + (
-        (Path(tokenizer),) if tokenizer is not None and Path(tokenizer).is_file() else ()
-    )
+    files = checkpoint_files(folder) + tokenizer_files(tokenizer)
     return Teacher(
         name=folder.name,
         model=SequenceClassifier(model, convention).to(device()).eval(),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lilliput.arrays import read_arrays
 from lilliput.data.dataset import Dataset
 from lilliput.files import atomic_file
 from lilliput.progress import Progress
@@ -111,9 +111,8 @@ def _write(path: Path, arrays: Arrays) -> None:
 def _read(path: Path, rows: dict[str, int]) -> Arrays | None:
     """The arrays of a file; ``None`` where it is not there, damaged, or has not the ``rows`` expected of its arrays."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile):
+        arrays = read_arrays(path)
+    except (OSError, ValueError):
         return None
     fits = all(name in arrays and len(arrays[name]) == count for name, count in rows.items())
     return arrays if fits else None

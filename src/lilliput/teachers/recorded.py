@@ -10,7 +10,6 @@ it was fitted to is little more than the label.
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lilliput.arrays import read_arrays
 from lilliput.errors import CheckpointError, DataError
 from lilliput.files import atomic_file
 from lilliput.tasks import Task
@@ -85,14 +85,14 @@ def open_checkpoint(path: Path, *, tokenizer: Path | None, task: Task | None) ->
 def _read(path: Path) -> Mapping[str, NDArray[Any]]:
     """The arrays of a file, checked."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in ("functions", "logits", "labels")}
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        stored = read_arrays(path)
+        arrays = {name: stored[name] for name in ("functions", "logits", "labels")}
+    except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"no recorded logits can be read here ({error}).", where=path, remedy=_AGAIN) from error
     functions, logits, labels = arrays["functions"], arrays["logits"], arrays["labels"]
     kinds = (functions.dtype.kind, logits.dtype, labels.dtype.kind)
     shapes = functions.ndim == labels.ndim == 1 and logits.shape == (len(functions), len(labels))
-    if kinds != ("U", np.float32, "U") or not shapes or len(labels) < 2 or not np.isfinite(logits).all():
+    if kinds != ("U", np.dtype(np.float32), "U") or not shapes or len(labels) < 2 or not np.isfinite(logits).all():
         raise CheckpointError("its arrays are not those of recorded logits.", where=path, remedy=_AGAIN)
     return arrays
 

@@ -116,9 +116,10 @@ def enumerate_to_counter(function: Function, rng: Random, rate: float) -> bool:
                 iter=ast.Call(func=ast.Name(id="enumerate"), args=[first, *start], keywords=[]),
                 body=body,
                 orelse=[],
-            ) if not isinstance(first, ast.Starred) and all(map(integer, start)):
+            ) if not isinstance(first, ast.Starred) and all(isinstance(value, ast.Constant) for value in start):
                 movable = confined(function, index, statement) and bound(statement).count(index) == 1
-                if not movable or not standard(function, "enumerate"):
+                whole = all(map(integer, start)) and index not in mentioned(target)
+                if not movable or not whole or not standard(function, "enumerate"):
                     return None
                 before = ast.BinOp(start[0], ast.Sub(), ast.Constant(1)) if start else ast.Constant(-1)
                 step = ast.AugAssign(ast.Name(index, ast.Store()), ast.Add(), ast.Constant(1))

@@ -148,7 +148,8 @@ def swap_assignments(function: Function, rng: Random, rate: float) -> bool:
                 local = set(bound(function)) - others
                 still = any(inert(value) and local.issuperset(mentioned(value)) for value in (before, after))
                 apart = one != two and one not in mentioned(after) and two not in mentioned(before)
-                if still and apart and not {one, two} & others:
+                assigns = any(isinstance(node, ast.NamedExpr) for value in (before, after) for node in ast.walk(value))
+                if still and apart and not assigns and not {one, two} & others:
                     return [second, first]
         return None
 

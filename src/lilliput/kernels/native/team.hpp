@@ -12,6 +12,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <system_error>
@@ -53,6 +54,7 @@ public:
             parts[i].next = count * i / parts.size();
             parts[i].end = count * (i + 1) / parts.size();
         }
+        failed = nullptr;
         open = true;
         product.fetch_add(1);
         if (sleeping.load() > 0) {
@@ -62,10 +64,21 @@ public:
         work(0);
         open = false;  // who has not joined by now comes too late
         while (joined.load() > 0) _mm_pause();
+        if (failed) std::rethrow_exception(failed);
     }
 
 private:
+    // What a task throws ends this thread's share of the work, and is thrown again when all have left it.
     void work(size_t own) {
+        try {
+            take_tasks(own);
+        } catch (...) {
+            const std::lock_guard<std::mutex> lock(mutex);
+            if (!failed) failed = std::current_exception();
+        }
+    }
+
+    void take_tasks(size_t own) {
         for (size_t k = 0; k < parts.size(); k++) {
             Part& part = parts[(own + k) % parts.size()];
             for (int64_t i = part.next.fetch_add(1); i < part.end; i = part.next.fetch_add(1)) (*job)(i);
@@ -111,6 +124,7 @@ private:
     std::atomic<int64_t> joined{0}, sleeping{0};
     std::atomic<bool> open{false}, ended{false};
     const std::function<void(int64_t)>* job = nullptr;
+    std::exception_ptr failed;
 };
 
 }  // namespace lilliput
