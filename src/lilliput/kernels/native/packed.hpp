@@ -58,6 +58,12 @@ inline uint8_t stored_code(const uint8_t* codes, int64_t index, int64_t bits) {
     return bits == 8 ? codes[index] : (codes[index / 2] >> (index % 2 * 4)) & 15;
 }
 
+// The low 16 bits as four bytes of 4 bits each.
+inline uint32_t spread(uint32_t codes) {
+    codes = ((codes & 0xFFFF) | codes << 8) & 0x00FF00FF;
+    return (codes | codes << 4) & 0x0F0F0F0F;
+}
+
 // Rows past the last are zeros with a scale of zero.
 inline void pack(const Layout& layout, const Stored& stored, int64_t block, uint8_t* packed) {
     const uint8_t flip = stored.is_signed == layout.is_signed() ? 0 : static_cast<uint8_t>(layout.half());
@@ -66,7 +72,7 @@ inline void pack(const Layout& layout, const Stored& stored, int64_t block, uint
     uint8_t* zeros = packed + layout.zeros_at() + block * layout.scale_groups() * LANES;
     float* bias = reinterpret_cast<float*>(packed + layout.bias_at()) + block * LANES;
     const int64_t scales_a_row = layout.columns / stored.scale_group;
-    std::memset(codes, 0, layout.block_bytes());
+    if ((block + 1) * LANES > layout.rows) std::memset(codes, 0, layout.block_bytes());
     for (int64_t lane = 0; lane < LANES; lane++) {
         const int64_t row = block * LANES + lane;
         const bool exists = row < layout.rows;
@@ -79,20 +85,15 @@ inline void pack(const Layout& layout, const Stored& stored, int64_t block, uint
             }
         }
         if (!exists) continue;
-        if (layout.bits == 8) {
-            const uint8_t* source = stored.codes + row * layout.columns;
-            for (int64_t column = 0; column < layout.columns; column++) {
-                codes[column / 4 * VECTOR + lane * 4 + column % 4] = source[column] ^ flip;
-            }
-        } else {
-            const uint8_t* source = stored.codes + row * layout.columns / 2;
-            for (int64_t column = 0; column < layout.columns; column += 2) {
-                const uint8_t pair = source[column / 2] ^ (flip | flip << 4);
-                uint8_t* to = codes + column / 8 * VECTOR + lane * 4 + column % 4;
-                const int shift = column % 8 / 4 * 4;
-                to[0] |= (pair & 15) << shift;
-                to[1] |= (pair >> 4) << shift;
-            }
+        const uint8_t* source = stored.codes + row * layout.columns * layout.bits / 8;
+        const uint32_t flips = 0x01010101u * (layout.bits == 4 ? flip * 17 : flip);
+        const int64_t vectors = layout.block_bytes() / VECTOR;
+        for (int64_t i = 0; i < vectors; i++) {
+            uint32_t four;
+            std::memcpy(&four, source + i * 4, 4);
+            four ^= flips;
+            if (layout.bits == 4) four = spread(four) | spread(four >> 16) << 4;
+            std::memcpy(codes + i * VECTOR + lane * 4, &four, 4);
         }
     }
 }
