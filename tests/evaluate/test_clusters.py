@@ -44,6 +44,12 @@ def test_shares_are_proportions_where_a_bootstrap_would_say_nothing():
     assert (grouped.value, grouped.low, grouped.high, grouped.n) == (0.5, 0.0, 1.0, 4)
 
 
+def test_examples_of_one_group_are_drawn_one_by_one():
+    assert share_of([True, False, True], ["a"] * 3) == wilson(2, 3)
+    values = [0.1, 0.5, 0.9, 0.4]
+    assert mean_of(values, ["a"] * 4) == bootstrap_mean(np.array(values))
+
+
 def test_nothing_has_no_ratio():
     with pytest.raises(ValueError, match="no ratio"):
         ratio([0], [0])

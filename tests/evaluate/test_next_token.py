@@ -87,6 +87,14 @@ def test_without_code_there_is_no_accuracy_on_it():
     assert scores.nll.value == 1
 
 
+def test_pieces_of_one_file_are_drawn_one_by_one():
+    pieces = [Piece("a.py", np.arange(4), np.ones(4, np.bool_))] * 3
+    counts = [counted(piece, np.array([0, 0, rank]), np.ones(3) * rank) for rank, piece in enumerate(pieces, 1)]
+    scores = next_token_scores(counts, counts)
+    assert scores.perplexity.low < scores.perplexity.value < scores.perplexity.high
+    assert scores.perplexity.n == 3
+
+
 def test_of_equal_logits_the_first_comes_first():
     logits = np.array([[1, 2, 2, 0], [2, 2, 2, 2]], np.float32)
     ranks = measured._ranks(logits, np.array([2, 3]))

@@ -41,6 +41,8 @@ def ratio(parts: ArrayLike, wholes: ArrayLike, seed: int = 0) -> Estimate:
 def mean_of(values: Sequence[float], groups: Sequence[str]) -> Estimate:
     """The mean of ``values``, with its interval over ``groups``; its ``n`` is the number of values.
 
+    Where there is but one group, its values are drawn again one by one: the interval then says nothing of other groups.
+
     Args:
         values: one an example.
         groups: of each example, the cluster it is of.
@@ -49,6 +51,7 @@ def mean_of(values: Sequence[float], groups: Sequence[str]) -> Estimate:
         ValueError: there are no values.
     """
     _, place = np.unique(np.array(groups, np.str_), return_inverse=True)
+    place = place if place.any() else np.arange(len(place))
     found = ratio(np.bincount(place, np.asarray(values, np.float64)), np.bincount(place))
     return Estimate(found.value, found.low, found.high, len(values))
 
@@ -56,12 +59,12 @@ def mean_of(values: Sequence[float], groups: Sequence[str]) -> Estimate:
 def share_of(values: Sequence[bool], groups: Sequence[str]) -> Estimate:
     """The share of ``values`` that are true; its ``n`` is the number of values.
 
-    The interval is a proportion's where each is of a group of its own, and where all are alike: a bootstrap's would be
-    a point there.
+    The interval is a proportion's where each is of a group of its own, where all are of one, and where all are alike: a
+    bootstrap's would be a point there.
 
     Raises:
         ValueError: there are no values.
     """
-    if len(set(groups)) == len(groups) or len(set(values)) == 1:
+    if len(set(groups)) in (1, len(groups)) or len(set(values)) == 1:
         return wilson(sum(values), len(values))
     return mean_of(values, groups)

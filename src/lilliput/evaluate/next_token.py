@@ -64,7 +64,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class NextTokenScores:
-    """Of all pieces; intervals are over files.
+    """Of all pieces; intervals are over files, or over the pieces of the only one.
 
     Attributes:
         nll: mean negative log-likelihood, nats a token.
@@ -179,11 +179,13 @@ def next_token_scores(model: Sequence[PieceCounts], copy: Sequence[PieceCounts])
 
 
 def _by_file(counts: Sequence[PieceCounts]) -> list[Counter[str]]:
-    """Sums of each file's pieces."""
-    sums: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for each in counts:
+    """Sums of each file's pieces; the pieces, where they are all of one file."""
+    alone = len({each.name for each in counts}) == 1
+    sums: defaultdict[object, Counter[str]] = defaultdict(Counter)
+    for place, each in enumerate(counts):
         values: dict[str, Any] = asdict(each)
-        sums[values.pop("name")].update(values)
+        name = values.pop("name")
+        sums[place if alone else name].update(values)
     return list(sums.values())
 
 

@@ -137,6 +137,11 @@ def clean(text: Any) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in str(text)).strip()
 
 
+def signed(value: float) -> str:
+    """``+1.2`` and ``−0.6``."""
+    return f"{value:+.1f}".replace("-", "−")
+
+
 def significant(value: float, digits: int = 3) -> str:
     """``value`` to ``digits`` significant digits, never in scientific notation, thousands separated."""
     if value == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lilliput.report import clean, percent
+from lilliput.report import clean, percent, signed
 from lilliput.report.given import Given, Run
 from lilliput.report.interval_plot import Mark, interval_plot
 from lilliput.report.pairs import Pair
@@ -115,11 +115,6 @@ def _differences(title: str, pairs: Sequence[Pair], names: Sequence[str], key: s
     )
     caption = f"{title}: paired difference from {reference}. An interval across the line: this sample shows none."
     return [] if svg is None else [Plot(svg, caption)]
-
-
-def signed(value: float) -> str:
-    """``+1.2`` and ``−0.6``."""
-    return f"{value:+.1f}".replace("-", "−")
 
 
 def p_words(p: float) -> str:

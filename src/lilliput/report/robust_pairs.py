@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lilliput.report import as_number, clean, look_up, percent, plural
-from lilliput.report.generators import p_words, signed
+from lilliput.report import as_number, clean, look_up, percent, plural, signed
+from lilliput.report.generators import p_words
 from lilliput.report.interval_plot import Mark, interval_plot
 from lilliput.report.reading import Result
 from lilliput.report.sections import Cell, Line, Plot, Table

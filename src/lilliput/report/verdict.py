@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lilliput.report import clean, look_up, percent, plural, scaled, significant
+from lilliput.report import clean, look_up, percent, plural, scaled, signed, significant
 from lilliput.report.conditions import cost_conflicts
 from lilliput.report.given import Given, Run
 from lilliput.report.pairs import Pair
@@ -16,17 +16,17 @@ NO_DIFFERENCE = "no difference that this sample can show"
 
 
 @dataclass(frozen=True)
-class PhaseWords:
+class Doing:
     """What a model does in a phase of a comparison, and what its energy is counted by."""
 
     does: str
     unit: str
 
 
-SPEEDS: Mapping[str, PhaseWords] = {
-    "decode": PhaseWords("decodes", "A token written"),
-    "natural": PhaseWords("classifies the data's examples", "An example"),
-    "fixed": PhaseWords("classifies functions of one length", "A function"),
+SPEEDS: Mapping[str, Doing] = {
+    "decode": Doing("decodes", "A token written"),
+    "natural": Doing("classifies the data's examples", "An example"),
+    "fixed": Doing("classifies functions of one length", "A function"),
 }
 """Phase -> its words; the first that there is stands in the verdict."""
 
@@ -66,8 +66,8 @@ def accuracy_sentence(pair: Pair) -> str:
     if found.p_value is None:
         rates = [run.pass_at(found.k) for run in (pair.other, pair.reference)]
         ours, theirs = ("not known" if rate is None else f"{percent(rate[0])} %" for rate in rates)
-        words = f"{_points(found.difference.value)} points" if found.is_shown else NO_DIFFERENCE
-        interval = f"{_points(low)} to {_points(high)} points"
+        words = f"{signed(100 * found.difference.value)} points" if found.is_shown else NO_DIFFERENCE
+        interval = f"{signed(100 * low)} to {signed(100 * high)} points"
         text = f"{name} reaches a pass@{found.k} of {ours} on {n:,} problems of {pair.other.benchmark}, {reference} "
         return f"{text}{theirs}: {words} (paired interval {interval}).{left_out}"
     before, after = pair.solved
@@ -190,10 +190,6 @@ def _two(value: float) -> str:
 def _listed(clauses: Sequence[str]) -> str:
     *first, last = clauses
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def _count(problems: float) -> str:
