@@ -179,3 +179,14 @@ def test_the_cache_is_where_variables_say(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "xdg" / "lilliput"
     monkeypatch.setenv("LILLIPUT_CACHE", str(tmp_path / "own"))
     assert cache_folder() == tmp_path / "own"
+
+
+def test_without_a_home_a_cache_is_asked_for(monkeypatch):
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("XDG_CACHE_HOME", "LILLIPUT_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    with pytest.raises(UserError, match=r"no home folder\. Name a folder with LILLIPUT_CACHE"):
+        cache_folder()

@@ -169,12 +169,15 @@ def cache_folder() -> Path:
     """Where what was found out about this machine is kept: ``~/.cache/lilliput`` where no variable says otherwise.
 
     Raises:
-        RuntimeError: there is no home folder.
+        UserError: there is no home folder, as in a container with a user that nobody knows.
     """
     if named := os.environ.get(CACHE_VARIABLE):
         return Path(named)
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "lilliput"
+    try:
+        return (Path(home) if home else Path.home() / ".cache") / "lilliput"
+    except RuntimeError as error:
+        raise UserError("there is no home folder.", remedy=f"Name a folder with {CACHE_VARIABLE}.") from error
 
 
 def work_folder(target: Path) -> Path:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import openvino as ov
 
+from lilliput.errors import UserError
 from lilliput.files import cache_folder
 from lilliput.kernels.library import Library
 
@@ -55,7 +56,7 @@ def kernels() -> Kernels:
     """The kernels of this machine; the first call on it compiles them, which takes some ten seconds."""
     try:
         library = Library(_built())
-    except (Unavailable, OSError, RuntimeError) as error:  # RuntimeError: there is no home folder, or the engine's
+    except (Unavailable, UserError, OSError, RuntimeError) as error:  # RuntimeError: the engine's
         return Kernels(None, str(error))
     return Kernels(library, library.instructions)
 

@@ -32,11 +32,11 @@ class Programs:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a verdict may depend on; two results are compared by these."""
+        """What a verdict may depend on."""
         return {"workers": self.workers, **asdict(self.limits)}
 
     def facts(self, command: str) -> dict[str, Any]:
-        """Where programs ran, for a result."""
+        """Where programs ran, for a result; asked for after the run, when it is known what the model's kernels were."""
         sandbox = {**asdict(self.walls), "unsafe": self.unsafe}
         return {"sandbox": sandbox, "machine": resources.machine(), "command": command}
 

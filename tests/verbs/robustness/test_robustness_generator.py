@@ -8,6 +8,7 @@ import pytest
 
 from lilliput.errors import DataError, UserError
 from lilliput.evaluate.perturb import partial, perturbed
+from lilliput.kernels.build import kernels
 from lilliput.quantize.activations import Activations
 from lilliput.quantize.policy import policy
 from lilliput.runtime.settings import Settings
@@ -111,6 +112,8 @@ def test_an_artifact(data, tmp_path):
     checkpoint(tmp_path / "llama", kind, {**options, "max_position_embeddings": 1024})
     quantize(tmp_path / "llama", tmp_path / "tiny", settings=QuantizeSettings(policy("fp32"), Activations("none")))
     how = {"perturbations": ["tab_indent"], "settings": Settings(max_new_tokens=4), "limits": FAST, "unsafe": UNSAFE}
+    kernels.cache_clear()  # nothing asked for them yet, as in a new process
     found = robustness_generator(tmp_path / "tiny", data, threads=1, limit=2, **how)
+    assert found.facts["machine"]["kernels"] == kernels().about
     assert (found.n, found.name) == (2, "tiny")
     assert found.perturbations[0].scores.robust_drop is None  # nothing passed before

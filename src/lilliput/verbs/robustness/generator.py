@@ -177,7 +177,6 @@ def robustness_generator(
         },
         "perturbed_by": "ReCode's released files" if released is not None else "lilliput.evaluate.perturb",
         "data": {"source": str(data), "sha256": sha256_of(data), "problems": len(problems)},
-        **programs.facts(command),
     }
     earlier = against is not None and Path(against).suffix == ".json"
     theirs = read_outcomes(Path(str(against)), prompts, facts) if earlier else None
@@ -199,7 +198,7 @@ def robustness_generator(
         nominal={on: robustness(found, found[None]).nominal_pass for on, found in base.items()},
         perturbations=lines,
         families=_families(variants, base, flags, lines),
-        facts={"model": dict(ours.model), **facts},
+        facts={"model": dict(ours.model), **facts, **programs.facts(command)},
         against=None if theirs is None else compared(ours, theirs, variants),
         outcomes=ours,
     )
