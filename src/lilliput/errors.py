@@ -60,6 +60,19 @@ class DataError(UserError):
     """A data file that cannot be read as what it was said to be."""
 
 
+def require_text(value: object, where: str) -> str:
+    """``value``, if it is text that can be written as UTF-8.
+
+    Raises:
+        DataError: it is not; ``where`` is what the message calls it.
+    """
+    if not isinstance(value, str):
+        raise DataError(f"is not a string but {type(value).__name__}.", where=where, remedy="Give text.")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise DataError("holds a lone surrogate, which is no Unicode text.", where=where, remedy="Remove it.")
+    return str(value)
+
+
 class CheckpointError(UserError):
     """A checkpoint (teacher) that cannot be opened."""
 

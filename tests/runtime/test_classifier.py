@@ -85,10 +85,10 @@ def test_no_functions_have_no_vectors(small):
         (b"int f() {}", "a value of type bytes was given"),
         (None, "a value of type NoneType was given"),
         (7, "a value of type int was given"),
-        ([None], "example 0 is not a string but NoneType"),
-        (["int f() {}", 3], "example 1 is not a string but int"),
-        ([b"int f() {}"], "example 0 is not a string but bytes"),
-        (["int f() {}", "\ud800"], "example 1 holds a lone surrogate"),
+        ([None], "example 0: is not a string but NoneType"),
+        (["int f() {}", 3], "example 1: is not a string but int"),
+        ([b"int f() {}"], "example 0: is not a string but bytes"),
+        (["int f() {}", "\ud800"], "example 1: holds a lone surrogate"),
         ([()], r"example 0 joins 0 function\(s\)"),
     ],
 )
@@ -101,7 +101,7 @@ def test_what_are_no_examples_is_refused(examples, words, small):
 def test_a_single_string_is_no_list_of_functions(small):
     with pytest.raises(DataError, match=r"a single string was given.*Put it in a list"):
         lilliput.load(small).vectors("int f() {}")
-    with pytest.raises(DataError, match="function 0 is not a string but tuple"):
+    with pytest.raises(DataError, match="function 0: is not a string but tuple"):
         lilliput.load(small).vectors([("int f() {}", "int g() {}")])
 
 

@@ -15,7 +15,7 @@ from lilliput.artifact import GRAPH, TOKENIZER, Artifact
 from lilliput.data.dataset import Dataset
 from lilliput.data_flow import GraphInput, stacked
 from lilliput.encoder import EncoderConfig
-from lilliput.errors import DataError, require_whole
+from lilliput.errors import DataError, require_text, require_whole
 from lilliput.progress import Progress
 from lilliput.runtime.engine import Engine, from_vectors, only_outputs, read_graph
 from lilliput.runtime.flow import Input, reader_for, tokens_of
@@ -138,7 +138,7 @@ class Classifier:
             DataError: something else than a list of strings is given.
         """
         rows = _listed(functions, "functions")
-        texts = [_function(text, f"function {row}") for row, text in enumerate(rows)]
+        texts = [require_text(text, f"function {row}") for row, text in enumerate(rows)]
         return self.runner.encode(self.tokenizer.encode(texts))[-1]
 
     def logits(self, dataset: Dataset, progress: Progress | None = None) -> NDArray[np.float32]:
@@ -194,16 +194,7 @@ def _listed(items: Iterable[Any], what: str) -> list[Any]:
 def _parts(example: Any, what: str) -> tuple[str, ...]:
     """The functions that an example joins."""
     parts = example if isinstance(example, tuple | list | np.ndarray) else (example,)
-    return tuple(_function(part, what) for part in parts)
-
-
-def _function(value: Any, what: str) -> str:
-    """``value``, which must be text that can be written as UTF-8."""
-    if not isinstance(value, str):
-        raise DataError(f"{what} is not a string but {type(value).__name__}.", remedy="Give the function's source.")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise DataError(f"{what} holds a lone surrogate, which is no Unicode text.", remedy="Remove it.")
-    return str(value)
+    return tuple(require_text(part, what) for part in parts)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

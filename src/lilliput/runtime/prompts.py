@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
-from lilliput.errors import ArtifactError, DataError, UserError
+from lilliput.errors import ArtifactError, DataError, UserError, require_text
 from lilliput.generator_manifest import SEQ2SEQ, FillMarks, GeneratorManifest
 from lilliput.runtime.sessions import Ids
 
@@ -62,7 +62,7 @@ class PromptReader:
             DataError: ``text`` is none; the message calls it ``name``, as those of all errors.
             UserError: it leaves no room for a completion, or has no tokens.
         """
-        ids = list(self.tokenizer.encode(checked_text(text, name)).ids)
+        ids = list(self.tokenizer.encode(require_text(text, name)).ids)
         return self._prompt(ids, ids[-1:], name)
 
     def gap(self, prefix: Any, suffix: Any) -> Prompt:
@@ -80,7 +80,7 @@ class PromptReader:
                 "gaps, such as StarCoder, Qwen-Coder or Code Llama.",
             )
         before, after = (
-            self._inside(checked_text(text, name)) for text, name in ((prefix, "prefix"), (suffix, "suffix"))
+            self._inside(require_text(text, name)) for text, name in ((prefix, "prefix"), (suffix, "suffix"))
         )
         framed = [self._marks["prefix"], *before, self._marks["suffix"], *after, self._marks["middle"]]
         start, end = self._frame() if self.manifest.family == SEQ2SEQ else (self._frame()[0], [])
@@ -168,16 +168,3 @@ def checked_texts(prompts: Any) -> list[tuple[Any, str]]:
     if isinstance(prompts, bytes) or not isinstance(prompts, Iterable):
         raise DataError(f"prompts are of type {type(prompts).__name__}.", remedy="Give a string, or a list of strings.")
     return [(text, f"prompt {row}") for row, text in enumerate(prompts)]
-
-
-def checked_text(value: Any, name: str) -> str:
-    """``value``, which must be text that can be written as UTF-8.
-
-    Raises:
-        DataError: it is not; the message calls it ``name``.
-    """
-    if not isinstance(value, str):
-        raise DataError(f"is not a string but {type(value).__name__}.", where=name, remedy="Give text.")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise DataError("holds a lone surrogate, which is no Unicode text.", where=name, remedy="Remove it.")
-    return str(value)

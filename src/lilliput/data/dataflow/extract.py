@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -12,10 +11,10 @@ from lilliput.data.dataflow.flow import COMES_FROM, COMPUTED_FROM, Flow, FlowNod
 from lilliput.data.dataflow.grammars import Grammar, grammar_named
 from lilliput.data.dataflow.rules import Assign
 from lilliput.data.dataflow.steps import Edges, Read, Step, Target, follow
-from lilliput.extras import require
+from lilliput.data.parsers import parser_of
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
     from lilliput.data.dataflow.rules import Items
 
@@ -41,13 +40,6 @@ def data_flow(code: str, language: str | Grammar, limit: int = LIMIT, isolated: 
     grammar = language if isinstance(language, Grammar) else grammar_named(language)
     function = _Function(code, grammar, limit)
     return function.flow(follow(function.steps()), isolated)
-
-
-@functools.cache
-def _parser(package: str) -> Parser:
-    engine, grammar = require("tree_sitter"), require(package)
-    parser: Parser = engine.Parser(engine.Language(grammar.language()))
-    return parser
 
 
 class _Function:
@@ -228,7 +220,7 @@ def _characters(content: bytes, code: str) -> Sequence[int]:
 
 def _parsed(content: bytes, grammar: Grammar) -> tuple[Node, bytes, int, int]:
     """The root of the tree, the bytes it is of, and where in them the function begins and ends."""
-    parser = _parser(grammar.package)
+    parser = parser_of(grammar.package)
     first: tuple[Node, bytes, int, int] | None = None
     for before, after in grammar.wrappers:
         data = before + content + after

@@ -6,7 +6,6 @@ rest of the tree stands. All offsets are in bytes of UTF-8.
 
 from __future__ import annotations
 
-import functools
 import re
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,11 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lilliput.data.rewrites.languages import LANGUAGES, Language
-from lilliput.extras import require
+from lilliput.data.parsers import parser_of
+from lilliput.data.rewrites.languages import Language
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 WORD = re.compile(r"[^\W\d]\w*")
 
@@ -30,13 +29,6 @@ class Edit:
     start: int
     end: int
     text: str
-
-
-@functools.cache
-def _parser(name: str) -> Parser:
-    engine, grammar = require("tree_sitter"), require(LANGUAGES[name].grammar)
-    parser: Parser = engine.Parser(engine.Language(grammar.language()))
-    return parser
 
 
 class Source:
@@ -55,7 +47,7 @@ class Source:
         fewest: int | None = None
         for before, after in language.wrappers:
             data = before.encode() + content + after.encode()
-            root = _parser(language.name).parse(data).root_node
+            root = parser_of(language.grammar).parse(data).root_node
             errors = sum(1 for _ in _errors(root))
             if fewest is None or errors < fewest:
                 fewest, self.data, self.root, self._margin = errors, data, root, (len(before), len(after))
