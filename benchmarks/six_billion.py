@@ -30,6 +30,7 @@ import numpy as np
 from lilliput.artifact import open_artifact
 from lilliput.evaluate.resources import machine
 from lilliput.files import write_json
+from lilliput.kernels.build import in_use
 from lilliput.runtime.loading import load
 from lilliput.units import parse_bytes
 
@@ -223,6 +224,7 @@ def run(artifact: Path) -> dict[str, Any]:
     rate = 1 / statistics.median(times)
     return {
         **memory,
+        "kernels": in_use(),
         "load_seconds": loaded,
         "first_logits_seconds": first,
         "tokens_per_second": rate,

@@ -37,6 +37,12 @@ FULL = CardFacts(
 )
 
 
+def test_a_model_that_its_teacher_did_not_teach_says_so() -> None:
+    card = model_card(replace(FULL, taught=False))
+    assert "trained on labels alone (set beside: a fine-tuned encoder)" in card
+    assert "distilled" not in card.partition("##")[0]
+
+
 def test_a_full_card_says_everything_in_little_space() -> None:
     card = model_card(FULL)
     for text in (

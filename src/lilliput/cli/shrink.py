@@ -29,18 +29,19 @@ def shrink(
     ] = None,
     precision: Annotated[str, typer.Option("--precision", help="Of the weights: int8, int4 or fp32.")] = "int8",
     objective: Annotated[
-        str, typer.Option("--objective", help="What ranks architectures: parameters, gflops.")
+        str, typer.Option("--objective", help="What ranks architectures: parameters, fitness or gflops.")
     ] = "parameters",
-    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures tried by distillation.")] = 5,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data in the last distillation.")] = 10,
+    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures that are tried.")] = 5,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data in the last training.")] = 10,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak of the learning rate.")] = 5e-4,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", help="Softens the teacher's probabilities. Default: 2.")
+        float | None,
+        typer.Option("--temperature", help="Softens the teacher's probabilities, used then. Default: 2."),
     ] = None,
     soft: Annotated[
         float | None,
         typer.Option(
-            "--soft", help="Weight of the teacher's probabilities. Default: 1 with --unlabelled; else labels alone."
+            "--soft", help="Weight of the teacher's probabilities. Default: 1 where labels are missing; else 0."
         ),
     ] = None,
     hard: Annotated[
@@ -104,19 +105,18 @@ def shrink(
 ) -> None:
     """Make a model of about 3 MB that does what TEACHER does.
 
-    Trains a small tokenizer, searches an architecture under the budget, lets short distillations choose, distils,
-    quantizes, and writes the artifact. Killed at any moment, the same command goes on where it stopped.
+    Trains a small tokenizer, searches an architecture under the budget, lets short trainings choose, trains the one
+    chosen on labels, or on what TEACHER says where some are missing, quantizes, and writes the artifact. Killed at any
+    moment, the same command goes on where it stopped.
     """
     from lilliput.extras import require
 
     require("torch")
-    from lilliput.distill.losses import DistillationMix
     from lilliput.grams import Grams
     from lilliput.verbs.shrink import ShrinkSettings
     from lilliput.verbs.shrink import shrink as run
 
     weights = {"temperature": temperature, "soft": soft, "hard": hard, "hidden": hidden}
-    chosen = {name: value for name, value in weights.items() if value is not None}
     result = run(
         teacher,
         task,
@@ -146,7 +146,7 @@ def shrink(
             dropout=dropout,
             data_flow=data_flow,
             language=language,
-            mix=DistillationMix(**chosen) if chosen else None,
+            mix={name: value for name, value in weights.items() if value is not None},
             seed=seed,
         ),
         command=command_line(),

@@ -60,7 +60,8 @@ class CardFacts:
         max_tokens: longest input in tokens; longer ones are cut.
         bytes: by part, such as ``weights``, ``tokenizer`` and ``total``.
         parameters: number of weights.
-        teacher: what it was distilled from.
+        teacher: what it was made from.
+        taught: whether it learned from the teacher's outputs; else from labels alone.
         data: name of a data file -> SHA-256 of its content.
         seed: of the run that made it.
         command: the command line that made it.
@@ -87,6 +88,7 @@ class CardFacts:
     bytes: Mapping[str, int] = field(default_factory=dict)
     parameters: int | None = None
     teacher: str | None = None
+    taught: bool = True
     data: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None
     command: str | None = None
@@ -136,9 +138,17 @@ def _front(facts: CardFacts) -> str:
 
 
 def _opening(facts: CardFacts) -> list[str]:
-    origin = "" if facts.teacher is None else f", distilled from {markdown_text(facts.teacher)}"
     size = f" of {scaled(facts.bytes['total'], 'B')}" if "total" in facts.bytes else ""
-    return [f"A small model of code{size} for the task *{markdown_text(facts.task)}*{origin}. It runs on a CPU."]
+    return [
+        f"A small model of code{size} for the task *{markdown_text(facts.task)}*{_origin(facts)}. It runs on a CPU."
+    ]
+
+
+def _origin(facts: CardFacts) -> str:
+    if facts.teacher is None:
+        return ""
+    teacher = markdown_text(facts.teacher)
+    return f", distilled from {teacher}" if facts.taught else f", trained on labels alone (set beside: {teacher})"
 
 
 def _use(facts: CardFacts) -> list[str]:

@@ -37,6 +37,7 @@ def card_facts(
         limits: sentences about this very model, beside what is said of all.
     """
     config, made, valid = manifest.config, manifest.provenance, evidence.get("valid", {})
+    mix = evidence.get("settings", {}).get("mix") or {"soft": 1.0}  # artifacts of before do not tell
     accuracy_interval = valid.get("intervals", {}).get("accuracy")
     return CardFacts(
         name=name,
@@ -48,6 +49,7 @@ def card_facts(
         bytes={"weights and graph": sizes[GRAPH], "tokenizer": sizes[TOKENIZER]},
         parameters=config.parameters,
         teacher=made.get("teacher", {}).get("name"),
+        taught=bool(mix.get("soft") or mix.get("hidden")),
         data={f"{part} ({_files(data)})": data["sha256"] for part, data in made.get("data", {}).items()},
         seed=made.get("seed"),
         command=made.get("command") or None,

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from lilliput.artifact import EVIDENCE
 from lilliput.errors import UserError
 from lilliput.generator_manifest import DECODER
+from lilliput.kernels.build import in_use
 from lilliput.runtime.sessions import Ids, Session
 from lilliput.verbs.compare.turns import code_text, turn
 from lilliput.verbs.completers import GeneratorSource, open_completer
@@ -53,6 +54,7 @@ class GeneratorWork:
             "runs_in": "OpenVINO" if is_artifact else f"torch, {request['precision']}",
             "longest": generator.manifest.positions,
             "weight_bytes_per_token": weights,
+            "kernels": in_use(),
         }
 
     def _first(self) -> tuple[int, float]:

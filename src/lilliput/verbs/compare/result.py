@@ -150,6 +150,7 @@ class Comparison:
         found = {
             "name": model.name,
             "runs_in": model.facts["runs_in"],
+            **({"kernels": model.facts["kernels"]} if model.facts.get("kernels") else {}),
             "bytes": model.facts["bytes"],
             "cold_start_ms": {
                 "value": 1e3 * statistics.median(model.starts),

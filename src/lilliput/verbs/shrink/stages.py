@@ -128,7 +128,7 @@ class ShrinkStages:
     @cached_property
     def mix(self) -> DistillationMix:
         """Weights of the losses."""
-        return self.settings.mix or mix_for(self.train.labels)
+        return mix_for(self.train.labels, self.settings.mix)
 
     @cached_property
     def inputs(self) -> StudentInputs:

@@ -298,5 +298,5 @@ def _evidence(
             "trials": [] if brief else [trial.as_dict() for trial in outcome.trials],
         },
         "history": [] if brief else history,
-        "settings": dataclasses.asdict(work.settings),
+        "settings": dataclasses.asdict(dataclasses.replace(work.settings, mix=work.mix)),
     }
