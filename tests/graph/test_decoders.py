@@ -51,9 +51,17 @@ VARIANTS = {
     "qwen2": ("qwen2", LLAMA_LIKE),
     "qwen3": ("qwen3", {**LLAMA_LIKE, "head_dim": 32}),
     "starcoder2, window": ("starcoder2", {**LLAMA_LIKE, "sliding_window": 7}),
+    "qwen2, window": (
+        "qwen2",
+        {**LLAMA_LIKE, "use_sliding_window": True, "sliding_window": 7, "max_window_layers": 0},
+    ),
+    "qwen2, no layer has the window": ("qwen2", {**LLAMA_LIKE, "use_sliding_window": True, "sliding_window": 7}),
     "gpt2": ("gpt2", GPT_LIKE),
+    "gpt2, CodeParrot's scales": ("gpt2", {**GPT_LIKE, "scale_attn_by_inverse_layer_idx": True}),
+    "gpt2, unscaled": ("gpt2", {**GPT_LIKE, "scale_attn_weights": False}),
     "gpt_bigcode": ("gpt_bigcode", GPT_LIKE),
     "gpt_bigcode, all keys": ("gpt_bigcode", {**GPT_LIKE, "multi_query": False}),
+    "gpt_bigcode, unscaled": ("gpt_bigcode", {**GPT_LIKE, "scale_attn_weights": False}),
     "gpt_neox": ("gpt_neox", {**LLAMA_LIKE, "rotary_pct": 0.25}),
     "gpt_neox, in series": ("gpt_neox", {**LLAMA_LIKE, "use_parallel_residual": False}),
     "codegen": ("codegen", {**GPT_LIKE, "rotary_dim": 8}),
@@ -186,3 +194,25 @@ def test_the_last_tokens_logits_alone(name, tmp_path):
     np.testing.assert_allclose(case.run(ids, np.ones_like(ids)), whole[:, -1:], rtol=0, atol=1e-5)
     case.ours = Engine(every_token(model), 1, EXACT)
     np.testing.assert_allclose(case.run(ids, np.ones_like(ids)), whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            {
+                **LLAMA_LIKE,
+                "model_type": "qwen2",
+                "use_sliding_window": True,
+                "sliding_window": 7,
+                "max_window_layers": 1,
+            },
+            "some layers see a window and some see all",
+        ),
+        ({**GPT_LIKE, "model_type": "gpt2", "add_cross_attention": True}, "attention to another model's output"),
+    ],
+)
+def test_what_no_graph_computes_is_refused(values, words):
+    with pytest.raises(CheckpointError, match=words) as caught:
+        architecture_of(values).config(values)
+    assert caught.value.remedy

@@ -71,7 +71,7 @@ def test_a_space_between_prompt_and_completion_is_not_lost(llama):
     one = tokenizer.token_to_id("▁1")
     generator = scripted([one, one], llama, tokenizer)
     assert generator.generate("x =", max_new_tokens=2)[0][0].text == " 1 1"
-    assert generator.generate("漢", max_new_tokens=2)[0][0].text == "1 1"  # its last token is no whole character
+    assert generator.generate("漢", max_new_tokens=2)[0][0].text == " 1 1"  # its last token is no whole character
     assert generator.generate("x漢x", max_new_tokens=2)[0][0].text == " 1 1"
 
 

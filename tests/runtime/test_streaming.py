@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from lilliput.runtime.streaming import TextStream
+from lilliput.runtime.streaming import TextStream, whole_end
 
 
 def byte_level() -> Tokenizer:
@@ -19,21 +19,35 @@ def byte_level() -> Tokenizer:
     return tokenizer
 
 
+def byte_fallback() -> Tokenizer:
+    """Llama's kind: bytes for characters that it does not know, and the first space dropped when it decodes."""
+    words = ["<unk>", "▁", *"abcdefo+", "▁b", "▁f", "oo", *(f"<0x{byte:02X}>" for byte in range(256))]
+    vocabulary = {word: index for index, word in enumerate(words)}
+    merges = [("▁", "b"), ("▁", "f"), ("o", "o")]
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    tokenizer.decoder = decoders.Sequence(parts)
+    return tokenizer
+
+
 TOKENIZER = byte_level()
+KINDS = {"byte level": TOKENIZER, "byte fallback": byte_fallback()}
 
 
-def streamed(text, stops=()):
-    stream = TextStream(TOKENIZER, stops)
-    pieces = [stream.push(token) for token in TOKENIZER.encode(text, add_special_tokens=False).ids]
+def streamed(text, stops=(), tokenizer=TOKENIZER):
+    stream = TextStream(tokenizer, stops)
+    pieces = [stream.push(token) for token in tokenizer.encode(text, add_special_tokens=False).ids]
     return [*pieces, stream.finish()], stream
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=300, deadline=None)
-@given(st.text(alphabet=st.one_of(st.sampled_from("abc \n\té£漢字🙂👩‍🚀\u0301"), st.characters()), max_size=40))
-def test_pieces_add_up_and_hold_whole_characters(text):
-    text = text.encode("utf-8", "ignore").decode()
-    whole = TOKENIZER.decode(TOKENIZER.encode(text, add_special_tokens=False).ids)
-    pieces, stream = streamed(text)
+@given(text=st.text(st.one_of(st.sampled_from("abc foo \n\té£漢字🙂👩‍🚀\u0301"), st.characters()), max_size=40))
+def test_pieces_add_up_and_hold_whole_characters(kind, text):
+    tokenizer, text = KINDS[kind], text.encode("utf-8", "ignore").decode()
+    whole = tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids)
+    pieces, stream = streamed(text, tokenizer=tokenizer)
     assert "".join(pieces) == stream.text == whole
     if "\N{REPLACEMENT CHARACTER}" not in whole:
         assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces)
@@ -68,3 +82,20 @@ def _letter(byte):
     if byte in plain:
         return chr(byte)
     return chr(256 + [b for b in range(256) if b not in plain].index(byte))
+
+
+def test_a_space_after_a_character_in_bytes_stays():
+    """And after a prompt that ends in one."""
+    tokenizer = KINDS["byte fallback"]
+    assert "".join(streamed("b\u20ac foo", tokenizer=tokenizer)[0]) == "b\u20ac foo"
+    before, after = tokenizer.encode("b\u20ac").ids, tokenizer.encode("foo").ids
+    assert tokenizer.decode(whole_end(tokenizer, before)) == "\u20ac"
+    stream = TextStream(tokenizer, context=whole_end(tokenizer, before))
+    assert "".join([*map(stream.push, after), stream.finish()]) == " foo"
+
+
+def test_no_end_of_bytes_that_are_no_character_is_whole():
+    tokenizer = KINDS["byte fallback"]
+    broken = [tokenizer.token_to_id("<0xE2>")] * 6
+    assert list(whole_end(tokenizer, broken)) == []
+    assert list(whole_end(tokenizer, [])) == []

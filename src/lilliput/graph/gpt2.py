@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from lilliput.errors import CheckpointError
 from lilliput.graph.decoder import DecoderConfig
 from lilliput.graph.pieces import Piece, Pieces, fused, linear, per_layer, required
 
@@ -13,6 +17,12 @@ MODEL_TYPES = ("gpt2",)
 
 def config(values: Mapping[str, Any]) -> DecoderConfig:
     """What the fields of a ``config.json`` say."""
+    if values.get("add_cross_attention"):
+        raise CheckpointError(
+            "has attention to another model's output, which is not known here.",
+            where="config.json",
+            remedy="Choose a checkpoint that stands alone (add_cross_attention: false).",
+        )
     vocabulary, hidden, layers, heads, positions = required(
         values, "vocab_size", "n_embd", "n_layer", "n_head", "n_positions"
     )
@@ -32,6 +42,20 @@ def config(values: Mapping[str, Any]) -> DecoderConfig:
     )
 
 
+def scaled_queries(ours: str, table: Pieces, width: int, values: Mapping[str, Any]) -> Pieces:
+    """A layer's pieces, its queries times what its attention divides by other than the root of a head's ``width``.
+
+    CodeParrot divides by the layer's number, too (``scale_attn_by_inverse_layer_idx``).
+    """
+    factor = 1.0 if values.get("scale_attn_weights", True) else math.sqrt(width)
+    if values.get("scale_attn_by_inverse_layer_idx"):
+        factor /= int(ours.rpartition(".")[2]) + 1
+    if factor == 1.0:
+        return table
+    queries = [f"{ours}.query.weight", f"{ours}.query.bias"]
+    return table | {name: table[name].then(lambda array: array * np.float32(factor)) for name in queries}
+
+
 def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
     """Where each weight is."""
     hidden, inner = config.hidden, values.get("n_inner") or 4 * config.hidden
@@ -40,7 +64,9 @@ def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
         parts = [f"{ours}.{part}" for part in ("query", "key", "value")]
         return (
             linear(f"{ours}.attention_norm", f"{theirs}.ln_1")
-            | fused(parts, f"{theirs}.attn.c_attn", [hidden] * 3, turned=True)
+            | scaled_queries(
+                ours, fused(parts, f"{theirs}.attn.c_attn", [hidden] * 3, turned=True), config.head_width, values
+            )
             | fused([f"{ours}.output"], f"{theirs}.attn.c_proj", [hidden], turned=True)
             | linear(f"{ours}.mlp_norm", f"{theirs}.ln_2")
             | fused([f"{ours}.up"], f"{theirs}.mlp.c_fc", [inner], turned=True)

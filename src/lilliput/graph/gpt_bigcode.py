@@ -25,14 +25,16 @@ def config(values: Mapping[str, Any]) -> DecoderConfig:
 
 def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
     """Where each weight is."""
+    unscaled = {"scale_attn_weights": values.get("scale_attn_weights", True)}  # the only one of GPT-2's it has
 
     def layer(ours: str, theirs: str) -> Pieces:
         parts, source = [f"{ours}.{part}" for part in ("query", "key", "value")], f"{theirs}.attn.c_attn"
-        shared = config.kv_heads == 1
         sizes = [config.hidden, config.head_width, config.head_width]
+        shared = config.kv_heads == 1
+        attention = fused(parts, source, sizes) if shared else per_head(parts, source, config.heads)
         return (
             linear(f"{ours}.attention_norm", f"{theirs}.ln_1")
-            | (fused(parts, source, sizes) if shared else per_head(parts, source, config.heads))
+            | gpt2.scaled_queries(ours, attention, config.head_width, unscaled)
             | linear(f"{ours}.output", f"{theirs}.attn.c_proj")
             | linear(f"{ours}.mlp_norm", f"{theirs}.ln_2")
             | linear(f"{ours}.up", f"{theirs}.mlp.c_fc")

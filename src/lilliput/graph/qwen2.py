@@ -6,17 +6,42 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from lilliput.errors import CheckpointError
 from lilliput.graph import llama
 from lilliput.graph.decoder import DecoderConfig
 from lilliput.graph.pieces import Pieces
 
 MODEL_TYPES = ("qwen2",)
 
+SLIDING = "sliding_attention"
+MAX_WINDOW_LAYERS = 28
+"""Layers that see everything, where a ``config.json`` does not say."""
+
 
 def config(values: Mapping[str, Any]) -> DecoderConfig:
     """What the fields of a ``config.json`` say."""
-    window = values.get("sliding_window") if values.get("use_sliding_window") else None
-    return dataclasses.replace(llama.config(values), window=window)
+    usual = llama.config(values)
+    return dataclasses.replace(usual, window=_window(values, usual.layers))
+
+
+def _window(values: Mapping[str, Any], layers: int) -> int | None:
+    """How far back attention reaches: the same in all layers.
+
+    Raises:
+        CheckpointError: layers differ.
+    """
+    size: int | None = values.get("sliding_window") if values.get("use_sliding_window") else None
+    first = values.get("max_window_layers", MAX_WINDOW_LAYERS)
+    kinds = values.get("layer_types") or [SLIDING if index >= first else "full_attention" for index in range(layers)]
+    if size is None or SLIDING not in kinds:
+        return None
+    if set(kinds) != {SLIDING}:
+        raise CheckpointError(
+            "some layers see a window and some see all, which is not known here.",
+            where="config.json",
+            remedy="Choose a checkpoint whose layers are alike, such as Qwen's own (use_sliding_window: false).",
+        )
+    return size
 
 
 def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:

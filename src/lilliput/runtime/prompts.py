@@ -12,6 +12,7 @@ from tokenizers import AddedToken, Tokenizer
 from lilliput.errors import ArtifactError, DataError, UserError, require_text
 from lilliput.generator_manifest import SEQ2SEQ, FillMarks, GeneratorManifest
 from lilliput.runtime.sessions import Ids
+from lilliput.runtime.streaming import whole_end
 
 ANCHOR = "\n"
 """Text before which a tokenizer may put its space, so that it puts none before what follows."""
@@ -27,7 +28,7 @@ class Prompt:
     Attributes:
         ids: what the model reads.
         seen: tokens that count as the completion's own, for the repetition penalty.
-        context: token right before the completion, where that matters to how the completion is spelled.
+        context: tokens right before the completion, where these matter to how the completion is spelled.
         room: new tokens that there are positions for; ``None``: any number.
     """
 
@@ -63,7 +64,7 @@ class PromptReader:
             UserError: it leaves no room for a completion, or has no tokens.
         """
         ids = list(self.tokenizer.encode(require_text(text, name)).ids)
-        return self._prompt(ids, ids[-1:], name)
+        return self._prompt(ids, ids, name)
 
     def gap(self, prefix: Any, suffix: Any) -> Prompt:
         """A prompt whose completion goes between ``prefix`` and ``suffix``, in which control tokens are mere text.
@@ -84,13 +85,13 @@ class PromptReader:
         )
         framed = [self._marks["prefix"], *before, self._marks["suffix"], *after, self._marks["middle"]]
         start, end = self._frame() if self.manifest.family == SEQ2SEQ else (self._frame()[0], [])
-        return self._prompt([*start, *framed, *end], before[-1:], "prefix and suffix")
+        return self._prompt([*start, *framed, *end], before, "prefix and suffix")
 
     def ends(self, of_gap: bool) -> frozenset[int]:
         """Ids that end a completion; where it fills a gap, any of the marks that frame gaps is one."""
         return frozenset({*self.manifest.end, *(self._marks.values() if of_gap else ())})
 
-    def _prompt(self, ids: list[int], last: list[int], name: str) -> Prompt:
+    def _prompt(self, ids: list[int], before: list[int], name: str) -> Prompt:
         manifest = self.manifest
         ids = ids or list(manifest.end[:1])  # what texts follow in training, where the tokenizer marks no start
         if not ids:
@@ -112,11 +113,7 @@ class PromptReader:
             )
         own = np.array([manifest.start], np.int64) if seq2seq else read
         room = None if manifest.positions is None else manifest.positions - len(own)
-        return Prompt(read, own, () if seq2seq else self._context(last), room)
-
-    def _context(self, last: list[int]) -> tuple[int, ...]:
-        """``last``, unless it is but a part of a character: that would swallow what follows it."""
-        return () if "\N{REPLACEMENT CHARACTER}" in self.tokenizer.decode(last) else tuple(last)
+        return Prompt(read, own, () if seq2seq else tuple(whole_end(self.tokenizer, before)), room)
 
     def _mark_ids(self, fill: FillMarks) -> dict[str, int]:
         found = {}

@@ -28,6 +28,7 @@ class TextStream:
     context: Sequence[int] = ()
     _ids: list[int] = field(default_factory=list)
     _start: int = 0  # the first id of the tail that is decoded again at each step
+    _fresh: int = 0  # how many of them came since text was last certain
     _known: str = ""  # what of the tail's text is already in ``_text``
     _text: str = ""
     _given: int = 0
@@ -42,14 +43,13 @@ class TextStream:
             return ""
         self._ids.append(token)
         tail = self.tokenizer.decode(self._ids[self._start :], skip_special_tokens=True)
-        if tail.endswith(_HALF) and len(self._ids) - self._start < _LONGEST_CHARACTER:
+        self._fresh += 1
+        if tail.endswith(_HALF) and self._fresh < _LONGEST_CHARACTER:
             return ""
         self._text += tail[len(self._known) :]
-        # A tokenizer may drop a space at the start of what it decodes: so one decoded token stays in front.
-        self._start = len(self._ids) - 1
-        self._known = self.tokenizer.decode(self._ids[self._start :], skip_special_tokens=True)
-        if self._known.endswith(_HALF):
-            self._start, self._known = len(self._ids), ""
+        front = whole_end(self.tokenizer, self._ids)
+        self._start, self._fresh = len(self._ids) - len(front), 0
+        self._known = self.tokenizer.decode(front, skip_special_tokens=True)
         return self._certain()
 
     def finish(self) -> str:
@@ -87,5 +87,17 @@ class TextStream:
         return 0
 
 
-_LONGEST_CHARACTER = 5
-"""Tokens that a character's bytes may come in, at most, plus one: more, and the bytes are no character."""
+def whole_end(tokenizer: Tokenizer, ids: Sequence[int]) -> Sequence[int]:
+    """The last ids, as few as are whole characters; none where there are no such.
+
+    They stay in front of what is decoded next: a tokenizer may drop a space at the start of what it decodes, and a part
+    of a character would swallow what follows it.
+    """
+    for count in range(1, min(_LONGEST_CHARACTER, len(ids)) + 1):
+        if _HALF not in tokenizer.decode(ids[-count:], skip_special_tokens=True):
+            return ids[-count:]
+    return () if tokenizer.decode(ids[-1:], skip_special_tokens=True).endswith(_HALF) else ids[-1:]
+
+
+_LONGEST_CHARACTER = 4
+"""Tokens that a character's bytes may come in, at most: more, and the bytes are no character."""
