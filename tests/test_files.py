@@ -1,8 +1,10 @@
 """Files and folders appear whole or not at all, and the disk's refusals are told as such."""
 
 import errno
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,37 @@ def test_a_file_that_fails_midway_leaves_the_old_one(tmp_path):
         raise RuntimeError
     assert target.read_text() == '{\n  "old": 1\n}\n'
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_file_behind_a_link_is_replaced_and_the_link_stays(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "old.json").write_text("old")
+    (tmp_path / "a.json").symlink_to(tmp_path / "disk" / "old.json")
+    write_json(tmp_path / "a.json", 1)
+    assert (tmp_path / "a.json").is_symlink()
+    assert (tmp_path / "disk" / "old.json").read_text() == "1\n"
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["old.json"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_what_is_no_file_is_written_and_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit((tmp_path / "pipe").read_text)
+        write_json(tmp_path / "pipe", 1)
+        assert read.result(10) == "1\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
+@pytest.mark.parametrize("mask", [0o077, 0o022, 0o002])
+def test_a_new_file_has_the_permissions_that_the_user_gives_new_files(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        write_json(tmp_path / "a.json", 1)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o666 & ~mask
 
 
 def test_a_folder_is_replaced_whole(tmp_path):

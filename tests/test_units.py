@@ -29,6 +29,14 @@ def test_anything_else_is_a_user_error(text):
         assert "--size" in str(error)
 
 
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 400 + "MB", "9" * 305 + "GB"])
+def test_what_is_beyond_all_numbers_is_no_size(text):
+    with pytest.raises(UserError, match="is not a size such as 3MB"):
+        parse_bytes(text)
+    with pytest.raises(UserError, match="is not a time such as 5ms"):
+        parse_milliseconds("9" * 308 + "s")
+
+
 def test_shown():
     assert show_bytes(3_118_793) == "3.12 MB"
     assert show_bytes(999) == "999 B"

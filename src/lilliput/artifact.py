@@ -16,6 +16,7 @@ from operator import index
 from pathlib import Path
 from typing import Any
 
+from lilliput.constants import LARGEST
 from lilliput.encoder import EncoderConfig
 from lilliput.errors import ArtifactError
 from lilliput.files import atomic_folder, explain_disk_errors, read_json, sha256_of, write_json
@@ -35,9 +36,6 @@ DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS = "model.xml", "encoder.xml", "model.bin"
 CLASSIFIER, GENERATOR = "classifier", KIND
 REQUIRED = {CLASSIFIER: (GRAPH, TOKENIZER), GENERATOR: (DECODER_GRAPH, WEIGHTS, TOKENIZER)}
 """Kind of model -> files without which it cannot run."""
-
-LARGEST = 2**31 - 1
-"""Any size in a manifest: what graphs and tokenizers count with."""
 
 _MAKERS = {CLASSIFIER: "'lilliput shrink'", GENERATOR: "'lilliput quantize'"}
 

@@ -6,6 +6,7 @@ what to do about it. The command line prints it without a traceback and exits wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -54,6 +55,20 @@ def require_whole(value: object, least: int, where: str) -> int:
             f"must be {least} or more, a whole number; it is {value!r}.", where=where, remedy=f"Give {least} or more."
         )
     return value
+
+
+def refuse_unused(options: Mapping[str, tuple[bool, str]]) -> None:
+    """Refuse an option that was given and would have no effect.
+
+    Args:
+        options: option -> whether that is so, and what it goes with, or does not.
+
+    Raises:
+        UserError: it is so; the message names the first one.
+    """
+    for option, (unused, words) in options.items():
+        if unused:
+            raise UserError(f"{words}.", where=option, remedy="Leave it out.")
 
 
 class DataError(UserError):

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -55,8 +56,17 @@ def read_json(path: Path) -> Any:
         OSError: it cannot be read.
         ValueError: it is not JSON in UTF-8, is nested deeper than :data:`DEEPEST`, or holds text that is no UTF-8.
     """
+    return parse_json(path.read_text(encoding="utf-8"))
+
+
+def parse_json(text: str) -> Any:
+    """A JSON value in text, which may come from a stranger.
+
+    Raises:
+        ValueError: it is not JSON, is nested deeper than :data:`DEEPEST`, or holds text that is no UTF-8.
+    """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(text)
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
     level = [value]
@@ -94,19 +104,25 @@ def explain_disk_errors(target: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_file(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target``; on success flush it to disk and rename it to ``target``."""
+    """Yield a temporary path beside ``target``; on success flush it to disk and rename it to ``target``.
+
+    A link is followed: what it names is replaced. What is neither file nor folder, such as ``/dev/null`` or a pipe,
+    cannot be: it is yielded itself, and written as it comes.
+    """
     with explain_disk_errors(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if target.exists() and not target.is_file():
+            yield target
+            return
+        target = followed(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        temporary.touch(exist_ok=False)  # with the permissions that the user's new files have
         try:
             yield temporary
             with temporary.open("rb") as stream:
                 os.fsync(stream.fileno())
-            temporary.chmod(0o644)
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)

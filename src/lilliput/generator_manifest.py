@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeGuard
 
+from lilliput.constants import LARGEST
 from lilliput.version import VERSION
 
 KIND = "generator"
 
 DECODER, SEQ2SEQ = "decoder", "seq2seq"
-
-LARGEST = 2**31 - 1
-"""Any number of tokens, and any token id."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ class GeneratorManifest:
             require(is_number(value), f"sampling: {name}", "a number")
         marks = None if fill is None else FillMarks(**fill)
         if marks is not None:
-            texts = (marks.prefix, marks.suffix, marks.middle, marks.end or "")
+            texts = (marks.prefix, marks.suffix, marks.middle, *([] if marks.end is None else [marks.end]))
             require(all(isinstance(text, str) for text in texts), "fill", "of words")
         names = [name for name in cls.__dataclass_fields__ if name not in ("end", "fill")]
         return cls(**{name: values[name] for name in names}, end=tuple(end), fill=marks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from lilliput.errors import UserError
@@ -17,7 +18,7 @@ def parse_bytes(text: str, where: str = "--size") -> int:
     """``3MB`` -> 3000000.
 
     Raises:
-        UserError: not a positive number with a known unit.
+        UserError: not a positive, finite number with a known unit.
     """
     return round(_parse(text, BYTES, where, "a size such as 3MB, 500kB or 2.5MiB"))
 
@@ -26,7 +27,7 @@ def parse_milliseconds(text: str, where: str = "--latency") -> float:
     """``5ms`` -> 5.0.
 
     Raises:
-        UserError: not a positive number with a known unit.
+        UserError: not a positive, finite number with a known unit.
     """
     return _parse(text, MILLISECONDS, where, "a time such as 5ms or 0.01s")
 
@@ -42,6 +43,7 @@ def show_bytes(count: float) -> str:
 def _parse(text: str, units: dict[str, int] | dict[str, float], where: str, wanted: str) -> float:
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([A-Za-z]*)\s*", text)
     unit = match[2].lower() if match else ""
-    if match is None or unit not in units or float(match[1]) <= 0:
+    value = float(match[1]) * units[unit] if match and unit in units else 0.0
+    if not 0 < value < math.inf:
         raise UserError(f"'{text}' is not {wanted}.", where=where, remedy="Write a number and a unit.")
-    return float(match[1]) * units[unit]
+    return value

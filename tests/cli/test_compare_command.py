@@ -43,6 +43,7 @@ def test_ratios_in_words():
     assert as_fast(NOISY) == less(NOISY) == NOISY["reason"]
     assert less(ratio(0.5, 0.4, 0.8)) == "2.00x [1.25, 2.50] more"
     assert less(ratio(4.0, 3.8, 4.2)) == "4.0x [3.8, 4.2] less"
+    assert as_fast(ratio(2.2, None, None)) == "2.2x as fast"
     assert rounded((12.34, 1.96)) == ["12.34", "1.96"]
 
 

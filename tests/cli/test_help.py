@@ -5,6 +5,7 @@ import typer
 
 from lilliput.cli.app import VERBS, app
 from lilliput.cli.words import WORDS
+from lilliput.search import OBJECTIVES
 
 NAMES = [verb.__name__ for verb in VERBS]
 
@@ -40,6 +41,12 @@ def test_options_are_explained_in_plain_words(helped, name, columns):
     options = shown.split("Options:\n")[1]
     assert "<" not in options.replace("<=", "")
     assert any(f" {word} " in options for word in WORDS.values()) or name == "inspect"
+
+
+@pytest.mark.parametrize("name", ["search", "shrink"])
+def test_every_objective_is_named(helped, name):
+    said = " ".join(helped(name).split("--objective")[1].split("--")[0].split())
+    assert all(objective in said for objective in OBJECTIVES)
 
 
 def test_arguments_are_called_as_the_text_calls_them(helped):

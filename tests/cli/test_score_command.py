@@ -11,6 +11,7 @@ from lilliput.errors import UserError
 from lilliput.evaluate.judging import Judgement
 from lilliput.verbs import programs as verb
 from lilliput.verbs.evaluate.tasks import KINDS, kind_of_task
+from lilliput.verbs.robustness.tasks import KINDS as ROBUSTNESS
 from tests.data.test_problems import HUMANEVAL, write
 from tests.verbs.test_score import RIGHT, UNSAFE
 from tests.verbs.tiny_servers import completion, served
@@ -57,6 +58,20 @@ def test_a_result_that_is_not_to_be_trusted(files, monkeypatch):
     assert "warning: 1 of 1" in result.stderr
 
 
+def test_a_k_that_rests_on_fewer_problems_says_so(tmp_path, monkeypatch):
+    def losing_one(sources, limits, workers, progress, each):
+        for place in range(len(sources)):
+            each(place, Judgement("passed" if place else "runner"))
+
+    monkeypatch.setattr(verb, "judge_many", losing_one)
+    problems = write(tmp_path / "p.jsonl", HUMANEVAL, {**HUMANEVAL, "task_id": "Test/1"})
+    made = [{"task_id": f"Test/{row}", "completion": f"    return {row, n}"} for row in range(2) for n in range(2)]
+    completions = write(tmp_path / "c.jsonl", *made)
+    lines = invoked("score", "--problems", problems, "--completions", completions, "--k", "1,2", code=1).stdout
+    assert "pass@2, n = 1 " in lines
+    assert "pass@1, n" not in lines
+
+
 def test_a_server_by_the_command_line(files, tmp_path):
     with served(lambda path, body, number: completion(RIGHT)) as server:
         how = ("--task", "humaneval", "--data", files[1], "--max-new-tokens", 7, "--served", "mine")
@@ -97,3 +112,6 @@ def test_every_option_of_one_kind_exists():
     assert {kind_of_task(task) for task in KINDS} == set(TAKES) == set(NEEDS) == set(MEASURES)
     assert all(NEEDS[kind] in TAKES[kind] for kind in TAKES)
     assert kind_of_task("mbpp") == "generator"
+    assert kind_of_task("humaneval", ROBUSTNESS) == "generator"
+    with pytest.raises(UserError, match="unknown task 'mbpp'"):
+        kind_of_task("mbpp", ROBUSTNESS)

@@ -1,7 +1,7 @@
 """Code of the standard library, for calibration and for perplexity."""
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
 from lilliput.data.code_texts import CALIBRATION, HELD_OUT, LARGEST, SMALLEST, code_files, read_texts, windows
 from lilliput.errors import UserError
@@ -49,6 +49,22 @@ def test_no_more_text_is_read_than_is_needed(letters):
 def test_too_little_text_is_refused(letters):
     with pytest.raises(UserError, match="1 pieces of 4 tokens, and 2 are needed"):
         windows(["aaaa", "bbb"], letters, 2, 4)
+
+
+def test_truncation_and_padding_of_the_tokenizer_do_not_matter(letters):
+    texts, limited = ["aaaabbbbcc", "xy", "ddddeeee"], Tokenizer.from_str(letters.to_str())
+    limited.enable_truncation(6)
+    limited.enable_padding(pad_id=0, pad_token="!", length=40)
+    assert windows(texts, limited, 4, 4).tolist() == windows(texts, letters, 4, 4).tolist()
+    assert limited.truncation["max_length"] == 6  # it is the caller's, and may go into an artifact
+    assert limited.padding["length"] == 40
+
+
+def test_control_tokens_are_text(letters):
+    marked = Tokenizer.from_str(letters.to_str())
+    marked.add_special_tokens([AddedToken("</s>", special=True)])
+    assert windows(["x</s>y"], marked, 1, 6).tolist() == windows(["x</s>y"], letters, 1, 6).tolist()
+    assert len(marked.encode("x</s>y").ids) == 3
 
 
 def test_files_that_are_no_utf8_are_passed_over(tmp_path):

@@ -142,6 +142,15 @@ def test_python_without_functions(text: str) -> None:
     assert functions_in(text, Path("a.py")) == []
 
 
+@pytest.mark.parametrize("ends", [("\r",), ("\r\n",), ("\n",), ("\r", "\n", "\r\n"), ("\r\n", "\r")])
+def test_lines_of_python_end_as_its_parser_has_it(ends: tuple[str, ...]) -> None:
+    lines = ["x = 1", "\f", "def f():", "    return 1", "pass", "class A:", "    def g(self):", "        return '\f'"]
+    text = "".join(map("".join, zip(lines, itertools.cycle(ends), strict=False)))
+    one, other = functions_in(text, Path("a.py"))
+    assert one == Function("f", 3, "def f():\n    return 1")
+    assert other == Function("A.g", 7, "def g(self):\n    return '\f'")
+
+
 def test_an_indented_method_alone_is_read() -> None:
     assert found("    def f(self):\n        return 1\n", "a.py") == [("f", 1)]
     assert found("    public int size() {\n        return n;\n    }\n", "A.java") == [("size", 1)]

@@ -88,7 +88,9 @@ def test_label_outside_the_classes() -> None:
     )
 
 
-@pytest.mark.parametrize("names", [(), ("only",), ("twice", "twice")])
+@pytest.mark.parametrize(
+    "names", [(), ("only",), ("twice", "twice"), ("Yes", "True", "true"), ("1", "1.0"), ("a", "a ")]
+)
 def test_given_classes_must_be_two_different_names(names: tuple[str, ...]) -> None:
     with pytest.raises(UserError, match="two or more different names"):
         LabelSet(names)

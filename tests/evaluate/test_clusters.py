@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lilliput.evaluate.clusters import mean_of, ratio, share_of
-from lilliput.evaluate.intervals import bootstrap_mean, wilson
+from lilliput.evaluate.clusters import bounded_ratio, mean_of, ratio, share_of
+from lilliput.evaluate.intervals import bootstrap_mean, bounded_mean, wilson
 
 
 def test_the_value_is_the_ratio_of_sums_and_empty_clusters_are_none():
@@ -48,6 +48,34 @@ def test_examples_of_one_group_are_drawn_one_by_one():
     assert share_of([True, False, True], ["a"] * 3) == wilson(2, 3)
     values = [0.1, 0.5, 0.9, 0.4]
     assert mean_of(values, ["a"] * 4) == bootstrap_mean(np.array(values))
+
+
+@pytest.mark.parametrize(
+    ("parts", "wholes"), [([7], [31]), ([7, 0], [31, 0]), ([1, 2, 3], [10, 20, 30]), ([0, 0], [3, 4])]
+)
+def test_clusters_that_are_alike_tell_nothing_of_others(parts, wholes):
+    clusters = sum(whole > 0 for whole in wholes)
+    assert ratio(parts, wholes) is None
+    expected = bounded_mean(np.full(clusters, sum(parts) / sum(wholes)))
+    found = bounded_ratio(parts, wholes)
+    assert found == expected
+    assert 0 <= found.low <= found.value < found.high <= 1
+    assert found.high - found.low == pytest.approx(wilson(0, clusters).high)
+
+
+def test_ratios_that_differ_by_rounding_alone_are_alike():
+    assert ratio([0.1 + 0.2, 0.6], [1, 2]) is None
+    assert bounded_ratio([1, 6], [2, 8]) == ratio([1, 6], [2, 8])
+
+
+def test_groups_of_one_mean_are_no_certainty():
+    found = mean_of([0.5, 0.5, 0.25, 0.75], ["a", "a", "b", "b"])
+    assert (found.value, found.n) == (0.5, 4)
+    assert found.high - found.low == pytest.approx(wilson(0, 2).high)
+    alone = mean_of([1.0], ["a"])
+    assert alone.low == pytest.approx(wilson(1, 1).low)
+    halves = share_of([True, False, True, False], ["a", "a", "b", "b"])
+    assert halves.low < 0.5 < halves.high
 
 
 def test_nothing_has_no_ratio():

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilliput.evaluate.intervals import bootstrap_mean, bounded_mean, percentile_ends, wilson
+from lilliput.evaluate import intervals
+from lilliput.evaluate.intervals import RESAMPLES, bootstrap_mean, bounded_mean, over_resamples, percentile_ends, wilson
 
 
 @settings(deadline=None)  # the first example imports scipy
@@ -47,6 +48,20 @@ def test_other_values_are_resampled():
     assert bounded_mean(values, seed=3) == bootstrap_mean(values, seed=3)
     with pytest.raises(ValueError, match="no values"):
         bounded_mean(np.array([]))
+
+
+def test_what_is_drawn_at_once_makes_no_difference(monkeypatch):
+    values = np.random.default_rng(0).random(37)
+    whole = np.random.default_rng(5).integers(0, 37, (RESAMPLES, 37))
+    expected = bootstrap_mean(values, seed=5)
+    assert (expected.low, expected.high) == tuple(np.quantile(values[whole].mean(axis=1), [0.025, 0.975]))
+    shapes = []
+    for most in (1, 100, 37 * 999):
+        monkeypatch.setattr(intervals, "DRAWN_AT_ONCE", most)
+        assert bootstrap_mean(values, seed=5) == expected
+        drawn = over_resamples(lambda rows: shapes.append(rows.shape) or np.stack([rows.sum(axis=1)] * 2), 37, 5)
+        assert drawn.tolist() == [whole.sum(axis=1).tolist()] * 2
+    assert {size * n for size, n in shapes} == {37, 2 * 37, 999 * 37}
 
 
 def test_resamples_that_are_all_the_same_are_no_certainty():

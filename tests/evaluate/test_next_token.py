@@ -84,7 +84,13 @@ def test_without_code_there_is_no_accuracy_on_it():
     scores = next_token_scores(counts, counts)
     assert scores.code is None and scores.copied_code is None
     assert (scores.every.top1.value, scores.every.top5.value) == pytest.approx((1 / 3, 2 / 3))
-    assert scores.nll.value == 1
+
+
+def test_one_piece_alone_gives_no_perplexity_and_shares_with_room():
+    counts = [counted(Piece("a.py", np.arange(4), np.ones(4, np.bool_)), np.array([0, 4, 5]), np.ones(3))]
+    scores = next_token_scores(counts, counts)
+    assert scores.nll is scores.perplexity is scores.as_dict()["perplexity"] is None
+    assert scores.every.top1.low < scores.every.top1.value < scores.every.top1.high
 
 
 def test_pieces_of_one_file_are_drawn_one_by_one():

@@ -60,6 +60,16 @@ def test_with_fewer_rounds_than_the_fewest_no_interval_covers_95_percent():
     assert 2 / 2**FEWEST <= 0.05 < 2 / 2 ** (FEWEST - 1)
 
 
+def test_of_fewer_rounds_a_ratio_has_no_interval_and_a_median_none():
+    few = FEWEST - 1
+    found = ratio_of([2.0, 2.2, 2.1, 2.05, 2.15][:few], [1.0] * few).as_dict()
+    assert found == {"value": 2.1, "low": None, "high": None, "n": few, "reason": None}
+    enough = ratio_of([2.0, 2.2, 2.1, 2.05, 2.15, 2.1], [1.0] * FEWEST).as_dict()
+    assert enough["low"] < enough["value"] < enough["high"]
+    with pytest.raises(ValueError, match="a median of 5 values has no 95 % interval"):
+        median([1.0, 1.1, 1.2, 1.3, 1.4])
+
+
 def test_a_wide_interval_is_refused_and_a_narrower_one_is_not():
     other = [1.0] * 8
     wide = ratio_of([1, 1, 1, 1, 1.6, 1.6, 1.6, 1.6], other)
@@ -105,4 +115,4 @@ def test_figures_that_do_not_go_together():
     with pytest.raises(ValueError, match="3 and 2 figures are not of the same rounds"):
         ratio_of([1.0] * 3, [1.0] * 2)
     with pytest.raises(ValueError, match="no values"):
-        median([])
+        ratio_of([], [])

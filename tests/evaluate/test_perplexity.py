@@ -41,6 +41,11 @@ def test_it_is_the_loss_of_transformers(tokens, llama, monkeypatch):
     assert found.tokens == 5 * 39
 
 
+def test_pieces_that_do_not_differ_give_no_interval(llama):
+    for ids in (IDS[:1], np.repeat(IDS[:1], 3, axis=0)):
+        assert perplexity(llama / "artifact", ids, 1).interval is None
+
+
 def test_an_encoder_decoder_is_refused(tmp_path):
     checkpoint(tmp_path / "model", *VARIANTS["t5"])
     quantize(tmp_path / "model", tmp_path / "artifact", settings=EXACT)

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilliput.errors import UserError
-from lilliput.evaluate.resources import cpu_name, latency, machine, peak_memory, summarize, usable_cores
+from lilliput.evaluate.resources import (
+    cpu_name,
+    latency,
+    machine,
+    peak_memory,
+    summarize,
+    tried_peak_memory,
+    usable_cores,
+)
 
 needs_wait4 = pytest.mark.skipif(not hasattr(os, "wait4"), reason="peak memory is measured with wait4")
 
@@ -82,6 +90,17 @@ def test_a_child_that_fails_is_reported_with_its_own_words():
         peak_memory([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
     with pytest.raises(UserError, match="FileNotFoundError"):
         peak_memory(["no-such-program-anywhere"])
+
+
+@needs_wait4
+def test_memory_that_cannot_be_measured_is_a_note_and_no_error():
+    notes = []
+    assert tried_peak_memory([sys.executable, "-c", "raise ValueError('no model')"], notes.append) is None
+    assert notes == [
+        "peak memory was not measured: the program measured for memory failed with exit code 1: ValueError: no model"
+    ]
+    assert tried_peak_memory([sys.executable, "-I", "-S", "-c", "pass"], notes.append) > 5
+    assert len(notes) == 1
 
 
 def test_the_machine_is_described_without_its_name():

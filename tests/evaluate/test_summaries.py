@@ -5,7 +5,7 @@ import pytest
 
 from lilliput.errors import DataError
 from lilliput.evaluate.bleu import bleu
-from lilliput.evaluate.intervals import bootstrap_mean
+from lilliput.evaluate.intervals import bootstrap_mean, wilson
 from lilliput.evaluate.summaries import MEASURES, score_summaries
 from tests.evaluate.text_scores import PAIRS
 
@@ -23,6 +23,16 @@ def test_each_measure_is_the_mean_over_examples_with_its_interval():
         )
         assert measured.n == found.n == len(PAIRS)
     assert found.model.empty == 1
+
+
+def test_few_or_equal_scores_are_no_certainty():
+    one = score_summaries(["Gets the sum of both."], ["Gets the sum."]).model
+    for name in MEASURES:
+        found = getattr(one, name)
+        assert 0 <= found.low < found.value < found.high <= 100
+    whole = score_summaries(["Gets the sum of both."] * 3, ["Gets the sum of both."] * 3).model.bleu4
+    assert (whole.value, whole.high) == pytest.approx((100, 100))
+    assert whole.low == pytest.approx(100 * wilson(3, 3).low)
 
 
 def test_what_people_wrote_is_100_and_beats_the_baselines():

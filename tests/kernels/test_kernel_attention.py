@@ -5,8 +5,11 @@ import openvino as ov
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openvino import opset13 as ops
 
-from lilliput.kernels.attention import SHARED, one_more_token, use_attention
+from lilliput.encoder import MASKED
+from lilliput.graph.blocks import causal_mask
+from lilliput.kernels.attention import SHARED, CausalMask, one_more_token, use_attention
 from lilliput.kernels.build import kernels
 from lilliput.kernels.library import Heads
 from lilliput.runtime.engine import Engine
@@ -30,8 +33,9 @@ def attention(heads, kv_heads, width, window=0, threads=2, tokens_first=(True, T
     places = [ov.opset13.parameter(shape, ov.Type.f32) for shape in shapes]
     places += [ov.opset13.parameter([-1] * rank, ov.Type.i32) for rank in (2, 1)]
     parts = [Heads(p.output(0), c, width, first) for p, c, first in zip(places[:3], counts, tokens_first, strict=True)]
-    node = LIBRARY.attention(parts, places[3].output(0), places[4].output(0), window, threads)
-    return Engine(ov.Model([node], places, "attention"), 1, EXACT)
+    own = LIBRARY.for_one_model()
+    node = own.attention(parts, places[3].output(0), places[4].output(0), window, threads)
+    return Engine(ov.Model([node], places, "attention"), 1, EXACT, library=own)
 
 
 def stored(values):
@@ -153,6 +157,79 @@ def test_inputs_that_contradict_what_was_read(mask, order, complaint):
     engine(*(numbers(1, 4, count, 16) for count in (2, 1, 1)), ones(1, 4), np.zeros(1, np.int32))
     with pytest.raises(RuntimeError, match=complaint):
         engine(*(numbers(1, 1, count, 16) for count in (2, 1, 1)), mask, np.array(order, np.int32))
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_keys_or_values_of_other_tokens_are_refused(place):
+    shapes = [(1, 4, 2, 16), (1, 4, 1, 16), (1, 4, 1, 16)]
+    shapes[place] = (1, 3, *shapes[place][2:])
+    with pytest.raises(RuntimeError, match=r"of other tokens|not of what was read"):
+        attention(2, 1, 16)(*(numbers(*shape) for shape in shapes), ones(1, 4), np.zeros(1, np.int32))
+
+
+@pytest.mark.parametrize("tokens", [3, 70])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_what_is_no_number_stays_none(place, tokens):
+    """Of the last token; its value is no number to those before either, which give it no weight."""
+    parts = [numbers(1, tokens, count, 16, seed=count) for count in (2, 1, 1)]
+    parts[place][0, -1, 0, 3] = np.nan
+    (found,) = attention(2, 1, 16)(*parts, ones(1, tokens), np.zeros(1, np.int32))
+    assert place == 2 or np.isfinite(found[:, :-1]).all()
+    assert np.isnan(found[:, -1]).any()
+
+
+def test_failures_are_told_to_the_model_that_failed():
+    failing, sound = attention(2, 1, 16), attention(2, 1, 16)
+    good = [*(numbers(1, 4, count, 16) for count in (2, 1, 1)), ones(1, 4), np.zeros(1, np.int32)]
+    bad = [*good[:3], ones(1, 9), good[4]]
+    failing.request.infer(bad)  # the engine says nothing
+    assert np.isfinite(sound(*good)[0]).all()
+    with pytest.raises(RuntimeError, match="not of what was read"):
+        failing.library.raise_failure()
+
+
+def mask_graph(change):
+    """What a decoder adds to its scores, changed; of ``ids`` and ``attention_mask``."""
+    ids, mask = (ov.opset13.parameter([-1, -1], ov.Type.i64) for _ in range(2))
+    return ov.Model([change(ids, mask)], [ids, mask], "mask")
+
+
+def another_mask(number, seen=ops.less_equal, low=MASKED):
+    """As :func:`causal_mask` makes it, but for what is given."""
+
+    def change(ids, mask):
+        zero, one = ops.constant(0, ov.Type.i64), ops.constant(1, ov.Type.i64)
+        new, total = (ops.gather(ops.shape_of(value), one, zero) for value in (ids, mask))
+        column = ops.unsqueeze(ops.range(zero, total, one, "i64"), ops.constant([0, 1, 2]))
+        row = ops.unsqueeze(ops.range(ops.subtract(total, new), total, one, "i64"), ops.constant([0, 1, 3]))
+        real = ops.unsqueeze(ops.not_equal(mask, ops.constant(number, ov.Type.i64)), ops.constant([1, 2]))
+        allowed = ops.logical_and(seen(column, row), real)
+        return ops.select(allowed, ops.constant(np.float32(0)), ops.constant(np.float32(low)))
+
+    return change
+
+
+def near(column, row):
+    return ops.logical_and(ops.less_equal(column, row), ops.greater(column, ops.subtract(row, row)))
+
+
+@pytest.mark.parametrize(
+    ("change", "window"),
+    [
+        (another_mask(0), 0),
+        (lambda ids, mask: causal_mask(ids, mask, None), 0),
+        (lambda ids, mask: causal_mask(ids, mask, 5), 5),
+        (another_mask(7), None),
+        (another_mask(0, low=-1.0), None),
+        (another_mask(0, lambda c, r: ops.less_equal(c, ops.add(r, ops.constant(5, ov.Type.i64)))), None),
+        (another_mask(0, lambda c, r: ops.less_equal(r, c)), None),
+        (another_mask(0, near), None),
+        (lambda ids, mask: ops.convert(mask, "f32"), None),
+    ],
+)
+def test_only_a_causal_mask_is_one(change, window):
+    found = CausalMask.of(mask_graph(change).get_results()[0].input_value(0))
+    assert (None if found is None else found.window) == window
 
 
 def test_no_tokens():

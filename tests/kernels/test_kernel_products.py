@@ -183,6 +183,74 @@ def test_equal_inputs_and_other_weights_stay_apart():
     assert [found.max() for found in engine(np.ones((1, 1, 32), np.float32))] == [32, 64]
 
 
+@pytest.mark.parametrize("tokens", [1, 3, 20])
+@pytest.mark.parametrize("strange", [np.nan, np.inf])
+def test_what_is_no_number_stays_none(strange, tokens):
+    inputs = np.ones((1, tokens, 32), np.float32)
+    inputs[0, -1, 17] = strange
+    found = Engine(product_of(32, [simple(1)]), 1)(inputs)[0][0]
+    assert (np.rint(found[:-1]) == 32).all()
+    assert not np.isfinite(found[-1]).any()
+
+
+@pytest.mark.parametrize("shape", [(-1, -1, 16), (-1, -1, 48), ()])
+def test_inputs_of_another_width_are_refused(shape):
+    place = ov.opset13.parameter(shape, ov.Type.f32)
+    with pytest.raises(RuntimeError, match="QuantizedProducts"):
+        LIBRARY.products(place.output(0), [simple(1)], 1)
+    own, place = LIBRARY.for_one_model(), ov.opset13.parameter([-1, -1, -1], ov.Type.f32)
+    engine = Engine(ov.Model([own.products(place.output(0), [simple(1)], 1)], [place], "any"), 1, library=own)
+    with pytest.raises(RuntimeError, match="not as wide as the weights"):
+        engine(np.ones((1, 2, 16), np.float32))
+
+
+def test_weights_that_differ_are_no_operation():
+    place = ov.opset13.parameter([-1, -1, 32], ov.Type.f32)
+    for numbers, gated in (([simple(1), simple(1, 16, 64)], False), ([simple(1, 16), simple(1, 40)], True)):
+        with pytest.raises(RuntimeError, match="QuantizedProducts"):
+            LIBRARY.products(place.output(0), numbers, 1, gated)
+
+
+def test_weights_that_are_forgotten_are_gone():
+    number = simple(1)
+    LIBRARY.forget(number)
+    with pytest.raises(RuntimeError, match="no weights have that number"):
+        product_of(32, [number])
+
+
+def test_more_threads_than_any_machine_has_are_no_harm():
+    codes = np.full((16, 32), np.uint8(129))
+    layout = Layout(16, 32, 16, 8, 0, 0, 0)
+    assert LIBRARY.packed(layout, codes, np.ones((16, 1), np.float16), None, False, -1) > 0
+    assert LIBRARY.packed(layout, codes, np.ones((16, 1), np.float16), None, False, 0) > 0
+
+
+def weights_of(codes, scales, turned, width):
+    """A product whose stored weights are of these shapes, reshaped to ``turned`` before they are multiplied."""
+    place = ov.opset13.parameter([-1, -1, width], ov.Type.f32)
+    value = ops.convert(ops.constant(np.ones(codes, np.int8)), "f16")
+    value = ops.multiply(value, ops.constant(np.ones(scales, np.float16)))
+    value = ops.convert(ops.reshape(value, ops.constant(list(turned)), False), "f32")
+    return ov.Model([ops.matmul(place, value, False, True)], [place], "product")
+
+
+@pytest.mark.parametrize(
+    ("codes", "scales", "turned", "fits"),
+    [
+        ((64, 32), (64, 1), (64, 32), True),
+        ((64, 2, 16), (64, 2, 1), (64, 32), True),
+        ((64, 2, 16), (1, 1, 1), (64, 32), True),
+        ((64, 32), (64, 1), (32, 64), False),
+        ((64, 2, 16), (64, 1, 1), (64, 32), False),
+        ((16, 4, 32), (16, 1, 1), (64, 32), False),
+        ((2, 2, 16, 32), (2, 2, 16, 1), (64, 32), False),
+    ],
+)
+def test_what_a_file_s_graph_multiplies_is_looked_at(codes, scales, turned, fits):
+    """Codes in other rows than the product's would make the kernels write where nothing is theirs."""
+    assert len(stored_products(weights_of(codes, scales, turned, turned[1]))) == fits
+
+
 def test_two_graphs_at_a_time():
     """A team that is busy lets the second work alone: both are right."""
     from concurrent.futures import ThreadPoolExecutor

@@ -1,5 +1,8 @@
 """Kernels are compiled once, kept where nobody else can write, and done without where they cannot be had."""
 
+import os
+import sys
+
 import pytest
 
 from lilliput.files import CACHE_VARIABLE
@@ -78,6 +81,39 @@ def test_a_compiler_that_fails(cache, monkeypatch, tmp_path):
     assert "exit code 3" in about
     assert "no such luck" in about
     assert list(cache.glob("*.so")) == []
+
+
+@needs_compiler
+def test_what_failed_is_not_tried_at_every_start(cache, monkeypatch):
+    tried = []
+    monkeypatch.setattr(build, "_compile", lambda *_: fail(tried))
+    assert build.kernels().about == "no luck"
+    for _ in range(2):
+        build.kernels.cache_clear()
+        assert build.kernels().about.startswith("no luck (tried before; ")
+    assert len(tried) == 1
+    (note,) = cache.glob("*.failed")
+    os.utime(note, (0, 0))  # long ago
+    build.kernels.cache_clear()
+    assert build.kernels().about == "no luck"
+    assert len(tried) == 2
+
+
+def fail(tried):
+    tried.append(1)
+    raise build.Unavailable("no luck")
+
+
+@pytest.mark.parametrize("command", ["no-such-compiler", "no-such-compiler -m64"])
+def test_a_compiler_that_is_named_and_is_not_there_is_told(command, monkeypatch):
+    monkeypatch.setenv("CXX", command)
+    with pytest.raises(build.Unavailable, match=r"there is no C\+\+ compiler \("):
+        build._compiler()
+
+
+def test_a_compiler_may_have_arguments(monkeypatch):
+    monkeypatch.setenv("CXX", f"{sys.executable} -c 'a b'")
+    assert build._compiler() == (sys.executable, "-c", "a b")
 
 
 @needs_compiler

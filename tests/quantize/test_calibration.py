@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from lilliput.data.code_texts import CALIBRATION, code_files, read_texts, windows
 from lilliput.errors import DataError, UserError
@@ -58,6 +59,17 @@ def test_a_table_may_have_sources_and_targets(tokenizer, tmp_path):
     assert ids_of(target) == [[START, *other[:-1]] for _, other in encoded]
     assert not source.ids[~source.mask].any()
     assert source.ids.shape[1] == 32
+
+
+def test_truncation_and_padding_of_the_tokenizer_do_not_matter(tokenizer, tmp_path):
+    limited = Tokenizer.from_str(tokenizer.to_str())
+    limited.enable_truncation(6)
+    limited.enable_padding(length=64)
+    path = table(tmp_path / "pairs.jsonl", [{"source": CODE, "target": "Adds."}, {"source": "x", "target": CODE}])
+    for how, start in ((Calibration(pieces=3, tokens=24), None), (Calibration((path,), 2, 16), START)):
+        expected, found = how.data(tokenizer, None, start), how.data(limited, None, start)
+        assert digest(found) == digest(expected)
+        assert min(len(row) for row in ids_of(found[0])) < 16 or start is None
 
 
 def test_tables_of_functions_and_sources_are_both_sides(tokenizer, tmp_path):

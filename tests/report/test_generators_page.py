@@ -176,6 +176,16 @@ def test_refused_ratios_stand_in_the_table_with_their_reason() -> None:
     assert any(text.startswith("No ratio of times is given: reference varied by") for text in outline.text)
 
 
+def test_a_ratio_without_an_interval_is_told_without_one() -> None:
+    values = comparison()
+    assert values["ratios"][0]["cold_start"]["low"] is None
+    html = page.render([], "t", "", given_of(values)).replace("\xa0", " ")
+    labels = re.findall(r'aria-label="([^"]*)"', html)
+    assert any("small: cold start: 1.0x." in label for label in labels)
+    assert "<td>1.0x</td>" in html
+    assert "95 % intervals, for which cold starts are too few" in html
+
+
 def test_a_page_of_classifiers_has_nothing_of_generators() -> None:
     html = page.render([Evidence("student", SMALL)], "t", "")
     assert "<details" not in html and "Robustness" not in html

@@ -5,10 +5,15 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
+import openvino as ov
 import pytest
 
 import lilliput
-from lilliput.errors import DataError, UserError
+from lilliput.artifact import open_artifact, save
+from lilliput.errors import ArtifactError, DataError, UserError
+from lilliput.runtime.classifier import Classifier
+from lilliput.runtime.engine import Engine, read_graph
 
 FORBIDDEN = ("torch", "transformers", "onnx", "sklearn", "matplotlib", "jinja2")
 
@@ -119,3 +124,44 @@ def test_arrays_and_generators_of_functions_are_examples(small):
 def test_a_number_of_threads_that_is_none(threads, small):
     with pytest.raises(UserError, match="threads: must be 1 or more"):
         lilliput.load(small, threads=threads)
+
+
+@pytest.mark.parametrize("change", [lambda words: words.pop("<s>"), lambda words: words.update({"one more": 9999})])
+def test_a_tokenizer_of_another_model_is_refused(change, small, tmp_path):
+    artifact = open_artifact(small)
+    files = {name: artifact.file(name).read_bytes() for name in artifact.hashes}
+    tokenizer = json.loads(files["tokenizer.json"])
+    change(tokenizer["model"]["vocab"])
+    tokenizer["added_tokens"] = []
+    files["tokenizer.json"] = json.dumps(tokenizer).encode()
+    made = save(tmp_path / "other", artifact.classifier, files)
+    with pytest.raises(ArtifactError, match=r"tokenizer.json: does not belong to the model"):
+        Classifier(made)
+
+
+def test_what_a_graph_keeps_in_another_file_is_not_read(tmp_path):
+    """Nobody verified it."""
+    (tmp_path / "hidden.bin").write_bytes(np.float32(4).tobytes())
+    weight = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1])
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="hidden.bin")
+    place, result = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Mul", ["x", "w"], ["y"])], "g", [place], [result], [weight])
+    (tmp_path / "model.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    with pytest.raises(ArtifactError, match=r"model.onnx: is not a graph that OpenVINO can read"):
+        read_graph(tmp_path / "model.onnx")
+
+
+def test_an_engine_without_memory_says_so(monkeypatch):
+    place = ov.opset13.parameter([1], ov.Type.f32)
+    engine = Engine(ov.Model([ov.opset13.relu(place)], [place], "relu"), 1)
+    monkeypatch.setattr(engine, "request", Failing())
+    with pytest.raises(MemoryError, match="bad_alloc"):
+        engine.infer([np.ones(1, np.float32)])
+
+
+class Failing:
+    """A request of the engine's that ran out of memory."""
+
+    def infer(self, inputs):
+        raise RuntimeError("Exception from src/inference:\nstd::bad_alloc")

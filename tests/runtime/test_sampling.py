@@ -82,6 +82,30 @@ def test_a_sequences_draws_do_not_depend_on_its_neighbours():
     assert together.tolist() == alone
 
 
+def test_the_last_draw_there_is_takes_a_token_that_has_a_chance():
+    """The sum of many chances depends on the order in which they are added: no draw may lie beyond it."""
+
+    class Last:
+        def random(self):
+            return 1 - 2**-53
+
+    logits = np.random.default_rng(0).normal(0, 2, (40, 5000)).astype(np.float32)
+    logits[:, 0] = -np.inf
+    logits[:, 4000:] = -np.inf
+    drawn = next_tokens(logits, np.zeros(logits.shape, bool), Sampling(temperature=1.0), [Last()] * len(logits))
+    assert (drawn > 3000).all()
+    assert (drawn < 4000).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("temperature", [1e-308, 5e-324])
+def test_next_to_no_temperature_is_greedy(temperature):
+    logits = np.array([[-50.0, 3.0, 40.0, 1.0], [-9.0, -3.0, -4.0, -np.inf]], np.float32)
+    randoms = [np.random.default_rng(seed) for seed in range(2)]
+    assert next_tokens(logits, np.zeros((2, 4), bool), Sampling(temperature), randoms).tolist() == [2, 1]
+    assert probabilities(logits, Sampling(temperature, top_k=2)).tolist() == [[0, 0, 1, 0], [0, 1, 0, 0]]
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -138,6 +138,24 @@ def test_a_space_without_architectures_is_empty(space):
             exact_search(problem)
 
 
+def test_what_a_space_excludes_is_not_named_as_its_smallest_or_fastest():
+    wide, space = Architecture(1, 32, 1, 256, 1000), SearchSpace((1,), (32, 128), (1,), (256,), (1000,), expansion=4)
+    allowed = Architecture(1, 128, 1, 256, 1000)
+    smallest = artifact_bytes(allowed, "int8")
+    assert artifact_bytes(wide, "int8") < smallest
+    with pytest.raises(BudgetError) as caught:
+        exact_search(SearchProblem(smallest - 1, space))
+    assert f"the smallest possible artifact takes {smallest:,} bytes ({allowed}, int8)" in str(caught.value)
+    with pytest.raises(BudgetError) as caught:
+        exact_search(SearchProblem(3_000_000, space, max_ms=1e-9, latency={"int8": MODEL}))
+    assert f"the fastest possible takes {MODEL.predict(allowed, 400):.3g} ms ({allowed}, int8)" in str(caught.value)
+
+
+def test_a_space_that_excludes_all_is_empty():
+    with pytest.raises(BudgetError, match=r"the search space is empty.*an intermediate size within its limit"):
+        exact_search(SearchProblem(3_000_000, SearchSpace((1,), (32,), (1,), (256,), (1000,), expansion=4)))
+
+
 def test_shortlists_differ_in_layers_or_vocabulary():
     problem = SearchProblem(3_000_000)
     shortlist = top(problem, 8)

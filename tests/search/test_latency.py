@@ -142,6 +142,7 @@ def test_a_saved_model_loads_equal(tmp_path):
         (lambda document: document["prices"].pop("layers"), "of another version"),
         (lambda document: document["prices"].update(layers="much"), "could not convert"),
         (lambda document: document["conditions"].pop("cpu"), "cpu"),
+        (lambda document: document.update(prices=list(document["prices"])), "not a latency model"),
         (lambda document: document.pop("schema"), "schema"),
     ],
 )
@@ -160,9 +161,10 @@ def test_a_file_of_another_kind_is_refused(tmp_path, change, message):
 def test_an_absent_or_broken_file_is_refused(tmp_path):
     with pytest.raises(UserError, match="no latency model can be read"):
         LatencyModel.load(tmp_path / "absent.json")
-    (tmp_path / "broken.json").write_text("{")
-    with pytest.raises(UserError, match="no latency model can be read"):
-        LatencyModel.load(tmp_path / "broken.json")
+    for text in ("{", "[" * 100_000):
+        (tmp_path / "broken.json").write_text(text)
+        with pytest.raises(UserError, match="no latency model can be read"):
+            LatencyModel.load(tmp_path / "broken.json")
 
 
 @settings(deadline=None)

@@ -78,6 +78,8 @@ def test_a_missing_shard_is_named(tmp_path):
         lambda data: data[:8] + b"x" + data[9:],
         lambda data: data.replace(b"[7,5]", b"[9,5]"),
         lambda data: data.replace(b'"F32"', b'"F99"', 1),
+        lambda data: struct.pack("<Q", 100_000) + b"[" * 100_000,
+        lambda data: data[:8] + b"\xff" + data[9:],
     ],
 )
 def test_a_damaged_file_is_refused(damage, tmp_path):

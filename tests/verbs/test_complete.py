@@ -110,6 +110,11 @@ def test_several_samples_one_after_another(llama):
         invoked(llama.path, PROMPT, "--samples", 3)
 
 
+def test_several_samples_that_would_be_the_same_are_refused_before_the_model_is_loaded(tmp_path):
+    with pytest.raises(UserError, match="--samples: 2 completions at temperature 0 would be the same"):
+        api.complete(tmp_path / "none", PROMPT, n=2)
+
+
 def test_stop_strings_with_escapes(llama):
     whole = llama.tiny.generator().generate(PROMPT, max_new_tokens=20)[0][0].text
     out = invoked(llama.path, PROMPT, "--max-new-tokens", 20, "--stop", "\\n\\nnever", "--stop", whole[4:6])

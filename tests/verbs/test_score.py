@@ -12,6 +12,7 @@ from lilliput.evaluate import sandbox
 from lilliput.evaluate.intervals import wilson
 from lilliput.evaluate.judging import Judgement, Limits
 from lilliput.files import sha256_of
+from lilliput.progress import Progress
 from lilliput.verbs import programs as verb
 from lilliput.verbs.kept import Kept, beside, key_of
 from lilliput.verbs.tally import Attempt, parsed_ks, tally
@@ -154,8 +155,10 @@ def test_a_killed_run_goes_on(problems, tmp_path, monkeypatch):
     assert ran == [1, 0]
 
 
-def judged_as(monkeypatch, outcomes):
+def judged_as(monkeypatch, outcomes, ran=None):
     def judge_many(sources, limits, workers, progress, each):
+        if ran is not None:
+            ran.append(len(sources))
         for place in range(len(sources)):
             each(place, Judgement(outcomes[place], "no room" if outcomes[place] == "runner" else ""))
 
@@ -179,11 +182,46 @@ def test_what_the_runner_lost_is_no_failure_of_the_model_s(problems, tmp_path, m
     assert (again.exit_code, again.as_dict()["pass@1"]) == (0, 0.75)
 
 
+@pytest.mark.parametrize("other", [(verb, "VERSION", "another"), (verb.sys, "version_info", (3, 99, 0, "final", 0))])
+def test_verdicts_of_another_version_are_not_taken(other, problems, tmp_path, monkeypatch):
+    made, ran = given(tmp_path / "c", *((row, f"    return {row}") for row in range(4))), []
+    judged_as(monkeypatch, ["passed"] * 4, ran)
+    score(problems, made, out=tmp_path / "o")
+    score(problems, made, out=tmp_path / "o")
+    with monkeypatch.context() as patch:
+        patch.setattr(*other)
+        score(problems, made, out=tmp_path / "o")
+    assert ran == [4, 0, 4]
+
+
+def test_what_did_not_end_is_run_again_in_another_run_and_not_in_this_one(problems, tmp_path, monkeypatch):
+    made, ran = given(tmp_path / "c", *((row, f"    return {row}") for row in range(4))), []
+    judged_as(monkeypatch, ["timeout"] + ["passed"] * 3, ran)
+    assert score(problems, made, out=tmp_path / "o").as_dict()["pass@1"] == 0.75
+    judged_as(monkeypatch, ["passed"], ran)
+    assert score(problems, made, out=tmp_path / "o").as_dict()["pass@1"] == 1.0
+    assert ran == [4, 1]
+    judged_as(monkeypatch, ["timeout"], ran)
+    programs, kept = verb.allowed(FAST, 1, UNSAFE), Kept(tmp_path / "k")
+    for _ in range(2):
+        assert [one.outcome for one in programs.judged(["loop"], kept, Progress())] == ["timeout"]
+    assert ran == [4, 1, 1, 0]
+
+
+def test_each_pass_at_k_says_how_many_problems_it_rests_on(problems, tmp_path, monkeypatch):
+    made = given(tmp_path / "c", *((row, f"    return {row}, {sample}") for row in range(2) for sample in range(2)))
+    judged_as(monkeypatch, ["passed", "wrong", "passed", "runner"])
+    result = score(problems, made, k=(1, 2), partial=True).as_dict()
+    assert (result["n"], result["k"]) == (2, [1, 2])
+    assert result["sample_sizes"] == {"pass@1": 2, "pass@2": 1}
+
+
 def test_nothing_is_left_to_estimate_from(problems, tmp_path, monkeypatch):
     made = given(tmp_path / "c", *((row, f"    return {row}") for row in range(4)))
     judged_as(monkeypatch, ["runner"] * 4)
     result = score(problems, made).as_dict()
     assert (result["n"], result["pass@1"], result["intervals"]["pass@1"]) == (0, None, None)
+    assert result["sample_sizes"] == {"pass@1": 0}
 
 
 def test_one_in_twenty_may_be_lost():

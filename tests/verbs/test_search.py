@@ -58,6 +58,28 @@ def test_arguments_out_of_their_range(arguments, where):
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({"latency_ms": 5.0}, "--latency"),
+        ({"precisions": ["int4"]}, "--precision"),
+        ({"objective": "gflops"}, "--objective"),
+        ({"tokens": 512}, "--tokens"),
+        ({"arity": 2}, "--pairs"),
+        ({"classes": 3}, "classes"),
+        ({"data_flow": 64}, "--data-flow"),
+    ],
+)
+def test_what_the_paper_s_search_does_not_know_is_refused_beside_it(given, where):
+    with pytest.raises(UserError, match="does not go with --paper") as caught:
+        api.search(3_000_000, paper=True, **given)
+    assert caught.value.where == where
+
+
+def test_the_paper_s_search_has_no_bound_in_time():
+    assert api.search(3_000_000, None, paper=True).architecture == api.search(3_000_000, paper=True).architecture
+
+
 def test_data_flow_counts_in_milliseconds_and_bytes(monkeypatch):
     model = LatencyModel(dict.fromkeys(FEATURES, 1e-6), Conditions("a processor", 1, "int8", "2025-01-01", {}))
     monkeypatch.setattr(search, "latency_model", lambda precision, progress: model)

@@ -20,8 +20,8 @@ INTERRUPTED = 130
 def main() -> None:
     """Entry point of the ``lilliput`` command.
 
-    A :class:`UserError`, or what the operating system refuses, is printed without a traceback and ends with exit code
-    2; an interrupt with 130.
+    A :class:`UserError`, what the operating system refuses, and a lack of memory are printed without a traceback, and
+    end with exit code 2; an interrupt with 130.
     """
     try:
         _refuse_other_than_text(sys.argv[1:])
@@ -36,6 +36,9 @@ def main() -> None:
             raise
         place = f"{error.filename}: " if error.filename is not None else ""
         print(f"error: {place}{error.strerror[:1].lower()}{error.strerror[1:]}.", file=sys.stderr)
+        sys.exit(UserError.exit_code)
+    except MemoryError:
+        print("error: there is not enough memory. Close programs, or ask for less at a time.", file=sys.stderr)
         sys.exit(UserError.exit_code)
     except KeyboardInterrupt:  # while the verbs are imported
         _say_interrupted()

@@ -113,7 +113,7 @@ def facts(result: Figures) -> dict[str, object]:
     return {
         "measured": f"{settings['rounds']} rounds in turn, {settings['tokens']} tokens read{written}, "
         f"{settings['threads']} thread(s), {settings['starts']} cold starts",
-        "brackets": f"95 % intervals over rounds; of cold starts, the range of {settings['starts']}",
+        "brackets": "95 % intervals over rounds; cold starts are too few for one",
         "noise": f"reference varied by {100 * noise['spread']['product']:.0f} % (product) and "
         f"{100 * noise['spread']['read']:.0f} % (memory); no ratios above {100 * noise['most_spread']:.0f} %",
         "memory is read at": f"{noise['read_bytes_per_second']['value'] / 1e9:.1f} GB/s",
@@ -160,7 +160,9 @@ def less(found: Figures) -> str:
 
 
 def interval(found: Figures) -> str:
-    """``6.9x [6.1, 7.7]``."""
+    """``6.9x [6.1, 7.7]``, or ``6.9x`` of too few rounds for an interval."""
+    if found["low"] is None:
+        return f"{rounded((found['value'],))[0]}x"
     value, low, high = rounded((found["value"], found["low"], found["high"]))
     return f"{value}x [{low}, {high}]"
 

@@ -11,7 +11,6 @@ import typer
 from lilliput import progress
 from lilliput.cli import options
 from lilliput.cli.output import print_json
-from lilliput.errors import UserError
 from lilliput.runtime.settings import Options
 
 
@@ -53,12 +52,6 @@ def complete(
     from lilliput.verbs.complete import complete as run
     from lilliput.verbs.complete import complete_aloud, read_prompt, unescaped
 
-    if samples > 1 and temperature == 0:
-        raise UserError(
-            f"{samples} completions at temperature 0 would be the same.",
-            where="--samples",
-            remedy="Give a --temperature, such as 0.8.",
-        )
     wanted = Options(
         max_new_tokens=max_new_tokens,
         temperature=temperature,

@@ -11,6 +11,7 @@ from lilliput import progress
 from lilliput.cli.output import print_facts
 from lilliput.cli.score import end
 from lilliput.cli.score import show as show_score
+from lilliput.constants import NEW_TOKENS
 from lilliput.errors import UserError
 from lilliput.evaluate.carbon import parse_intensity
 from lilliput.units import show_bytes
@@ -25,10 +26,11 @@ TopP = Annotated[
 NewTokens = Annotated[
     int | None,
     typer.Option(
-        "--max-new-tokens", min=1, help="Tokens of each completion, at most. Default: 320; of summaries and lines, 64."
+        "--max-new-tokens",
+        min=1,
+        help=f"Tokens of each completion, at most. Default: {NEW_TOKENS}; of summaries and lines, 64.",
     ),
 ]
-NEW_TOKENS = 320
 Prompt = Annotated[
     str, typer.Option("--prompt", help="'plain': the model goes on from the prompt; 'chat': it is asked, and answers.")
 ]

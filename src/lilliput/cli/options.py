@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
+from lilliput.constants import LARGEST_SEED
 from lilliput.errors import UserError
-
-LARGEST_SEED = 2**63 - 1
-"""What PyTorch takes."""
 
 
 def _seed(value: int) -> int:

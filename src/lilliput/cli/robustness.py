@@ -12,6 +12,7 @@ from lilliput.cli import evaluate_generator as generators
 from lilliput.cli import robustness_classifier as classifier
 from lilliput.cli import robustness_generator as generator
 from lilliput.cli.output import command_line
+from lilliput.constants import NEW_TOKENS
 
 TAKES: Mapping[str, frozenset[str]] = {
     "classifier": frozenset(
@@ -64,7 +65,7 @@ def robustness(
     ] = None,
     max_new_tokens: Annotated[
         int, typer.Option("--max-new-tokens", min=1, help="Tokens of each completion, at most.")
-    ] = generators.NEW_TOKENS,
+    ] = NEW_TOKENS,
     batch: generators.Batch = 8,
     precision: generators.Precision = "fp32",
     threads: Annotated[
@@ -90,8 +91,9 @@ def robustness(
     teacher. A generator's prompts (HumanEval's) are perturbed as ReCode does: robust pass, robust drop, robust
     relative; with --against, the differences from the original, problem by problem.
     """
-    from lilliput.verbs.robustness.tasks import kind_of_task
+    from lilliput.verbs.evaluate.tasks import kind_of_task
+    from lilliput.verbs.robustness.tasks import KINDS
 
-    kind = kind_of_task(task)
+    kind = kind_of_task(task, KINDS)
     options.refuse_others(context, TAKES, kind, task)
     MEASURES[kind](context.params, command_line())

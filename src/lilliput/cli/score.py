@@ -81,7 +81,9 @@ def show(result: dict[str, Any]) -> None:
     """pass@k and what became of the rest, for people."""
     if "warning" in result:
         typer.echo(f"warning: {result['warning']}\n")
-    rows = [[f"pass@{k}", with_interval(result[f"pass@{k}"], result["intervals"][f"pass@{k}"])] for k in result["k"]]
+    sizes = result["sample_sizes"]
+    names = {name: name if size == result["n"] else f"{name}, n = {size:,}" for name, size in sizes.items()}
+    rows = [[shown, with_interval(result[name], result["intervals"][name])] for name, shown in names.items()]
     print_table([f"n = {result['n']:,} problems", result["task"]], rows)
     typer.echo("")
     counts, failures = result["completions"], result["failures"]

@@ -11,6 +11,7 @@ from lilliput import progress
 from lilliput.cli import code_options, options
 from lilliput.cli.output import command_line, print_json
 from lilliput.cli.study_table import show
+from lilliput.constants import NEW_TOKENS
 
 
 def study(
@@ -58,7 +59,9 @@ def study(
     strip: Annotated[
         bool, typer.Option("--strip", help="Take the white space off prompts' ends: better with GPT-2's tokenizers.")
     ] = False,
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Tokens of each completion.")] = 320,
+    max_new_tokens: Annotated[
+        int, typer.Option("--max-new-tokens", min=1, help="Tokens of each completion.")
+    ] = NEW_TOKENS,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Completions side by side.")] = 8,
     perturbations: Annotated[
         str | None,

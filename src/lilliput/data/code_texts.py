@@ -48,14 +48,29 @@ def _held_out(name: Path) -> bool:
     return hashlib.sha256(name.as_posix().encode()).digest()[0] % HELD_OUT_SHARE == 0
 
 
+def whole_reader(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy of ``tokenizer`` that reads a source file whole and as it stands.
+
+    Truncation and padding of its own are turned off, and control tokens are mere text: a ``</s>`` in source code is
+    four characters, and ends nothing.
+    """
+    reader: Tokenizer = Tokenizer.from_str(tokenizer.to_str())
+    reader.no_truncation()
+    reader.no_padding()
+    reader.encode_special_tokens = True
+    return reader
+
+
 def windows(texts: Iterable[str], tokenizer: Tokenizer, count: int, length: int) -> NDArray[np.int64]:
     """Token ids ``[count, length]``: of each text the first ``length`` tokens, and of long ones the next, in turn.
+
+    The tokenizer reads as :func:`whole_reader` has it.
 
     Raises:
         UserError: the texts are too short for as many.
     """
     rows: list[list[int]] = []
-    for ids in _rounds(texts, tokenizer, length):
+    for ids in _rounds(texts, whole_reader(tokenizer), length):
         rows.append(ids)
         if len(rows) == count:
             return np.array(rows, np.int64)

@@ -48,17 +48,21 @@ def functions_in(text: str, path: Path) -> list[Function]:
 
 def _python_functions(text: str) -> list[Function]:
     """Functions and methods; none where Python's parser refuses the text."""
+    text = _LINE_END.sub("\n", text)  # what ends a line for the parser, which numbers them; a form feed does not
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an escape that Python dislikes is its author's concern
             module = ast.parse(textwrap.dedent(text))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    lines = text.split("\n")  # not splitlines: a form feed ends no line of Python
+    lines = text.split("\n")
     return [
         Function(name, node.lineno, textwrap.dedent("\n".join(lines[node.lineno - 1 : node.end_lineno])))
         for name, node in _definitions(module.body, "")
     ]
+
+
+_LINE_END = re.compile(r"\r\n?")
 
 
 def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:

@@ -75,14 +75,14 @@ class LabelSet:
             for 0 and 1, where neither is a name.
 
     Raises:
-        UserError: ``names`` repeats a name, or has fewer than two.
+        UserError: ``names`` repeats a name (in another case, where it is ``true`` or ``false``), or has fewer than two.
     """
 
     def __init__(self, names: tuple[str, ...] | None, by_index: bool = True) -> None:
-        if names is not None and (len(names) < 2 or len(set(names)) < len(names)):
+        self._index = {_canonical(normalized(name)): i for i, name in enumerate(names or ())}
+        if names is not None and (len(names) < 2 or len(self._index) < len(names)):
             raise UserError(f"the classes {listed(names)} are not two or more different names.", where="label names")
         self._given, self._by_index = names, by_index
-        self._index = {_canonical(normalized(name)): i for i, name in enumerate(names or ())}
         if by_index and names is not None and not any(map(_is_integer, names)):
             by_number = {str(i): i for i in range(len(names))}
             truth = {} if _TRUTH.keys() & self._index.keys() else _TRUTH

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from lilliput.evaluate.intervals import RESAMPLES, Estimate, wilson
+from lilliput.evaluate.intervals import Estimate, bounded_mean, over_resamples, wilson
 
 
-def ratio(parts: ArrayLike, wholes: ArrayLike, seed: int = 0) -> Estimate:
+def ratio(parts: ArrayLike, wholes: ArrayLike, seed: int = 0) -> Estimate | None:
     """``sum(parts) / sum(wholes)`` with its 95 % percentile interval over resamples of clusters.
 
     Examples of a cluster resemble each other, so what is drawn again is whole clusters.
@@ -23,19 +23,43 @@ def ratio(parts: ArrayLike, wholes: ArrayLike, seed: int = 0) -> Estimate:
         seed: of the resamples.
 
     Returns:
-        The estimate; its ``n`` is the number of clusters that are not empty.
+        The estimate; its ``n`` is the number of clusters that are not empty. ``None``: there is one, or their ratios
+        are all the same, so that no resample differs and nothing tells how far off others may be.
 
     Raises:
         ValueError: there is nothing to divide by.
     """
+    above, below = _used(parts, wholes)
+    if np.allclose(above / below, above[0] / below[0], rtol=1e-12, atol=0):
+        return None
+    drawn = over_resamples(lambda rows: above[rows].sum(axis=1) / below[rows].sum(axis=1), below.size, seed)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(float(above.sum() / below.sum()), float(low), float(high), int(below.size))
+
+
+def bounded_ratio(parts: ArrayLike, wholes: ArrayLike, seed: int = 0) -> Estimate:
+    """:func:`ratio` of parts that are each from 0 to their whole.
+
+    It always has an interval: where ``ratio`` has none, that of :func:`~lilliput.evaluate.intervals.bounded_mean`, of
+    as many values as there are clusters.
+
+    Raises:
+        ValueError: there is nothing to divide by.
+    """
+    found = ratio(parts, wholes, seed)
+    if found is not None:
+        return found
+    above, below = _used(parts, wholes)
+    return bounded_mean(np.full(below.size, above.sum() / below.sum()))
+
+
+def _used(parts: ArrayLike, wholes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Parts and wholes of the clusters that are not empty."""
     below = np.asarray(wholes, np.float64)
     used = below > 0
-    below, above = below[used], np.asarray(parts, np.float64)[used]
-    if not below.size:
+    if not used.any():
         raise ValueError("clusters without examples have no ratio")
-    draws = np.random.default_rng(seed).integers(0, below.size, (RESAMPLES, below.size))
-    low, high = np.quantile(above[draws].sum(axis=1) / below[draws].sum(axis=1), [0.025, 0.975])
-    return Estimate(float(above.sum() / below.sum()), float(low), float(high), int(below.size))
+    return np.asarray(parts, np.float64)[used], below[used]
 
 
 def mean_of(values: Sequence[float], groups: Sequence[str]) -> Estimate:
@@ -44,7 +68,7 @@ def mean_of(values: Sequence[float], groups: Sequence[str]) -> Estimate:
     Where there is but one group, its values are drawn again one by one: the interval then says nothing of other groups.
 
     Args:
-        values: one an example.
+        values: one an example, from 0 to 1.
         groups: of each example, the cluster it is of.
 
     Raises:
@@ -52,7 +76,7 @@ def mean_of(values: Sequence[float], groups: Sequence[str]) -> Estimate:
     """
     _, place = np.unique(np.array(groups, np.str_), return_inverse=True)
     place = place if place.any() else np.arange(len(place))
-    found = ratio(np.bincount(place, np.asarray(values, np.float64)), np.bincount(place))
+    found = bounded_ratio(np.bincount(place, np.asarray(values, np.float64)), np.bincount(place))
     return Estimate(found.value, found.low, found.high, len(values))
 
 

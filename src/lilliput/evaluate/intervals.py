@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -47,6 +48,24 @@ def wilson(successes: int, n: int) -> Estimate:
 
 RESAMPLES = 2000
 
+DRAWN_AT_ONCE = 10_000_000
+"""Indices, at most: resamples of many examples take no more memory than those of 5,000."""
+
+
+def over_resamples(
+    figures: Callable[[NDArray[np.int64]], NDArray[np.floating]], n: int, seed: int = 0
+) -> NDArray[np.floating]:
+    """Figures of :data:`RESAMPLES` resamples of ``n`` examples, ``[..., RESAMPLES]``.
+
+    Args:
+        figures: given ``[r, n]``, the indices of the examples drawn in each of ``r`` resamples: ``[..., r]``.
+        n: examples, one at least.
+        seed: of the draws, which do not depend on how many are made at once.
+    """
+    random, most = np.random.default_rng(seed), max(1, DRAWN_AT_ONCE // n)
+    sizes = (min(most, RESAMPLES - first) for first in range(0, RESAMPLES, most))
+    return np.concatenate([figures(random.integers(0, n, (size, n))) for size in sizes], axis=-1)
+
 
 def bootstrap_mean(values: NDArray[np.floating], seed: int = 0) -> Estimate:
     """The mean of ``values`` with its 95 % percentile interval over resamples.
@@ -59,7 +78,7 @@ def bootstrap_mean(values: NDArray[np.floating], seed: int = 0) -> Estimate:
     n = len(values)
     if n == 0:
         raise ValueError("no values have no mean")
-    means = values[np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))].mean(axis=1)
+    means = over_resamples(lambda rows: values[rows].mean(axis=1), n, seed)
     low, high = np.quantile(means, [0.025, 0.975])
     return Estimate(float(values.mean()), float(low), float(high), n)
 

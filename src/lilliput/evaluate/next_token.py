@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilliput.data.code_pieces import Piece
-from lilliput.evaluate.clusters import ratio
+from lilliput.evaluate.clusters import bounded_ratio, ratio
 from lilliput.evaluate.intervals import Estimate
 from lilliput.evaluate.perplexity import costs, passes
 from lilliput.runtime.engine import Engine
@@ -67,7 +67,7 @@ class NextTokenScores:
     """Of all pieces; intervals are over files, or over the pieces of the only one.
 
     Attributes:
-        nll: mean negative log-likelihood, nats a token.
+        nll: mean negative log-likelihood, nats a token; ``None``: it has no interval, as of one piece.
         perplexity: e to the ``nll``.
         every: accuracy on all tokens.
         code: accuracy on tokens of code; ``None``: there are none.
@@ -75,8 +75,8 @@ class NextTokenScores:
         pieces: how many.
     """
 
-    nll: Estimate
-    perplexity: Estimate
+    nll: Estimate | None
+    perplexity: Estimate | None
     every: Accuracy
     code: Accuracy | None
     copied: Accuracy
@@ -167,9 +167,10 @@ def next_token_scores(model: Sequence[PieceCounts], copy: Sequence[PieceCounts])
     """
     by_file = _by_file(model)
     nll = ratio([each["nll"] for each in by_file], [each["tokens"] for each in by_file])
+    perplexity = None if nll is None else Estimate(math.exp(nll.value), math.exp(nll.low), math.exp(nll.high), nll.n)
     return NextTokenScores(
         nll=nll,
-        perplexity=Estimate(math.exp(nll.value), math.exp(nll.low), math.exp(nll.high), nll.n),
+        perplexity=perplexity,
         every=_accuracy(by_file, ""),
         code=_accuracy(by_file, "code_") if any(each["code_tokens"] for each in by_file) else None,
         copied=_accuracy(_by_file(copy), ""),
@@ -191,5 +192,5 @@ def _by_file(counts: Sequence[PieceCounts]) -> list[Counter[str]]:
 
 def _accuracy(by_file: Sequence[Counter[str]], kind: str) -> Accuracy:
     tokens = [each[f"{kind}tokens"] for each in by_file]
-    top1, top5 = (ratio([each[f"{kind}{top}"] for each in by_file], tokens) for top in ("top1", "top5"))
+    top1, top5 = (bounded_ratio([each[f"{kind}{top}"] for each in by_file], tokens) for top in ("top1", "top5"))
     return Accuracy(top1, top5, sum(tokens))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lilliput.evaluate.intervals import RESAMPLES, Estimate
+from lilliput.evaluate.intervals import Estimate, over_resamples
 
 MOST_SPREAD = 0.15
 """Interquartile range of the reference's times over their median, at most."""
@@ -37,7 +37,8 @@ class Ratio:
     """How many times a figure of the original is that of another model.
 
     Attributes:
-        estimate: the ratio with its interval; ``None``: refused.
+        estimate: the ratio with its interval; of fewer than :data:`FEWEST` rounds, with the bootstrap's ends, which are
+            no such interval. ``None``: refused.
         refusal: why; empty: it is not.
     """
 
@@ -45,21 +46,27 @@ class Ratio:
     refusal: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values: ``value``, ``low`` and ``high`` are ``null`` where the ratio is refused, with a reason."""
+        """Plain JSON values: ``value``, ``low`` and ``high`` are ``null`` where the ratio is refused, with a reason.
+
+        Of fewer than :data:`FEWEST` rounds ``low`` and ``high`` are ``null``, and ``value`` is not.
+        """
         found = self.estimate
         if found is None:
             return {"value": None, "low": None, "high": None, "n": None, "reason": self.refusal}
-        return {"value": found.value, "low": found.low, "high": found.high, "n": found.n, "reason": None}
+        low, high = (None, None) if found.n < FEWEST else (found.low, found.high)
+        return {"value": found.value, "low": low, "high": high, "n": found.n, "reason": None}
 
 
 def median(values: Sequence[float], seed: int = 0) -> Estimate:
     """The median of ``values`` with its 95 % percentile interval over resamples.
 
     Raises:
-        ValueError: there are no values.
+        ValueError: there are fewer than :data:`FEWEST` values.
     """
     numbers = np.asarray(values, np.float64)
-    drawn = np.median(numbers[_draws(len(numbers), seed)], axis=1)
+    if len(numbers) < FEWEST:
+        raise ValueError(f"a median of {len(numbers)} values has no 95 % interval")
+    drawn = over_resamples(lambda rows: np.median(numbers[rows], axis=1), len(numbers), seed)
     return _estimate(float(np.median(numbers)), drawn, len(numbers))
 
 
@@ -76,12 +83,14 @@ def ratio_of(original: Sequence[float], other: Sequence[float], obstacle: str = 
     """
     if len(original) != len(other):
         raise ValueError(f"{len(original)} and {len(other)} figures are not of the same rounds")
+    if not len(original):
+        raise ValueError("no values have no median")
     if obstacle:
         return Ratio(None, f"too noisy: {obstacle}")
     pair = np.array([original, other], np.float64)
     if not (pair > 0).all():
         return Ratio(None, "too small to be measured")
-    medians = np.median(pair[:, _draws(pair.shape[1], seed)], axis=2)
+    medians = over_resamples(lambda rows: np.median(pair[:, rows], axis=2), pair.shape[1], seed)
     top, bottom = np.median(pair, axis=1)
     found = _estimate(float(top / bottom), medians[0] / medians[1], pair.shape[1])
     if found.high > WIDEST * found.low:
@@ -111,12 +120,6 @@ def obstacle_of(reference: Mapping[str, Sequence[float]], idle: Mapping[str, flo
     return ""
 
 
-def _draws(n: int, seed: int) -> NDArray[np.int64]:
-    if n == 0:
-        raise ValueError("no values have no median")
-    return np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
-
-
-def _estimate(value: float, drawn: NDArray[np.float64], n: int) -> Estimate:
+def _estimate(value: float, drawn: NDArray[np.floating], n: int) -> Estimate:
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Estimate(value, float(low), float(high), n)

@@ -32,14 +32,15 @@ class Perplexity:
     Attributes:
         perplexity: e to the ``nll``.
         nll: mean negative log-likelihood, nats a token.
-        interval: of the perplexity, 95 %, by a bootstrap over pieces: tokens of a piece are not independent.
+        interval: of the perplexity, 95 %, by a bootstrap over pieces: tokens of a piece are not independent;
+            ``None``: there is one piece, or all have the same nll.
         pieces: nll of each.
         tokens: predicted, in all.
     """
 
     perplexity: float
     nll: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     pieces: tuple[float, ...]
     tokens: int
 
@@ -72,7 +73,7 @@ def perplexity(
             advance()
     nlls = np.array(means)
     mean = bootstrap_mean(nlls)
-    interval = math.exp(mean.low), math.exp(mean.high)
+    interval = (math.exp(mean.low), math.exp(mean.high)) if mean.low < mean.high else None
     return Perplexity(math.exp(mean.value), mean.value, interval, tuple(means), ids[:, 1:].size)
 
 

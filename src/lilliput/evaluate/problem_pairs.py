@@ -42,9 +42,8 @@ class PairedDifference:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the sample shows a difference: the interval leaves 0 out and, where there is a test, it agrees."""
-        beyond = self.difference.low > 0 or self.difference.high < 0
-        return beyond and (self.p_value is None or self.p_value < LEVEL)
+        """See :func:`is_shown`."""
+        return is_shown(self.difference.low, self.difference.high, self.p_value)
 
 
 def paired_difference(first: Sequence[Tries], second: Sequence[Tries], k: int = 1, seed: int = 0) -> PairedDifference:
@@ -72,6 +71,11 @@ def paired_difference(first: Sequence[Tries], second: Sequence[Tries], k: int = 
         return PairedDifference(k, difference, None, None, None)
     gained, lost = int((values > 0).sum()), int((values < 0).sum())
     return PairedDifference(k, difference, gained, lost, mcnemar(gained, lost))
+
+
+def is_shown(low: float, high: float, p_value: float | None) -> bool:
+    """Whether a sample shows a difference: its interval leaves 0 out and, where there is a test, it agrees."""
+    return (low > 0 or high < 0) and (p_value is None or p_value < LEVEL)
 
 
 def mcnemar(gained: int, lost: int) -> float:

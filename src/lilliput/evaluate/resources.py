@@ -153,6 +153,15 @@ def peak_memory(argv: Sequence[str]) -> float:
     return maximum
 
 
+def tried_peak_memory(argv: Sequence[str], note: Callable[[str], object]) -> float | None:
+    """:func:`peak_memory`; ``None`` where it fails, and ``note`` is told why: no other result is to be lost."""
+    try:
+        return peak_memory(argv)
+    except UserError as error:
+        note(f"peak memory was not measured: {error.problem}")
+        return None
+
+
 def cpu_name() -> str:
     """The processor's name as the system gives it; its architecture where there is none."""
     table = Path("/proc/cpuinfo")

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lilliput.errors import DataError
-from lilliput.evaluate.intervals import RESAMPLES, Estimate, bounded_mean, percentile_ends, wilson
+from lilliput.evaluate.intervals import Estimate, bounded_mean, over_resamples, percentile_ends, wilson
 from lilliput.evaluate.passk import Tries, pass_at_k
 
 Flags = NDArray[np.bool_]
@@ -141,8 +141,9 @@ def _drop(base: Floats, robust: Floats, seed: int) -> Estimate | None:
     n = len(base)
     if not base.any():
         return None
-    rows = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
-    befores, afters = base[rows].mean(axis=1), robust[rows].mean(axis=1)
+    befores, afters = over_resamples(
+        lambda rows: np.stack([scores[rows].mean(axis=1) for scores in (base, robust)]), n, seed
+    )
     defined = befores > 0
     value = float(1 - robust.mean() / base.mean())
     low, high = percentile_ends(value, 1 - afters[defined] / befores[defined], int((base > 0).sum()))

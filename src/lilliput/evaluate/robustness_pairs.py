@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lilliput.errors import DataError
-from lilliput.evaluate.intervals import RESAMPLES, Estimate, percentile_ends
+from lilliput.evaluate.intervals import Estimate, over_resamples, percentile_ends
 from lilliput.evaluate.passk import Tries
 from lilliput.evaluate.problem_pairs import PairedDifference, paired_difference
 from lilliput.evaluate.robustness import worst_of
@@ -94,15 +94,13 @@ def tries_of(flags: ArrayLike) -> list[Tries]:
 
 def _drop(first: Passes, second: Passes, seed: int) -> Estimate | None:
     """Of the drops, with its interval over resamples of problems in which both models solve something."""
-    befores, afters = (
-        np.array([flags.mean(axis=1) for flags in pair])
-        for pair in ((first.before, second.before), (first.always, second.always))
-    )
+    both = np.array([[flags.mean(axis=1) for flags in (one.before, one.always)] for one in (first, second)])
+    befores, afters = both[:, 0], both[:, 1]
     count = befores.shape[1]
     if not befores.any(axis=1).all():
         return None
-    rows = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
-    solved, kept = befores[:, rows].mean(axis=2), afters[:, rows].mean(axis=2)
+    means = over_resamples(lambda rows: both[:, :, rows].mean(axis=3), count, seed)
+    solved, kept = means[:, 0], means[:, 1]
     fine = (solved > 0).all(axis=0)
     drawn = 1 - kept[:, fine] / solved[:, fine]
     differences = drawn[1] - drawn[0]

@@ -12,7 +12,7 @@ from lilliput.data.docstrings import function_name, name_words
 from lilliput.errors import DataError
 from lilliput.evaluate.bleu import bleu
 from lilliput.evaluate.chrf import chrf
-from lilliput.evaluate.intervals import Estimate, bootstrap_mean
+from lilliput.evaluate.intervals import Estimate, bounded_mean
 from lilliput.evaluate.rouge import rouge_l
 
 MEASURES: Mapping[str, Callable[[str, str], float]] = {"bleu4": bleu, "rouge_l": rouge_l, "chrf": chrf}
@@ -21,7 +21,8 @@ MEASURES: Mapping[str, Callable[[str, str], float]] = {"bleu4": bleu, "rouge_l":
 
 @dataclass(frozen=True)
 class SummaryScores:
-    """Scores of one list of summaries, each the mean over examples, 0 to 100; intervals are bootstraps over examples.
+    """Scores of one list of summaries, each the mean over examples, 0 to 100; with the interval of
+    :func:`~lilliput.evaluate.intervals.bounded_mean` over examples.
 
     Attributes:
         bleu4: see :func:`~lilliput.evaluate.bleu.bleu`.
@@ -91,5 +92,5 @@ def score_summaries(
 def _scores(references: Sequence[str], hypotheses: Sequence[str]) -> SummaryScores:
     pairs = list(zip(references, hypotheses, strict=True))
     values = {name: tuple(measure(*pair) for pair in pairs) for name, measure in MEASURES.items()}
-    estimates = {name: bootstrap_mean(np.array(each)) for name, each in values.items()}
+    estimates = {name: bounded_mean(np.array(each), 0.0, 100.0) for name, each in values.items()}
     return SummaryScores(**estimates, empty=sum(not text.strip() for text in hypotheses), values=values)

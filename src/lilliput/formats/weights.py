@@ -126,7 +126,7 @@ class Scheme:
         """
         if self.group <= 0:
             return self
-        dividing = [size for size in range(self.group, SMALLEST_GROUP - 1, -1) if width % size == 0]
+        dividing = [size for size in range(min(self.group, width), SMALLEST_GROUP - 1, -1) if width % size == 0]
         right = [size for size in dividing if size == width or size % 32 == 0 or (size < 32 and size % 2 == 0)]
         return replace(self, group=right[0] if right else ROW)
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lilliput.constants import LARGEST
 from lilliput.errors import CheckpointError
 from lilliput.graph.blocks import ACTIVATIONS
-
-LARGEST = 2**31 - 1
 
 _LIMITS: Mapping[str, int] = {"layers": 10_000, "furthest": 1_000_000}
 """Fields whose size is memory before any weight is read."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import openvino as ov
 from openvino import opset13 as ops
 
+from lilliput.encoder import MASKED
 from lilliput.kernels.library import ATTENTION, Heads, Library
-from lilliput.kernels.nodes import behind, kind, readers
+from lilliput.kernels.nodes import behind, inputs_of, kind, number, readers, same
 
 SHARED = 16
 """Values that share a scale in the cache: a head's width is a multiple (``native/page.hpp``)."""
@@ -65,18 +66,34 @@ class CausalMask:
     @classmethod
     def of(cls, value: ov.Output) -> CausalMask | None:
         """``None``: it is another mask."""
-        if kind(value) != "Select" or kind(value.get_node().input_value(0)) != "LogicalAnd":
+        allowed, *choices = inputs_of(value, "Select") or [value]
+        seen, padding = inputs_of(allowed, "LogicalAnd") or (allowed, allowed)
+        seen, *near = inputs_of(seen, "LogicalAnd") or (seen,)
+        column, *row = inputs_of(seen, "LessEqual") or (seen,)
+        real, *nothing = inputs_of(behind(padding, "Unsqueeze") or padding, "NotEqual") or (padding,)
+        values = [number(constant) for constant in (*choices, *nothing)]
+        if values != [0, MASKED, 0] or not row or not _are_places(column, row[0], real):
             return None
-        seen, padding = value.get_node().input_value(0).get_node().input_values()
-        real = behind(padding, "Unsqueeze", "NotEqual")
-        window = 0
-        if kind(seen) == "LogicalAnd":
-            seen, near = seen.get_node().input_values()
-            size = behind(near, "Greater", "Subtract", index=1)
-            if size is None or kind(size) != "Constant":
-                return None
-            window = int(size.get_node().data)
-        return None if real is None or kind(seen) != "LessEqual" else cls(real, window)
+        window = _window(near[0], column, row[0]) if near else 0
+        return None if window is None else cls(real, window)
+
+
+def _are_places(column: ov.Output, row: ov.Output, real: ov.Output) -> bool:
+    """Whether they are the places of all tokens, ``[S, 1]`` turned, and of the new ones."""
+    every, new = (inputs_of(behind(value, "Unsqueeze") or value, "Range") for value in (column, row))
+    if not every or not new or [number(every[0]), number(every[2]), number(new[2])] != [0, 1, 1]:
+        return False
+    length = behind(every[1], "Gather", "ShapeOf")
+    before, *_ = inputs_of(new[0], "Subtract") or (new[0],)
+    return length is not None and same(length, real) and same(every[1], new[1]) and same(before, new[1])
+
+
+def _window(near: ov.Output, column: ov.Output, row: ov.Output) -> int | None:
+    """Of ``column > row - window``; ``None``: it is another condition."""
+    place, *bound = inputs_of(near, "Greater") or (near,)
+    source, *size = (inputs_of(bound[0], "Subtract") if bound else []) or (near,)
+    found = number(size[0]) if size else None
+    return int(found) if found and same(place, column) and same(source, row) else None
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,14 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import openvino as ov
 
+from lilliput.children import python_module
 from lilliput.errors import UserError
 from lilliput.files import cache_folder
 from lilliput.kernels.library import Library
@@ -31,6 +33,7 @@ SWITCH = "LILLIPUT_KERNELS"
 
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC", "-pthread")
 _SECONDS = 300
+_DAY = 24 * 60 * 60
 _NATIVE = Path(__file__).parent / "native"
 
 
@@ -66,18 +69,6 @@ def in_use() -> str | None:
     return kernels().about if kernels.cache_info().currsize else None
 
 
-def raise_failure() -> None:
-    """Call after a graph was run that has operations of the kernels.
-
-    Raises:
-        RuntimeError: one of them failed, so that what the graph gave is worthless.
-    """
-    library = kernels().library if kernels.cache_info().currsize else None
-    message = None if library is None else library.failure()
-    if message is not None:
-        raise RuntimeError(message)
-
-
 def _built() -> Path:
     """The compiled library.
 
@@ -93,20 +84,39 @@ def _built() -> Path:
     folder = _own_folder(cache_folder() / "kernels")
     place = folder / f"{_key(compiler)}.so"
     if not _is_whole(place):
-        with tempfile.TemporaryDirectory(dir=folder) as work:
-            made = Path(work) / "kernels.so"
-            _compile(compiler, made)
-            _try_out(made)
-            _checksum_file(place).write_text(_digest(made), encoding="ascii")
-            made.replace(place)
+        _make(compiler, place)
     return place
 
 
-def _compiler() -> str:
-    names = (os.environ.get("CXX"), "c++", "g++", "clang++")
-    found = next((path for name in names if name and (path := shutil.which(name))), None)
+def _make(compiler: Sequence[str], place: Path) -> None:
+    """Compile the library; that this cannot be done is noted, and not tried again for a day.
+
+    Raises:
+        Unavailable: it cannot, or could not before.
+    """
+    note = place.with_suffix(".failed")
+    if note.exists() and time.time() - note.stat().st_mtime < _DAY:
+        reason = note.read_text(encoding="utf-8", errors="replace")
+        raise Unavailable(f"{reason} (tried before; {note} says so)")
+    with tempfile.TemporaryDirectory(dir=place.parent) as work:
+        made = Path(work) / "kernels.so"
+        try:
+            _compile(compiler, made)
+            _try_out(made)
+        except Unavailable as error:
+            note.write_text(str(error), encoding="utf-8")
+            raise
+        _checksum_file(place).write_text(_digest(made), encoding="ascii")
+        made.replace(place)
+
+
+def _compiler() -> tuple[str, ...]:
+    """The compiler's command: what ``CXX`` says, perhaps with arguments, or the first there is."""
+    chosen = shlex.split(os.environ.get("CXX", ""))
+    names = [chosen] if chosen else [["c++"], ["g++"], ["clang++"]]
+    found = next(((path, *rest) for name, *rest in names if (path := shutil.which(name))), None)
     if found is None:
-        raise Unavailable("there is no C++ compiler")
+        raise Unavailable(f"there is no C++ compiler ({' '.join(chosen)})" if chosen else "there is no C++ compiler")
     return found
 
 
@@ -119,10 +129,10 @@ def _own_folder(folder: Path) -> Path:
     return folder
 
 
-def _key(compiler: str) -> str:
+def _key(compiler: Sequence[str]) -> str:
     """Of all that the compiled code depends on."""
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
-    facts = (ov.__version__, compiler, version, *_FLAGS, _processor())
+    version = _run([*compiler, "--version"], "does not tell its version")
+    facts = (ov.__version__, *compiler, version, *_FLAGS, _processor())
     sources = (path.read_bytes() for path in sorted(_NATIVE.iterdir()) if path.is_file())
     return _hash((*(fact.encode() for fact in facts), *sources))[:32]
 
@@ -153,22 +163,23 @@ def _is_whole(place: Path) -> bool:
     return place.exists() and checksum.exists() and checksum.read_bytes() == _digest(place).encode()
 
 
-def _compile(compiler: str, target: Path) -> None:
+def _compile(compiler: Sequence[str], target: Path) -> None:
     engine = Path(ov.__file__).parent
     libraries = sorted((engine / "libs").glob("libopenvino.so*"))
     if not libraries or not (engine / "include").exists():
         raise Unavailable("the installed engine has no headers to compile with")
     print("lilliput: compiling kernels for this processor, once; about ten seconds.", file=sys.stderr, flush=True)
-    command = [compiler, *_FLAGS, str(_NATIVE / "extension.cpp"), f"-I{engine / 'include'}", str(libraries[-1])]
+    command = [*compiler, *_FLAGS, str(_NATIVE / "extension.cpp"), f"-I{engine / 'include'}", str(libraries[-1])]
     _run([*command, "-o", str(target)], "cannot be compiled")
 
 
 def _try_out(library: Path) -> None:
     """Let a process of its own use it: what crashes there is not loaded here."""
-    _run([sys.executable, "-m", "lilliput.kernels.trial", str(library)], "does not work when compiled")
+    _run(python_module("lilliput.kernels.trial", str(library)), "does not work when compiled")
 
 
-def _run(command: list[str], complaint: str) -> None:
+def _run(command: list[str], complaint: str) -> str:
+    """What a command prints."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -177,3 +188,4 @@ def _run(command: list[str], complaint: str) -> None:
         reasons = [line for line in done.stderr.splitlines() if line.strip()]
         reason = next((line for line in reasons if "error" in line.lower()), "".join(reasons[-1:]))
         raise Unavailable(f"{complaint} ({shlex.join(command[:1])}, exit code {done.returncode}): {reason.strip()}")
+    return done.stdout

@@ -23,12 +23,14 @@ class Program:
 
     Attributes:
         inputs: values that the graph gives.
+        places: their names -> their places.
         steps: in order.
         own: what the steps give: a value's name -> its number, less those of the inputs.
         sizes: of what they give.
     """
 
     inputs: list[ov.Output] = field(default_factory=list)
+    places: dict[tuple[str, int], int] = field(default_factory=dict)
     steps: list[tuple[Step, list[int], list[int]]] = field(default_factory=list)
     own: dict[tuple[str, int], int] = field(default_factory=dict)
     sizes: list[int] = field(default_factory=list)
@@ -47,11 +49,11 @@ class Program:
         own = self.own.get(name_of(value))
         if own is not None:
             return own
-        names = [name_of(known) for known in self.inputs]
-        if name_of(value) not in names:
+        name = name_of(value)
+        if name not in self.places:
+            self.places[name] = len(self.inputs)
             self.inputs.append(value)
-            names.append(name_of(value))
-        return -1 - names.index(name_of(value))
+        return -1 - self.places[name]
 
     def written(self) -> list[int]:
         """As ``native/chain_operation.hpp`` reads it."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -15,6 +18,8 @@ from openvino.utils.node_factory import NodeFactory
 PRODUCTS = "QuantizedProducts"
 ATTENTION = "CachedAttention"
 CHAIN = "Chain"
+
+_OWNERS = itertools.count(1)
 
 
 class Layout(ctypes.Structure):
@@ -71,6 +76,7 @@ class Library:
     """
 
     def __init__(self, file: Path) -> None:
+        self._owner = 0
         self._native = ctypes.CDLL(str(file))
         self._native.lilliput_instructions.restype = ctypes.c_char_p
         self._native.lilliput_pack.restype = ctypes.c_int64
@@ -84,10 +90,21 @@ class Library:
         """The instructions that it uses: ``avx512-vnni, amx``, ``avx512-vnni``, ``avx-vnni``, ``avx2``."""
         return str(self._native.lilliput_instructions().decode())
 
-    def failure(self) -> str | None:
-        """What went wrong in an operation since the last call: the engine does not say so."""
-        message = self._native.lilliput_failure()
-        return None if message is None else str(message.decode(errors="replace"))
+    def for_one_model(self) -> Library:
+        """The same, for the operations of one model, whose failures are told apart from others'."""
+        own = copy.copy(self)
+        own._owner = next(_OWNERS)
+        return own
+
+    def raise_failure(self) -> None:
+        """Call after a graph was run that has these operations: the engine does not say what went wrong in them.
+
+        Raises:
+            RuntimeError: one of them failed, so that what the graph gave is worthless.
+        """
+        message = self._native.lilliput_failure(ctypes.c_int64(self._owner))
+        if message is not None:
+            raise RuntimeError(message.decode(errors="replace"))
 
     def packed(
         self,
@@ -124,6 +141,10 @@ class Library:
             raise MemoryError(f"{codes.nbytes} bytes of weights, once more in the kernels' order")
         return number
 
+    def forget(self, number: int) -> None:
+        """Give back packed weights with which :meth:`products` will not be called."""
+        self._native.lilliput_forget(ctypes.c_int64(number))
+
     def products(
         self,
         inputs: ov.Output,
@@ -143,7 +164,7 @@ class Library:
             addend: added to the output, if it is the only one.
         """
         arguments = [inputs] if addend is None else [inputs, addend]
-        return self._factory.create(PRODUCTS, arguments, {"weights": list(numbers), "threads": threads, "gated": gated})
+        return self._made(PRODUCTS, arguments, {"weights": list(numbers), "threads": threads, "gated": gated})
 
     def attention(
         self, parts: Sequence[Heads], real: ov.Output, order: ov.Output, window: int, threads: int
@@ -167,11 +188,11 @@ class Library:
             "tokens_first": [int(part.tokens_first) for part in parts],
             "threads": threads,
         }
-        return self._factory.create(ATTENTION, [*(part.value for part in parts), real, order], attributes)
+        return self._made(ATTENTION, [*(part.value for part in parts), real, order], attributes)
 
     def attention_going_on(self, node: ov.Node) -> ov.Node:
         """An attention that shares the cache of another, ``node``: each sequence goes on, and nothing is padding."""
-        return self._factory.create(ATTENTION, node.input_values()[:3], node.get_attributes())
+        return self._made(ATTENTION, node.input_values()[:3], node.get_attributes())
 
     def chain(self, inputs: Sequence[ov.Output], program: Sequence[int], threads: int) -> ov.Node:
         """The operation: steps in a row, ``[1, 1, size]`` of the last one's result.
@@ -181,4 +202,7 @@ class Library:
             program: see :mod:`lilliput.kernels.chain`.
             threads: processor threads.
         """
-        return self._factory.create(CHAIN, list(inputs), {"program": list(program), "threads": threads})
+        return self._made(CHAIN, list(inputs), {"program": list(program), "threads": threads})
+
+    def _made(self, name: str, inputs: list[ov.Output], attributes: dict[str, Any]) -> ov.Node:
+        return self._factory.create(name, inputs, {**attributes, "owner": self._owner})

@@ -7,7 +7,7 @@ same: inputs rounded to 8 bits, a scale for each group of a token's values (dyna
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import Any
@@ -123,7 +123,7 @@ def use_kernels(
             products.reverse()
         results = [product.result for product in products] if gate is None else [gate.result]
         addend = Addend.of(results[0]) if len(results) == 1 else None
-        numbers = [_packed(product, library, threads) for product in products]
+        numbers = _all_packed(products, library, threads)
         source = None if addend is None else addend.source
         node = library.products(products[0].node.input_value(0), numbers, threads, gate is not None, source)
         names = [str(product.node.get_friendly_name()) for product in products]
@@ -146,6 +146,19 @@ def _together(model: ov.Model, input_group: int) -> list[list[KernelProduct]]:
             key = (source.get_node().get_name(), source.get_index(), layout.columns, layout.group, layout.bits)
             together.setdefault(key, []).append(product)
     return list(together.values())
+
+
+def _all_packed(products: Sequence[KernelProduct], library: Library, threads: int) -> list[int]:
+    """Weights of products that an operation will compute together; none are kept if there is no memory for all."""
+    numbers: list[int] = []
+    try:
+        for product in products:
+            numbers.append(_packed(product, library, threads))
+    except MemoryError:
+        for number in numbers:
+            library.forget(number)
+        raise
+    return numbers
 
 
 def _packed(product: KernelProduct, library: Library, threads: int) -> int:
@@ -195,7 +208,24 @@ def _stored_product(node: ov.Node) -> StoredProduct | None:
     known = codes.get_element_type().get_type_name() in CODE_TYPES and kind(scales) == "Constant"
     if not known or not same_kind or table.get_element_type() != ov.Type.f16:
         return None
-    return StoredProduct(node, codes, table, zeros)
+    product = StoredProduct(node, codes, table, zeros)
+    return product if _multiplies_its_weights(product) else None
+
+
+def _multiplies_its_weights(product: StoredProduct) -> bool:
+    """Whether the product is of float inputs with ``[rows, columns]``, and there is a scale for each group, or row, or
+    for all: a graph comes from a file, and may be of any shape."""
+    inputs, weights = product.node.input_values()
+    width = inputs.get_partial_shape()[-1] if inputs.get_partial_shape().rank.is_static else None
+    codes, scales = list(product.codes.shape), list(product.scales.shape)
+    of_groups = [1] if len(codes) == 2 else [codes[1], 1]
+    return (
+        len(codes) in (2, 3)
+        and scales in ([product.rows, *of_groups], [1] * (1 + len(of_groups)))
+        and weights.get_partial_shape() == ov.PartialShape([product.rows, product.columns])
+        and width == product.columns
+        and inputs.get_element_type() == ov.Type.f32
+    )
 
 
 def _table(scales: ov.op.Constant) -> NDArray[np.float16]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from lilliput.data.code_texts import CALIBRATION, code_files, read_texts, windows
+from lilliput.data.code_texts import CALIBRATION, code_files, read_texts, whole_reader, windows
 from lilliput.data.examples import check_code
 from lilliput.data.formats import Format, format_of, read_rows
 from lilliput.data.sources import read_functions, read_source
@@ -100,9 +100,9 @@ class Calibration:
 
     def _paired(self, tokenizer: Tokenizer, length: int) -> tuple[list[list[int]], list[list[int]]]:
         """The first tokens of sources and targets, row by row."""
-        found: list[tuple[list[int], list[int]]] = []
+        reader, found = whole_reader(tokenizer), list[tuple[list[int], list[int]]]()
         for text, other in _pairs(self.files):
-            pair = tokenizer.encode(text).ids[:length], tokenizer.encode(other).ids[:length]
+            pair = reader.encode(text).ids[:length], reader.encode(other).ids[:length]
             if all(pair):  # of blanks a tokenizer may make nothing
                 found.append(pair)
             if len(found) == self.pieces:

@@ -220,5 +220,6 @@ def _ratio_plot(original: str, ratios: Sequence[Mapping[str, Any]], phases: Sequ
     svg = interval_plot(
         marks, f"ratios-{number}", f"Ratios to {clean(original)}.", axis, line=1.0, log=True, write="{:g}x".format
     )
-    caption = f"Ratios to {clean(original)} with 95 % intervals; those that were refused for noise are not drawn."
+    caption = f"Ratios to {clean(original)} with 95 % intervals, for which cold starts are too few; "
+    caption += "those that were refused for noise are not drawn."
     return None if svg is None else Plot(svg, caption)

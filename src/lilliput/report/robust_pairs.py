@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lilliput.evaluate.problem_pairs import is_shown
 from lilliput.report import as_number, clean, look_up, percent, plural, signed
 from lilliput.report.generators import p_words
 from lilliput.report.interval_plot import Mark, interval_plot
@@ -24,9 +25,6 @@ BEFORE = {"prompt": "prompts as they are", "partial": "with half a solution"}
 NEITHER = Cell("does not apply", absent=True)
 
 EVERYTHING = "all perturbations"
-
-LEVEL = 0.05
-"""Of significance; that of 95 % intervals."""
 
 
 def against_tables(result: Result) -> list[Table]:
@@ -67,8 +65,7 @@ def against_sentences(result: Result) -> list[str]:
         return []
     low, high = (100 * found[end] for end in ("low", "high"))
     p = as_number(look_up(line, "difference", "robust_pass", "p_value"))
-    is_shown = (low > 0 or high < 0) and (p is None or p < LEVEL)
-    words = f"{signed(100 * found['value'])} points" if is_shown else NO_DIFFERENCE
+    words = f"{signed(100 * found['value'])} points" if is_shown(low, high, p) else NO_DIFFERENCE
     shares = [percent(share) for share in (before["value"] + found["value"], before["value"])]
     text = (
         f"After every version of every perturbation, {clean(result.name)} still solves {shares[0]} % of "

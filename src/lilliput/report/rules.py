@@ -78,9 +78,11 @@ def is_estimate(value: Any) -> bool:
 
 
 def is_ratio(value: Any) -> bool:
-    """A ratio above 0 with its interval, or one that was refused, with the reason."""
+    """A ratio above 0 with its interval or none, or one that was refused, with the reason."""
     if isinstance(value, Mapping) and value.get("value", value) is None:
         return isinstance(value.get("reason"), str)
+    if isinstance(value, Mapping) and value.get("low", value) is value.get("high", value) is None:
+        return is_positive(value.get("value"))
     return is_estimate(value) and value["low"] > 0
 
 
@@ -90,7 +92,7 @@ def is_interval(value: Any) -> bool:
 
 
 ESTIMATE = "an object of numbers 'value', 'low' and 'high', low not above high"
-RATIO = "a ratio above 0 with its interval, or null with a 'reason'"
+RATIO = "a ratio above 0, its interval or null for both ends, or null with a 'reason'"
 
 
 def estimates(prefix: str, *names: str, required: bool = True) -> tuple[Rule, ...]:

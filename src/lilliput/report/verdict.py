@@ -152,7 +152,9 @@ def _kind(comparison: Result, name: str, phase: str) -> str:
 
 
 def with_ends(ratio: Mapping[str, Any]) -> str:
-    """``6.9x [6.1, 7.7]``; with a digit more where its ends would look the same."""
+    """``6.9x [6.1, 7.7]``, with a digit more where its ends would look the same; ``6.9x`` where it has none."""
+    if ratio["low"] is None:
+        return f"{_two(ratio['value'])}x"
     ends = [ratio[name] for name in ("value", "low", "high")]
     value, low, high = map(_two, ends)
     if low == high:
@@ -164,8 +166,9 @@ def less_with_ends(ratio: Mapping[str, Any]) -> str:
     """``5.1x [4.0, 6.0] less``; below 1, how much more."""
     if ratio["value"] >= 1:
         return f"{with_ends(ratio)} less"
-    turned = {"value": 1 / ratio["value"], "low": 1 / ratio["high"], "high": 1 / ratio["low"]}
-    return f"{with_ends(turned)} more"
+    turned = {"value": "value", "low": "high", "high": "low"}
+    inverse = {name: None if ratio[of] is None else 1 / ratio[of] for name, of in turned.items()}
+    return f"{with_ends(inverse)} more"
 
 
 def _size(ratio: float) -> str:

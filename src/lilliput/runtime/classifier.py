@@ -15,11 +15,11 @@ from lilliput.artifact import GRAPH, TOKENIZER, Artifact
 from lilliput.data.dataset import Dataset
 from lilliput.data_flow import GraphInput, stacked
 from lilliput.encoder import EncoderConfig
-from lilliput.errors import DataError, require_text, require_whole
+from lilliput.errors import ArtifactError, DataError, require_text, require_whole
 from lilliput.progress import Progress
 from lilliput.runtime.engine import Engine, from_vectors, only_outputs, read_graph
 from lilliput.runtime.flow import Input, reader_for, tokens_of
-from lilliput.runtime.tokens import STEP, CodeTokenizer, length_buckets, pad
+from lilliput.runtime.tokens import END, START, STEP, CodeTokenizer, length_buckets, pad
 
 LONGEST = 1 << 20
 """A limit on an input's tokens for models that have none of their own."""
@@ -123,6 +123,14 @@ class Classifier:
         self.labels = self.manifest.labels
         config = self.manifest.config
         tokenizer = CodeTokenizer.from_file(artifact.file(TOKENIZER), self.manifest.max_tokens)
+        known = tokenizer.tokenizer.get_vocab_size()
+        if None in (tokenizer.start, tokenizer.end) or known > config.architecture.vocabulary:
+            raise ArtifactError(
+                f"does not belong to the model: it has {known:,} tokens, the model embeds "
+                f"{config.architecture.vocabulary:,}, and both {START} and {END} must be among them.",
+                where=artifact.file(TOKENIZER),
+                remedy="Get the artifact again.",
+            )
         self.tokenizer = reader_for(config.data_flow, tokenizer, config.positions)
         self.runner = EncoderRunner(artifact.file(GRAPH), config, threads)
 

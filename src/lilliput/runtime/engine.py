@@ -12,7 +12,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from lilliput.errors import ArtifactError
-from lilliput.kernels.build import raise_failure
+from lilliput.kernels.library import Library
 from lilliput.runtime.overflow import right_products, rounds_inputs
 from lilliput.runtime.pages import release_mapped, trim
 
@@ -25,6 +25,7 @@ class Engine:
         threads: processor threads; ``None`` leaves the choice to the engine.
         options: further properties of the CPU plugin, which win over the defaults.
         mapped: the file of its weights, if the model has it mapped.
+        library: the kernels that the model has operations of, its own; ``None``: it has none.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class Engine:
         threads: int | None = None,
         options: Mapping[str, Any] | None = None,
         mapped: Path | None = None,
+        library: Library | None = None,
     ) -> None:
-        self.mapped = mapped
+        self.mapped, self.library = mapped, library
         properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # activations are quantized by the graph, or not at all
         if rounds_inputs(model):
@@ -53,12 +55,19 @@ class Engine:
         """Run once; outputs stay in the request.
 
         Raises:
+            MemoryError: there is too little.
             RuntimeError: the engine cannot, or an operation of our own cannot.
         """
         try:
-            self.request.infer(inputs)
-        finally:  # also where the engine does tell: what was noted is of this run
-            raise_failure()
+            try:
+                self.request.infer(inputs)
+            finally:  # also where the engine does tell: what was noted is of this run
+                if self.library is not None:
+                    self.library.raise_failure()
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise MemoryError(last_line(error)) from error
+            raise
 
     def release(self) -> None:
         """Give back freed memory, and what was read of the weights' file.
@@ -108,13 +117,26 @@ def read_graph(source: Path | bytes) -> ov.Model:
     """
     if isinstance(source, bytes):
         return ov.Core().read_model(source)
+    content = source.read_bytes()  # of a path the engine would read other files, too, which nobody verified
     try:
-        return ov.Core().read_model(str(source))
+        return ov.Core().read_model(content)
     except Exception as error:  # the engine raises RuntimeError, and others with some versions
-        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         raise ArtifactError(
-            f"is not a graph that OpenVINO can read ({reason[0]}).", where=source, remedy="Get the artifact again."
+            f"is not a graph that OpenVINO can read ({last_line(error)}).",
+            where=source,
+            remedy="Get the artifact again.",
         ) from error
+
+
+def last_line(error: Exception) -> str:
+    """What an error of the engine's says in the end: its reason."""
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that there was no memory: the engine's say so in words."""
+    return isinstance(error, MemoryError) or "bad_alloc" in str(error)
 
 
 def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:

@@ -16,8 +16,9 @@ from lilliput.generator_manifest import SEQ2SEQ
 from lilliput.kernels.attention import one_more_token, use_attention
 from lilliput.kernels.build import kernels
 from lilliput.kernels.chain import in_a_chain
+from lilliput.kernels.library import Library
 from lilliput.kernels.products import use_kernels
-from lilliput.runtime.engine import Engine, default_threads
+from lilliput.runtime.engine import Engine, default_threads, is_out_of_memory, last_line
 from lilliput.runtime.pages import keep_small_constants, release_mapped, trim
 from lilliput.runtime.sessions import (
     DECODER_INPUTS,
@@ -77,23 +78,25 @@ def _compiled(model: ov.Model, artifact: Artifact, threads: int | None = None) -
         artifact: says how inputs of products are rounded.
         threads: processor threads; ``None`` leaves the choice to the engine.
     """
-    _use_kernels(model, artifact, threads)
-    return _engine(model, artifact, threads)
+    return _engine(model, artifact, threads, _use_kernels(model, artifact, threads))
 
 
-def _use_kernels(model: ov.Model, artifact: Artifact, threads: int | None) -> None:
+def _use_kernels(model: ov.Model, artifact: Artifact, threads: int | None) -> Library | None:
+    """Let our kernels do what they can of a graph; the library that its operations are of, if there is one."""
     library, weights, options = kernels().library, artifact.file(WEIGHTS), _options(artifact)
     if library is not None:
+        library = library.for_one_model()
         group = int(options.get("DYNAMIC_QUANTIZATION_GROUP_SIZE", 0))
         workers = threads or default_threads()
         use_kernels(model, library, group, workers, lambda: release_mapped(weights))
         if options.get("KV_CACHE_PRECISION") == "u8":
             use_attention(model, library, workers)
     keep_small_constants(model)
+    return library
 
 
-def _engine(model: ov.Model, artifact: Artifact, threads: int | None) -> Engine:
-    return Engine(model, threads, _options(artifact), artifact.file(WEIGHTS))
+def _engine(model: ov.Model, artifact: Artifact, threads: int | None, library: Library | None) -> Engine:
+    return Engine(model, threads, _options(artifact), artifact.file(WEIGHTS), library)
 
 
 def _options(artifact: Artifact) -> dict[str, Any]:
@@ -121,16 +124,15 @@ def _read_and_compiled(artifact: Artifact, name: str, inputs: tuple[str, ...], t
 
 def _decoder_session(model: ov.Model, artifact: Artifact, threads: int | None) -> DecoderSession:
     """A decoder, and if kernels do all that keeps earlier tokens, what reads one more token faster."""
-    _use_kernels(model, artifact, threads)
-    library = kernels().library
+    library = _use_kernels(model, artifact, threads)
     single = None if library is None else one_more_token(model, library)
     if library is None or single is None:
-        return DecoderSession(_engine(model, artifact, threads))
+        return DecoderSession(_engine(model, artifact, threads, library))
     chained = in_a_chain(single, library, threads or default_threads())
     with ThreadPoolExecutor(1) as pool:  # side by side: each takes the engine a good part of a second
         # A chain has threads of its own, and the engine's would take turns with them: they spin before they sleep.
-        step = pool.submit(_engine, chained or single, artifact, 1 if chained else threads)
-        decoder = _engine(model, artifact, threads)
+        step = pool.submit(_engine, chained or single, artifact, 1 if chained else threads, library)
+        decoder = _engine(model, artifact, threads, library)
         return DecoderSession(decoder, PASS_TOKENS_OF_KERNELS, step.result())
 
 
@@ -155,12 +157,13 @@ def _runnable(artifact: Artifact, name: str) -> Iterator[None]:
     """What the engine says of a graph, as an error that names its file."""
     try:
         yield
-    except MemoryError as error:
-        raise UserError(
-            "there is not enough memory for the model.", where=artifact.path, remedy="Close programs, or quantize more."
-        ) from error
     except Exception as error:  # it raises RuntimeError, and others with some versions
-        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        if is_out_of_memory(error):
+            raise UserError(
+                "there is not enough memory for the model.",
+                where=artifact.path,
+                remedy="Close programs, or quantize more.",
+            ) from error
         raise ArtifactError(
-            f"is not a graph that OpenVINO can run ({reason[0]}).", where=artifact.file(name), remedy=_AGAIN
+            f"is not a graph that OpenVINO can run ({last_line(error)}).", where=artifact.file(name), remedy=_AGAIN
         ) from error

@@ -63,9 +63,10 @@ def next_tokens(
     if sampling.temperature == 0:
         return np.asarray(scores.argmax(axis=1), np.int64)
     chances = probabilities(scores, sampling)
-    draws = np.array([random.random() for random in randoms])
-    # The first token at which the chances add up to more than the draw; rounding may leave the sum just below 1.
-    reached = chances.cumsum(axis=1) > (draws * chances.sum(axis=1))[:, None]
+    draws = np.array([[random.random()] for random in randoms])
+    # The first token at which the chances add up to more than the draw's share of all, as the same rounding adds them.
+    sums = chances.cumsum(axis=1)
+    reached = sums > draws * sums[:, -1:]
     return np.asarray(reached.argmax(axis=1), np.int64)
 
 
@@ -78,11 +79,13 @@ def penalized(logits: Logits, seen: NDArray[np.bool_], penalty: float) -> Logits
 
 def probabilities(logits: Logits, sampling: Sampling) -> NDArray[np.float64]:
     """What each token is drawn with, ``[B, vocabulary]``; ``sampling.temperature`` is not 0."""
-    scores = logits.astype(np.float64) / sampling.temperature
+    scores = logits.astype(np.float64)
+    with np.errstate(over="ignore"):  # far below the largest, a score may become minus infinity; the largest stays 0
+        scores = (scores - scores.max(axis=1, keepdims=True)) / sampling.temperature
     if 0 < sampling.top_k < scores.shape[1]:
         least = np.partition(scores, -sampling.top_k, axis=1)[:, -sampling.top_k, None]
         scores = np.where(scores < least, -np.inf, scores)
-    chances: NDArray[np.float64] = np.exp(scores - scores.max(axis=1, keepdims=True))
+    chances: NDArray[np.float64] = np.exp(scores)
     chances /= chances.sum(axis=1, keepdims=True)
     if sampling.top_p < 1:
         chances = _nucleus(chances, sampling.top_p)

@@ -6,7 +6,6 @@ fixed cost for each block and each call. The model is the price of each, at leas
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, overload
 import numpy as np
 
 from lilliput.errors import UserError
-from lilliput.files import write_json
+from lilliput.files import read_json, write_json
 from lilliput.progress import Progress
 from lilliput.search.cost import attention_flops, linear_flops
 from lilliput.search.space import Architecture, Architectures, FloatArray, Sizes
@@ -106,7 +105,7 @@ class LatencyModel:
         """
         remedy = "Calibrate again."
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = read_json(path)
         except (OSError, ValueError) as error:
             raise UserError(f"no latency model can be read here ({error}).", where=path, remedy=remedy) from error
         try:
@@ -114,7 +113,7 @@ class LatencyModel:
                 raise UserError("a latency model of another version.", where=path, remedy=remedy)
             prices = {name: float(price) for name, price in document["prices"].items()}
             return cls(prices, Conditions(**document["conditions"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"not a latency model ({error!r}).", where=path, remedy=remedy) from error
 
 

@@ -43,7 +43,7 @@ in trials of equal length, vocabularies of 1,000 came last); most weights means 
 
 
 def _empty_space() -> BudgetError:
-    remedy = "Allow at least one value of each size, and heads that divide a hidden size."
+    remedy = "Allow a value of each size, heads that divide a hidden size, and an intermediate size within its limit."
     return BudgetError("the search space is empty.", remedy=remedy)
 
 
@@ -194,6 +194,8 @@ class SearchProblem:
             return _empty_space()
         smallest = min(self._extremes(lambda sizes, precision: np.asarray(self.bytes(sizes, precision), float)))
         size, architecture, precision = smallest
+        if not np.isfinite(size):
+            return _empty_space()
         if size > self.budget_bytes or self.max_ms is None:
             return BudgetError(
                 f"nothing fits {self.budget_bytes:,} bytes: the smallest possible artifact takes {size:,.0f} bytes "
@@ -213,11 +215,15 @@ class SearchProblem:
         return milliseconds
 
     def _extremes(self, cost: Callable[[Architectures, str], FloatArray]) -> list[tuple[float, Architecture, str]]:
-        """The least ``cost`` at each precision and number of layers, with the architecture that has it."""
+        """The least ``cost`` at each precision and number of layers, with the architecture that has it.
+
+        What the space's own limit excludes costs infinitely much.
+        """
         found = []
         for precision in self.precisions:
             for mesh in self.space.meshes():
-                costs = np.broadcast_to(cost(mesh, precision), mesh.shape)
+                allowed = self.space.excess(mesh) == 0
+                costs = np.broadcast_to(np.where(allowed, cost(mesh, precision), np.inf), mesh.shape)
                 found.append((float(costs.min()), mesh.at(int(costs.argmin())), precision))
         return found
 

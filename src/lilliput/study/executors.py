@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from lilliput.children import python_module
 from lilliput.errors import MissingExtra, UserError, require_whole
 from lilliput.extras import require
 
@@ -106,7 +107,7 @@ class LocalProcesses:
                 if self._closed:
                     return Failed("it was given up before it began")
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "lilliput.study.worker"],
+                    python_module("lilliput.study.worker"),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,

@@ -6,8 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lilliput.constants import NEW_TOKENS
 from lilliput.errors import UserError, require_whole
+from lilliput.evaluate.paired import FEWEST
 from lilliput.study.point import Point
+
+FEWEST_PIECES = 2
+"""Of which a perplexity has an interval."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,8 @@ class Measures:
     """What is measured of every point.
 
     Attributes:
-        perplexity_pieces: held-out pieces of the standard library's code; 0: no perplexity.
+        perplexity_pieces: held-out pieces of the standard library's code, :data:`FEWEST_PIECES` at least; 0: no
+            perplexity.
         piece_tokens: of each, at most.
         humaneval: HumanEval's file; empty: no pass@1.
         limit: problems, the first of the file; ``None``: all.
@@ -24,7 +30,7 @@ class Measures:
         batch: completions side by side; more are faster, and each takes memory.
         perturbations: ReCode's, by name or family, for robust pass.
         perturbation_seeds: versions of each that has random choices.
-        speed_rounds: rounds of timing; 0: none.
+        speed_rounds: rounds of timing, :data:`~lilliput.evaluate.paired.FEWEST` at least; 0: none.
         threads: processor threads of a job's model; ``None`` leaves the choice to the engine.
         unsafe: run what models write even where the kernel does not keep it from the user's files.
     """
@@ -34,7 +40,7 @@ class Measures:
     humaneval: str = ""
     limit: int | None = None
     strip: bool = False
-    max_new_tokens: int = 320
+    max_new_tokens: int = NEW_TOKENS
     batch: int = 8
     perturbations: tuple[str, ...] = ()
     perturbation_seeds: int = 1
@@ -55,13 +61,21 @@ class Measures:
         ):
             if value is not None:
                 require_whole(value, least, option)
+        for option, value, fewest in (
+            ("--perplexity-pieces", self.perplexity_pieces, FEWEST_PIECES),
+            ("--speed-rounds", self.speed_rounds, FEWEST),
+        ):
+            if 0 < value < fewest:
+                raise UserError(
+                    f"{value} are too few for an interval.", where=option, remedy=f"Choose {fewest} or more, or 0."
+                )
         if self.perturbations and not self.humaneval:
             raise UserError("needs problems.", where="--perturbations", remedy="Give HumanEval's file: --humaneval.")
         if not self.perplexity_pieces and not self.humaneval:
             raise UserError(
                 "without perplexity and without problems there is no quality to measure.",
                 where="--perplexity-pieces",
-                remedy="Choose 1 or more, or give HumanEval's file: --humaneval.",
+                remedy=f"Choose {FEWEST_PIECES} or more, or give HumanEval's file: --humaneval.",
             )
 
     def as_dict(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lilliput.constants import LARGEST_SEED
 from lilliput.data.lines import listed, shown
 from lilliput.errors import UserError
 from lilliput.formats.weights import AWQ, AWQ_GPTQ, FORMATS, GPTQ, NEAREST, ROW, TENSOR
@@ -32,8 +33,8 @@ KINDS: Mapping[str, tuple[type, str]] = {
 }
 """Field of a point -> its type, and how a message calls that. They are called as ``lilliput quantize`` calls them."""
 
-LARGEST, LARGEST_SEED = 1_000_000, 2**63 - 1
-"""Whole numbers in a file that may come from a stranger: no more than any use has."""
+LARGEST = 1_000_000
+"""Whole number in a file that may come from a stranger, but for a seed: no more than any use has."""
 
 
 @dataclass(frozen=True)

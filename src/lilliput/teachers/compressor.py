@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import RobertaConfig, RobertaModel
 
 from lilliput import torchfiles
+from lilliput.encoder import PAD_ID
 from lilliput.errors import ArtifactError, CheckpointError
 from lilliput.runtime.tokens import CodeTokenizer
 from lilliput.tasks import TASKS, Task
@@ -24,7 +25,6 @@ from lilliput.teachers.model import EncoderClassifier, OutputConvention
 from lilliput.teachers.teacher import Teacher, fingerprint_of
 from lilliput.training import device
 
-PAD_ID = 1
 MAX_TOKENS = 400
 
 _WORDS = "embeddings.word_embeddings.weight"

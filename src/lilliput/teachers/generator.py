@@ -158,7 +158,7 @@ def open_generator(model: str | Path, tokenizer: Path | None = None) -> Generato
     # Before hours of work: every tensor must be there, and those that are taken as they are be of the config's sizes.
     shapes = {name: tensors.shape(stored_name(piece, tensors)) for name, piece in pieces.items() if piece.source}
     refuse_other_shapes(config, {name: shape for name, shape in shapes.items() if pieces[name].as_stored}, path)
-    found = own() if tokenizer is None else _tokenizer_of(Path(tokenizer))
+    found = own() if tokenizer is None else tokenizer_of(Path(tokenizer))
     if found.get_vocab_size() > config.vocabulary:
         raise CheckpointError(
             f"the tokenizer has {found.get_vocab_size():,} tokens, the model {config.vocabulary:,}: they do not "
@@ -186,7 +186,7 @@ def _open_folder(folder: Path) -> Opened:
     architecture_of(values)  # an unknown one is refused before any weight is looked for
     pickled = [file for file in weight_files(folder) if file.suffix == ".bin" or file.name.endswith(".bin.index.json")]
     tensors: Tensors = TorchFiles(folder) if pickled else SafetensorsFolder(folder)
-    return values, tensors, lambda: _tokenizer_of(folder)
+    return values, tensors, lambda: tokenizer_of(folder)
 
 
 def _open_gguf(file: Path) -> Opened:
@@ -215,8 +215,15 @@ def _object(path: Path) -> dict[str, Any]:
     return values
 
 
-def _tokenizer_of(place: Path) -> Tokenizer:
-    """The tokenizer of a folder, or in a file."""
+_NAMED = "name a tokenizer.json to 'lilliput quantize' with --tokenizer."
+
+
+def tokenizer_of(place: Path) -> Tokenizer:
+    """The tokenizer of a generator's folder, or in a file.
+
+    Raises:
+        CheckpointError: there is none, or none that can be read.
+    """
     if not place.exists():
         raise CheckpointError("there is no such file or folder.", where=place, remedy="Check --tokenizer.")
     file = place / "tokenizer.json" if place.is_dir() else place
@@ -226,7 +233,7 @@ def _tokenizer_of(place: Path) -> Tokenizer:
         raise CheckpointError(
             f"there is no tokenizer here (none of {', '.join(TOKENIZER_FILES)}).",
             where=place,
-            remedy="Put the tokenizer's files beside the weights, or name its tokenizer.json with --tokenizer.",
+            remedy=f"Put the tokenizer's files beside the weights, or {_NAMED}",
         )
     from lilliput.teachers.huggingface import load_tokenizer  # an old kind of tokenizer, which transformers converts
 
@@ -234,6 +241,8 @@ def _tokenizer_of(place: Path) -> Tokenizer:
     backend = getattr(converted, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
         raise CheckpointError(
-            "has a tokenizer of a kind that has no tokenizer.json.", where=place, remedy="Name one with --tokenizer."
+            "has a tokenizer of a kind that has no tokenizer.json.",
+            where=place,
+            remedy=f"Convert it with transformers, or {_NAMED}",
         )
     return backend

@@ -6,7 +6,6 @@ The format is that of https://github.com/huggingface/safetensors ("Format"): eig
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
-from lilliput.files import read_json
+from lilliput.files import parse_json, read_json
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 
@@ -153,7 +152,7 @@ def _header(file: Path) -> dict[str, _Place]:
             length = int.from_bytes(stream.read(8), "little")
             if not 2 <= length <= min(size - 8, LARGEST_HEADER):
                 raise ValueError(f"a header of {length:,} bytes in a file of {size:,}")
-            header = json.loads(stream.read(length))
+            header = parse_json(stream.read(length).decode("utf-8"))
         header.pop("__metadata__", None)
         places, end = {}, 0
         for name, entry in header.items():

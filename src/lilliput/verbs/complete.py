@@ -153,8 +153,26 @@ def complete_aloud(
         write(piece)
 
 
+def require_draws(settings: Settings, where: str = "--n") -> None:
+    """Refuse several completions of a prompt that would all be the same.
+
+    Args:
+        settings: how they are asked for.
+        where: the option that says how many.
+
+    Raises:
+        UserError: they would.
+    """
+    if settings.n > 1 and settings.temperature == 0:
+        raise UserError(
+            f"{settings.n} completions at temperature 0 would be the same.",
+            where=where,
+            remedy="Give a --temperature, such as 0.2, or 0.8 for more variety.",
+        )
+
+
 def _opened(path: str | Path, threads: int | None, options: Options) -> tuple[Generator, TimedSession]:
-    Settings(**options)  # which may be wrong: better said before gigabytes are loaded
+    require_draws(Settings(**options), "--samples")  # what is wrong is better said before gigabytes are loaded
     generator = Generator.open(open_artifact(path), threads)
     generator.session = timed = TimedSession(generator.session)
     return generator, timed

@@ -87,13 +87,17 @@ class Kept:
         except (ValueError, RecursionError, KeyError, TypeError):
             return
 
+    def remember(self, key: str, found: Mapping[str, Any]) -> None:
+        """Know what was found until this run ends."""
+        self.found[key] = dict(found)
+
     def add(self, key: str, found: Mapping[str, Any]) -> None:
         """Keep what was found.
 
         Raises:
             UserError: it cannot be written.
         """
-        self.found[key] = dict(found)
+        self.remember(key, found)
         if self.path is None:
             return
         with explain_disk_errors(self.path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from lilliput.evaluate.judging import Judgement, Limits, judge_many, require_wal
 from lilliput.evaluate.sandbox import Protections
 from lilliput.progress import Progress
 from lilliput.verbs.kept import Kept, key_of
+from lilliput.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,12 @@ class Programs:
         return {"sandbox": sandbox, "machine": resources.machine(), "command": command}
 
     def judged(self, sources: Sequence[str], kept: Kept, progress: Progress) -> list[Judgement]:
-        """The judgements; like programs are run once, and those kept not again (but where the runner failed)."""
-        keys = [key_of("judgement", source, asdict(self.limits)) for source in sources]
+        """The judgements; like programs are run once, and those kept not again (but where the runner failed).
+
+        A program that did not end is not run again in this run; in another one it is, on a machine less busy perhaps.
+        """
+        how = VERSION, sys.version_info[:3], asdict(self.limits)
+        keys = [key_of("judgement", source, *how) for source in sources]
         missing = {key: source for key, source in zip(keys, sources, strict=True) if key not in kept.found}
         names = list(missing)
         lost: dict[str, Judgement] = {}
@@ -50,6 +56,8 @@ class Programs:
         def keep(place: int, judgement: Judgement) -> None:
             if judgement.outcome == "runner":
                 lost[names[place]] = judgement
+            elif judgement.outcome == "timeout":
+                kept.remember(names[place], asdict(judgement))
             else:
                 kept.add(names[place], asdict(judgement))
 

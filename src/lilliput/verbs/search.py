@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from numbers import Real
 
 from lilliput.data_flow import MOST_NODES
-from lilliput.errors import UserError, require_whole
+from lilliput.errors import UserError, refuse_unused, require_whole
 from lilliput.progress import Progress
 from lilliput.search import (
     DEFAULT_OBJECTIVE,
@@ -34,16 +34,20 @@ METHODS = {
 DEFAULT_LATENCY_MS = 3.0
 """Bound on one thread's milliseconds at 400 tokens where none is given: some 1/200 of CodeBERT's."""
 
+DEFAULT_PRECISIONS = ("int8",)
+
+DEFAULT_TOKENS = 400
+
 
 def search(
     size: int,
     latency_ms: float | None = DEFAULT_LATENCY_MS,
     *,
-    precisions: str | Sequence[str] = ("int8",),
+    precisions: str | Sequence[str] = DEFAULT_PRECISIONS,
     method: str = "exact",
     objective: str = DEFAULT_OBJECTIVE,
     paper: bool = False,
-    tokens: int = 400,
+    tokens: int = DEFAULT_TOKENS,
     arity: int = 1,
     classes: int = 2,
     data_flow: int = 0,
@@ -58,7 +62,8 @@ def search(
         precisions: how weights may be stored: one, or several.
         method: ``exact`` scores every architecture; ``genetic`` is the paper's algorithm.
         objective: what to maximize, a name in :data:`lilliput.search.OBJECTIVES`.
-        paper: the paper's space, fitness and fp32 bytes instead of all that.
+        paper: the paper's space, fitness and fp32 bytes. What it does not know (time, precisions, tokens, pairs, data
+            flow) is not to be given beside it.
         tokens: input length that time and FLOPs are counted at.
         arity: functions an example joins, 1 or 2.
         classes: output logits.
@@ -76,11 +81,21 @@ def search(
     if arity not in (1, 2):
         raise UserError(f"{arity!r} is no arity.", where="arity", remedy="Give 1, or 2 for pairs of functions.")
     require_whole(classes, 2, "classes")
+    precisions = (precisions,) if isinstance(precisions, str) else tuple(precisions)
     problem: Problem
     if paper:
+        given = {
+            "--latency": latency_ms not in (None, DEFAULT_LATENCY_MS),  # without bound is how the paper has it
+            "--precision": precisions != DEFAULT_PRECISIONS,
+            "--objective": objective != DEFAULT_OBJECTIVE,
+            "--tokens": tokens != DEFAULT_TOKENS,
+            "--pairs": arity != 1,
+            "classes": classes != 2,
+            "--data-flow": data_flow != 0,
+        }
+        refuse_unused({option: (is_given, "does not go with --paper") for option, is_given in given.items()})
         problem = PaperProblem(_positive(size, "--size", "bytes") / 1e6)
     else:
-        precisions = (precisions,) if isinstance(precisions, str) else tuple(precisions)
         if type(data_flow) is not int or not 0 <= data_flow <= MOST_NODES:
             raise UserError(
                 f"{data_flow!r} is no number of nodes.", where="--data-flow", remedy=f"Give 0 to {MOST_NODES}."
@@ -97,7 +112,7 @@ def search_problem(
     objective: str,
     shape: StudentShape,
     *,
-    tokens: int = 400,
+    tokens: int = DEFAULT_TOKENS,
     tokenizer_bytes: TokenizerBytes | None = None,
     space: SearchSpace = DEFAULT_SPACE,
     reading_ms: float = 0.0,

@@ -39,8 +39,8 @@ class Tally:
     """What a set of attempts comes to.
 
     Attributes:
-        n: problems that the figures rest on: those with a verdict on one completion at least.
-        pass_at: k -> the estimate; ``None``: no problem has k completions with a verdict.
+        n: problems with a verdict on one completion at least, on which pass@1 rests.
+        pass_at: k -> the estimate, over the problems with k completions with a verdict; ``None``: there are none.
         left_out: every k asked for that there are too few completions for.
         failures: completions that did not pass, by outcome.
         attempts: task_id -> its attempts, in the order of the problems.
@@ -90,6 +90,7 @@ class Tally:
             },
             "failures": dict(self.failures),
             "intervals": {f"pass@{k}": None if rate is None else [rate.low, rate.high] for k, rate in found},
+            "sample_sizes": {f"pass@{k}": 0 if rate is None else rate.n for k, rate in found},
             "notes": notes,
         }
 

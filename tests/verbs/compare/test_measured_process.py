@@ -16,7 +16,7 @@ from lilliput.verbs.compare import process as measured_process
 from lilliput.verbs.compare.process import MeasuredProcess
 
 REFERENCE = {"kind": "reference", "threads": 1}
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def started(folder, request=None, name="the model"):

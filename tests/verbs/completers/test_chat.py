@@ -1,5 +1,6 @@
 """Chats: framed as transformers frames them, and code cut out of answers."""
 
+import datetime
 import json
 
 import pytest
@@ -50,6 +51,16 @@ def test_templates_that_fail_or_reach_out(source):
     with pytest.raises(UserError, match="the chat template fails") as caught:
         ChatTemplate(source, "mine.jinja").framed("a")
     assert caught.value.where == "mine.jinja"
+
+
+def test_the_date_is_the_same_in_every_chat_and_is_told_where_it_is_used():
+    dated, plain = "{{ strftime_now('%d %b %Y, %H:%M') }}", "no date"
+    first, second = datetime.date(2026, 1, 2), datetime.date(2026, 1, 3)
+    assert ChatTemplate(dated, "x", first).framed("a") == "02 Jan 2026, 00:00"
+    assert ChatTemplate(dated, "x", first).facts["date"] == "2026-01-02"
+    assert ChatTemplate(dated, "x", first).facts != ChatTemplate(dated, "x", second).facts
+    assert ChatTemplate(plain, "x", first).facts == ChatTemplate(plain, "x", second).facts
+    assert ChatTemplate(dated, "x").framed("a") == f"{datetime.date.today():%d %b %Y}, 00:00"
 
 
 def test_where_templates_are(tmp_path):

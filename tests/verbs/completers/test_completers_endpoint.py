@@ -11,13 +11,14 @@ from lilliput.errors import UserError
 from lilliput.runtime.settings import Settings
 from lilliput.verbs.completers import Asked, GeneratorSource
 from lilliput.verbs.completers import endpoint as completers_endpoint
-from lilliput.verbs.completers.endpoint import EndpointCompleter, Patience, cut_at
+from lilliput.verbs.completers.endpoint import EndpointCompleter, Patience, cut_at, seed_of
 from tests.data.test_problems import HUMANEVAL, write
 from tests.verbs.test_score import FAST, RIGHT, UNSAFE
 from tests.verbs.tiny_servers import MODEL, chat, completion, served
 
 IMPATIENT = Patience(tries=3, first=0.01, longest=0.02, answer=5.0)
 PROBLEM = Problem(**HUMANEVAL)
+SEEDS = (1234797308, 778162986, 1205246557)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +46,9 @@ def test_completions_are_asked_for_scored_and_recorded(problems, monkeypatch):
     monkeypatch.setenv("LILLIPUT_API_KEY", "secret-one")
     monkeypatch.setenv("OPENAI_API_KEY", "secret-two")
     settings = Settings(max_new_tokens=50, temperature=0.5, top_p=0.9, seed=7, n=2, batch=3)
-    with served(lambda path, body, number: completion(RIGHT if body["seed"] == 7 else "    x", 9)) as server:
+    with served(
+        lambda path, body, number: completion(RIGHT if body["seed"] == seed_of(7, 0) else "    x", 9)
+    ) as server:
         result = evaluate(server, problems, settings=settings).as_dict()
     assert len(server.asked) == 16
     path, body = server.asked[0]
@@ -58,7 +61,7 @@ def test_completions_are_asked_for_scored_and_recorded(problems, monkeypatch):
         "top_p": 0.9,
     }
     assert len(body["stop"]) == 4
-    assert {body["seed"] for _, body in server.asked} == {7, 8}
+    assert {body["seed"] for _, body in server.asked} == {seed_of(7, 0), seed_of(7, 1)}
     assert {headers["Authorization"] for headers in server.headers} == {"Bearer secret-one"}
     assert (result["n"], result["pass@1"], result["name"]) == (8, 0.5, MODEL)
     assert "secret" not in json.dumps(result)
@@ -192,6 +195,13 @@ def test_an_answer_too_long_is_refused(monkeypatch):
     with served(lambda path, body, number: completion("x" * 2000)) as server:
         ((made,),) = EndpointCompleter(GeneratorSource(server.url)).complete([Asked(PROBLEM, "x")], Settings())
     assert "longer than 1,000 bytes" in made.failure
+
+
+def test_draws_of_one_seed_are_not_those_of_another():
+    seeds = [{seed_of(seed, sample) for sample in range(100)} for seed in range(3)]
+    assert len(set.union(*seeds)) == 300
+    assert all(0 <= one < 2**31 for one in set.union(*seeds))
+    assert (seed_of(0, 0), seed_of(0, 1), seed_of(1, 0)) == SEEDS  # the same on every platform, in every version
 
 
 def test_texts_are_cut_at_the_stop_that_is_complete_first():

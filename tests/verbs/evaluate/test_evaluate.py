@@ -113,6 +113,19 @@ def test_a_checkpoint_of_few_positions_is_measured(workshop, monkeypatch):
     assert found.tokens == 64
 
 
+def test_scores_are_not_lost_where_memory_cannot_be_measured(small, workshop, monkeypatch):
+    def failing(argv):
+        raise UserError("the program measured for memory failed with exit code -9: it said nothing.")
+
+    monkeypatch.setattr("lilliput.evaluate.resources.peak_memory", failing)
+    monkeypatch.setattr(energy.measure_calls, "__defaults__", (0.1, *energy.measure_calls.__defaults__[1:]))
+    progress = Recorded()
+    found = evaluate(small, "vulnerability", [workshop / "valid.jsonl"], progress=progress).as_dict()
+    assert found["peak_memory_mb"] is None
+    assert 0 <= found["accuracy"] <= 1
+    assert progress.notes[-1].endswith("failed with exit code -9: it said nothing.")
+
+
 def test_an_artifact_of_another_task_is_refused(small, tmp_path):
     (tmp_path / "x.jsonl").write_text('{"code": "int f() {}", "label": 0}\n')
     with pytest.raises(UserError, match=r"was made for task 'vulnerability', not 'classification'") as caught:

@@ -1,6 +1,7 @@
 """``lilliput evaluate`` for generators: an artifact, the checkpoint it was made of, and a server that runs it."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -45,6 +46,19 @@ def desk(tmp_path_factory):
 def evaluate(model, desk, **how):
     how = {"settings": Settings(max_new_tokens=12, batch=2), "costs": False, "threads": 1, **how}
     return api.evaluate_generator(model, "humaneval", desk / "problems.jsonl", limits=FAST, unsafe=UNSAFE, **how)
+
+
+def test_completions_are_not_lost_where_memory_cannot_be_measured(desk, monkeypatch):
+    def failing(argv):
+        raise UserError("the program measured for memory failed with exit code 1: MemoryError")
+
+    monkeypatch.setattr("lilliput.evaluate.resources.peak_memory", failing)
+    progress = Recorded()
+    found = evaluate(desk / "artifact", desk, costs=True, progress=progress, limit=1).as_dict()
+    note = "peak memory was not measured: the program measured for memory failed with exit code 1: MemoryError"
+    assert (found["peak_memory_mb"], found["n"]) == (None, 1)
+    assert note in found["notes"]
+    assert note in progress.notes
 
 
 def texts(found):
@@ -240,6 +254,32 @@ def test_options_that_mean_nothing(how, where, desk):
     with pytest.raises(UserError) as caught:
         evaluate(desk / "llama", desk, **how)
     assert caught.value.where == where
+
+
+@pytest.mark.parametrize(
+    ("model", "how", "where"),
+    [
+        ("llama", {"chat_template": "mine.jinja"}, "--chat-template"),
+        ("http://localhost:1/v1", {"chat_template": "mine.jinja", "prompt": "chat"}, "--chat-template"),
+        ("artifact", {"served": "mine"}, "--served"),
+        ("artifact", {"precision": "bf16"}, "--precision"),
+        ("http://localhost:1/v1", {"precision": "bf16"}, "--precision"),
+        ("llama", {"strip": True, "prompt": "chat"}, "--strip"),
+        ("llama", {"challenges": True}, "--challenges"),
+    ],
+)
+def test_options_without_effect(model, how, where, desk):
+    with pytest.raises(UserError, match="goes with") as caught:
+        evaluate(model if model.startswith("http") else desk / model, desk, **how)
+    assert caught.value.where == where
+
+
+def test_a_checkpoint_s_tokenizer_is_looked_for_as_quantize_does(desk, tmp_path):
+    copy = shutil.copytree(desk / "llama", tmp_path / "llama")
+    (copy / "tokenizer.json").unlink()
+    for attempt in (lambda: evaluate(copy, desk), lambda: quantize(copy, tmp_path / "small")):
+        with pytest.raises(CheckpointError, match="there is no tokenizer here"):
+            attempt()
 
 
 def test_what_is_no_generator(desk, tmp_path):

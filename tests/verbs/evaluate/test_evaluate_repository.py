@@ -1,5 +1,6 @@
 """A tiny generator on a folder of code, from the artifact to the scores."""
 
+import itertools
 import json
 
 import numpy as np
@@ -58,13 +59,17 @@ def measured(found):
 def test_the_perplexity_is_that_of_its_own_measure(found, llama, repo):
     tokenizer = Tokenizer.from_file(str(llama / "tokenizer.json"))
     tokenizer.encode_special_tokens = True
-    ids = np.array([tokenizer.encode(read_sources(repo, 1).files[0].text).ids])
     positions = open_artifact(llama).generator.positions
-    one = evaluate_repository(llama, repo, settings=RepositorySettings(1, 10_000, 1, 24, 6), threads=1)
-    assert one.settings["length"] == positions  # as many as the model has
-    windows = [ids[:, begin : begin + positions] for begin in range(0, ids.shape[1], positions)]
-    costs = [perplexity(llama, window, 1).perplexity for window in windows if window.shape[1] >= SHORTEST]
-    assert one.next_token.perplexity.value in [pytest.approx(cost, rel=1e-5) for cost in costs]
+    two = evaluate_repository(llama, repo, settings=RepositorySettings(2, 10_000, 1, 24, 6), threads=1)
+    assert two.settings["length"] == positions  # as many as the model has
+    costs = []
+    for source in read_sources(repo, 2).files:
+        ids = np.array([tokenizer.encode(source.text).ids])
+        windows = [ids[:, begin : begin + positions] for begin in range(0, ids.shape[1], positions)]
+        read = [perplexity(llama, window, 1) for window in windows if window.shape[1] >= SHORTEST]
+        costs.append([(one.nll * one.tokens, one.tokens) for one in read])
+    pairs = [tuple(map(sum, zip(*pair, strict=True))) for pair in itertools.product(*costs)]
+    assert two.next_token.nll.value in [pytest.approx(nll / tokens, rel=1e-5) for nll, tokens in pairs]
     assert found.next_token.pieces == 5
     assert found.next_token.every.tokens == 5 * 19
     assert 0 < found.next_token.code.tokens < found.next_token.every.tokens
@@ -109,6 +114,14 @@ def test_a_killed_run_goes_on(found, llama, repo, tmp_path, monkeypatch):
     monkeypatch.setattr(verb, "reader", None)  # all is there: nothing is opened
     monkeypatch.setattr(verb, "Generator", None)
     assert measured(evaluate_repository(llama, repo, settings=SMALL, out=out)) == measured(found)
+
+
+def test_what_another_version_kept_is_not_taken(llama, repo, tmp_path, monkeypatch):
+    out, kept = tmp_path / "result.json", tmp_path / "result.kept.jsonl"
+    for version in ("one", "two"):
+        monkeypatch.setattr("lilliput.verbs.kept.VERSION", version)
+        evaluate_repository(llama, repo, settings=SMALL, threads=1, out=out)
+    assert len(kept.read_bytes().splitlines()) == 2 * (5 + 6)
 
 
 def test_an_encoder_decoder_completes_lines_alone(repo, tmp_path):

@@ -92,6 +92,14 @@ def test_a_killed_run_goes_on(artifact, data, tmp_path, monkeypatch):
     assert len(asked) == 2 + 5
 
 
+def test_what_another_version_kept_is_not_taken(artifact, data, tmp_path, monkeypatch):
+    out, kept = tmp_path / "result.json", tmp_path / "result.kept.jsonl"
+    for version in ("one", "two"):
+        monkeypatch.setattr("lilliput.verbs.kept.VERSION", version)
+        evaluate_summarization(artifact, data, settings=SHORT, threads=1, out=out)
+    assert len(kept.read_bytes().splitlines()) == 2 * 5
+
+
 def test_long_functions_are_cut_to_what_fits(artifact, tmp_path):
     code = "def f(a):\n" + "    a = a + 1\n" * 500
     path = tmp_path / "data.jsonl"

@@ -163,6 +163,19 @@ def test_other_work_is_not_gone_on_from(change, model, tmp_path, monkeypatch):
     assert digests(tmp_path / "small") == digests(tmp_path / "whole")
 
 
+def test_work_with_calibration_data_that_were_edited_since_is_not_gone_on_from(model, tmp_path, monkeypatch):
+    seen = tmp_path / "seen.py"
+    settings = QuantizeSettings(policy("int4", rounding="gptq"), calibration=Calibration((seen,), 2, 16))
+    seen.write_text("total = total + 1\n" * 50)
+    begun(model, tmp_path / "small", monkeypatch, settings)
+    seen.write_text("return other(name)\n" * 50)
+    told = Told()
+    quantize(model, tmp_path / "small", settings=settings, progress=told)
+    assert "starting anew" in told.lines[0]
+    quantize(model, tmp_path / "whole", settings=settings)
+    assert digests(tmp_path / "small") == digests(tmp_path / "whole")
+
+
 def test_the_same_work_is_gone_on_from(model, tmp_path, monkeypatch):
     begun(model, tmp_path / "small", monkeypatch)
     told = Told()

@@ -1,11 +1,12 @@
-"""What a student learns from, where not all of it was asked for."""
+"""What a student learns from, where not all of it was asked for; and settings that would have no effect."""
 
 import numpy as np
 import pytest
 
 from lilliput.distill.losses import DistillationMix
 from lilliput.errors import UserError
-from lilliput.verbs.shrink.settings import LABELS_ALONE, mix_for
+from lilliput.grams import Grams
+from lilliput.verbs.shrink.settings import LABELS_ALONE, ShrinkSettings, mix_for
 
 ALL, SOME = np.array([0, 1, 1]), np.array([0, 1, -1])
 
@@ -33,3 +34,20 @@ def test_what_was_not_asked_for_follows_from_what_was_and_from_the_labels(labels
 def test_weights_that_teach_nothing_are_refused():
     with pytest.raises(UserError, match="nothing to learn from"):
         mix_for(ALL, {"soft": 0.0, "hard": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "makes_sense"),
+    [
+        ("--language", {"language": "c"}, {"robust": 1.0}),
+        ("--language", {"language": "c"}, {"data_flow": 8}),
+        ("--grams-dropout", {"grams_dropout": 0.5}, {"grams": Grams.parsed("order=2,bits=8,width=8")}),
+        ("--aware-epochs", {"aware_epochs": 2, "quantization": "calibration"}, {"quantization": "aware"}),
+        ("--aware-epochs", {"aware_epochs": 2, "quantization": "calibration"}, {"quantization": "auto"}),
+    ],
+)
+def test_settings_without_effect_are_refused(option, given, makes_sense):
+    with pytest.raises(UserError, match="goes with --") as caught:
+        ShrinkSettings(**given)
+    assert caught.value.where == option
+    ShrinkSettings(**{**given, **makes_sense})

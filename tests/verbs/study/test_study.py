@@ -34,7 +34,7 @@ from tests.verbs.tiny_checkpoints import LLAMA, PLAIN, checkpoint
 
 KIND, OPTIONS = LLAMA
 LEAN = Measures(perplexity_pieces=3, piece_tokens=48, speed_rounds=0, threads=1)
-TIMED = replace(LEAN, speed_rounds=1)
+TIMED = replace(LEAN, speed_rounds=6)
 GRID = {"weights": ["fp32", "int4"], "activations": ["none"]}
 TIMES = ("seconds", "quantize_s", "speed", "machine", "key")
 
@@ -114,7 +114,7 @@ def test_its_figures_are_those_of_the_artifact(whole, model, tmp_path):
 def test_speed_is_told_with_what_it_rests_on(whole):
     speed = whole.choice.rated[0].result.speed
     assert (speed["concurrent"], speed["threads"]) == (1, 1)
-    assert speed["decode_tokens_per_s"]["n"] == 1
+    assert speed["decode_tokens_per_s"]["n"] == 6
     assert speed["decode_tokens_per_s"]["value"] > 0
     assert speed["prefill_tokens_per_s"]["value"] > 0
     assert "a prompt of 128 tokens" in speed["method"]
@@ -398,6 +398,8 @@ def test_what_cannot_be_is_refused(name, model, tmp_path):
     [
         ({"perplexity_pieces": -1}, "--perplexity-pieces"),
         ({"perplexity_pieces": 0}, "there is no quality to measure"),
+        ({"perplexity_pieces": 1}, "--perplexity-pieces: 1 are too few for an interval. Choose 2 or more, or 0"),
+        ({"speed_rounds": 5}, "--speed-rounds: 5 are too few for an interval. Choose 6 or more, or 0"),
         ({"perturbations": ("format",)}, "--perturbations: needs problems"),
         ({"threads": 0}, "--threads"),
         ({"piece_tokens": True}, "--piece-tokens"),

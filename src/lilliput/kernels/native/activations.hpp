@@ -7,10 +7,10 @@
 
 namespace lilliput {
 
-// e to the power of -x, for x > -87; 0.6 millionths off at most. Beyond, e to the power of 87.
+// e to the power of -x, off by 0.6 millionths at most where |x| < 10 (2 where |x| < 30); from 2^-125.5 to 2^125.5.
 inline Floats exponential_of_minus(Floats x) {
-    const Floats turns = smaller(multiply(x, all_lanes(-1.44269504f)), all_lanes(125.5f));  // powers of two
-    const Floats bounded = larger(turns, all_lanes(-125.5f));
+    const Floats turns = smaller(all_lanes(125.5f), multiply(x, all_lanes(-1.44269504f)));  // powers of two
+    const Floats bounded = larger(all_lanes(-125.5f), turns);
     const Sums whole = to_sums(bounded);
     const Floats part = subtract(bounded, to_floats(whole));  // from -1/2 to 1/2
     // Taylor's series of 2^part = exp(part * ln 2)

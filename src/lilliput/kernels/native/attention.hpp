@@ -97,7 +97,7 @@ struct Attention {
         Floats sum = all_lanes(0);
         for (int64_t i = 0; i < PAGE; i += LANES) {
             const Floats power = exponential_of_minus(subtract(top, load_floats(scores + i)));
-            const Floats weight = larger(subtract(power, all_lanes(NOTHING)), all_lanes(0));
+            const Floats weight = larger(all_lanes(0), subtract(power, all_lanes(NOTHING)));
             store_floats(scores + i, weight);
             sum = add(sum, weight);
         }

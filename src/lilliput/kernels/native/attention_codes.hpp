@@ -52,12 +52,13 @@ inline void add_codes(Page& page, int64_t head, const Heads& heads, const float*
                       int64_t rows, const Ahead& ahead, int16_t* numbers, float* sums) {
     for (int64_t share = 0; share < heads.shares(); share++) {
         ahead.prefetch(heads.shares() + share, 2 * heads.shares());
-        Floats scales[PAGE / LANES], largest = all_lanes(0);
+        Floats scales[PAGE / LANES];
+        Sums largest = no_sums();
         for (int64_t i = 0; i < PAGE / LANES; i++) {
             scales[i] = load_halves(page.value_scales(head) + share * PAGE + i * LANES);
-            largest = larger(largest, scales[i]);
+            largest = larger(largest, magnitudes(scales[i]));
         }
-        const float largest_scale = largest_lane(largest);
+        const float largest_scale = as_float(largest_lane(largest));
         float back[FEW_ROWS];
         for (int64_t row = 0; row < rows; row++) {
             const ShortScale scale(most[row] * largest_scale);

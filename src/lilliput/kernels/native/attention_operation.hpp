@@ -18,18 +18,8 @@ public:
     OPENVINO_OP("CachedAttention", "lilliput");
     CachedAttention() = default;
     CachedAttention(const ov::OutputVector& arguments, const CachedAttention& other)
-        : Operation(arguments), number(other.number), tokens_first(other.tokens_first), work(other.work) {
+        : Operation(arguments, other.owner), number(other.number), tokens_first(other.tokens_first), work(other.work) {
         constructor_validate_and_infer_types();
-    }
-
-    void validate_and_infer_types() override {
-        if (!work.team) {
-            work.team = shared_of<Team>(work.threads);
-            work.cache = caches.at(number);
-        }
-        const auto shape = get_input_partial_shape(0);
-        const int64_t width = work.heads.queries * work.heads.width;
-        set_output_type(0, ov::element::f32, {shape[0], shape[tokens_first[0] ? 1 : 2], width});
     }
 
     std::shared_ptr<ov::Node> clone_with_new_inputs(const ov::OutputVector& arguments) const override {
@@ -44,28 +34,48 @@ public:
         visitor.on_attribute("window", work.window);
         visitor.on_attribute("tokens_first", tokens_first);
         visitor.on_attribute("threads", work.threads);
-        return true;
+        return Operation::visit_attributes(visitor);
     }
 
 private:
+    void infer() override {
+        if (!work.team) {
+            work.team = shared_of<Team>(work.threads);
+            work.cache = caches.at(number);
+        }
+        for (size_t i = 0; i < get_input_size(); i++) {
+            const bool is_numbers = i < 3;
+            OPENVINO_ASSERT(get_input_element_type(i) == (is_numbers ? ov::element::f32 : ov::element::i32) &&
+                                get_input_partial_shape(i).rank().compatible(is_numbers ? 4 : i == 3 ? 2 : 1),
+                            "CachedAttention: an input of another type or rank");
+        }
+        const auto shape = get_input_partial_shape(0);
+        const int64_t width = work.heads.queries * work.heads.width;
+        set_output_type(0, ov::element::f32, {shape[0], shape[tokens_first[0] ? 1 : 2], width});
+    }
+
     void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const override {
         const auto shape = inputs[0].get_shape();
         const int64_t sequences = shape[0], tokens = shape[tokens_first[0] ? 1 : 2];
         const Heads& heads = work.heads;
         outputs[0].set_shape({shape[0], static_cast<size_t>(tokens), static_cast<size_t>(heads.queries * heads.width)});
         if (sequences == 0 || tokens == 0) return;
+        const Places queries = places(inputs[0], 0, heads.queries, sequences, tokens);
+        const Places keys = places(inputs[1], 1, heads.keys, sequences, tokens);
+        const Places values = places(inputs[2], 2, heads.keys, sequences, tokens);
         prepare(inputs, sequences, tokens);
         const auto* real = inputs.size() > 3 ? static_cast<const int32_t*>(inputs[3].data()) : nullptr;
-        work.run(places(inputs[0], 0, heads.queries), places(inputs[1], 1, heads.keys),
-                 places(inputs[2], 2, heads.keys), tokens, real, static_cast<float*>(outputs[0].data()));
+        work.run(queries, keys, values, tokens, real, static_cast<float*>(outputs[0].data()));
     }
 
-    Places places(const ov::Tensor& tensor, size_t which, int64_t count) const {
+    Places places(const ov::Tensor& tensor, size_t which, int64_t count, int64_t sequences, int64_t new_tokens) const {
         const auto shape = tensor.get_shape();
         const bool first = tokens_first[which];
         const int64_t tokens = shape[first ? 1 : 2], width = work.heads.width;
         OPENVINO_ASSERT(static_cast<int64_t>(shape[first ? 2 : 1]) == count && static_cast<int64_t>(shape[3]) == width,
                         "CachedAttention: an input has other heads");
+        OPENVINO_ASSERT(static_cast<int64_t>(shape[0]) == sequences && tokens == new_tokens,
+                        "CachedAttention: keys or values of other tokens than the queries");
         return {static_cast<const float*>(tensor.data()), tokens * count * width, first ? count * width : width,
                 first ? width : tokens * width};
     }

@@ -19,16 +19,8 @@ public:
     OPENVINO_OP("Chain", "lilliput");
     Chain() = default;
     Chain(const ov::OutputVector& arguments, const Chain& other)
-        : Operation(arguments), program(other.program), threads(other.threads), read(other.read) {
+        : Operation(arguments, other.owner), program(other.program), threads(other.threads), read(other.read) {
         constructor_validate_and_infer_types();
-    }
-
-    void validate_and_infer_types() override {
-        if (!read) read = std::make_shared<Read>(program, shared_of<Team>(threads), threads, get_input_size());
-        for (size_t i = 0; i < get_input_size(); i++) {
-            OPENVINO_ASSERT(get_input_element_type(i) == ov::element::f32, "Chain: an input is no float32");
-        }
-        set_output_type(0, ov::element::f32, {1, 1, read->sizes.back()});
     }
 
     std::shared_ptr<ov::Node> clone_with_new_inputs(const ov::OutputVector& arguments) const override {
@@ -38,10 +30,18 @@ public:
     bool visit_attributes(ov::AttributeVisitor& visitor) override {
         visitor.on_attribute("program", program);
         visitor.on_attribute("threads", threads);
-        return true;
+        return Operation::visit_attributes(visitor);
     }
 
 private:
+    void infer() override {
+        if (!read) read = std::make_shared<Read>(program, shared_of<Team>(threads), threads, get_input_size());
+        for (size_t i = 0; i < get_input_size(); i++) {
+            OPENVINO_ASSERT(get_input_element_type(i) == ov::element::f32, "Chain: an input is no float32");
+        }
+        set_output_type(0, ov::element::f32, {1, 1, read->sizes.back()});
+    }
+
     // A program, read; with room for the values that are neither inputs nor the output.
     struct Read {
         std::vector<int64_t> sizes;

@@ -1,6 +1,6 @@
 // What the engine and Python find in the library: the operations, and what packs weights for them.
 
-#include <new>
+#include <exception>
 #include <openvino/core/extension.hpp>
 #include <openvino/core/op_extension.hpp>
 
@@ -24,15 +24,18 @@ const char* lilliput_instructions() {
     return lilliput::INSTRUCTIONS;
 }
 
-// What went wrong in an operation since this was asked last; null: nothing. Valid until the thread asks again.
-const char* lilliput_failure() {
+// What went wrong in an owner's operations since this was asked last; null: nothing. Valid until the thread asks again.
+const char* lilliput_failure(int64_t owner) {
     static thread_local std::string last;
-    last = lilliput::failure.take();
+    last = lilliput::failure.take(owner);
     return last.empty() ? nullptr : last.c_str();
 }
 
 // The number of a cache that no operation has yet.
 int64_t lilliput_new_cache() { return lilliput::caches.next(); }
+
+// Of weights that no operation will ask for.
+void lilliput_forget(int64_t number) { lilliput::registry.forget(number); }
 
 // The number of the packed weights, for an operation's attribute; 0: there is not enough memory.
 int64_t lilliput_pack(const lilliput::Layout* layout, const lilliput::Stored* stored, int64_t threads) {
@@ -41,7 +44,7 @@ int64_t lilliput_pack(const lilliput::Layout* layout, const lilliput::Stored* st
         lilliput::shared_of<lilliput::Team>(threads)->run(
             layout->blocks(), [&](int64_t block) { lilliput::pack(*layout, *stored, block, packed->bytes); });
         return lilliput::registry.add(std::move(packed));
-    } catch (const std::bad_alloc&) {
+    } catch (const std::exception&) {  // std::bad_alloc, or what it makes others throw
         return 0;
     }
 }

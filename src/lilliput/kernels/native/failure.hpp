@@ -1,31 +1,34 @@
 // What went wrong in an operation. The engine loses the exceptions of operations whose shapes are not fixed (OpenVINO
-// 2026.4.1) and goes on with what was in their outputs before, so that whoever runs a graph asks here afterwards.
+// 2026.4.1) and goes on with what was in their outputs before, so that whoever runs a graph asks here afterwards: for
+// the graph's owner, whose number its operations have.
 
 #pragma once
 
+#include <cstdint>
 #include <exception>
+#include <map>
 #include <mutex>
 #include <openvino/op/op.hpp>
 #include <string>
-#include <utility>
 
 namespace lilliput {
 
 class Failure {
 public:
-    void note(const std::string& what) {
+    void note(int64_t owner, const std::string& what) {
         const std::lock_guard<std::mutex> lock(mutex);
-        if (message.empty()) message = what;
+        messages.emplace(owner, what);
     }
-    // The first since it was asked for last; empty: nothing went wrong.
-    std::string take() {
+    // The owner's first since it was asked for last; empty: nothing went wrong.
+    std::string take(int64_t owner) {
         const std::lock_guard<std::mutex> lock(mutex);
-        return std::exchange(message, {});
+        const auto found = messages.extract(owner);
+        return found ? found.mapped() : std::string();
     }
 
 private:
     std::mutex mutex;
-    std::string message;
+    std::map<int64_t, std::string> messages;
 };
 
 inline Failure failure;
@@ -33,21 +36,41 @@ inline Failure failure;
 // An operation whose failures are noted.
 class Operation : public ov::op::Op {
 public:
-    using Op::Op;
+    Operation() = default;
+    Operation(const ov::OutputVector& arguments, int64_t owner) : Op(arguments), owner(owner) {}
+
+    bool visit_attributes(ov::AttributeVisitor& visitor) override {
+        visitor.on_attribute("owner", owner);
+        return true;
+    }
+
+    void validate_and_infer_types() final {
+        noted([&] { infer(); });
+    }
 
     bool evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const final {
-        try {
-            compute(outputs, inputs);
-            return true;
-        } catch (const std::exception& error) {
-            failure.note(error.what());
-            throw;
-        }
+        noted([&] { compute(outputs, inputs); });
+        return true;
     }
 
     bool has_evaluate() const final { return true; }
 
+protected:
+    int64_t owner = 0;
+
 private:
+    template <typename Body>
+    void noted(const Body& body) const {
+        try {
+            body();
+        } catch (const std::exception& error) {
+            failure.note(owner, error.what());
+            throw;
+        }
+    }
+
+    // What the outputs are, by what is known of the inputs: while a graph is built, and again with each run's shapes.
+    virtual void infer() = 0;
     virtual void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const = 0;
 };
 

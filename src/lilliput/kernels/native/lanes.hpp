@@ -1,5 +1,8 @@
 // Lanes of 32 bits: the only file that knows the processor's instructions, but for amx.hpp.
 //
+// Of `smaller` and `larger`, the second operand is given where either is no number: so that what is no number stays so,
+// it stands second.
+//
 // Every product here is of codes and signed inputs, four of each to a lane, added to 32-bit integers: what x86's VNNI
 // instructions do in one step, with unsigned codes. AVX2 adds two products in 16 bits, which those of signed 8-bit codes
 // never exceed (2 x 128 x 127), and those of 4-bit codes not even eight times over (16 x 15 x 127): `Partial` sums take
@@ -22,6 +25,15 @@ inline float float_of(uint16_t half) { return _cvtsh_ss(half); }
 
 // Asks for a line of memory. GCC takes a function of __builtin_prefetch alone for one without effect, and leaves out calls.
 inline void ask_for(const void* line) { asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(line))); }
+
+inline float as_float(int32_t bits) {
+    float value;
+    std::memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+// Between two looks at what another thread may change.
+inline void pause() { _mm_pause(); }
 
 inline int32_t four(const int8_t* inputs) {
     int32_t value;
@@ -91,7 +103,9 @@ inline void store_shorts(int16_t* to, Sums values) {
 inline Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 inline Floats multiply_add(Floats a, Floats b, Floats sum) { return _mm512_fmadd_ps(a, b, sum); }
 inline Floats multiply_subtract_from(Floats a, Floats b, Floats sum) { return _mm512_fnmadd_ps(a, b, sum); }
-inline Floats larger_magnitude(Floats a, Floats b) { return _mm512_max_ps(a, _mm512_abs_ps(b)); }
+inline Sums magnitudes(Floats values) { return _mm512_castps_si512(_mm512_abs_ps(values)); }
+inline Sums larger(Sums a, Sums b) { return _mm512_max_epi32(a, b); }
+inline int32_t largest_lane(Sums values) { return _mm512_reduce_max_epi32(values); }
 inline float largest_lane(Floats values) { return _mm512_reduce_max_ps(values); }
 inline float total_values(Floats values) { return _mm512_reduce_add_ps(values); }
 inline Sums to_sums(Floats values) { return _mm512_cvtps_epi32(values); }  // to nearest, halves to even
@@ -202,8 +216,14 @@ inline void store_shorts(int16_t* to, Sums values) {
 inline Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
 inline Floats multiply_add(Floats a, Floats b, Floats sum) { return _mm256_fmadd_ps(a, b, sum); }
 inline Floats multiply_subtract_from(Floats a, Floats b, Floats sum) { return _mm256_fnmadd_ps(a, b, sum); }
-inline Floats larger_magnitude(Floats a, Floats b) {
-    return _mm256_max_ps(a, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), b));
+inline Sums magnitudes(Floats values) {
+    return _mm256_castps_si256(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), values));
+}
+inline Sums larger(Sums a, Sums b) { return _mm256_max_epi32(a, b); }
+inline int32_t largest_lane(Sums values) {
+    int32_t lanes[LANES];
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), values);
+    return *std::max_element(lanes, lanes + LANES);
 }
 inline float largest_lane(Floats values) {
     float lanes[LANES];
@@ -238,11 +258,11 @@ inline void store_inputs(int8_t* to, Sums values) {
 #error "lilliput's kernels need AVX2, or AVX-512 with VNNI."
 #endif
 
-// Of `count` values, a multiple of LANES.
+// Of `count` values, a multiple of LANES. Magnitudes are in order as integers, too, where what is no number comes last.
 inline float largest_magnitude(const float* values, int64_t count) {
-    Floats largest = all_lanes(0);
-    for (int64_t i = 0; i < count; i += LANES) largest = larger_magnitude(largest, load_floats(values + i));
-    return largest_lane(largest);
+    Sums largest = no_sums();
+    for (int64_t i = 0; i < count; i += LANES) largest = larger(largest, magnitudes(load_floats(values + i)));
+    return as_float(largest_lane(largest));
 }
 
 inline Sums widened(Sums sums) { return sums; }  // whole as they are

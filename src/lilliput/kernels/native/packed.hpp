@@ -39,7 +39,7 @@ struct Layout {
     int64_t scales_at() const { return aligned(blocks() * block_bytes()); }
     int64_t zeros_at() const { return scales_at() + aligned(blocks() * scale_groups() * LANES * 2); }
     int64_t bias_at() const { return zeros_at() + (with_zeros ? aligned(blocks() * scale_groups() * LANES) : 0); }
-    int64_t bytes() const { return bias_at() + (with_bias ? blocks() * LANES * 4 : 0); }
+    int64_t bytes() const { return bias_at() + (with_bias ? aligned(blocks() * LANES * 4) : 0); }
 
     static int64_t aligned(int64_t bytes) { return (bytes + ALIGNED - 1) / ALIGNED * ALIGNED; }
 };

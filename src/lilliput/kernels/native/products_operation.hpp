@@ -15,21 +15,9 @@ public:
     OPENVINO_OP("QuantizedProducts", "lilliput");
     QuantizedProducts() = default;
     QuantizedProducts(const ov::OutputVector& arguments, const QuantizedProducts& other)
-        : Operation(arguments), numbers(other.numbers), threads(other.threads), gated(other.gated),
+        : Operation(arguments, other.owner), numbers(other.numbers), threads(other.threads), gated(other.gated),
           weights(other.weights), team(other.team) {
         constructor_validate_and_infer_types();
-    }
-
-    void validate_and_infer_types() override {
-        if (!team) {
-            for (const int64_t number : numbers) weights.push_back(registry.at(number));
-            team = shared_of<Team>(threads);
-        }
-        auto shape = get_input_partial_shape(0);
-        for (size_t i = 0; i < (gated ? 1 : weights.size()); i++) {
-            shape[shape.size() - 1] = weights[i]->layout.rows;
-            set_output_type(i, ov::element::f32, shape);
-        }
     }
 
     std::shared_ptr<ov::Node> clone_with_new_inputs(const ov::OutputVector& arguments) const override {
@@ -40,13 +28,40 @@ public:
         visitor.on_attribute("weights", numbers);
         visitor.on_attribute("threads", threads);
         visitor.on_attribute("gated", gated);
-        return true;
+        return Operation::visit_attributes(visitor);
     }
 
 private:
+    void infer() override {
+        if (!team) {
+            for (const int64_t number : numbers) weights.push_back(registry.at(number));
+            team = shared_of<Team>(threads);
+        }
+        auto shape = get_input_partial_shape(0);
+        OPENVINO_ASSERT(get_input_element_type(0) == ov::element::f32 && shape.rank().is_static() && shape.size() > 0,
+                        "QuantizedProducts: inputs are no float32");
+        OPENVINO_ASSERT(shape[shape.size() - 1].compatible(weights.front()->layout.columns),
+                        "QuantizedProducts: inputs are not as wide as the weights");
+        for (const auto& packed : weights) check(packed->layout);
+        for (size_t i = 0; i < (gated ? 1 : weights.size()); i++) {
+            shape[shape.size() - 1] = weights[i]->layout.rows;
+            set_output_type(i, ov::element::f32, shape);
+        }
+    }
+
+    void check(const Layout& layout) const {
+        const Layout& first = weights.front()->layout;
+        OPENVINO_ASSERT(layout.columns == first.columns && layout.group == first.group && layout.bits == first.bits,
+                        "QuantizedProducts: weights of different columns, groups or bits");
+        OPENVINO_ASSERT(!gated || (weights.size() == 2 && layout.rows == first.rows),
+                        "QuantizedProducts: a gate of other rows");
+    }
+
     void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const override {
         const Layout& layout = weights.front()->layout;
         auto shape = inputs[0].get_shape();
+        OPENVINO_ASSERT(static_cast<int64_t>(shape.back()) == layout.columns,
+                        "QuantizedProducts: inputs are not as wide as the weights");
         const int64_t tokens = inputs[0].get_size() / layout.columns;
         std::vector<float*> places;
         for (size_t i = 0; i < outputs.size(); i++) {

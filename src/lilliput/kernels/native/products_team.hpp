@@ -36,6 +36,11 @@ public:
         waiting[last] = std::move(packed);
         return last;
     }
+    void forget(int64_t number) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        known.erase(number);
+        waiting.erase(number);
+    }
     Weights at(int64_t number) {
         const std::lock_guard<std::mutex> lock(mutex);
         const auto found = known.find(number);

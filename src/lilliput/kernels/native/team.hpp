@@ -1,13 +1,12 @@
 // Threads that work together on one product after another.
 //
 // A token's products take some ten microseconds each, and so does waking a thread: helpers look out for the next product
-// for a while before they sleep. Whoever asks never waits for a helper that has not begun. Each thread begins with a part
+// for a while before they sleep. Whoever asks does not wait for a helper that comes too late to begin. Each thread begins with a part
 // of its own, so that what it reads lies in one piece, and then helps with the others'.
 
 #pragma once
 
-#include <immintrin.h>
-
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -19,16 +18,20 @@
 #include <thread>
 #include <vector>
 
+#include "lanes.hpp"
+
 namespace lilliput {
 
+constexpr int64_t MOST_THREADS = 1024;
 constexpr auto LOOKOUT = std::chrono::microseconds(500);
+constexpr int64_t PATIENCE = 4096;  // looks at helpers that end: some tenths of a millisecond
 
 // One for all graphs of a process that have as many threads (shared_of).
 class Team {
 public:
-    explicit Team(int64_t threads) : parts(threads) {
+    explicit Team(int64_t threads) : parts(std::clamp<int64_t>(threads, 1, MOST_THREADS)) {
         try {
-            for (int64_t i = 1; i < threads; i++) helpers.emplace_back([this, i] { help(i); });
+            for (size_t i = 1; i < parts.size(); i++) helpers.emplace_back([this, i] { help(i); });
         } catch (const std::system_error&) {  // the system has no more threads: whoever is there works for all
         }
     }
@@ -63,7 +66,9 @@ public:
         }
         work(0);
         open = false;  // who has not joined by now comes too late
-        while (joined.load() > 0) _mm_pause();
+        for (int64_t looks = 0; joined.load() > 0; looks++) {
+            looks < PATIENCE ? pause() : std::this_thread::yield();  // a helper may need this processor
+        }
         if (failed) std::rethrow_exception(failed);
     }
 
@@ -98,7 +103,7 @@ private:
     bool wait_for_product(uint64_t& seen) {
         const auto until = std::chrono::steady_clock::now() + LOOKOUT;
         while (product.load() == seen && std::chrono::steady_clock::now() < until) {
-            for (int i = 0; i < 64 && product.load() == seen; i++) _mm_pause();
+            for (int i = 0; i < 64 && product.load() == seen; i++) pause();
             if (product.load() == seen) std::this_thread::yield();  // others may need this processor
         }
         if (product.load() == seen) {

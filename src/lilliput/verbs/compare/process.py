@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from lilliput.children import python_module
 from lilliput.errors import UserError
 from lilliput.evaluate.resources import outcome, watched
 
@@ -79,7 +79,7 @@ class MeasuredProcess:
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | NO_ACCELERATOR
         try:
             self.process = subprocess.Popen(
-                watched([sys.executable, "-m", MODULE, file], write_end),
+                watched(python_module(MODULE, file), write_end),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,

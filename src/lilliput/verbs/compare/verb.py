@@ -15,7 +15,7 @@ import numpy as np
 from lilliput.artifact import CLASSIFIER, GENERATOR
 from lilliput.data.dataset import Dataset
 from lilliput.data.tables import Columns
-from lilliput.errors import UserError, require_whole
+from lilliput.errors import UserError, refuse_unused, require_whole
 from lilliput.evaluate import carbon, money, resources
 from lilliput.files import write_json
 from lilliput.progress import Progress
@@ -111,15 +111,29 @@ def compare(
     there = os.cpu_count()
     if there is not None and threads > there:
         raise UserError(f"{threads:,} are more than the {there} processors there are.", where="--threads")
+    columns = columns or Columns()
+    goes_with = {
+        "--task": (bool(task), CLASSIFIER),
+        "--data": (bool(data), CLASSIFIER),
+        "--tokenizer": (bool(tokenizer), CLASSIFIER),
+        "--code-column": (bool(columns.code), CLASSIFIER),
+        "--second-column": (bool(columns.second), CLASSIFIER),
+        "--new-tokens": (settings.new_tokens != CompareSettings.new_tokens, GENERATOR),
+        "--precision": (settings.precision != CompareSettings.precision, GENERATOR),
+    }
+    refuse_unused(
+        {
+            option: (given and other != kind, f"goes with {other}s, and these are {kind}s")
+            for option, (given, other) in goes_with.items()
+        }
+    )
     price = money.price_of(threads, price_per_hour)
     request: dict[str, Any] = {"kind": kind, "threads": threads}
     dataset = None
     if kind == CLASSIFIER:
         task = task_of(compared, task)
         request |= {"task": task, "tokenizer": None if tokenizer is None else str(tokenizer)}
-        dataset = task_named(task).read(data, columns or Columns(), None, False) if data else None
-    elif data or task or tokenizer:
-        raise UserError("are for classifiers, and these are generators.", where="task, data or tokenizer")
+        dataset = task_named(task).read(data, columns, None, False) if data else None
     else:
         request["precision"] = settings.precision
     notes: list[str] = []

@@ -6,7 +6,7 @@ import datetime
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lilliput.data.problem import defined_names
@@ -22,6 +22,9 @@ CUT = (
 )
 """What :func:`code_of` does, for a record."""
 
+STRFTIME = "strftime_now"
+"""What templates call for the date."""
+
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`]*)\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -34,15 +37,18 @@ class ChatTemplate:
     Attributes:
         source: the template.
         origin: where it was found.
+        date: what it takes for today's: the same in every chat, however long the run.
     """
 
     source: str
     origin: str
+    date: datetime.date = field(default_factory=datetime.date.today)
 
     @property
     def facts(self) -> dict[str, str]:
-        """For a record."""
-        return {"origin": self.origin, "sha256": hashlib.sha256(self.source.encode()).hexdigest()}
+        """For a record, and for the key of what is kept: on another day, a template that says the date asks anew."""
+        date = {"date": self.date.isoformat()} if STRFTIME in self.source else {}
+        return {"origin": self.origin, "sha256": hashlib.sha256(self.source.encode()).hexdigest(), **date}
 
     def framed(self, question: str) -> str:
         """A chat of one question, up to where the answer begins.
@@ -57,7 +63,7 @@ class ChatTemplate:
             raise jinja.TemplateError(message)
 
         environment.globals["raise_exception"] = refuse
-        environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
+        environment.globals[STRFTIME] = self.date.strftime
         environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
         message = {"role": "user", "content": question}
         try:

@@ -6,16 +6,14 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from lilliput.errors import CheckpointError
 from lilliput.extras import require
 from lilliput.generator_manifest import DECODER, SEQ2SEQ, GeneratorManifest
 from lilliput.runtime.classifier import require_threads
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.sessions import Session
-from lilliput.runtime.tokens import read_tokenizer
 from lilliput.teachers.chat_template import folder_template
+from lilliput.teachers.generator import tokenizer_of
 from lilliput.teachers.hub import CONFIG, bytes_by_part, checkpoint_files, locate
 from lilliput.verbs.completers.base import GeneratorSource
 from lilliput.verbs.completers.chat import template_for
@@ -59,7 +57,7 @@ def open_completer(source: GeneratorSource) -> LocalCompleter:
         key_of("checkpoint", str(path.resolve()), facts_of_files, source.precision, versions),
         {**facts, "parameters": manifest.parameters, "device": str(model.device), "versions": versions},
         source,
-        Generator(session, _tokenizer(path), manifest),
+        Generator(session, tokenizer_of(path), manifest),
         bytes_by_part(files),
         template,
     )
@@ -116,23 +114,6 @@ def _ids(model: Any, *names: str) -> list[int]:
         values = getattr(model.config, name, None) if values is None else values
         found += [value for value in (values if isinstance(values, list) else [values]) if type(value) is int]
     return found
-
-
-def _tokenizer(folder: Path) -> Tokenizer:
-    """As ``lilliput quantize`` reads it, so that both models read the same tokens."""
-    file = folder / "tokenizer.json"
-    if file.is_file():
-        return read_tokenizer(file, CheckpointError)
-    from lilliput.teachers.huggingface import load_tokenizer
-
-    backend = getattr(load_tokenizer(folder, None), "backend_tokenizer", None)
-    if not isinstance(backend, Tokenizer):
-        raise CheckpointError(
-            "has a tokenizer of a kind that has no tokenizer.json.",
-            where=folder,
-            remedy="Convert it with transformers.",
-        )
-    return backend
 
 
 def _first_line(error: BaseException) -> str:

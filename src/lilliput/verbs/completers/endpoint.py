@@ -5,6 +5,7 @@ What fails for one completion is told of that one, after some tries; nothing tha
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -15,14 +16,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any
 
 from lilliput.errors import UserError
 from lilliput.runtime.settings import Settings
 from lilliput.verbs.completers.base import Asked, GeneratorSource, Made, Speed
-from lilliput.verbs.completers.local import sample_settings
 from lilliput.verbs.kept import key_of
 
 KEYS = ("LILLIPUT_API_KEY", "OPENAI_API_KEY")
@@ -97,7 +97,11 @@ class EndpointCompleter:
 
     def complete(self, asked: Sequence[Asked], settings: Settings) -> list[list[Made]]:
         """See :class:`~lilliput.verbs.completers.base.Completer`; ``settings.batch`` requests at a time."""
-        jobs = [(one, sample_settings(settings, sample)) for one in asked for sample in range(settings.n)]
+        jobs = [
+            (one, replace(settings, n=1, seed=seed_of(settings.seed, sample)))
+            for one in asked
+            for sample in range(settings.n)
+        ]
         begun = time.monotonic()
         made = self._side_by_side(jobs, settings.batch)
         self._seconds += time.monotonic() - begun
@@ -261,6 +265,14 @@ def _made(answer: Any, chat: bool, stops: Sequence[str]) -> Made:
         tokens if type(tokens) is int else None,
         "stop" if cut != text else finish if isinstance(finish, str) else "",
     )
+
+
+def seed_of(seed: int, sample: int) -> int:
+    """The seed of one completion among several, 31 bits: a server is asked for each by itself.
+
+    Hashed, since ``seed + sample`` would draw most of the completions of the next seed, too.
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed} {sample}".encode()).digest()[:4], "big") >> 1
 
 
 def cut_at(text: str, stops: Sequence[str]) -> str:

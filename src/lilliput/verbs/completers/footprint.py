@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from lilliput.children import python_module
 from lilliput.data.problems import Problem
-from lilliput.evaluate.resources import peak_memory
+from lilliput.evaluate.resources import tried_peak_memory
 from lilliput.runtime.settings import Settings
 from lilliput.verbs.completers.base import Asked, GeneratorSource, open_completer
 
@@ -21,14 +22,19 @@ TOKENS = 32
 """Of each completion, at most, while memory is watched."""
 
 
-def peak_memory_mb(source: GeneratorSource, asked: Sequence[Asked], batch: int) -> float:
-    """Most memory resident in a fresh process that opens the model and completes a batch of the longest prompts, MB."""
+def peak_memory_mb(
+    source: GeneratorSource, asked: Sequence[Asked], batch: int, note: Callable[[str], object]
+) -> float | None:
+    """Most memory resident in a fresh process that opens the model and completes a batch of the longest prompts, MB.
+
+    ``None`` where it fails; ``note`` is told why.
+    """
     longest = sorted(asked, key=lambda one: -len(one.text))[:batch]
     request = {"source": asdict(source), "texts": [one.text for one in longest], "batch": batch}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "request.json"
         file.write_text(json.dumps(request), encoding="utf-8")
-        return peak_memory([sys.executable, "-m", "lilliput.verbs.completers.footprint", str(file)])
+        return tried_peak_memory(python_module("lilliput.verbs.completers.footprint", str(file)), note)
 
 
 def main(file: Path) -> None:

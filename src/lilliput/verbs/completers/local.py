@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from lilliput.errors import UserError
@@ -110,8 +109,3 @@ def place_of(task_id: str) -> int:
 
 def _made(completion: Completion) -> Made:
     return Made(completion.text, completion.tokens, completion.finish)
-
-
-def sample_settings(settings: Settings, sample: int) -> Settings:
-    """Of one completion among several, for what is asked for each by itself."""
-    return replace(settings, n=1, seed=settings.seed + sample)

@@ -136,8 +136,9 @@ def evaluate(
     subject = open_subject(path, task, tokenizer, threads)
     dataset = kind.read(data, columns, subject.label_names, True)
     fitted = kind.read(train, columns, subject.label_names, True) if train else None
-    evaluation = measure(subject, kind, dataset, fitted, tokens, intensity, command, progress or Progress())
-    memory = peak_memory_mb(path, task, tokenizer, threads, dataset)
+    progress = progress or Progress()
+    evaluation = measure(subject, kind, dataset, fitted, tokens, intensity, command, progress)
+    memory = peak_memory_mb(path, task, tokenizer, threads, dataset, progress.note)
     return dataclasses.replace(evaluation, peak_memory_mb=memory)
 
 

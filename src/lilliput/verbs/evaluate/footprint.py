@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from lilliput.children import python_module
 from lilliput.data.dataset import Dataset
-from lilliput.evaluate.resources import peak_memory
+from lilliput.evaluate.resources import tried_peak_memory
 from lilliput.progress import Progress
 from lilliput.verbs.subjects import open_subject
 
@@ -21,8 +23,18 @@ EXAMPLES = 64
 """Examples classified while memory is watched."""
 
 
-def peak_memory_mb(path: str | Path, task: str, tokenizer: Path | None, threads: int, dataset: Dataset) -> float:
-    """Most memory resident in a fresh process that opens the model and classifies :data:`EXAMPLES` examples, in MB."""
+def peak_memory_mb(
+    path: str | Path,
+    task: str,
+    tokenizer: Path | None,
+    threads: int,
+    dataset: Dataset,
+    note: Callable[[str], object],
+) -> float | None:
+    """Most memory resident in a fresh process that opens the model and classifies :data:`EXAMPLES` examples, in MB.
+
+    ``None`` where it fails; ``note`` is told why.
+    """
     part = dataset.subset(np.arange(min(EXAMPLES, len(dataset))))
     request = {
         "path": str(path),
@@ -36,7 +48,7 @@ def peak_memory_mb(path: str | Path, task: str, tokenizer: Path | None, threads:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "request.json"
         file.write_text(json.dumps(request), encoding="utf-8")
-        return peak_memory([sys.executable, "-m", "lilliput.verbs.evaluate.footprint", str(file)])
+        return tried_peak_memory(python_module("lilliput.verbs.evaluate.footprint", str(file)), note)
 
 
 def main(file: Path) -> None:

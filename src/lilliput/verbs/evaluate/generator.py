@@ -7,15 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lilliput.constants import NEW_TOKENS
 from lilliput.data.completions import form_of, parts_of
 from lilliput.data.lines import shown
 from lilliput.data.problems import Benchmark, Problem, benchmark_named, read_problems
-from lilliput.errors import UserError, require_whole
+from lilliput.errors import UserError, refuse_unused, require_whole
 from lilliput.evaluate import carbon
 from lilliput.evaluate.judging import Judgement, Limits, judged_source
 from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
 from lilliput.runtime.settings import Settings
+from lilliput.verbs.complete import require_draws
 from lilliput.verbs.completers import KINDS, Asked, Completer, GeneratorSource, Made, Speed, kind_of, open_completer
 from lilliput.verbs.completers.chat import CUT, code_of
 from lilliput.verbs.completers.footprint import peak_memory_mb
@@ -25,7 +27,6 @@ from lilliput.verbs.tally import Attempt, Tally, checked_ks, tally
 
 RESULT = "evaluation.json"
 PROMPTS = ("plain", "chat")
-NEW_TOKENS = 320
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class GeneratorEvaluation:
         peak_memory_mb: most memory resident; ``None``: not measured.
         intensity: of the electricity.
         facts: model, settings, post-processing, data, sandbox, machine, command.
+        notes: why something was not measured.
     """
 
     name: str
@@ -51,6 +53,7 @@ class GeneratorEvaluation:
     peak_memory_mb: float | None
     intensity: carbon.Intensity
     facts: Mapping[str, Any]
+    notes: Sequence[str] = ()
 
     @property
     def exit_code(self) -> int:
@@ -60,6 +63,7 @@ class GeneratorEvaluation:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values. Fractions, not percent; joules; grams. Where there is a warning, it stands first."""
         found = self.tally.as_dict()
+        found["notes"] += self.notes
         warning = {"warning": found.pop("warning")} if "warning" in found else {}
         return {
             **warning,
@@ -134,14 +138,15 @@ def evaluate_generator(
         raise UserError(f"pass@{min(ks)} needs {min(ks)} completions a problem.", where="--k", remedy="Raise --n.")
     if limit is not None:
         require_whole(limit, 1, "--limit")
+    chat = prompt == "chat"
+    template = None if chat_template is None else str(chat_template)
+    source = GeneratorSource(str(model), threads, precision, chat, template, served)
+    _refuse_unused(source, benchmark, strip, challenges)
     data = Path(data)
     problems = read_problems(data, benchmark.name, challenges=challenges)[:limit]
     if strip:
         problems = [replace(problem, prompt=problem.prompt.rstrip()) for problem in problems]
     programs = allowed(limits, workers, unsafe)
-    chat = prompt == "chat"
-    template = None if chat_template is None else str(chat_template)
-    source = GeneratorSource(str(model), threads, precision, chat, template, served)
     target, kept_path = beside(None if out is None else Path(out), RESULT)
     completer, kept = open_completer(source), Kept(kept_path)
     asked = [Asked(problem, benchmark.instruction(problem) if chat else problem.prompt) for problem in problems]
@@ -149,11 +154,14 @@ def evaluate_generator(
     attempts = attempts_of(problems, made, chat, programs, kept, progress)
     found = tally(attempts, ks)
     speed = memory = None
+    notes: list[str] = []
     if costs:
         progress.note("timing")
         speed = completer.speed(asked, settings)
         if KINDS[kind_of(source)].is_local:
-            memory = peak_memory_mb(source, asked, settings.batch)
+            memory = peak_memory_mb(source, asked, settings.batch, notes.append)
+    for note in notes:
+        progress.note(note)
     result = GeneratorEvaluation(
         name=completer.name,
         task=benchmark.name,
@@ -180,6 +188,7 @@ def evaluate_generator(
             "data": {"source": str(data), "sha256": sha256_of(data), "problems": len(problems)},
             **programs.facts(command),
         },
+        notes=notes,
     )
     if target is not None:
         write_json(target, result.as_dict())
@@ -230,18 +239,22 @@ def _settled(settings: Settings, prompt: str, benchmark: Benchmark) -> Settings:
     return replace(settings, stop=stops)
 
 
-def require_draws(settings: Settings) -> None:
-    """Refuse several completions of a prompt that would all be the same.
-
-    Raises:
-        UserError: they would.
-    """
-    if settings.n > 1 and settings.temperature == 0:
-        raise UserError(
-            f"{settings.n} completions at temperature 0 would be the same.",
-            where="--n",
-            remedy="Give a --temperature, such as 0.2 for pass@1 or 0.8 for pass@10.",
-        )
+def _refuse_unused(source: GeneratorSource, benchmark: Benchmark, strip: bool, challenges: bool) -> None:
+    kind = kind_of(source)
+    framed = source.chat and KINDS[kind].is_local
+    rough = source.precision != GeneratorSource.precision
+    refuse_unused(
+        {
+            "--chat-template": (
+                source.chat_template is not None and not framed,
+                "goes with --prompt chat and a model that runs here",
+            ),
+            "--served": (source.served is not None and kind != "endpoint", "goes with a server's address"),
+            "--precision": (rough and kind != "checkpoint", "goes with a checkpoint"),
+            "--strip": (strip and source.chat, "goes with --prompt plain"),
+            "--challenges": (challenges and benchmark.name != "mbpp", "goes with --task mbpp"),
+        }
+    )
 
 
 def attempts_of(

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lilliput.artifact import MANIFEST, TOKENIZER, Artifact, open_artifact
+from lilliput.artifact import TOKENIZER, Artifact, open_artifact
 from lilliput.data.code_pieces import SHORTEST, Piece, code_pieces
 from lilliput.data.repository import Source, read_sources
 from lilliput.errors import DataError, UserError, require_whole
@@ -24,13 +24,13 @@ from lilliput.evaluate.next_token import (
     read_piece,
 )
 from lilliput.evaluate.perplexity import reader
-from lilliput.files import sha256_of, write_json
+from lilliput.files import write_json
 from lilliput.generator_manifest import DECODER
 from lilliput.progress import Progress
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.settings import Options, Settings
 from lilliput.runtime.tokens import read_tokenizer
-from lilliput.verbs.kept import KeptRows, beside
+from lilliput.verbs.kept import KeptRows, artifact_key, beside
 
 RESULT = "repository.json"
 
@@ -150,7 +150,7 @@ def evaluate_repository(
     recorded = {**asdict(settings), "length": length, "context": context}
     recorded["languages"] = None if settings.languages is None else list(settings.languages)
     digest = _digest(sources.files)
-    rows = KeptRows(kept, {"artifact": sha256_of(artifact.file(MANIFEST)), "settings": recorded, "sha256": digest})
+    rows = KeptRows(kept, {"artifact": artifact_key(artifact), "settings": recorded, "sha256": digest})
     next_token = None
     if artifact.generator.family == DECODER:
         next_token = _next_token(artifact, pieces, threads, rows, progress)

@@ -8,17 +8,17 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from lilliput.artifact import MANIFEST, open_artifact
+from lilliput.artifact import open_artifact
 from lilliput.data.summarization import Summarized, SummaryData, read_summaries
 from lilliput.errors import UserError, require_whole
 from lilliput.evaluate import resources
 from lilliput.evaluate.summaries import SummaryComparison, score_summaries
-from lilliput.files import sha256_of, write_json
+from lilliput.files import write_json
 from lilliput.progress import Progress
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.settings import Options, Settings
 from lilliput.tasks.summarization import CUTS, FORM_OF_FAMILY, FORMS
-from lilliput.verbs.kept import KeptRows, beside
+from lilliput.verbs.kept import KeptRows, artifact_key, beside
 
 RESULT = "summarization.json"
 
@@ -137,7 +137,7 @@ def evaluate_summarization(
     recorded = {**asdict(settings), "form": form.name, "template": form.template, "stop": list(form.stop), "cut": cut}
     recorded["language"] = sorted(set(languages)) if prompted else None
     source = {"sources": list(found.sources), "sha256": found.sha256, "columns": list(found.columns)}
-    key = {"artifact": sha256_of(artifact.file(MANIFEST)), "settings": recorded, **source}
+    key = {"artifact": artifact_key(artifact), "settings": recorded, **source}
     rows = KeptRows(kept, key)
     generator = Generator.open(artifact, threads)
     generator.tokenizer.encode_special_tokens = True  # a "<mask>" in source code is six characters, no control token

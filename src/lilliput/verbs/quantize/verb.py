@@ -36,7 +36,7 @@ from lilliput.graph.stored import StoredWeight, expected_bytes, write_graphs
 from lilliput.progress import Progress
 from lilliput.provenance import today, versions
 from lilliput.quantize.activations import STATIC
-from lilliput.quantize.calibration import Tokens
+from lilliput.quantize.calibration import Tokens, digest
 from lilliput.quantize.policy import Policy
 from lilliput.quantize.ranges import bytes_kept
 from lilliput.quantize.stream import Places, stream
@@ -129,7 +129,8 @@ def quantize(
     with explain_disk_errors(out):
         _require_room(checkpoint, settings, data, out)
         _leave_alone(out)
-    work = Stages(out, {"model": checkpoint.fingerprint(), "lilliput": VERSION, **settings.as_dict()}, progress)
+    identity = {"model": checkpoint.fingerprint(), "lilliput": VERSION, "data": digest(data), **settings.as_dict()}
+    work = Stages(out, identity, progress)
     weights, journal = work.file(WEIGHTS), work.file("journal.jsonl")
     try:
         places = Places(weights, journal)

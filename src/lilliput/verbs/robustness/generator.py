@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lilliput.constants import NEW_TOKENS
 from lilliput.data.problems import Problem, benchmark_named, read_problems
 from lilliput.data.recode import read_recode
 from lilliput.errors import DataError, UserError, require_whole
@@ -22,7 +23,7 @@ from lilliput.evaluate.robustness import Flags, Robustness, robustness, worst_of
 from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
 from lilliput.runtime.settings import Settings
-from lilliput.verbs.evaluate.generator import NEW_TOKENS, require_draws
+from lilliput.verbs.complete import require_draws
 from lilliput.verbs.kept import Kept, beside
 from lilliput.verbs.programs import allowed
 from lilliput.verbs.robustness.against import against as compared

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from lilliput.batching import BatchPlan
 from lilliput.bpe import SMALLEST_VOCABULARY
+from lilliput.constants import LARGEST_SEED
 from lilliput.data.dataset import Dataset
 from lilliput.data_flow import MOST_NODES
 from lilliput.distill.losses import DistillationMix
-from lilliput.errors import UserError
+from lilliput.errors import UserError, refuse_unused
 from lilliput.formats.precision import PRECISIONS
 from lilliput.grams import Grams
 from lilliput.search import DEFAULT_OBJECTIVE, OBJECTIVES
@@ -140,12 +141,23 @@ class ShrinkSettings:
             ),
             "largest_vocabulary": (self.largest_vocabulary >= SMALLEST_VOCABULARY, "is too small for every byte"),
             "robust": (0 <= self.robust <= 1, "must be a share, 0 to 1"),
-            "seed": (0 <= self.seed < 2**63, "must be at least 0 and below 2^63"),
+            "seed": (0 <= self.seed <= LARGEST_SEED, "must be at least 0 and below 2^63"),
         }
         for name, (fine, complaint) in sound.items():
             if not fine:
                 option = f"--{name.replace('_', '-')}"
                 raise UserError(f"{complaint}; it is {getattr(self, name)!r}.", where=option)
+        aware, reads_language = self.quantization != "calibration", self.robust or self.data_flow
+        refuse_unused(
+            {
+                "--language": (self.language is not None and not reads_language, "goes with --robust or --data-flow"),
+                "--grams-dropout": (self.grams_dropout is not None and self.grams is None, "goes with --grams"),
+                "--aware-epochs": (
+                    self.aware_epochs != ShrinkSettings.aware_epochs and not aware,
+                    "goes with --quantization auto or aware",
+                ),
+            }
+        )
         if not self.attended and self.grams is None:
             raise UserError(
                 "a student without layers reads nothing but n-grams, and there are none.",

@@ -17,7 +17,7 @@ from lilliput.data.problems import BENCHMARKS, read_problems
 from lilliput.errors import UserError
 from lilliput.evaluate.intervals import Estimate, wilson
 from lilliput.evaluate.judging import require_walls
-from lilliput.evaluate.paired import median
+from lilliput.evaluate.paired import FEWEST, median
 from lilliput.evaluate.perplexity import perplexity
 from lilliput.evaluate.perturb import named, nominal, perturbed
 from lilliput.evaluate.resources import usable_cores
@@ -64,7 +64,7 @@ def measured_speed(artifact: Artifact, measures: Measures, concurrent: int) -> d
         "prefill": [one.prompt_tokens / one.prefill for one in rounds[1:]],
         "decode": [one.decoded / one.decode for one in rounds[1:] if one.decoded],
     }
-    if not rates["decode"]:
+    if len(rates["decode"]) < FEWEST:
         return None  # the first token ends the text, always
     return {
         **{f"{name}_tokens_per_s": asdict(median(values)) for name, values in rates.items()},
@@ -82,6 +82,8 @@ def measured_perplexity(artifact: Artifact, measures: Measures) -> dict[str, Any
     length = min(measures.piece_tokens, artifact.generator.positions or measures.piece_tokens)
     ids = _held_out(artifact, measures.perplexity_pieces, length)
     found = perplexity(artifact.path, ids, measures.threads)
+    if found.interval is None:
+        raise UserError("perplexity has no interval: all pieces have the same.", remedy="Is it a trained model?")
     low, high = found.interval
     return {
         "value": found.perplexity,

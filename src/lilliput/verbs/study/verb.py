@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lilliput.artifact import is_artifact
 from lilliput.errors import MissingExtra, UserError
 from lilliput.files import claim, explain_disk_errors, release, sha256_of, write_json, write_text
 from lilliput.progress import Progress
@@ -112,9 +113,10 @@ def study(
         rule: how one is chosen; by default by pass@1 where problems are given, else by perplexity.
         tokenizer: its ``tokenizer.json``, where the model does not carry it.
         allow_slow: try also what rounds inputs of products and multiplies them in floating point all the same.
-        keep: leave the artifacts in the study's folder.
+        keep: leave the artifacts in the study's folder; a point whose artifact was not kept is made and measured again.
         executor: a name in :data:`~lilliput.study.executors.EXECUTORS`, or what runs the jobs (it is not closed).
-        workers: jobs at the same time. With more than one, speeds are told and are no evidence.
+        workers: jobs at the same time. With more than one, speeds are told and are no evidence: a rule that asks for
+            speeds has those points measured again, by one.
         address: of a cluster's scheduler.
         command: recorded.
         progress: shown while working.
@@ -178,7 +180,7 @@ def _run(
 ) -> tuple[list[JobResult], dict[str, str]]:
     """Results in the order of the jobs, and what failed; only what is not known yet is run."""
     kept = Kept(out / RESULTS)
-    found = {job.key: result for job in plan.jobs if (result := _known(kept.found.get(job.key))) is not None}
+    found = {job.key: result for job in plan.jobs if (result := _known(kept.found.get(job.key), job, rule)) is not None}
     missing = [job for job in plan.jobs if job.key not in found]
     if found:
         progress.note(f"{out}: {len(found)} of {len(plan.jobs)} points are there already.")
@@ -209,12 +211,15 @@ def _run(
     return [found[job.key] for job in plan.jobs if job.key in found], failed
 
 
-def _known(record: Any) -> JobResult | None:
-    """The result in a line of an earlier run; ``None``: there is none, or it is damaged."""
+def _known(record: Any, job: Job, rule: Rule) -> JobResult | None:
+    """The result in a line of an earlier run; ``None``: there is none, it is damaged, or it lacks what is asked for."""
     try:
-        return JobResult.from_dict(record["result"])
+        result = JobResult.from_dict(record["result"])
     except (KeyError, TypeError):
         return None
+    crowded = result.speed is not None and result.tokens_per_s is None  # timed while other jobs ran
+    lacks = (crowded and _needs_speed(rule)) or (job.keep and not is_artifact(job.artifact))
+    return None if lacks else result
 
 
 def _in_a_line(result: JobResult, rule: Rule) -> str:

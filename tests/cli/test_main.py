@@ -1,0 +1,30 @@
+"""What ends the command line other than a verb's own end."""
+
+import errno
+import sys
+
+import pytest
+
+from lilliput import cli
+from lilliput.cli import app
+from lilliput.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "message"),
+    [
+        (UserError("is empty.", where="a.csv", remedy="Fill it."), 2, "error: a.csv: is empty. Fill it.\n"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x"), 2, "error: x: file name too long.\n"),
+        (MemoryError(), 2, "error: there is not enough memory. Close programs, or ask for less at a time.\n"),
+        (KeyboardInterrupt(), 130, "interrupted; the same command goes on where it stopped\n"),
+    ],
+)
+def test_what_ends_it_is_told_without_a_traceback(raised, code, message, monkeypatch, capsys):
+    def end():
+        raise raised
+
+    monkeypatch.setattr(app, "app", end)
+    monkeypatch.setattr(sys, "argv", ["lilliput", "shrink"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert (ended.value.code, capsys.readouterr().err) == (code, message)

@@ -1,0 +1,55 @@
+"""A study run again with other wishes: what an earlier run did not find, or did not keep, is done."""
+
+import pytest
+
+from lilliput.artifact import open_artifact
+from lilliput.errors import UserError
+from lilliput.study.choice import Rule
+from tests.verbs.study.test_study import KIND, LEAN, OPTIONS, TIMED, InThisProcess, study
+from tests.verbs.tiny_checkpoints import checkpoint
+
+ONE = {"weights": ["int4"], "activations": ["none"]}
+FASTEST = Rule(tolerance=0.9, prefer="fastest")
+
+
+class SideBySide(InThisProcess):
+    """Says that it runs two jobs at a time."""
+
+    concurrent = 2
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model") / "code-llama"
+    checkpoint(folder, KIND, {**OPTIONS, "max_position_embeddings": 256})
+    return folder
+
+
+def test_speeds_of_jobs_side_by_side_are_measured_again_where_a_speed_is_asked_for(model, tmp_path):
+    out, alone = tmp_path / "study", InThisProcess()
+    study(model, out, executor=SideBySide(), measures=TIMED, rule=Rule(tolerance=0.9))
+    study(model, out, executor=alone, measures=TIMED, rule=Rule(tolerance=0.9))
+    assert alone.seen == []  # for this rule all is known
+    with pytest.raises(UserError, match="--workers: speeds of 2 jobs"):
+        study(model, out, executor=SideBySide(), measures=TIMED, rule=FASTEST)
+    found = study(model, out, executor=alone, measures=TIMED, rule=FASTEST)
+    assert len(alone.seen) == 2
+    assert found.choice.chosen is not None
+    study(model, out, executor=InThisProcess(jobs=0), measures=TIMED, rule=FASTEST)
+
+
+def test_a_speed_that_cannot_be_known_is_not_tried_again(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("lilliput.verbs.study.job.measured_speed", lambda *_: None)  # every text ends at once
+    study(model, tmp_path / "study", ONE, measures=TIMED, rule=FASTEST)
+    study(model, tmp_path / "study", ONE, measures=TIMED, rule=FASTEST, executor=InThisProcess(jobs=0))
+
+
+def test_artifacts_that_were_not_kept_are_made_where_they_are_asked_for(model, tmp_path):
+    out = tmp_path / "study"
+    first = study(model, out, ONE, measures=LEAN)
+    assert not (out / "artifacts").exists()
+    kept = study(model, out, ONE, measures=LEAN, keep=True)
+    (folder,) = (out / "artifacts").iterdir()
+    assert open_artifact(folder).bytes().weights == first.choice.rated[0].result.bytes["weights"]
+    assert kept.choice.rated[0].result.perplexity == first.choice.rated[0].result.perplexity
+    study(model, out, ONE, measures=LEAN, keep=True, executor=InThisProcess(jobs=0))
