@@ -192,6 +192,7 @@ KINDS: tuple[Kind, ...] = (
             *estimates("lines.model", "exact", "similarity"),
             Rule("lines.baselines", is_object, "an object"),
             *estimates("lines.baselines.*", "exact", "similarity"),
+            Rule("lines.places", is_count, "a count", False),
             Rule("next_token", is_object, "an object", False),
             *estimates("next_token", "perplexity", "every.top1", "code.top1", required=False),
         ),

@@ -46,7 +46,7 @@ def _lines(result: Result) -> Table:
     }
     lines = [Line(name, [_cell(row[measure], percent) for measure in LINES]) for name, row in rows.items()]
     places = found.get("places")
-    size = f", {plural(places, 'place')}" if isinstance(places, int) else ""
+    size = f", {plural(places, 'place')}" if places is not None else ""
     legend = "In brackets: 95 % intervals over files."
     return Table(f"{clean(result.name)}: lines of a repository completed{size}", ["", *LINES.values()], lines, legend)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from lilliput.artifact import TOKENIZER, Artifact, open_artifact
 from lilliput.data.code_pieces import SHORTEST, Piece, code_pieces
+from lilliput.data.code_texts import whole_reader
 from lilliput.data.repository import Source, read_sources
 from lilliput.errors import DataError, UserError, require_whole
 from lilliput.evaluate import resources
@@ -135,10 +136,7 @@ def evaluate_repository(
     artifact = open_artifact(model_path)
     length, context = _fitting(artifact, settings)
     sources = read_sources(repo, max(settings.pieces, settings.places), settings.seed, settings.languages)
-    tokenizer = read_tokenizer(artifact.file(TOKENIZER))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True  # source code has no control tokens, whatever it spells
+    tokenizer = whole_reader(read_tokenizer(artifact.file(TOKENIZER)))
     found = places(sources.files, settings.places, settings.seed)
     pieces = code_pieces(sources.files, tokenizer, settings.pieces, length, settings.seed)
     if not found or not pieces:
