@@ -121,3 +121,11 @@ def test_next_to_no_temperature_is_greedy(temperature):
 def test_values_that_mean_nothing(bad):
     with pytest.raises(UserError, match=next(iter(bad))):
         Sampling(**bad)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_logits_that_are_no_numbers_are_refused(temperature):
+    logits = np.zeros((2, 5), np.float32)
+    logits[1, 3] = np.nan
+    with pytest.raises(UserError, match="the model gives no numbers"):
+        next_tokens(logits, np.zeros((2, 0), bool), Sampling(temperature), [np.random.default_rng(0)] * 2)

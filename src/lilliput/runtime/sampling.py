@@ -58,10 +58,20 @@ def next_tokens(
         seen: ``[B, vocabulary]``, true for tokens that the sequence has, its prompt included.
         sampling: how.
         randoms: one generator a sequence, so that no sequence's draws depend on what runs beside it.
+
+    Raises:
+        UserError: logits that are no numbers.
     """
     scores = penalized(logits, seen, sampling.repetition_penalty)
+    likeliest = np.asarray(scores.argmax(axis=1), np.int64)
+    if np.isnan(np.take_along_axis(scores, likeliest[:, None], axis=1)).any():  # argmax finds what is no number
+        raise UserError(
+            "the model gives no numbers: something in it overflows, or its weights do.",
+            where="logits",
+            remedy="Get the model again, or quantize it otherwise.",
+        )
     if sampling.temperature == 0:
-        return np.asarray(scores.argmax(axis=1), np.int64)
+        return likeliest
     chances = probabilities(scores, sampling)
     draws = np.array([[random.random()] for random in randoms])
     # The first token at which the chances add up to more than the draw's share of all, as the same rounding adds them.
