@@ -11,6 +11,7 @@ import time
 import pytest
 
 from lilliput.errors import UserError
+from lilliput.evaluate.sandbox import _LAUNCHER as LAUNCHER
 from lilliput.evaluate.sandbox import Verdict, run, run_many
 from tests.evaluate.sandboxes import SHORT, anywhere, gone, judge, no_windows, running
 
@@ -243,3 +244,26 @@ def test_it_ends_with_the_process_that_started_it(layers, tmp_path):
         assert running(marker)
         process.kill()
     assert gone(marker)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="as Linux starts programs")
+@pytest.mark.parametrize(
+    ("command", "memory_mb", "reason"),
+    [(["/no/such/python"], 64, "No such file"), ([sys.executable], 2**70, "")],
+)
+def test_what_cannot_be_started_is_no_fault_of_the_program(command, memory_mb, reason, tmp_path):
+    """A machine without memory, processes or devices is no reason to call a program wrong."""
+    code = (
+        "import runpy, sys\n"
+        f"launcher = runpy.run_path({str(LAUNCHER)!r})\n"
+        f"try:\n    launcher['_start']({command!r}, {str(tmp_path)!r}, 1.0, {memory_mb}, False, False)\n"
+        "except OSError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "the program cannot be started: " in done.stdout
+    assert reason in done.stdout
+
+
+def test_a_program_that_leaves_as_one_that_was_not_started_has_failed():
+    verdict = judge("import os; os._exit(126)", "")
+    assert (verdict.outcome, verdict.passed) == ("exited", False)

@@ -69,12 +69,10 @@ def main() -> None:
             _call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans come to this process, which ends them
         if not isolated:
             folder = _make_folder(folder, other_user)
+        program = _start(command, folder, float(seconds), int(memory_mb), isolated, other_user)
     except OSError as error:
         _report(f"refused {error.strerror or error}")
         return
-    program = os.fork()
-    if not program:
-        _become(command, folder, float(seconds), int(memory_mb), isolated, other_user)
     outcome = _wait(program, float(seconds))
     if not isolated:
         _end_descendants(program)
@@ -205,8 +203,30 @@ def _show(path: str) -> None:
     _call("mount", old, path, None, MS_BIND | MS_REC, None)
 
 
-def _become(command: list[str], folder: str, seconds: float, memory_mb: int, isolated: bool, other_user: bool) -> None:
-    """Turn this process, freshly forked, into the runner; never return."""
+def _start(command: list[str], folder: str, seconds: float, memory_mb: int, isolated: bool, other_user: bool) -> int:
+    """Start the runner: its process.
+
+    Raises:
+        OSError: it cannot be started, which says nothing of the program.
+    """
+    told, tell = os.pipe()  # neither is the runner's: it reads to its end where that has begun
+    program = os.fork()
+    if not program:
+        os.close(told)
+        _become(command, folder, seconds, memory_mb, isolated, other_user, tell)
+    os.close(tell)
+    with os.fdopen(told, "rb") as complaint:
+        reason = complaint.read().decode(errors="replace")
+    if reason:
+        os.waitpid(program, 0)
+        raise OSError(f"the program cannot be started: {reason}")
+    return program
+
+
+def _become(
+    command: list[str], folder: str, seconds: float, memory_mb: int, isolated: bool, other_user: bool, tell: int
+) -> None:
+    """Turn this process, freshly forked, into the runner; never return. ``tell`` is told what is in the way."""
     try:
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -215,8 +235,8 @@ def _become(command: list[str], folder: str, seconds: float, memory_mb: int, iso
             _drop_rights(other_user)
         _limit(seconds, memory_mb, isolated)
         os.execve(command[0], command, {"HOME": folder, "TMPDIR": folder, **os.environ, **_FIXED})
-    except OSError as error:
-        os.write(2, f"the program cannot be started: {error}\n".encode())
+    except Exception as error:
+        os.write(tell, (str(error) or type(error).__name__).encode())
     finally:
         os._exit(126)
 
