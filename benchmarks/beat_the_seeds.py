@@ -11,8 +11,8 @@ robustness``. Energy is of one example at its natural length. CodeBERT's shape i
 
 The validation splits chose our models' settings and epochs, so these figures flatter them a little; the released
 checkpoints were chosen by their authors. Results go to results/beat_the_seeds.json, and the table to README.md
-(--page: only that). --again measures our model of one task anew, with the baselines; all other rows stay as they were
-recorded, on what may have been another day.
+(--page: only that). --again measures the rows of one task anew, in one run, with the baselines; the other task's stay as
+they were recorded, on what may have been another day, and so does a recorded teacher's that is not named.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--shared", type=Path)
     parser.add_argument("--teacher", action="append", default=[], metavar="TASK=FOLDER")
     parser.add_argument("--limit", type=int, default=300, help="examples that are rewritten")
-    parser.add_argument("--again", choices=TASKS, help="measure only our model of this task")
+    parser.add_argument("--again", choices=TASKS, help="measure only the rows of this task")
     parser.add_argument("--page", action="store_true", help="only write the table into README.md")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -102,14 +102,13 @@ def main() -> None:
             "command": shlex.join(["python", "benchmarks/beat_the_seeds.py", *sys.argv[1:]]),
             "machine": machine(),
         }
-        alone = options.again is not None
         with tempfile.TemporaryDirectory() as scratch:
             measured = {
-                name: measure(name, seeds, options.shared, teachers.get(name), options.limit, Path(scratch), alone)
+                name: measure(name, seeds, options.shared, teachers.get(name), options.limit, Path(scratch))
                 for name, seeds in TASKS.items()
                 if options.again in (None, name)
             }
-        if alone:
+        if options.again is not None:
             before = json.loads(options.output.read_text(encoding="utf-8"))
             rows = {**before["measured"][options.again], **measured[options.again]}
             measured = {**before["measured"], options.again: rows}
@@ -121,18 +120,16 @@ def main() -> None:
 
 
 def measure(
-    task: str, seeds: Seeds, shared: Path, teacher: str | None, limit: int, scratch: Path, alone: bool
+    task: str, seeds: Seeds, shared: Path, teacher: str | None, limit: int, scratch: Path
 ) -> dict[str, dict[str, Any]]:
-    """Subject -> what ``evaluate`` and ``robustness`` say of it on the validation split; ``alone``: of ours only."""
+    """Subject -> what ``evaluate`` and ``robustness`` say of it on the validation split."""
     from released import as_artifact  # beside this file: found when it is run, not when it is imported
 
     train, valid = shared / seeds.data / seeds.train, shared / seeds.data / seeds.valid
     released = shared / "seeds" / "compressor" / seeds.released
     recorded = teacher is not None and Path(teacher).suffix == ".npz"  # which has nothing to run, let alone to time
-    subjects: dict[str, str | Path] = {OURS: task}
-    if not alone:
-        subjects |= {TORCH: released, ENGINE: as_artifact(released, task, scratch / task)}
-        subjects |= {TEACHER: teacher} if teacher and not recorded else {}
+    subjects: dict[str, str | Path] = {OURS: task, TORCH: released, ENGINE: as_artifact(released, task, scratch / task)}
+    subjects |= {TEACHER: teacher} if teacher and not recorded else {}
     measured, progress = {}, for_stream()
     for name, subject in subjects.items():
         progress.note(f"{seeds.title}: {name}")
