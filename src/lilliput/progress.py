@@ -31,7 +31,7 @@ class Progress:
 
 
 class LogProgress(Progress):
-    """Lines on ``stream``: at the start of a loop, at most every ``every`` seconds, and at its end."""
+    """Lines on ``stream``: at most every ``every`` seconds of a loop, and at its end."""
 
     def __init__(self, stream: TextIO | None = None, every: float = 15.0) -> None:
         self.stream = stream or sys.stderr

@@ -184,6 +184,8 @@ def _run(
     missing = [job for job in plan.jobs if job.key not in found]
     if found:
         progress.note(f"{out}: {len(found)} of {len(plan.jobs)} points are there already.")
+    if missing:  # a point may take minutes, and is told of when it is there
+        progress.note(f"to be measured: {', '.join(job.point.label for job in missing)}")
     failed: dict[str, str] = {}
     if missing:
         runner = open_executor(executor, workers, address) if isinstance(executor, str) else executor
