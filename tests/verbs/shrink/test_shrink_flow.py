@@ -143,7 +143,7 @@ def test_what_takes_time_counts():
     log = io.StringIO()
 
     def reading_ms(nodes):
-        settings = dataclasses.replace(SETTINGS, data_flow=nodes, language="c")
+        settings = dataclasses.replace(SETTINGS, data_flow=nodes, language="c" if nodes else None)
         inputs = StudentInputs(StudentPlan(settings, 2, 1), train_tokenizer(texts, 300), LogProgress(log))
         return inputs.reading_ms(data)
 
