@@ -11,8 +11,8 @@ robustness``. Energy is of one example at its natural length. CodeBERT's shape i
 
 The validation splits chose our models' settings and epochs, so these figures flatter them a little; the released
 checkpoints were chosen by their authors. Results go to results/beat_the_seeds.json, and the table to README.md
-(--page: only that). --again measures the rows of one task anew, in one run, with the baselines; the other task's stay as
-they were recorded, on what may have been another day, and so does a recorded teacher's that is not named.
+(--page: only that). --again measures the rows of one task anew, in one run, with the baselines; the other task's stay
+as they were recorded, on what may have been another day, and so does a recorded teacher's that is not named.
 """
 
 from __future__ import annotations
