@@ -83,7 +83,7 @@ def test_a_robust_artifact_of_pairs(tmp_path):
     )
     settings = open_artifact(result.path).evidence()["settings"]
     assert (settings["robust"], settings["language"]) == (1.0, "c")  # the pairs are C, whatever the task's data is
-    assert "distilling for 1 epochs of 120 examples" in told.notes
+    assert "training for 1 epochs of 120 examples" in told.notes
 
 
 class Notes(Progress):

@@ -254,7 +254,7 @@ class ShrinkStages:
 
         def compute() -> tuple[dict[str, NDArray[np.float32]], Any]:
             lesson = self.lesson(chosen.architecture.vocabulary)
-            self.progress.note(f"distilling for {settings.epochs} epochs of {len(lesson.dataset):,} examples")
+            self.progress.note(f"training for {settings.epochs} epochs of {len(lesson.dataset):,} examples")
             history = self.fit(student, lesson, settings.epochs, settings.learning_rate, "student", keep_best=True)
             return student.export(), history
 
