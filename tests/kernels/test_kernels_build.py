@@ -111,6 +111,12 @@ def test_a_compiler_that_is_named_and_is_not_there_is_told(command, monkeypatch)
         build._compiler()
 
 
+def test_a_compiler_that_is_no_command_is_told(cache, monkeypatch):
+    monkeypatch.setenv("CXX", "g++ 'unfinished")
+    assert build.kernels().library is None
+    assert "CXX is no command" in build.kernels().about or not SUPPORTED
+
+
 def test_a_compiler_may_have_arguments(monkeypatch):
     monkeypatch.setenv("CXX", f"{sys.executable} -c 'a b'")
     assert build._compiler() == (sys.executable, "-c", "a b")

@@ -112,7 +112,10 @@ def _make(compiler: Sequence[str], place: Path) -> None:
 
 def _compiler() -> tuple[str, ...]:
     """The compiler's command: what ``CXX`` says, perhaps with arguments, or the first there is."""
-    chosen = shlex.split(os.environ.get("CXX", ""))
+    try:
+        chosen = shlex.split(os.environ.get("CXX", ""))
+    except ValueError as error:
+        raise Unavailable(f"CXX is no command: {error}") from error
     names = [chosen] if chosen else [["c++"], ["g++"], ["clang++"]]
     found = next(((path, *rest) for name, *rest in names if (path := shutil.which(name))), None)
     if found is None:
