@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from lilliput.errors import UserError
 from lilliput.formats.weights import FORMATS, ROUNDINGS
-from lilliput.quantize.activations import MODES
+from lilliput.quantize.activations import MODES, Activations
 from lilliput.quantize.observe import OBSERVERS
 from lilliput.quantize.policy import policy
 from lilliput.study.grid import read_grid
 from lilliput.study.grids import NAMED
 from lilliput.study.point import KINDS, Point, point, point_of_dict
+from lilliput.verbs.quantize import QuantizeSettings
 
 AXES = {
     "weights": st.sampled_from(list(FORMATS)),
@@ -22,7 +23,7 @@ AXES = {
     "rounding": st.sampled_from(ROUNDINGS),
     "embedding": st.none() | st.sampled_from(list(FORMATS)),
     "head": st.none() | st.sampled_from(list(FORMATS)),
-    "activations": st.sampled_from(MODES),
+    "activations": st.none() | st.sampled_from(MODES),
     "activation_group": st.none() | st.sampled_from([16, 32, 128]),
     "activation_calibration": st.none() | st.sampled_from(list(OBSERVERS)),
     "calibration_pieces": st.none() | st.integers(1, 200),
@@ -52,6 +53,15 @@ def test_a_point_and_its_dict_are_one(pair):
     assert point_of_dict(values, "a file") == found == Point(**values)
 
 
+@pytest.mark.parametrize(
+    ("weights", "mode"), [("fp32", "none"), ("fp16", "none"), ("int8", "dynamic"), ("nf4", "dynamic")]
+)
+def test_inputs_of_floating_point_are_not_rounded_unasked(weights, mode):
+    assert point(weights).activations == QuantizeSettings(policy(weights)).inputs.mode == mode
+    asked = QuantizeSettings(policy(weights), Activations("token"))
+    assert point(weights, activations="token").activations == asked.inputs.mode == "token"
+
+
 @settings(deadline=None)
 @given(made())
 def test_it_is_what_was_asked_for(pair):
@@ -61,7 +71,8 @@ def test_it_is_what_was_asked_for(pair):
     if FORMATS[found.weights].floating:  # neither group nor symmetry means anything
         asked = {name: value for name, value in asked.items() if name not in ("group", "symmetric")}
     assert found.policy == policy(**asked)
-    assert found.activation.mode == chosen.get("activations", "dynamic")
+    mode = chosen.get("activations") or ("none" if FORMATS[found.weights].floating else "dynamic")
+    assert found.activation.mode == mode
     if found.activations == "dynamic" and chosen.get("activation_group"):
         assert found.activation.group == chosen["activation_group"]
     if found.calibrated and chosen.get("calibration_pieces"):

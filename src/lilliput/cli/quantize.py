@@ -51,8 +51,12 @@ def quantize(
         str | None, typer.Option("--head", help="Format of the output layer. Default: int8 for integers.")
     ] = None,
     activations: Annotated[
-        str, typer.Option("--activations", help="How inputs of products are rounded: none, dynamic, token or static.")
-    ] = "dynamic",
+        str | None,
+        typer.Option(
+            "--activations",
+            help="How inputs of products are rounded: none (default for fp16, fp32), dynamic (else), token or static.",
+        ),
+    ] = None,
     activation_group: Annotated[
         int | None, typer.Option("--activation-group", help="For dynamic: values of a token that share a scale.")
     ] = None,
@@ -86,7 +90,7 @@ def quantize(
     A model may have any size: weights are read, rounded and written one after another, so that memory holds one of
     them. Killed at any moment, the same command goes on where it stopped.
     """
-    from lilliput.quantize.activations import Activations
+    from lilliput.quantize.activations import Activations, default_mode
     from lilliput.quantize.calibration import Calibration
     from lilliput.quantize.policy import policy
     from lilliput.verbs.quantize import QuantizeSettings
@@ -96,10 +100,14 @@ def quantize(
         _refuse_decided(context)
         settings = QuantizeSettings.of_recipe(recipe)
     else:
+        stored = policy(weights, symmetric, group, rounding, embedding, head)
         asked: dict[str, Any] = {"group": activation_group, "calibration": activation_calibration}
-        chosen = Activations(activations, **{name: value for name, value in asked.items() if value is not None})
+        chosen = Activations(
+            default_mode(stored.linear.kind) if activations is None else activations,
+            **{name: value for name, value in asked.items() if value is not None},
+        )
         calibration = Calibration(tuple(calibration_data or ()), calibration_pieces, calibration_tokens, seed)
-        settings = QuantizeSettings(policy(weights, symmetric, group, rounding, embedding, head), chosen, calibration)
+        settings = QuantizeSettings(stored, chosen, calibration)
     result = run(
         model,
         out,

@@ -7,12 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lilliput.errors import UserError
-from lilliput.formats.weights import ROW, TENSOR, Scheme
+from lilliput.formats.weights import ROW, TENSOR, Format, Scheme
 from lilliput.quantize.observe import MSE, OBSERVERS
 
 NONE, DYNAMIC, TOKEN, STATIC = "none", "dynamic", "token", "static"
 
 MODES = (NONE, DYNAMIC, TOKEN, STATIC)
+
+
+def default_mode(weights: Format) -> str:
+    """How inputs are rounded where nobody says it: not at all beside floating-point weights.
+
+    Such a model is the original that others are compared with: its keys and values are float32, too.
+    """
+    return NONE if weights.floating else DYNAMIC
 
 
 @dataclass(frozen=True)

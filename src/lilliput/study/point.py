@@ -10,7 +10,7 @@ from lilliput.constants import LARGEST_SEED
 from lilliput.data.lines import listed, shown
 from lilliput.errors import UserError
 from lilliput.formats.weights import AWQ, AWQ_GPTQ, FORMATS, GPTQ, NEAREST, ROW, TENSOR
-from lilliput.quantize.activations import DYNAMIC, STATIC, Activations
+from lilliput.quantize.activations import DYNAMIC, STATIC, Activations, default_mode
 from lilliput.quantize.calibration import Calibration
 from lilliput.quantize.policy import Policy, policy
 
@@ -125,7 +125,7 @@ def point(
     rounding: str = NEAREST,
     embedding: str | None = None,
     head: str | None = None,
-    activations: str = DYNAMIC,
+    activations: str | None = None,
     activation_group: int | None = None,
     activation_calibration: str | None = None,
     calibration_pieces: int | None = None,
@@ -139,6 +139,7 @@ def point(
     """
     stored = _stored(weights, symmetric, group, rounding, embedding, head)
     linear = stored.linear
+    activations = default_mode(linear.kind) if activations is None else activations
     default, data = Activations(), Calibration()
     chosen = Activations(
         activations,

@@ -164,5 +164,5 @@ class Told(Progress):
 
     def note(self, text):
         self.lines.append(text)
-        if text.startswith("distilling"):
+        if text.startswith("training for "):
             raise UserError("enough")

@@ -29,7 +29,7 @@ def calibration_data(checkpoint: GeneratorCheckpoint, settings: QuantizeSettings
     Raises:
         UserError: there are too few data, or they cannot be read.
     """
-    rounding, mode, config = settings.policy.linear.rounding, settings.activations.mode, checkpoint.config
+    rounding, mode, config = settings.policy.linear.rounding, settings.inputs.mode, checkpoint.config
     if rounding not in (GPTQ, AWQ, AWQ_GPTQ) and mode != STATIC:
         return ()
     start = None if isinstance(config, DecoderConfig) else checkpoint.start
@@ -69,10 +69,10 @@ def ranges_of_inputs(
     work: Stages,
 ) -> list[InputRange]:
     """Ranges of inputs, where they are to be rounded to such."""
-    if settings.activations.mode != STATIC:
+    if settings.inputs.mode != STATIC:
         return []
     stored = Stored(checkpoint.config, entries, work.file(WEIGHTS))
-    return input_ranges(stored, data, settings.activations.calibration, work.file("ranges.npz"), work.progress)
+    return input_ranges(stored, data, settings.inputs.calibration, work.file("ranges.npz"), work.progress)
 
 
 def input_rounding(activations: Activations, ranges: Sequence[InputRange]) -> InputRounding | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lilliput.quantize.activations import Activations
+from lilliput.quantize.activations import Activations, default_mode
 from lilliput.quantize.calibration import Calibration
 from lilliput.quantize.policy import Policy, policy
 from lilliput.study.point import Point
@@ -20,13 +20,14 @@ class QuantizeSettings:
 
     Attributes:
         policy: how weights are stored.
-        activations: how inputs of matrix products are rounded.
+        activations: how inputs of matrix products are rounded; ``None``: as
+            :func:`~lilliput.quantize.activations.default_mode` says for such weights.
         calibration: what GPTQ, AWQ and static ranges look at.
         recipe: name and hash of the recipe that all this was taken from, for the artifact's provenance; ``None``: none.
     """
 
     policy: Policy = field(default_factory=policy)
-    activations: Activations = field(default_factory=Activations)
+    activations: Activations | None = None
     calibration: Calibration = field(default_factory=Calibration)
     recipe: Mapping[str, str] | None = None
 
@@ -45,14 +46,19 @@ class QuantizeSettings:
         recipe = read_recipe(path)
         return cls.of_point(recipe.point, recipe.source)
 
+    @property
+    def inputs(self) -> Activations:
+        """How inputs of matrix products are rounded, asked for or by default."""
+        return self.activations or Activations(default_mode(self.policy.linear.kind))
+
     def fitted(self, groups: Iterable[int]) -> QuantizeSettings:
         """The same, for weights that are stored in ``groups``."""
-        return replace(self, activations=self.activations.fitted(groups))
+        return replace(self, activations=self.inputs.fitted(groups))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
             "policy": self.policy.as_dict(),
-            "activations": {**self.activations.as_dict(), "emulated": self.activations.emulated(self.policy.linear)},
+            "activations": {**self.inputs.as_dict(), "emulated": self.inputs.emulated(self.policy.linear)},
             "calibration": self.calibration.as_dict(),
         }

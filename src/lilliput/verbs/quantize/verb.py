@@ -121,7 +121,7 @@ def quantize(
     """
     out, settings, progress = Path(out), settings or QuantizeSettings(), progress or Progress()
     if not allow_slow:
-        settings.activations.refuse_slow(settings.policy.linear)
+        settings.inputs.refuse_slow(settings.policy.linear)
     refuse_occupied(out)
     checkpoint = open_generator(model, None if tokenizer is None else Path(tokenizer))
     data = calibration_data(checkpoint, settings)
@@ -141,7 +141,7 @@ def quantize(
             _keep_weights_alone(entries, weights)
             refuse_other_shapes(checkpoint.config, {entry.name: entry.shape for entry in entries}, checkpoint.path)
             ranges = ranges_of_inputs(checkpoint, settings, entries, data, work)
-            build = partial(_build, checkpoint, input_rounding(settings.activations, ranges))
+            build = partial(_build, checkpoint, input_rounding(settings.inputs, ranges))
             graphs = {file.name: file for file in write_graphs(build, entries, work.folder, weights)}
     except CheckpointError:  # nothing to go on with: that checkpoint will never do
         work.finish()
@@ -188,7 +188,7 @@ def _require_room(
 ) -> None:
     """Refuse to begin what the disk has no room for; what an earlier run left there counts as room."""
     needed = ROOM_FOR_GRAPHS + expected_weights(checkpoint, settings.policy)
-    if settings.activations.mode == STATIC:
+    if settings.inputs.mode == STATIC:
         needed += bytes_kept(checkpoint.config.hidden, data)
     work = work_folder(out)
     there = sum(file.stat().st_size for file in work.iterdir()) if work.is_dir() else 0
