@@ -24,6 +24,15 @@ def test_lines_are_rationed():
     assert len(stream.getvalue().splitlines()) == 1
 
 
+def test_a_long_first_step_is_told_of_by_its_note():
+    stream = io.StringIO()
+    with LogProgress(stream, every=0).track("measuring", 2) as advance:
+        advance(0)
+        advance(0, "halfway")
+    lines = stream.getvalue().splitlines()
+    assert lines[:-1] == ["  measuring: 0/2, 0:00 gone  halfway"]
+
+
 def test_the_default_is_silent(capsys):
     with Progress().track("x", 1) as advance:
         advance()

@@ -51,10 +51,10 @@ class LogProgress(Progress):
             nonlocal done, last
             done += steps
             now = time.monotonic()
-            if now - last >= self.every and done:
-                left = (now - start) * max(total - done, 0) / done
+            if now - last >= self.every and (done or note):
+                left = f", {_clock((now - start) * max(total - done, 0) / done)} left" if done else ""
                 tail = f"  {note}" if note else ""
-                self.note(f"  {what}: {done}/{total}, {_clock(now - start)} gone, {_clock(left)} left{tail}")
+                self.note(f"  {what}: {done}/{total}, {_clock(now - start)} gone{left}{tail}")
                 last = now
 
         yield advance

@@ -5,8 +5,7 @@ import pytest
 from lilliput.artifact import open_artifact
 from lilliput.errors import UserError
 from lilliput.study.choice import Rule
-from tests.verbs.study.test_study import KIND, LEAN, OPTIONS, TIMED, InThisProcess, study
-from tests.verbs.tiny_checkpoints import checkpoint
+from tests.verbs.study.small import LEAN, TIMED, InThisProcess, study
 
 ONE = {"weights": ["int4"], "activations": ["none"]}
 FASTEST = Rule(tolerance=0.9, prefer="fastest")
@@ -16,13 +15,6 @@ class SideBySide(InThisProcess):
     """Says that it runs two jobs at a time."""
 
     concurrent = 2
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model") / "code-llama"
-    checkpoint(folder, KIND, {**OPTIONS, "max_position_embeddings": 256})
-    return folder
 
 
 def test_speeds_of_jobs_side_by_side_are_measured_again_where_a_speed_is_asked_for(model, tmp_path):

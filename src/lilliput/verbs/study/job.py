@@ -11,6 +11,7 @@ from pathlib import Path
 from lilliput.artifact import is_artifact, open_artifact
 from lilliput.evaluate.resources import machine
 from lilliput.files import work_folder
+from lilliput.progress import Progress
 from lilliput.study.jobs import Job, JobResult
 from lilliput.verbs.quantize import quantize
 from lilliput.verbs.quantize.settings import QuantizeSettings
@@ -22,6 +23,7 @@ from lilliput.verbs.study.measures import (
     measured_speed,
     read_measured,
 )
+from lilliput.verbs.study.sayings import said_by
 
 KEPT = "kept.jsonl"
 
@@ -37,7 +39,8 @@ def run_job(job: Job) -> JobResult:
     """
     artifact, work = Path(job.artifact), Path(job.work)
     try:
-        result = _result(job, artifact, work)
+        with said_by(job) as progress:
+            result = _result(job, artifact, work, progress)
     except Exception:
         _remove(artifact)
         shutil.rmtree(work, ignore_errors=True)
@@ -48,7 +51,7 @@ def run_job(job: Job) -> JobResult:
     return result
 
 
-def _result(job: Job, artifact: Path, work: Path) -> JobResult:
+def _result(job: Job, artifact: Path, work: Path, progress: Progress) -> JobResult:
     begun = time.perf_counter()
     problems = read_measured(job.measures)
     there = is_artifact(artifact)  # from a run that was killed while measuring: artifacts appear whole
@@ -60,13 +63,14 @@ def _result(job: Job, artifact: Path, work: Path) -> JobResult:
             tokenizer=job.tokenizer,
             allow_slow=True,  # which points are emulated, and whether that is wanted, the study has settled
             command=job.command,
+            progress=progress,
         )
     quantized = time.perf_counter()
     opened = open_artifact(artifact)
     sizes, parameters = opened.bytes(), opened.generator.parameters
-    speed = measured_speed(opened, job.measures, job.concurrent)
-    perplexity = measured_perplexity(opened, job.measures)
-    solver = Solver(opened, job.measures, work / KEPT, job.concurrent) if problems else None
+    speed = measured_speed(opened, job.measures, job.concurrent, progress)
+    perplexity = measured_perplexity(opened, job.measures, progress)
+    solver = Solver(opened, job.measures, work / KEPT, job.concurrent, progress) if problems else None
     return JobResult(
         key=job.key,
         point=job.point,

@@ -43,7 +43,9 @@ Flags = dict[str, bool | None]
 """Problem -> whether it is solved; ``None``: nothing is known, for reasons of the runner's own."""
 
 
-def measured_speed(artifact: Artifact, measures: Measures, concurrent: int) -> dict[str, Any] | None:
+def measured_speed(
+    artifact: Artifact, measures: Measures, concurrent: int, progress: Progress
+) -> dict[str, Any] | None:
     """Tokens read and written in a second, one sequence at a time; ``None``: it is not to be measured.
 
     A figure is the median over rounds. What other jobs did at the same time is in it, so their number is told.
@@ -56,10 +58,12 @@ def measured_speed(artifact: Artifact, measures: Measures, concurrent: int) -> d
     ids = _held_out(artifact, 1, reads)[0]
     prompt = generator.tokenizer.decode(ids.tolist(), skip_special_tokens=False)
     session, rounds = generator.session, []
-    for _ in range(1 + measures.speed_rounds):  # the first warms up
-        generator.session = timed = TimedSession(session)
-        generator.generate(prompt, max_new_tokens=TIMED_TOKENS)
-        rounds.append(timed)
+    with progress.track("timing", 1 + measures.speed_rounds) as advance:
+        for _ in range(1 + measures.speed_rounds):  # the first warms up
+            generator.session = timed = TimedSession(session)
+            generator.generate(prompt, max_new_tokens=TIMED_TOKENS)
+            rounds.append(timed)
+            advance()
     rates = {
         "prefill": [one.prompt_tokens / one.prefill for one in rounds[1:]],
         "decode": [one.decoded / one.decode for one in rounds[1:] if one.decoded],
@@ -75,13 +79,13 @@ def measured_speed(artifact: Artifact, measures: Measures, concurrent: int) -> d
     }
 
 
-def measured_perplexity(artifact: Artifact, measures: Measures) -> dict[str, Any] | None:
+def measured_perplexity(artifact: Artifact, measures: Measures, progress: Progress) -> dict[str, Any] | None:
     """Perplexity on held-out code; ``None``: it is not to be measured."""
     if not measures.perplexity_pieces:
         return None
     length = min(measures.piece_tokens, artifact.generator.positions or measures.piece_tokens)
     ids = _held_out(artifact, measures.perplexity_pieces, length)
-    found = perplexity(artifact.path, ids, measures.threads)
+    found = perplexity(artifact.path, ids, measures.threads, progress)
     if found.interval is None:
         raise UserError("perplexity has no interval: all pieces have the same.", remedy="Is it a trained model?")
     low, high = found.interval
@@ -132,10 +136,11 @@ class Solver:
         measures: how.
         kept: file of completions and verdicts found so far.
         concurrent: jobs that share this machine's cores, perhaps.
+        progress: shown while working.
     """
 
-    def __init__(self, artifact: Artifact, measures: Measures, kept: Path, concurrent: int) -> None:
-        self.measures, self.kept = measures, Kept(kept)
+    def __init__(self, artifact: Artifact, measures: Measures, kept: Path, concurrent: int, progress: Progress) -> None:
+        self.measures, self.kept, self.progress = measures, Kept(kept), progress
         self.completer: Completer = open_completer(GeneratorSource(str(artifact.path), measures.threads))
         tokens, batch = measures.max_new_tokens, measures.batch
         self.settings = Settings(max_new_tokens=tokens, batch=batch, stop=BENCHMARKS["humaneval"].stops)
@@ -146,8 +151,8 @@ class Solver:
         if self.measures.strip:
             problems = [replace(problem, prompt=problem.prompt.rstrip()) for problem in problems]
         asked = [Asked(problem, problem.prompt) for problem in problems]
-        made = completions(self.completer, asked, self.settings, self.kept, Progress())
-        tried = attempts_of(problems, made, False, self.programs, self.kept, Progress())
+        made = completions(self.completer, asked, self.settings, self.kept, self.progress)
+        tried = attempts_of(problems, made, False, self.programs, self.kept, self.progress)
         return {name: one.judgement.verdict for name, (one,) in tried.items()}
 
 

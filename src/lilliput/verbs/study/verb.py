@@ -27,6 +27,7 @@ from lilliput.verbs.kept import Kept
 from lilliput.verbs.study.job import run_job
 from lilliput.verbs.study.measures import read_measured
 from lilliput.verbs.study.plan import DECISIVE, WORK, Plan, planned, together
+from lilliput.verbs.study.sayings import shown
 
 PLAN, RESULTS, STUDY, FRONT, RECIPE = "plan.json", "results.jsonl", "study.json", "front.svg", "recipe.json"
 """Files of a study's folder: what is to be done; what was found, line by line; all of it, in the end; the plot; the
@@ -184,7 +185,7 @@ def _run(
     missing = [job for job in plan.jobs if job.key not in found]
     if found:
         progress.note(f"{out}: {len(found)} of {len(plan.jobs)} points are there already.")
-    if missing:  # a point may take minutes, and is told of when it is there
+    if missing:
         progress.note(f"to be measured: {', '.join(job.point.label for job in missing)}")
     failed: dict[str, str] = {}
     if missing:
@@ -194,7 +195,8 @@ def _run(
             _refuse_crowd(rule, jobs)
             with (
                 contextlib.closing(runner.map(run_job, jobs)) as coming,
-                progress.track("measuring points", len(jobs)) as advance,
+                progress.track("measuring points", len(jobs)) as counted,
+                shown(jobs, counted) as advance,
             ):
                 for place, answer in coming:
                     job, record = jobs[place], dict[str, Any]()
