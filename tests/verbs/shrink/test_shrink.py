@@ -156,6 +156,25 @@ def test_other_columns_are_other_work(workshop, tmp_path):
     assert any("starting anew" in line for line in told.lines)
 
 
+def test_examples_that_teach_nothing_are_told_of(workshop, tmp_path):
+    """Labels alone are asked for, and some examples have none."""
+    told = Told()
+    with pytest.raises(UserError, match="enough"):
+        shrink(
+            workshop / "teacher",
+            "vulnerability",
+            [workshop / "train.jsonl"],
+            [workshop / "valid.jsonl"],
+            tmp_path / "small",
+            size=150_000,
+            latency_ms=None,
+            unlabelled=[workshop / "valid.jsonl"],
+            settings=ShrinkSettings(candidates=1, epochs=1, max_tokens=64, largest_vocabulary=1000, mix={"soft": 0.0}),
+            progress=told,
+        )
+    assert any("without labels teach nothing but words" in line for line in told.lines)
+
+
 class Told(Progress):
     """Keeps what it is told, and ends the run when the training is about to begin."""
 

@@ -128,7 +128,10 @@ class ShrinkStages:
     @cached_property
     def mix(self) -> DistillationMix:
         """Weights of the losses."""
-        return mix_for(self.train.labels, self.settings.mix)
+        mix, without = mix_for(self.train.labels, self.settings.mix), int((self.train.labels < 0).sum())
+        if without and mix.soft == mix.hidden == 0:
+            self.progress.note(f"warning: with --soft 0, {without:,} examples without labels teach nothing but words.")
+        return mix
 
     @cached_property
     def inputs(self) -> StudentInputs:
