@@ -24,7 +24,8 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Run:
         shrink: how.
         size: bytes of the artifact.
         latency_ms: bound at the tokens that layers see, one thread; ``None``: no bound.
+        rooms: megabytes of a larger budget -> what of them is used how.
     """
 
     train: str
@@ -60,15 +62,15 @@ class Run:
     shrink: ShrinkSettings
     size: int = 3_000_000
     latency_ms: float | None = 2.5
+    rooms: Mapping[int, Room] = field(default_factory=dict)
 
     def with_room(self, megabytes: int) -> Run:
         """The same in a larger budget."""
-        room = ROOM[megabytes]
+        room = self.rooms[megabytes]
         grams = self.shrink.grams
         assert grams is not None
         wide = replace(self.shrink, grams=replace(grams, bits=grams.bits + room.bits), candidates=1)
-        latency = None if self.latency_ms is None else room.latency_ms
-        return replace(self, shrink=wide, size=megabytes * 1_000_000, latency_ms=latency)
+        return replace(self, shrink=wide, size=megabytes * 1_000_000, latency_ms=room.latency_ms)
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,11 @@ class Room:
 
     Attributes:
         bits: more of a gram's hash: each doubles the rows.
-        latency_ms: bound on the layers.
+        latency_ms: bound on the layers; ``None``: there are none.
     """
 
     bits: int
-    latency_ms: float
-
-
-ROOM = {25: Room(4, 3.0), 50: Room(5, 5.0)}
-"""Megabytes -> what of them is used how."""
+    latency_ms: float | None = None
 
 
 RUNS = {
@@ -106,6 +104,7 @@ RUNS = {
             largest_vocabulary=4000,
         ),
         latency_ms=0.8,
+        rooms={25: Room(4, 3.0), 50: Room(5, 5.0)},
     ),
     "clone": Run(
         train="data/bigclonebench/train_sampled10pct_90102.txt.gz",
@@ -128,6 +127,7 @@ RUNS = {
             largest_vocabulary=4000,
         ),
         latency_ms=None,
+        rooms={25: Room(3), 50: Room(4)},
     ),
 }
 
@@ -137,13 +137,13 @@ def main() -> None:
     parser.add_argument("task", choices=RUNS)
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--megabytes", type=int, choices=(3, *ROOM), default=3)
+    parser.add_argument("--megabytes", type=int, choices=(3, 25, 50), default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     run, shared, progress = RUNS[options.task], options.shared, for_stream()
     made = options.task
-    if options.megabytes in ROOM:
+    if options.megabytes in run.rooms:
         run, made = run.with_room(options.megabytes), f"{made}-{options.megabytes}"
     recorded = options.work / "teacher.npz"
     teacher = recorded if run.teacher is None else options.work / f"{options.task}-teacher"
