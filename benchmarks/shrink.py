@@ -70,7 +70,7 @@ class Run:
         grams = self.shrink.grams
         assert grams is not None
         wide = replace(self.shrink, grams=replace(grams, bits=grams.bits + room.bits), candidates=1)
-        return replace(self, shrink=wide, size=megabytes * 1_000_000, latency_ms=room.latency_ms)
+        return replace(self, shrink=wide, size=megabytes * 1_000_000, latency_ms=room.latency_ms, rooms={})
 
 
 @dataclass(frozen=True)
