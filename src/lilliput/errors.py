@@ -100,5 +100,9 @@ class BudgetError(UserError):
     """A budget in bytes or milliseconds that no architecture of the space can meet."""
 
 
+class NumericError(UserError):
+    """A model that computes what is no number."""
+
+
 class MissingExtra(UserError):
     """A function that needs packages outside the core install."""

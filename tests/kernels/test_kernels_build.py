@@ -99,6 +99,16 @@ def test_what_failed_is_not_tried_at_every_start(cache, monkeypatch):
     assert len(tried) == 2
 
 
+@needs_compiler
+def test_what_was_in_the_way_this_time_is_not_noted(cache, monkeypatch):
+    def killed(*_):
+        build._run(["sh", "-c", "kill -KILL $$"], "cannot be compiled")
+
+    monkeypatch.setattr(build, "_compile", killed)
+    assert build.kernels().about == "cannot be compiled: sh was killed"
+    assert list(cache.glob("*.failed")) == []
+
+
 def fail(tried):
     tried.append(1)
     raise build.Unavailable("no luck")

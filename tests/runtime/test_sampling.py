@@ -13,7 +13,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from lilliput.errors import UserError
+from lilliput.errors import NumericError, UserError
 from lilliput.runtime.sampling import Sampling, next_tokens, penalized, probabilities
 
 
@@ -124,8 +124,9 @@ def test_values_that_mean_nothing(bad):
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_logits_that_are_no_numbers_are_refused(temperature):
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, [-np.inf] * 5])
+def test_logits_that_are_no_numbers_are_refused(wrong, temperature):
     logits = np.zeros((2, 5), np.float32)
-    logits[1, 3] = np.nan
-    with pytest.raises(UserError, match="the model gives no numbers"):
+    logits[1, 3 if np.ndim(wrong) == 0 else slice(None)] = wrong
+    with pytest.raises(NumericError, match="the model gives no numbers"):
         next_tokens(logits, np.zeros((2, 0), bool), Sampling(temperature), [np.random.default_rng(0)] * 2)

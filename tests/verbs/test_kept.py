@@ -1,9 +1,13 @@
 """Rows kept in a file: a killed run's come back, another run's are not seen."""
 
+from pathlib import Path
+
 import pytest
 
+from lilliput.artifact import open_artifact
 from lilliput.errors import UserError
-from lilliput.verbs.kept import KeptRows, beside
+from lilliput.kernels.build import Kernels
+from lilliput.verbs.kept import KeptRows, artifact_key, beside, refuse_unwritable
 
 KEY = {"artifact": "abc", "settings": {"seed": 0}}
 NAMES = ("one", "two", "three")
@@ -51,6 +55,22 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file"):
         KeptRows(tmp_path / "file" / "rows.jsonl", KEY).add("one", {"n": 1})
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="this system has no /dev/null")
+def test_what_is_no_file_is_written_as_it_comes(monkeypatch):
+    """Beside /dev/null an ordinary user writes nothing."""
+    monkeypatch.setattr("tempfile.TemporaryFile", None)
+    refuse_unwritable(Path("/dev/null"))
+
+
+def test_findings_of_other_kernels_are_others(small, monkeypatch):
+    artifact = open_artifact(small)
+    keys = set()
+    for library in (None, object()):
+        monkeypatch.setattr("lilliput.verbs.kept.kernels", lambda library=library: Kernels(library, ""))
+        keys.add(artifact_key(artifact))
+    assert len(keys) == 2
 
 
 def test_a_place_is_tried_before_the_work(tmp_path):

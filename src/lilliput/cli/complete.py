@@ -11,7 +11,7 @@ import typer
 from lilliput import progress
 from lilliput.cli import options
 from lilliput.cli.output import print_json
-from lilliput.runtime.settings import Options
+from lilliput.runtime.settings import Options, Settings
 
 
 def complete(
@@ -50,7 +50,7 @@ def complete(
     --json has it to the letter.
     """
     from lilliput.verbs.complete import complete as run
-    from lilliput.verbs.complete import complete_aloud, read_prompt, unescaped
+    from lilliput.verbs.complete import complete_aloud, read_prompt, require_draws, unescaped
 
     wanted = Options(
         max_new_tokens=max_new_tokens,
@@ -62,6 +62,7 @@ def complete(
         stop=[unescaped(text) for text in stop or ()],
         seed=seed,
     )
+    require_draws(Settings(**wanted), "--samples")  # before anybody types a prompt
     text, shown = read_prompt(prompt), progress.for_stream()
     if samples == 1 and not json:
         with _Paper() as paper:

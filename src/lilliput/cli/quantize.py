@@ -11,7 +11,7 @@ import typer
 from lilliput import progress
 from lilliput.cli import options
 from lilliput.cli.output import command_line, print_facts, print_json
-from lilliput.errors import UserError
+from lilliput.errors import UserError, refuse_unused
 from lilliput.units import show_bytes
 
 DECIDED = (
@@ -90,7 +90,7 @@ def quantize(
     A model may have any size: weights are read, rounded and written one after another, so that memory holds one of
     them. Killed at any moment, the same command goes on where it stopped.
     """
-    from lilliput.quantize.activations import Activations, default_mode
+    from lilliput.quantize.activations import DYNAMIC, STATIC, Activations, default_mode
     from lilliput.quantize.calibration import Calibration
     from lilliput.quantize.policy import policy
     from lilliput.verbs.quantize import QuantizeSettings
@@ -101,10 +101,20 @@ def quantize(
         settings = QuantizeSettings.of_recipe(recipe)
     else:
         stored = policy(weights, symmetric, group, rounding, embedding, head)
+        mode = default_mode(stored.linear.kind) if activations is None else activations
         asked: dict[str, Any] = {"group": activation_group, "calibration": activation_calibration}
-        chosen = Activations(
-            default_mode(stored.linear.kind) if activations is None else activations,
-            **{name: value for name, value in asked.items() if value is not None},
+        chosen = Activations(mode, **{name: value for name, value in asked.items() if value is not None})
+        refuse_unused(
+            {
+                "--activation-group": (
+                    activation_group is not None and mode != DYNAMIC,
+                    f"goes with --activations {DYNAMIC}; they are '{mode}'",
+                ),
+                "--activation-calibration": (
+                    activation_calibration is not None and mode != STATIC,
+                    f"goes with --activations {STATIC}; they are '{mode}'",
+                ),
+            }
         )
         calibration = Calibration(tuple(calibration_data or ()), calibration_pieces, calibration_tokens, seed)
         settings = QuantizeSettings(stored, chosen, calibration)

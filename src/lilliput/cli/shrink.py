@@ -41,7 +41,9 @@ def shrink(
     soft: Annotated[
         float | None,
         typer.Option(
-            "--soft", help="Weight of the teacher's probabilities. Default: 1 where labels are missing; else 0."
+            "--soft",
+            help="Weight of the teacher's probabilities. Default: 1 where labels are missing, or with --temperature, "
+            "--hidden or --hard 0; else 0.",
         ),
     ] = None,
     hard: Annotated[
@@ -146,7 +148,7 @@ def shrink(
             dropout=dropout,
             data_flow=data_flow,
             language=language,
-            mix={name: value for name, value in weights.items() if value is not None},
+            mix={name: value for name, value in weights.items() if value is not None} or None,
             seed=seed,
         ),
         command=command_line(),

@@ -47,7 +47,7 @@ def study(
         str, typer.Option("--prefer", help="Of those good enough, which is chosen: smallest or fastest.")
     ] = "smallest",
     perplexity_pieces: Annotated[
-        int, typer.Option("--perplexity-pieces", min=0, help="Held-out pieces of code; 0: no perplexity.")
+        int, typer.Option("--perplexity-pieces", min=0, help="Held-out pieces of code, 2 or more; 0: no perplexity.")
     ] = 32,
     piece_tokens: Annotated[int, typer.Option("--piece-tokens", min=2, help="Tokens of each, at most.")] = 512,
     humaneval: Annotated[
@@ -73,7 +73,9 @@ def study(
     perturbation_seeds: Annotated[
         int, typer.Option("--perturbation-seeds", min=1, help="Versions of each that has random choices.")
     ] = 1,
-    speed_rounds: Annotated[int, typer.Option("--speed-rounds", min=0, help="Rounds of timing; 0: none.")] = 6,
+    speed_rounds: Annotated[
+        int, typer.Option("--speed-rounds", min=0, help="Rounds of timing, 6 or more; 0: none.")
+    ] = 6,
     threads: Annotated[
         int | None,
         typer.Option("--threads", min=1, help="Processor threads of each job. Default: the engine's choice."),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lilliput.arrays import require_finite
 from lilliput.artifact import TOKENIZER, Artifact, open_artifact
 from lilliput.data.code_texts import HELD_OUT, code_files, read_texts, windows
 from lilliput.errors import UserError
@@ -105,7 +106,14 @@ def passes(engine: Engine, ids: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.
 
 
 def costs(logits: NDArray[np.float32], tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Negative log-likelihood of each row's token, nats: ``[T]`` of ``logits [T, vocabulary]``."""
+    """Negative log-likelihood of each row's token, nats: ``[T]`` of ``logits [T, vocabulary]``.
+
+    Raises:
+        NumericError: some are no numbers.
+    """
     top = logits.max(axis=1, keepdims=True)
+    require_finite(top)
     chosen = np.take_along_axis(logits, tokens[:, None], axis=1) - top
-    return np.asarray(np.log(np.exp(logits - top).sum(axis=1, dtype=np.float64)) - chosen[:, 0], np.float64)
+    found = np.asarray(np.log(np.exp(logits - top).sum(axis=1, dtype=np.float64)) - chosen[:, 0], np.float64)
+    require_finite(found)
+    return found

@@ -13,7 +13,7 @@ from lilliput.graph.pieces import Pieces
 
 MODEL_TYPES = ("qwen2",)
 
-SLIDING = "sliding_attention"
+SLIDING, FULL = "sliding_attention", "full_attention"
 MAX_WINDOW_LAYERS = 28
 """Layers that see everything, where a ``config.json`` does not say."""
 
@@ -31,13 +31,15 @@ def _window(values: Mapping[str, Any], layers: int) -> int | None:
         CheckpointError: layers differ.
     """
     size: int | None = values.get("sliding_window") if values.get("use_sliding_window") else None
-    first = values.get("max_window_layers", MAX_WINDOW_LAYERS)
-    kinds = values.get("layer_types") or [SLIDING if index >= first else "full_attention" for index in range(layers)]
-    if size is None or SLIDING not in kinds:
+    if size is None:
         return None
-    if set(kinds) != {SLIDING}:
+    first = values.get("max_window_layers", MAX_WINDOW_LAYERS)
+    kinds = set(values.get("layer_types") or (SLIDING if index >= first else FULL for index in range(layers)))
+    if kinds == {FULL}:
+        return None
+    if kinds != {SLIDING}:
         raise CheckpointError(
-            "some layers see a window and some see all, which is not known here.",
+            f"its layers see differently ({', '.join(sorted(map(str, kinds)))}), which is not known here.",
             where="config.json",
             remedy="Choose a checkpoint whose layers are alike, such as Qwen's own (use_sliding_window: false).",
         )

@@ -12,6 +12,7 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -39,6 +40,10 @@ _NATIVE = Path(__file__).parent / "native"
 
 class Unavailable(Exception):
     """There are no kernels on this machine; the message says why."""
+
+
+class Hindered(Unavailable):
+    """There are none this time: something was in the way that may not be the next time."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def _built() -> Path:
 
 
 def _make(compiler: Sequence[str], place: Path) -> None:
-    """Compile the library; that this cannot be done is noted, and not tried again for a day.
+    """Compile the library; that this cannot be done is noted, and not tried again for a day, unless it was hindered.
 
     Raises:
         Unavailable: it cannot, or could not before.
@@ -97,12 +102,14 @@ def _make(compiler: Sequence[str], place: Path) -> None:
     note = place.with_suffix(".failed")
     if note.exists() and time.time() - note.stat().st_mtime < _DAY:
         reason = note.read_text(encoding="utf-8", errors="replace")
-        raise Unavailable(f"{reason} (tried before; {note} says so)")
+        raise Unavailable(f"{reason} (tried before; delete {note} to try again)")
     with tempfile.TemporaryDirectory(dir=place.parent) as work:
         made = Path(work) / "kernels.so"
         try:
             _compile(compiler, made)
             _try_out(made)
+        except Hindered:
+            raise
         except Unavailable as error:
             note.write_text(str(error), encoding="utf-8")
             raise
@@ -186,7 +193,9 @@ def _run(command: list[str], complaint: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"{complaint}: {error}") from error
+        raise Hindered(f"{complaint}: {error}") from error
+    if done.returncode == -signal.SIGKILL or "Killed signal" in done.stderr:  # as where memory is short
+        raise Hindered(f"{complaint}: {command[0]} was killed")
     if done.returncode != 0:
         reasons = [line for line in done.stderr.splitlines() if line.strip()]
         reason = next((line for line in reasons if "error" in line.lower()), "".join(reasons[-1:]))

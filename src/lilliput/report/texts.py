@@ -35,7 +35,7 @@ def _summaries(result: Result) -> Table:
         Line(name, [_cell(row[measure], significant) for measure in SUMMARIES], plural(values["n"], "example"))
         for name, row in rows.items()
     ]
-    legend = "From 0 to 100, means over examples; in brackets: 95 % intervals, by bootstrap over examples."
+    legend = "From 0 to 100, means over examples; in brackets: 95 % intervals over examples."
     return Table(f"{clean(result.name)}: summaries of functions", ["", *SUMMARIES.values()], lines, legend)
 
 

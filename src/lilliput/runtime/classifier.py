@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lilliput.arrays import require_finite
 from lilliput.artifact import GRAPH, TOKENIZER, Artifact
 from lilliput.data.dataset import Dataset
 from lilliput.data_flow import GraphInput, stacked
@@ -103,11 +104,16 @@ class EncoderRunner:
     def logits(
         self, ids: Sequence[Input], members: NDArray[np.int64], progress: Progress | None = None
     ) -> NDArray[np.float32]:
-        """Logits ``[examples, classes]`` of examples that join the inputs ``members [examples, arity]``."""
+        """Logits ``[examples, classes]`` of examples that join the inputs ``members [examples, arity]``.
+
+        Raises:
+            NumericError: some are no numbers.
+        """
         first, *_ = self.encode(ids, progress)
-        if self.config.arity == 1:
-            return first[members[:, 0]]
-        return self.head(first[members[:, 0]], first[members[:, 1]])[0]
+        parts = [first[members[:, place]] for place in range(self.config.arity)]
+        found = parts[0] if self.config.arity == 1 else self.head(*parts)[0]
+        require_finite(found)
+        return found
 
 
 class Classifier:

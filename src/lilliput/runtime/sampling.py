@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lilliput.arrays import require_finite
 from lilliput.errors import UserError
 
 Logits = NDArray[np.float32]
@@ -60,16 +61,11 @@ def next_tokens(
         randoms: one generator a sequence, so that no sequence's draws depend on what runs beside it.
 
     Raises:
-        UserError: logits that are no numbers.
+        NumericError: logits that are no numbers.
     """
     scores = penalized(logits, seen, sampling.repetition_penalty)
     likeliest = np.asarray(scores.argmax(axis=1), np.int64)
-    if np.isnan(np.take_along_axis(scores, likeliest[:, None], axis=1)).any():  # argmax finds what is no number
-        raise UserError(
-            "the model gives no numbers: something in it overflows, or its weights do.",
-            where="logits",
-            remedy="Get the model again, or quantize it otherwise.",
-        )
+    require_finite(np.take_along_axis(scores, likeliest[:, None], axis=1))  # argmax finds what is no number
     if sampling.temperature == 0:
         return likeliest
     chances = probabilities(scores, sampling)

@@ -172,7 +172,7 @@ def require_draws(settings: Settings, where: str = "--n") -> None:
 
 
 def _opened(path: str | Path, threads: int | None, options: Options) -> tuple[Generator, TimedSession]:
-    require_draws(Settings(**options), "--samples")  # what is wrong is better said before gigabytes are loaded
+    require_draws(Settings(**options), "n")  # what is wrong is better said before gigabytes are loaded
     generator = Generator.open(open_artifact(path), threads)
     generator.session = timed = TimedSession(generator.session)
     return generator, timed

@@ -15,6 +15,7 @@ from typing import Any
 from lilliput.artifact import MANIFEST, Artifact
 from lilliput.data.lines import UTF8_BOM
 from lilliput.files import explain_disk_errors, sha256_of
+from lilliput.kernels.build import kernels
 from lilliput.version import VERSION
 
 ENDING = ".kept.jsonl"
@@ -27,7 +28,8 @@ def key_of(*what: Any) -> str:
 
 def artifact_key(artifact: Artifact) -> str:
     """A name for what an artifact gives: its manifest has the hash of every other file."""
-    return key_of("artifact", sha256_of(artifact.path / MANIFEST), VERSION, importlib.metadata.version("openvino"))
+    versions = VERSION, importlib.metadata.version("openvino")
+    return key_of("artifact", sha256_of(artifact.path / MANIFEST), *versions, kernels().library is not None)
 
 
 def beside(out: Path | None, result: str) -> tuple[Path | None, Path | None]:
@@ -56,6 +58,8 @@ def refuse_unwritable(target: Path) -> None:
     with explain_disk_errors(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if target.exists() and not target.is_file():
+            return  # a pipe, say, or /dev/null, beside which nothing is written
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=target.parent):
             pass

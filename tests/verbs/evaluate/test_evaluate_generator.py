@@ -11,7 +11,7 @@ import lilliput
 from lilliput import api
 from lilliput.artifact import open_artifact, save
 from lilliput.data.humaneval import instruction
-from lilliput.errors import CheckpointError, MissingExtra, UserError
+from lilliput.errors import CheckpointError, MissingExtra, NumericError, UserError
 from lilliput.progress import Progress
 from lilliput.quantize.activations import Activations
 from lilliput.quantize.policy import policy
@@ -173,6 +173,20 @@ def test_a_killed_run_goes_on(desk, tmp_path, monkeypatch):
     assert calls == [2, 1, 1]
     evaluate(desk / "artifact", desk, **{**how, "settings": Settings(max_new_tokens=9)})
     assert sum(calls[3:]) == 3  # other settings are other completions
+
+
+def test_a_model_that_computes_no_numbers_is_no_model_that_solves_nothing(desk, monkeypatch):
+    def broken(*_, **__):
+        raise NumericError("the model gives no numbers.", where="logits")
+
+    monkeypatch.setattr("lilliput.runtime.writing.next_tokens", broken)
+    with pytest.raises(NumericError, match="the model gives no numbers"):
+        evaluate(desk / "artifact", desk)
+
+
+def test_a_server_is_given_no_threads(desk):
+    with pytest.raises(UserError, match="--threads: goes with a model that runs here"):
+        evaluate("http://127.0.0.1:9/v1", desk)
 
 
 def test_a_prompt_too_long_fails_its_problem_alone(desk, tmp_path):

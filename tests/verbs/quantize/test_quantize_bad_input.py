@@ -261,6 +261,11 @@ def test_what_is_no_checkpoint(name, content, words, tmp_path, lilliput):
         ("--head int5", ["--head: there is none called 'int5'"]),
         ("--activations row", ["--activations: there is none called 'row'. Choose one of: none, dynamic"]),
         ("--activation-group 20", ["--activation-group: 20 is no size of a group. Choose a multiple of 16"]),
+        (
+            "--weights fp16 --activation-group 64",
+            ["--activation-group: goes with --activations dynamic; they are 'none'"],
+        ),
+        ("--activation-calibration mse", ["--activation-calibration: goes with --activations static; they are 'dyn"]),
         ("--activation-group 0", ["--activation-group: 0 is no size"]),
         ("--tokenizer no.json", ["no.json: there is no such file or folder. Check --tokenizer."]),
         ("--tokenizer .", ["there is no tokenizer here"]),

@@ -1,5 +1,7 @@
 """What a student learns from, where not all of it was asked for; and settings that would have no effect."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,8 @@ ALL, SOME = np.array([0, 1, 1]), np.array([0, 1, -1])
         (SOME, {"hard": 1.0}, DistillationMix(hard=1.0)),
         (ALL, {"soft": 0.7}, DistillationMix(soft=0.7)),
         (ALL, {"hidden": 0.2}, DistillationMix(hidden=0.2)),
+        (ALL, {"hard": 0.0}, DistillationMix(hard=0.0)),
+        (SOME, {"soft": 0.0, "temperature": 3.0}, replace(LABELS_ALONE, temperature=3.0)),
         (ALL, {"temperature": 3.0}, DistillationMix(temperature=3.0)),
         (SOME, {"soft": 0.0}, LABELS_ALONE),
         (SOME, {"soft": 0.0, "hidden": 0.3}, DistillationMix(soft=0.0, hidden=0.3)),
@@ -34,6 +38,19 @@ def test_what_was_not_asked_for_follows_from_what_was_and_from_the_labels(labels
 def test_weights_that_teach_nothing_are_refused():
     with pytest.raises(UserError, match="nothing to learn from"):
         mix_for(ALL, {"soft": 0.0, "hard": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("mix", "words"),
+    [
+        ({"sotf": 1.0}, "mix: there is no weight 'sotf'. Weights: temperature"),
+        ({"temperature": -1.0}, "--temperature: must be above 0"),
+        ({"soft": float("nan")}, "--soft: must be 0 or more"),
+    ],
+)
+def test_weights_that_mean_nothing_are_refused_before_the_work(mix, words):
+    with pytest.raises(UserError, match=words):
+        ShrinkSettings(mix=mix)
 
 
 @pytest.mark.parametrize(

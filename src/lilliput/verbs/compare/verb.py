@@ -23,6 +23,7 @@ from lilliput.tasks import task_named
 from lilliput.verbs.compare.process import MeasuredProcess, start
 from lilliput.verbs.compare.result import Comparison, Measured, Reference, Turn
 from lilliput.verbs.compare.subjects import Compared, identified, task_of
+from lilliput.verbs.completers import refuse_precision
 from lilliput.verbs.kept import refuse_unwritable
 
 STARTS = 3
@@ -135,6 +136,7 @@ def compare(
         request |= {"task": task, "tokenizer": None if tokenizer is None else str(tokenizer)}
         dataset = task_named(task).read(data, columns, None, False) if data else None
     else:
+        refuse_precision(settings.precision, [str(one.path) for one in compared])
         request["precision"] = settings.precision
     notes: list[str] = []
     with ExitStack() as stack:

@@ -11,6 +11,17 @@ from lilliput.verbs.completers.base import (
     Speed,
     kind_of,
     open_completer,
+    refuse_precision,
 )
 
-__all__ = ["KINDS", "Asked", "Completer", "GeneratorSource", "Made", "Speed", "kind_of", "open_completer"]
+__all__ = [
+    "KINDS",
+    "Asked",
+    "Completer",
+    "GeneratorSource",
+    "Made",
+    "Speed",
+    "kind_of",
+    "open_completer",
+    "refuse_precision",
+]

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 
 from lilliput.artifact import is_artifact
 from lilliput.data.problems import Problem
-from lilliput.errors import UserError
+from lilliput.errors import UserError, refuse_unused
 from lilliput.evaluate.energy import Energy
 from lilliput.runtime.settings import Settings
 
@@ -144,6 +144,17 @@ KINDS: Mapping[str, Kind] = {
 def kind_of(source: GeneratorSource) -> str:
     """Which of :data:`KINDS` a source is."""
     return next(name for name, kind in KINDS.items() if kind.matches(source.model))
+
+
+def refuse_precision(precision: str, models: Sequence[str]) -> None:
+    """Refuse a precision where no checkpoint is run in it.
+
+    Raises:
+        UserError: there is none among ``models``.
+    """
+    runs = any(kind_of(GeneratorSource(model)) == "checkpoint" for model in models)
+    asked = precision != GeneratorSource.precision
+    refuse_unused({"--precision": (asked and not runs, "goes with a checkpoint, and there is none")})
 
 
 def open_completer(source: GeneratorSource) -> Completer:

@@ -19,6 +19,7 @@ from lilliput.verbs.completers.base import GeneratorSource
 from lilliput.verbs.completers.chat import template_for
 from lilliput.verbs.completers.local import LocalCompleter
 from lilliput.verbs.kept import key_of
+from lilliput.version import VERSION
 
 POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
 """Fields of a config that tell the longest sequence; the first that is there."""
@@ -54,7 +55,7 @@ def open_completer(source: GeneratorSource) -> LocalCompleter:
     facts = {"kind": "checkpoint", "model_type": manifest.model_type, "precision": source.precision}
     return LocalCompleter(
         Path(source.model).name,
-        key_of("checkpoint", str(path.resolve()), facts_of_files, source.precision, versions),
+        key_of("checkpoint", str(path.resolve()), facts_of_files, source.precision, versions, VERSION),
         {**facts, "parameters": manifest.parameters, "device": str(model.device), "versions": versions},
         source,
         Generator(session, tokenizer_of(path), manifest),

@@ -24,6 +24,7 @@ from lilliput.errors import UserError
 from lilliput.runtime.settings import Settings
 from lilliput.verbs.completers.base import Asked, GeneratorSource, Made, Speed
 from lilliput.verbs.kept import key_of
+from lilliput.version import VERSION
 
 KEYS = ("LILLIPUT_API_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the key; the first that is set. It is sent, and written nowhere."""
@@ -87,7 +88,7 @@ class EndpointCompleter:
         self._ended = threading.Event()
         self.served = source.served or self._first_model()
         self.name = self.served
-        self.identity = key_of("endpoint", self.url, self.served)
+        self.identity = key_of("endpoint", self.url, self.served, VERSION)
         self.facts = {"kind": "endpoint", "url": self.url, "model": self.served, "chat_template": None}
         if source.chat:
             self.facts["chat_template"] = "the server's own"

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lilliput.errors import UserError
+from lilliput.errors import NumericError, UserError
 from lilliput.evaluate import energy
 from lilliput.runtime.generator import Completion, Generator
 from lilliput.runtime.prompts import Prompt
@@ -68,6 +68,8 @@ class LocalCompleter:
         options = {name: getattr(settings, name) for name in Settings.__dataclass_fields__}
         try:
             return [[_made(one) for one in row] for row in self.generator.generate(prompts, **options)]
+        except NumericError:  # which says something of the model, and nothing of a problem
+            raise
         except UserError as error:
             if len(asked) == 1:  # a prompt too long for the model: that problem it cannot solve
                 return [[Made("", 0, "refused", str(error))] * settings.n]

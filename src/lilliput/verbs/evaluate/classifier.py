@@ -50,6 +50,7 @@ class Evaluation:
     sources: Sequence[str]
     sha256: str
     command: str
+    notes: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values. Fractions, not percent; milliseconds; joules; grams."""
@@ -92,6 +93,7 @@ class Evaluation:
             "label_names": list(self.label_names),
             "machine": dict(self.machine),
             "data": {"sources": list(self.sources), "sha256": self.sha256},
+            "notes": list(self.notes),
             "command": self.command,
         }
 
@@ -138,8 +140,11 @@ def evaluate(
     fitted = kind.read(train, columns, subject.label_names, True) if train else None
     progress = progress or Progress()
     evaluation = measure(subject, kind, dataset, fitted, tokens, intensity, command, progress)
-    memory = peak_memory_mb(path, task, tokenizer, threads, dataset, progress.note)
-    return dataclasses.replace(evaluation, peak_memory_mb=memory)
+    notes: list[str] = []
+    memory = peak_memory_mb(path, task, tokenizer, threads, dataset, notes.append)
+    for note in notes:
+        progress.note(note)
+    return dataclasses.replace(evaluation, peak_memory_mb=memory, notes=tuple(notes))
 
 
 def measure(

@@ -18,7 +18,17 @@ from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
 from lilliput.runtime.settings import Settings
 from lilliput.verbs.complete import require_draws
-from lilliput.verbs.completers import KINDS, Asked, Completer, GeneratorSource, Made, Speed, kind_of, open_completer
+from lilliput.verbs.completers import (
+    KINDS,
+    Asked,
+    Completer,
+    GeneratorSource,
+    Made,
+    Speed,
+    kind_of,
+    open_completer,
+    refuse_precision,
+)
 from lilliput.verbs.completers.chat import CUT, code_of
 from lilliput.verbs.completers.footprint import peak_memory_mb
 from lilliput.verbs.kept import Kept, beside, key_of
@@ -242,15 +252,15 @@ def _settled(settings: Settings, prompt: str, benchmark: Benchmark) -> Settings:
 def _refuse_unused(source: GeneratorSource, benchmark: Benchmark, strip: bool, challenges: bool) -> None:
     kind = kind_of(source)
     framed = source.chat and KINDS[kind].is_local
-    rough = source.precision != GeneratorSource.precision
+    refuse_precision(source.precision, [source.model])
     refuse_unused(
         {
             "--chat-template": (
                 source.chat_template is not None and not framed,
                 "goes with --prompt chat and a model that runs here",
             ),
+            "--threads": (source.threads is not None and kind == "endpoint", "goes with a model that runs here"),
             "--served": (source.served is not None and kind != "endpoint", "goes with a server's address"),
-            "--precision": (rough and kind != "checkpoint", "goes with a checkpoint"),
             "--strip": (strip and source.chat, "goes with --prompt plain"),
             "--challenges": (challenges and benchmark.name != "mbpp", "goes with --task mbpp"),
         }

@@ -24,6 +24,7 @@ from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
 from lilliput.runtime.settings import Settings
 from lilliput.verbs.complete import require_draws
+from lilliput.verbs.completers import refuse_precision
 from lilliput.verbs.kept import Kept, beside
 from lilliput.verbs.programs import allowed
 from lilliput.verbs.robustness.against import against as compared
@@ -156,6 +157,8 @@ def robustness_generator(
     require_whole(seeds, 1, "--seeds")
     if limit is not None:
         require_whole(limit, 1, "--limit")
+    earlier = against is not None and Path(against).suffix == ".json"
+    refuse_precision(precision, [str(one) for one in (model, None if earlier else against) if one is not None])
     data = Path(data)
     problems = read_problems(data, TASK)[:limit]
     nominal = {"prompt": problems, "partial": [partial(problem) for problem in problems]}
@@ -179,7 +182,6 @@ def robustness_generator(
         "perturbed_by": "ReCode's released files" if released is not None else "lilliput.evaluate.perturb",
         "data": {"source": str(data), "sha256": sha256_of(data), "problems": len(problems)},
     }
-    earlier = against is not None and Path(against).suffix == ".json"
     theirs = read_outcomes(Path(str(against)), prompts, facts) if earlier else None
     run = Runner(settings, Kept(kept_path), programs, threads, precision, progress)
     ours = run.outcomes(str(model), prompts)

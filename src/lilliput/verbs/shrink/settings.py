@@ -94,7 +94,7 @@ class ShrinkSettings:
     grams: Grams | None = None
     grams_dropout: float | None = None
     data_flow: int = 0
-    mix: DistillationMix | Mapping[str, float] | None = None
+    mix: DistillationMix | dict[str, float] | None = None
     quantization: str = "auto"
     aware_epochs: int = 1
     aware_learning_rate: float = 5e-5
@@ -158,6 +158,7 @@ class ShrinkSettings:
                 ),
             }
         )
+        mix_for(np.zeros(1, np.int64), self.mix)
         if not self.attended and self.grams is None:
             raise UserError(
                 "a student without layers reads nothing but n-grams, and there are none.",
@@ -206,15 +207,22 @@ def mix_for(labels: NDArray[np.int64], asked: DistillationMix | Mapping[str, flo
 
     Args:
         labels: of the training examples, ``-1`` where there is none.
-        asked: weights, all or some by name. With ``soft``, ``hidden`` or ``temperature`` the teacher teaches; where
-            ``soft`` is 0 and nothing is said of the others, labels alone do.
+        asked: weights, all or some by name. With ``soft``, ``hidden`` or ``temperature``, or a ``hard`` of 0, the
+            teacher teaches; where ``soft`` is 0 and ``hidden`` is not asked for, labels alone do.
 
     Raises:
-        UserError: weights that teach nothing.
+        UserError: weights that teach nothing, or mean nothing.
     """
     if isinstance(asked, DistillationMix):
         return asked
     asked = dict(asked or {})
-    teaches = asked.get("soft") or asked.get("hidden") or "temperature" in asked
-    alone = asked.get("soft") == 0 or (labels >= 0).all()
-    return dataclasses.replace(LABELS_ALONE if alone and not teaches else DistillationMix(), **asked)
+    known = [field.name for field in dataclasses.fields(DistillationMix)]
+    for name in asked:
+        if name not in known:
+            raise UserError(f"there is no weight '{name}'.", where="mix", remedy=f"Weights: {', '.join(known)}.")
+    if asked.get("soft") == 0:
+        alone = not asked.get("hidden")
+    else:
+        teaches = asked.keys() & {"soft", "temperature"} or asked.get("hidden") or asked.get("hard") == 0
+        alone = bool((labels >= 0).all()) and not teaches
+    return dataclasses.replace(LABELS_ALONE if alone else DistillationMix(), **asked)

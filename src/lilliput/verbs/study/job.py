@@ -38,11 +38,13 @@ def run_job(job: Job) -> JobResult:
             left behind.
     """
     artifact, work = Path(job.artifact), Path(job.work)
+    kept = job.keep and is_artifact(artifact)  # by an earlier run, which measured less of it
     try:
         with said_by(job) as progress:
             result = _result(job, artifact, work, progress)
     except Exception:
-        _remove(artifact)
+        if not kept:
+            _remove(artifact)
         shutil.rmtree(work, ignore_errors=True)
         raise
     if not job.keep:

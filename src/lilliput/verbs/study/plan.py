@@ -11,6 +11,7 @@ from lilliput.errors import UserError
 from lilliput.files import sha256_of
 from lilliput.formats.weights import Scheme
 from lilliput.graph.decoder import DecoderConfig
+from lilliput.kernels.build import kernels
 from lilliput.progress import Progress
 from lilliput.provenance import versions
 from lilliput.study.budget import Budget
@@ -84,7 +85,7 @@ def planned(
     facts = {**measures.as_dict(), "humaneval": sha256_of(Path(measures.humaneval)) if measures.humaneval else ""}
     for name in ("unsafe", "batch"):  # which decide nothing
         facts.pop(name)
-    source = key_of("study", checkpoint.fingerprint(), facts, versions(*DECISIVE))
+    source = key_of("study", checkpoint.fingerprint(), facts, versions(*DECISIVE), kernels().library is not None)
     jobs = []
     for point in points:
         key = key_of(source, point.as_dict())
