@@ -55,10 +55,6 @@ VARIANTS = {
         "qwen2",
         {**LLAMA_LIKE, "use_sliding_window": True, "sliding_window": 7, "max_window_layers": 0},
     ),
-    "qwen2, no window, and fields that go with one": (
-        "qwen2",
-        {**LLAMA_LIKE, "use_sliding_window": False, "sliding_window": 7, "max_window_layers": None},
-    ),
     "qwen2, no layer has the window": ("qwen2", {**LLAMA_LIKE, "use_sliding_window": True, "sliding_window": 7}),
     "gpt2": ("gpt2", GPT_LIKE),
     "gpt2, CodeParrot's scales": ("gpt2", {**GPT_LIKE, "scale_attn_by_inverse_layer_idx": True}),
@@ -220,3 +216,8 @@ def test_what_no_graph_computes_is_refused(values, words):
     with pytest.raises(CheckpointError, match=words) as caught:
         architecture_of(values).config(values)
     assert caught.value.remedy
+
+
+def test_fields_of_a_window_that_is_not_used_may_say_anything():
+    values = {**LLAMA_LIKE, "model_type": "qwen2", "use_sliding_window": False, "max_window_layers": None}
+    assert architecture_of(values).config(values).window is None
