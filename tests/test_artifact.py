@@ -243,5 +243,5 @@ def test_a_link_is_refused(saved, tmp_path):
     secret.write_bytes(FILES["tokenizer.json"])
     (saved.path / "tokenizer.json").unlink()
     (saved.path / "tokenizer.json").symlink_to(secret)
-    with pytest.raises(ArtifactError, match="unsafe file name"):
+    with pytest.raises(ArtifactError, match="is a link"):
         artifact.open_artifact(saved.path)

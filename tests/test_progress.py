@@ -2,7 +2,9 @@
 
 import io
 
-from lilliput.progress import LogProgress, Progress, TerminalProgress, for_stream
+import pytest
+
+from lilliput.progress import LogProgress, Progress, TerminalProgress, clock, for_stream
 
 
 def test_a_log_says_how_much_is_left():
@@ -14,6 +16,13 @@ def test_a_log_says_how_much_is_left():
     assert "training: 2/4" in lines[0]
     assert "left  loss 0.5" in lines[0]
     assert "done in" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(5.4, "0:05"), (3599.4, "59:59"), (3599.9, "1:00:00"), (90061, "25:01:01")]
+)
+def test_a_clock_has_hours(seconds, words):
+    assert clock(seconds) == words
 
 
 def test_lines_are_rationed():

@@ -187,8 +187,8 @@ def _linked(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def refuse_occupied(path: str | Path) -> None:
-    """Refuse to write an artifact where there is anything but an earlier one, or an empty folder.
+def refuse_occupied(path: str | Path) -> bool:
+    """Refuse to write an artifact where there is anything but an earlier one, or nothing; whether there is one.
 
     Raises:
         ArtifactError: there is something else: no artifact, or one with other files beside its own.
@@ -197,11 +197,11 @@ def refuse_occupied(path: str | Path) -> None:
     path = Path(path)
     with explain_disk_errors(path):
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-            return
+            return False
         problem = "is there already and is not an artifact."
         others = _others(path) if _has_manifest(path) else None
         if others == []:
-            return
+            return True
         if others:
             problem = f"is there already and holds other things than an artifact: {', '.join(others[:3])}."
     raise ArtifactError(problem, where=path, remedy="Choose another --out.")
@@ -335,8 +335,11 @@ def _checked(values: Mapping[str, Any]) -> Manifest:
 
 def _verify(folder: Path, name: str, size: int, digest: str, remedy: str) -> None:
     target = folder / name
-    if Path(name).name != name or target.is_symlink():
+    if Path(name).name != name:
         raise ArtifactError(f"lists the unsafe file name '{name}'.", where=folder / MANIFEST, remedy=remedy)
+    if target.is_symlink():
+        remedy = "Copy the folder with its links followed: cp -rL."
+        raise ArtifactError("is a link, which may lead anywhere.", where=target, remedy=remedy)
     if not target.is_file():
         raise ArtifactError("is missing.", where=target, remedy=remedy)
     found = target.stat().st_size

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from typing import TextIO
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """``minutes:seconds``, with the hours in front where there are any."""
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 class Progress:
@@ -52,13 +54,13 @@ class LogProgress(Progress):
             done += steps
             now = time.monotonic()
             if now - last >= self.every and (done or note):
-                left = f", {_clock((now - start) * max(total - done, 0) / done)} left" if done else ""
+                left = f", {clock((now - start) * max(total - done, 0) / done)} left" if done else ""
                 tail = f"  {note}" if note else ""
-                self.note(f"  {what}: {done}/{total}, {_clock(now - start)} gone{left}{tail}")
+                self.note(f"  {what}: {done}/{total}, {clock(now - start)} gone{left}{tail}")
                 last = now
 
         yield advance
-        self.note(f"  {what}: done in {_clock(time.monotonic() - start)}")
+        self.note(f"  {what}: done in {clock(time.monotonic() - start)}")
 
 
 class TerminalProgress(Progress):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,34 @@ def test_a_classifiers_artifact_goes_beside_a_generators_evaluation(shelf: Path,
     assert "The figures" in html and "coder solves 19 of 40" in html
 
 
+@pytest.mark.parametrize("told", [{"bytes": {"total": 5}}, {"model": {"manifest_sha256": "0" * 64}}])
+def test_an_evaluation_of_what_stood_there_before_is_refused(
+    told: dict[str, object], small: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(small, tmp_path / "small")
+    (tmp_path / "small.evaluation.json").write_text(json.dumps({"accuracy": 0.9, **told}))
+    with pytest.raises(
+        UserError, match=r"small\.evaluation\.json: is the evaluation of another model than small is now"
+    ):
+        report([tmp_path / "small"], tmp_path / "page.html")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"accuracy": 5}, "field 'accuracy' is 5 and must be a share"),
+        ({"accuracy": "x"}, "field 'accuracy' is 'x' and must be a share"),
+        ({"accuracy": 0.5, "mcc": -2}, "field 'mcc' is -2 and must be a number from -1 to 1"),
+        ({"accuracy": 0.5, "intervals": {"accuracy": [0.6, 0.4]}}, r"field 'intervals\.accuracy' is "),
+        ({"accuracy": 0.5, "latency_ms": {"p50": 0}}, r"field 'latency_ms\.p50' is 0 and must be a number above 0"),
+    ],
+)
+def test_a_classifiers_wrong_field_is_named(fields: dict[str, object], words: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text(json.dumps(fields))
+    with pytest.raises(DataError, match=words):
+        report([tmp_path / "bad.json"], tmp_path / "page.html")
+
+
 def test_a_generators_evaluation_is_not_a_classifiers(shelf: Path) -> None:
     from lilliput.verbs.report import evidence_of
 
@@ -122,3 +151,14 @@ def test_python_of_the_report_page(block: str, shelf: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("---\n")
     assert 'type: "pass@1"' in done.stdout
+
+
+def test_a_page_takes_the_place_of_no_input(shelf: Path) -> None:
+    beside = shelf / "out/coder.evaluation.json"
+    beside.write_bytes((shelf / "coder.evaluation.json").read_bytes())
+    try:
+        for subject, out in (("compare.json", shelf / "compare.json"), ("out/coder", beside)):
+            with pytest.raises(UserError, match=f"^--out: {out} is a file that this command reads"):
+                report([shelf / "student.json", shelf / subject], out)
+    finally:
+        beside.unlink()

@@ -1,6 +1,7 @@
 """The run time: what it needs, how fast it is there, and what it refuses."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -165,3 +166,13 @@ class Failing:
 
     def infer(self, inputs):
         raise RuntimeError("Exception from src/inference:\nstd::bad_alloc")
+
+
+def test_a_graph_of_other_sizes_than_the_manifest_says_is_refused(small, tmp_path):
+    shutil.copytree(small, tmp_path / "small")
+    manifest = tmp_path / "small" / "manifest.json"
+    values = json.loads(manifest.read_text())
+    values["config"]["architecture"]["hidden"] *= 2
+    manifest.write_text(json.dumps(values))
+    with pytest.raises(ArtifactError, match=r"model\.onnx: gives .* numbers where its manifest says "):
+        lilliput.load(tmp_path / "small")

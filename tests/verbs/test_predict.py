@@ -52,6 +52,35 @@ def test_a_file_is_taken_apart_into_functions(small, tmp_path):
     assert g.as_dict()["functions"] == [{"name": "g", "line": 5}]
 
 
+def test_what_is_no_source_is_passed_over_and_told(small, source, tmp_path):
+    (tmp_path / "empty.c").touch()
+    (tmp_path / "binary.c").write_bytes(b"\xff\xfe\x00")
+    told = []
+    found = api.predict(small, [tmp_path / "empty.c", source, tmp_path / "binary.c"], passed_over=told.append)
+    assert found == api.predict(small, source)
+    assert ["empty.c" in str(told[0]), "binary.c" in str(told[1]), len(told)] == [True, True, 2]
+    with pytest.raises(DataError, match=r"empty\.c"):
+        api.predict(small, [source, tmp_path / "empty.c"])
+
+
+def test_a_long_file_of_short_functions_is_taken_apart(small, tmp_path):
+    (tmp_path / "long.c").write_text(f"/*{'x' * 1_000_000}*/\n{TWO}")
+    assert len(api.predict(small, tmp_path / "long.c")) == 2
+    (tmp_path / "long.c").write_text(f"/*{'x' * 1_000_000}*/\n")
+    with pytest.raises(DataError, match=r"long\.c.*no function is found in it, and the source is 1,000,005 bytes long"):
+        api.predict(small, tmp_path / "long.c")
+
+
+def test_standard_input_is_read_once(small):
+    with pytest.raises(UserError, match="-: is given twice"):
+        api.predict(small, ["-", "-"])
+
+
+def test_too_many_threads(small, source):
+    with pytest.raises(UserError, match=r"threads: 9,999,999,999,999 are too many\. Give 1,024 at most"):
+        api.predict(small, source, threads=9_999_999_999_999)
+
+
 def test_a_file_may_be_taken_whole(small, tmp_path):
     (tmp_path / "two.c").write_text(TWO)
     (tmp_path / "two.txt").write_text(TWO)

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from lilliput import progress
 from lilliput.cli import options
 from lilliput.cli.output import print_json
+from lilliput.errors import UserError
 from lilliput.shipped import NAMES
 from lilliput.verbs.predict import predict as run
 
@@ -23,12 +25,20 @@ def predict(
 
     A model of pairs takes files two by two. Needs the core install only. For example: lilliput predict vulnerability
     FILE.c, or lilliput predict clone A.java B.java. Files in C, Java and Python are taken apart into functions; of two
-    files, each function of the first is shown with its likeliest counterpart in the second.
+    files, each function of the first is shown with its likeliest counterpart in the second. What is no source code is
+    told of at the end, with exit code 2.
     """
-    verdicts = run(artifact, files, threads, whole=whole)
+    errors: list[UserError] = []
+    shown = progress.for_stream()
+    verdicts = run(artifact, files, threads, whole=whole, passed_over=errors.append, progress=shown)
     if json:
-        print_json({"predictions": [verdict.as_dict() for verdict in verdicts]})
-        return
-    for verdict in verdicts:
-        shown = " and ".join(map(str, verdict.parts))
-        typer.echo(f"{shown}: {verdict.prediction.label} ({verdict.prediction.probability:.1%})")
+        found = {"predictions": [verdict.as_dict() for verdict in verdicts]}
+        print_json({**found, "errors": [str(error) for error in errors]})
+    else:
+        for verdict in verdicts:
+            parts = " and ".join(map(str, verdict.parts))
+            typer.echo(f"{parts}: {verdict.prediction.label} ({verdict.prediction.probability:.1%})")
+    for error in errors:
+        typer.echo(f"error: {error}", err=True)
+    if errors:
+        raise typer.Exit(UserError.exit_code)

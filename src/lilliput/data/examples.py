@@ -17,17 +17,17 @@ MAX_FUNCTION_BYTES = 1_000_000
 """Longest function accepted, in bytes of UTF-8: longer ones are generated tables or mistakes."""
 
 
-def check_code(value: Any, place: Place, what: str = "the code") -> str:
+def check_code(value: Any, place: Place, what: str = "the code", longest: int = MAX_FUNCTION_BYTES) -> str:
     """``value`` as the source of a function.
 
     Raises:
         DataError: it is no string, is empty, holds a NUL character or a lone surrogate (no UTF-8 can), or is longer
-            than :data:`MAX_FUNCTION_BYTES`.
+            than ``longest`` bytes.
     """
     if not isinstance(value, str):
         raise place.error(f"{what} is not a string but {shown(value)}.", "Write the function's source as a string.")
     if not value.strip():
-        raise place.error(f"{what} is empty.", "Add the function's source, or remove this example.")
+        raise place.error(f"{what} is empty.", "Add the function's source, or leave it out.")
     if (nul := value.find("\0")) >= 0:
         raise place.error(f"{what} holds a NUL character (character {nul + 1}).", "Remove it: source code has none.")
     try:
@@ -36,9 +36,9 @@ def check_code(value: Any, place: Place, what: str = "the code") -> str:
         raise place.error(
             f"{what} holds a lone surrogate (character {error.start + 1}), which is no Unicode text.", "Remove it."
         ) from error
-    if size > MAX_FUNCTION_BYTES:
+    if size > longest:
         raise place.error(
-            f"{what} is {size:,} bytes long; the longest function accepted is {MAX_FUNCTION_BYTES:,} bytes.",
+            f"{what} is {size:,} bytes long; the longest function accepted is {longest:,} bytes.",
             "Remove it, or give single functions instead of whole files.",
         )
     return value

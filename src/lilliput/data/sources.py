@@ -64,24 +64,21 @@ def _columns_of(row: Row, candidates: Sequence[Columns]) -> Columns:
     )
 
 
-def read_source(path: Path | str) -> str:
+def read_source(path: Path | str, longest: int = MAX_FUNCTION_BYTES) -> str:
     """The text of one source file, or of standard input where ``path`` is ``-``.
 
     Raises:
-        DataError: it is missing, a folder, binary, not UTF-8, empty, or longer than
-            :data:`~lilliput.data.examples.MAX_FUNCTION_BYTES`.
+        DataError: it is missing, a folder, binary, not UTF-8, empty, or has more than ``longest`` bytes.
     """
     if str(path) == STANDARD_INPUT:
         place, size = Place(Path("standard input")), None
-        content = sys.stdin.buffer.read(MAX_FUNCTION_BYTES + 1)
+        content = sys.stdin.buffer.read(longest + 1)
     else:
         place = Place(Path(path))
         with open_file(place.path, regular=False) as stream:
             size = place.path.stat().st_size
-            content = stream.read(MAX_FUNCTION_BYTES + 1)
-    if len(content) > MAX_FUNCTION_BYTES:
+            content = stream.read(longest + 1)
+    if len(content) > longest:
         length = f"{size:,} bytes long" if size else "too long"
-        raise place.error(
-            f"is {length}; the longest source accepted is {MAX_FUNCTION_BYTES:,} bytes.", "Give single functions."
-        )
-    return check_code(decode(content.removeprefix(UTF8_BOM), place), place, what="the source")
+        raise place.error(f"is {length}; the longest source accepted is {longest:,} bytes.", "Give single functions.")
+    return check_code(decode(content.removeprefix(UTF8_BOM), place), place, "the source", longest)

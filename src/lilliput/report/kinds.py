@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from lilliput.report.rules import (
     ESTIMATE,
     RATIO,
+    SHARE,
     Rule,
     estimates,
+    is_correlation,
     is_count,
     is_estimate,
     is_interval,
@@ -209,6 +211,22 @@ KINDS: tuple[Kind, ...] = (
             *estimates("baselines.*", "bleu4", "rouge_l", "chrf"),
         ),
     ),
-    Kind(CLASSIFIER, ("accuracy",)),
+    Kind(
+        CLASSIFIER,
+        ("accuracy",),
+        (
+            Rule("accuracy", is_share, SHARE),
+            Rule("n", is_count, "a count", False),
+            *(Rule(name, is_share, SHARE, False) for name in ("f1", "precision", "recall")),
+            Rule("mcc", is_correlation, "a number from -1 to 1", False),
+            Rule("intervals", is_object, "an object", False),
+            Rule("intervals.*", is_interval, "two numbers, the lower one first", False),
+            Rule("baselines", is_object, "an object", False),
+            *(Rule(name, is_object, "an object", False) for name in ("bytes", "latency_ms", "energy", "carbon")),
+            Rule("bytes.total", is_count, "a count", within="bytes"),
+            Rule("latency_ms.p50", is_positive, "a number above 0", within="latency_ms"),
+            Rule("peak_memory_mb", is_positive, "a number above 0", False),
+        ),
+    ),
 )
 """The first whose marks are all there is a file's kind."""

@@ -50,6 +50,11 @@ def is_share(value: Any) -> bool:
     return is_number(value) and 0 <= value <= 1
 
 
+def is_correlation(value: Any) -> bool:
+    """A number from -1 to 1."""
+    return is_number(value) and -1 <= value <= 1
+
+
 def is_text(value: Any) -> bool:
     """Text, which may be empty."""
     return isinstance(value, str)
@@ -92,6 +97,7 @@ def is_interval(value: Any) -> bool:
 
 
 ESTIMATE = "an object of numbers 'value', 'low' and 'high', low not above high"
+SHARE = "a share, from 0 to 1"
 RATIO = "a ratio above 0, its interval or null for both ends, or null with a 'reason'"
 
 

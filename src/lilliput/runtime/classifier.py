@@ -16,7 +16,7 @@ from lilliput.artifact import GRAPH, TOKENIZER, Artifact
 from lilliput.data.dataset import Dataset
 from lilliput.data_flow import GraphInput, stacked
 from lilliput.encoder import EncoderConfig
-from lilliput.errors import ArtifactError, DataError, require_text, require_whole
+from lilliput.errors import ArtifactError, DataError, UserError, require_text, require_whole
 from lilliput.progress import Progress
 from lilliput.runtime.engine import Engine, from_vectors, only_outputs, read_graph
 from lilliput.runtime.flow import Input, reader_for, tokens_of
@@ -24,6 +24,9 @@ from lilliput.runtime.tokens import END, START, STEP, CodeTokenizer, length_buck
 
 LONGEST = 1 << 20
 """A limit on an input's tokens for models that have none of their own."""
+
+MOST_THREADS = 1024
+"""More than that no engine is asked for."""
 
 BATCH_TOKENS = 4096
 """Tokens a batch, padding included: enough to keep two cores busy, little memory."""
@@ -68,6 +71,17 @@ class EncoderRunner:
         outputs = ["logits", "vectors"] if config.arity == 1 else ["vectors"]
         self.encoder = Engine(only_outputs(self._model, outputs), threads, options)
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Numbers in a row of each of the encoder's outputs."""
+        return (self.config.classes, self.config.width)[self.config.arity - 1 :]
+
+    @property
+    def gives(self) -> tuple[int, ...]:
+        """The same as the graph has it."""
+        last = [output.partial_shape[-1] for output in self.encoder.compiled.outputs]
+        return tuple(-1 if size.is_dynamic else int(size.get_length()) for size in last)
+
     @cached_property
     def head(self) -> Engine:
         """The pair head: two blocks of vectors to logits."""
@@ -90,9 +104,7 @@ class EncoderRunner:
         Returns:
             The encoder's outputs, one row an input: ``[logits, vectors]`` for arity 1, ``[vectors]`` for pairs.
         """
-        config = self.config
-        widths = (config.classes, config.width)[config.arity - 1 :]
-        results = [np.empty((len(ids), width), np.float32) for width in widths]
+        results = [np.empty((len(ids), width), np.float32) for width in self.widths]
         with (progress or Progress()).track("scoring functions", len(ids)) as advance:
             for rows in length_buckets([len(item) for item in ids], BATCH_TOKENS):
                 outputs = self.encoder(*self.feeds([ids[row] for row in rows]))
@@ -139,6 +151,12 @@ class Classifier:
             )
         self.tokenizer = reader_for(config.data_flow, tokenizer, config.positions)
         self.runner = EncoderRunner(artifact.file(GRAPH), config, threads)
+        if self.runner.gives != self.runner.widths:
+            raise ArtifactError(
+                f"gives {self.runner.gives} numbers where its manifest says {self.runner.widths}.",
+                where=artifact.file(GRAPH),
+                remedy="Get the artifact again.",
+            )
 
     @property
     def arity(self) -> int:
@@ -178,10 +196,22 @@ class Classifier:
             )
         index: dict[str, int] = {}
         members = np.array([[index.setdefault(text, len(index)) for text in parts] for parts in rows], np.int64)
-        logits = self.runner.logits(self.tokenizer.encode(list(index)), members)
-        return [self._prediction(row) for row in softmax(logits)]
+        return [self.prediction(row) for row in self.probabilities(list(index), members)]
 
-    def _prediction(self, probabilities: NDArray[np.float32]) -> Prediction:
+    def probabilities(
+        self, functions: Sequence[str], members: NDArray[np.int64], progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Of each class, ``[examples, classes]``; each function is encoded once.
+
+        Args:
+            functions: sources.
+            members: of each example the places of what it joins, ``[examples, arity]``.
+            progress: shown while working.
+        """
+        return softmax(self.runner.logits(self.tokenizer.encode(functions), members, progress))
+
+    def prediction(self, probabilities: NDArray[np.float32]) -> Prediction:
+        """The label that a row of :meth:`probabilities` comes to."""
         table = {label: float(p) for label, p in zip(self.labels, probabilities, strict=True)}
         best = max(table, key=lambda label: table[label])
         return Prediction(best, table[best], table)
@@ -191,10 +221,10 @@ def require_threads(threads: int | None) -> None:
     """Refuse a number of threads that is none.
 
     Raises:
-        UserError: it is neither ``None`` nor a positive integer.
+        UserError: it is neither ``None`` nor an integer from 1 to :data:`MOST_THREADS`.
     """
-    if threads is not None:
-        require_whole(threads, 1, "threads")
+    if threads is not None and require_whole(threads, 1, "threads") > MOST_THREADS:
+        raise UserError(f"{threads:,} are too many.", where="threads", remedy=f"Give {MOST_THREADS:,} at most.")
 
 
 def _listed(items: Iterable[Any], what: str) -> list[Any]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lilliput.artifact import open_artifact
+from lilliput.data.examples import MAX_FUNCTION_BYTES, check_code
 from lilliput.data.functions import Function, functions_in
-from lilliput.data.lines import file_list
-from lilliput.data.sources import read_source
+from lilliput.data.lines import Place, file_list
+from lilliput.data.sources import STANDARD_INPUT, read_source
 from lilliput.errors import UserError
+from lilliput.progress import Progress
 from lilliput.runtime.classifier import Classifier, Prediction
 
 OF_FUNCTIONS = frozenset({"vulnerability", "clone"})
@@ -19,6 +23,12 @@ OF_FUNCTIONS = frozenset({"vulnerability", "clone"})
 
 MOST_PAIRS = 50_000
 """Pairs of functions of two files that are compared."""
+
+LONGEST_FILE = 50_000_000
+"""Bytes of a file that is taken apart."""
+
+MANY = 5_000
+"""Functions that take long enough for progress to be shown."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,13 @@ class FilePrediction:
 
 
 def predict(
-    path: str | Path, files: str | Path | Sequence[str | Path], threads: int | None = None, *, whole: bool = False
+    path: str | Path,
+    files: str | Path | Sequence[str | Path],
+    threads: int | None = None,
+    *,
+    whole: bool = False,
+    passed_over: Callable[[UserError], object] | None = None,
+    progress: Progress | None = None,
 ) -> list[FilePrediction]:
     """Classify the functions of files (``-``: standard input); a model of pairs takes files two by two.
 
@@ -77,36 +93,57 @@ def predict(
         files: source files, or one.
         threads: processor threads; ``None`` leaves the choice to the engine.
         whole: take each file as one function, whatever it holds.
+        passed_over: told of each file that is no source code, and the others are classified; ``None``: it is an error.
+        progress: shown while working on many functions.
 
     Raises:
-        UserError: a file is no source code, an odd number of them is given to a model of pairs, or two of them hold too
-            many functions to compare each with each.
+        UserError: a file is no source code, standard input is named twice, an odd number of files is given to a model
+            of pairs, or two of them hold too many functions to compare each with each.
     """
     files = file_list(files)
     model = Classifier(open_artifact(path), threads)
     if len(files) % model.arity:
         raise UserError(
             f"{len(files)} file(s) given; this model compares pairs.",
-            where="FILE",
+            where="FILES",
             remedy="Give an even number of files.",
         )
+    if [str(name) for name in files].count(STANDARD_INPUT) > 1:
+        raise UserError("is given twice, and read once.", where=STANDARD_INPUT, remedy="Give files.")
     apart = not whole and model.manifest.task in OF_FUNCTIONS
-    read = [_parts(name, apart) for name in files]
+    read = [_read(name, apart, passed_over) for name in files]
     if model.arity == 1:
-        parts = [part for group in read for part in group]
-        verdicts = model.predict([text for _, text in parts])
-        return [FilePrediction((part,), verdict) for (part, _), verdict in zip(parts, verdicts, strict=True)]
-    return [found for first, second in zip(read[::2], read[1::2], strict=True) for found in _best(model, first, second)]
+        parts = [part for group in read for part in group or []]
+        members = np.arange(len(parts))[:, None]
+        shown = progress if len(parts) >= MANY else None
+        rows = model.probabilities([text for _, text in parts], members, shown) if parts else ()
+        return [FilePrediction((part,), model.prediction(row)) for (part, _), row in zip(parts, rows, strict=True)]
+    pairs = zip(read[::2], read[1::2], strict=True)
+    return [found for first, second in pairs if first and second for found in _best(model, first, second)]
 
 
 Parts = list[tuple[Part, str]]
 """Functions, with their sources."""
 
 
+def _read(name: str | Path, apart: bool, passed_over: Callable[[UserError], object] | None) -> Parts | None:
+    """What is classified of a file; ``None``: it is passed over."""
+    try:
+        return _parts(name, apart)
+    except UserError as error:
+        if passed_over is None:
+            raise
+        passed_over(error)
+        return None
+
+
 def _parts(name: str | Path, apart: bool) -> Parts:
-    text, file = read_source(name), str(name)
-    functions: list[Function] = functions_in(text, Path(name)) if apart else []
-    return [(Part(file, item.name, item.line), item.text) for item in functions] or [(Part(file, None, 1), text)]
+    file, path = str(name), Path(name)
+    text = read_source(name, LONGEST_FILE if apart else MAX_FUNCTION_BYTES)
+    functions: list[Function] = functions_in(text, path) if apart else []
+    if functions:
+        return [(Part(file, item.name, item.line), item.text) for item in functions]
+    return [(Part(file, None, 1), check_code(text, Place(path), "no function is found in it, and the source"))]
 
 
 def _best(model: Classifier, first: Parts, second: Parts) -> list[FilePrediction]:
@@ -121,11 +158,11 @@ def _best(model: Classifier, first: Parts, second: Parts) -> list[FilePrediction
             where=first[0][0].file,
             remedy=f"Give smaller files: {MOST_PAIRS:,} pairs at most.",
         )
-    verdicts = model.predict([(one, other) for _, one in first for _, other in second])
-    looked_for = model.labels[-1]
+    texts = [text for _, text in (*first, *second)]
+    ones, others = np.divmod(np.arange(len(first) * len(second)), len(second))
+    rows = model.probabilities(texts, np.stack([ones, len(first) + others], axis=1))
     found = []
-    for row, (part, _) in enumerate(first):
-        own = verdicts[row * len(second) : (row + 1) * len(second)]
-        best = max(range(len(own)), key=lambda place: own[place].probabilities[looked_for])
-        found.append(FilePrediction((part, second[best][0]), own[best]))
+    for (part, _), own in zip(first, rows.reshape(len(first), len(second), -1), strict=True):
+        best = int(own[:, -1].argmax())
+        found.append(FilePrediction((part, second[best][0]), model.prediction(own[best])))
     return found

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lilliput.artifact import is_artifact, open_artifact
+from lilliput.artifact import MANIFEST, is_artifact, open_artifact
 from lilliput.data.dataset import Dataset
 from lilliput.errors import UserError
 from lilliput.extras import require
+from lilliput.files import sha256_of
 from lilliput.progress import Progress
 from lilliput.runtime.classifier import Classifier, require_threads
 from lilliput.runtime.flow import Input, resized, tokens_of
@@ -25,6 +26,7 @@ class Subject(Protocol):
     """A classifier of code that can be measured."""
 
     name: str
+    facts: Mapping[str, Any]
     label_names: tuple[str, ...]
     arity: int
     threads: int
@@ -57,6 +59,8 @@ class ArtifactSubject:
                 remedy=f"Name '{manifest.task}', or another artifact.",
             )
         self.name = Path(path).resolve().name
+        folder = self.classifier.artifact.path
+        self.facts: Mapping[str, Any] = {"kind": "artifact", "manifest_sha256": sha256_of(folder / MANIFEST)}
         self.label_names, self.max_tokens = manifest.labels, manifest.max_tokens
         self.arity = self.classifier.arity
 
@@ -97,6 +101,7 @@ class CheckpointSubject:
                 remedy="Name the model whose logits they are.",
             )
         self.name = self.teacher.name
+        self.facts: Mapping[str, Any] = {"kind": "checkpoint"}
         self.label_names = tuple(self.teacher.label_names)
         self.arity, self.max_tokens = self.teacher.arity, self.teacher.max_tokens
 

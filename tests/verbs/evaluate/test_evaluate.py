@@ -13,7 +13,7 @@ import torch
 import lilliput
 from lilliput import api
 from lilliput.data.dataset import Dataset
-from lilliput.errors import MissingExtra, UserError
+from lilliput.errors import DataError, MissingExtra, UserError
 from lilliput.evaluate import energy
 from lilliput.progress import Progress
 from lilliput.tasks import task_named
@@ -57,7 +57,7 @@ def test_the_keys_of_the_json_contract(found):
     result = json.loads(json.dumps(found.as_dict()))
     scores = {"n", "accuracy", "f1", "precision", "recall", "mcc", "intervals", "confusion", "label_names"}
     costs = {"bytes", "latency_ms", "peak_memory_mb", "energy", "carbon"}
-    assert set(result) == scores | costs | {"name", "task", "baselines", "machine", "data", "command"}
+    assert set(result) == scores | costs | {"name", "model", "task", "baselines", "machine", "data", "notes", "command"}
     assert set(result["intervals"]) == {"accuracy", "f1", "mcc"}
     assert set(result["baselines"]) == {"majority", "token_logistic", "details"}
     assert set(result["baselines"]["details"]) == {"majority", "token_logistic"}
@@ -70,6 +70,13 @@ def test_the_keys_of_the_json_contract(found):
     assert set(result["carbon"]) == {"grams_co2e_per_example", "intensity"}
     assert set(result["carbon"]["intensity"]) == {"grams_per_kwh", "region", "year", "source"}
     assert set(result["data"]) == {"sources", "sha256"}
+
+
+def test_one_example_is_told_before_the_work(small, workshop, tmp_path):
+    first, *_ = (workshop / "valid.jsonl").read_text().splitlines()
+    (tmp_path / "one.jsonl").write_text(first)
+    with pytest.raises(DataError, match=r"one\.jsonl: holds one example, .* training data \(--train\)"):
+        evaluate(small, "vulnerability", tmp_path / "one.jsonl")
 
 
 def test_the_numbers_fit_together(found):

@@ -12,7 +12,7 @@ import numpy as np
 
 from lilliput.data.dataset import Dataset
 from lilliput.data.tables import Columns
-from lilliput.errors import require_whole
+from lilliput.errors import DataError, require_whole
 from lilliput.evaluate import baselines, carbon, energy, resources
 from lilliput.evaluate.classification import ClassificationScores, score
 from lilliput.extras import require
@@ -33,6 +33,7 @@ class Evaluation:
     """What was measured; :meth:`as_dict` is the JSON contract of ``lilliput evaluate``."""
 
     name: str
+    model: Mapping[str, Any]
     task: str
     label_names: tuple[str, ...]
     scores: ClassificationScores
@@ -57,6 +58,7 @@ class Evaluation:
         scores, joules = self.scores, self.energy.joules / self.energy_examples
         return {
             "name": self.name,
+            "model": dict(self.model),
             "task": self.task,
             **scores.as_dict(),
             "baselines": {name: item.scores.accuracy for name, item in self.baselines.items()}
@@ -138,6 +140,12 @@ def evaluate(
     subject = open_subject(path, task, tokenizer, threads)
     dataset = kind.read(data, columns, subject.label_names, True)
     fitted = kind.read(train, columns, subject.label_names, True) if train else None
+    if fitted is None and len(dataset) < 2:
+        raise DataError(
+            "holds one example, and baselines are cross-validated on two at least.",
+            where=dataset.sources[0] if dataset.sources else "--data",
+            remedy="Give more examples, or training data (--train).",
+        )
     progress = progress or Progress()
     evaluation = measure(subject, kind, dataset, fitted, tokens, intensity, command, progress)
     notes: list[str] = []
@@ -191,6 +199,7 @@ def measure(
     spent, examples = energy.measure_calls(lambda i: run(int(rows[i])), len(rows))
     return Evaluation(
         name=subject.name,
+        model=subject.facts,
         task=task.name,
         label_names=subject.label_names,
         scores=score(dataset.labels, predictions, classes, task.positive),
