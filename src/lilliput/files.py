@@ -212,7 +212,7 @@ _CLAIMED: dict[Path, int] = {}
 
 
 def claim(folder: Path) -> None:
-    """Keep the runs of other processes out of ``folder`` until :func:`release`, or the end of this one.
+    """Keep the runs of other processes out of ``folder``, or of a file, until :func:`release`, or the end of this one.
 
     Where the file system or the system knows no such locks, nothing is kept out.
 

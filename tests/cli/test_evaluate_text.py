@@ -63,6 +63,20 @@ def test_summaries(artifact, summaries):
     assert "n = 3" in invoked(*words)
 
 
+def test_they_take_artifacts_alone_and_say_how_to_make_one(artifact, repository, summaries):
+    for model in (artifact.parent / "model", "http://localhost:1/v1", "none"):
+        for words in (("repository", "--repo", repository), ("summarization", "--data", summaries)):
+            said = f"{model}: is not an artifact, and task '{words[0]}' takes nothing else.*--weights fp32 --out DIR"
+            with pytest.raises(UserError, match=said):
+                invoked(model, "--task", *words)
+
+
+def test_a_result_takes_the_place_of_no_input(artifact, summaries):
+    data = summaries.rename(summaries.with_suffix(".json"))
+    with pytest.raises(UserError, match=r"--out: .* is a file that this command reads"):
+        invoked(artifact, "--task", "summarization", "--data", data, "--out", data)
+
+
 def test_what_goes_without_saying_is_said(artifact, summaries):
     for words, message in (
         (("--task", "repository"), "--repo: task 'repository' needs it"),

@@ -64,7 +64,7 @@ def test_the_table_marks_the_front_and_tells_what_to_do_next(lilliput, desk):
         (("--tolerance", "-1"), "--tolerance: -1.0 is none"),
         (("--prefer", "cheap"), "--prefer: there is no preference 'cheap'"),
         (("--executor", "slurm"), "--executor: there is none called 'slurm'"),
-        (("--perturbations", "format"), "--perturbations: needs problems"),
+        (("--perturbations", "format, syntax", "--perturbations", "tab_indent"), "--perturbations: needs problems"),
         (("--humaneval", "none.jsonl"), "none.jsonl"),
     ],
 )

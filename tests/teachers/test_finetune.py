@@ -168,7 +168,9 @@ def test_a_teacher_is_replaced_unless_someone_put_things_into_it(teacher_folder,
     folder = Path(shutil.copytree(teacher_folder, tmp_path / "t"))
     before = (folder / MANIFEST).read_text()
     settings = dataclasses.replace(QUICK, epochs=1, seed=5)
-    finetune(SCRATCH, VULNERABILITY, singles(), None, folder, settings=settings)
+    said = io.StringIO()
+    finetune(SCRATCH, VULNERABILITY, singles(), None, folder, settings=settings, progress=LogProgress(said))
+    assert f"{folder}: the teacher there is replaced when the new one is whole." in said.getvalue()
     assert (folder / MANIFEST).read_text() != before
     (folder / "notes.txt").touch()
     with pytest.raises(CheckpointError, match=r"holds other things than a teacher: notes.txt"):

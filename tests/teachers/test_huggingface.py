@@ -143,6 +143,34 @@ def test_damaged_folders_are_refused(base_folder, tmp_path, damage, text):
     assert str(folder) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "llama"},
+        {"model_type": "gpt2"},
+        {"model_type": "modernbert-decoder"},
+        {"model_type": "roberta", "is_decoder": True},
+    ],
+)
+def test_decoders_are_no_encoders(base_folder, tmp_path, config):
+    """By what the config says, before any weights are read."""
+    folder = copy_of(base_folder("roberta"), tmp_path / "m")
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=f"'{config['model_type']}' is a decoder here.* Choose an encoder"):
+        open_base(folder)
+
+
+def test_an_encoder_that_is_also_used_to_write_is_one(tmp_path, base_folder):
+    folder = copy_of(base_folder("roberta"), tmp_path / "m")
+    transformers.XLNetModel(
+        transformers.XLNetConfig(vocab_size=400, d_model=16, n_layer=1, n_head=2, d_inner=16)
+    ).save_pretrained(folder)
+    encoder = open_base(folder).encoder
+    with torch.no_grad():
+        one, other = (encoder(input_ids=torch.tensor([[5, last]])).last_hidden_state[0, 0] for last in (6, 7))
+    assert not torch.equal(one, other)
+
+
 @pytest.mark.parametrize("opens", [open_base, open_teacher])
 def test_hub_models_without_a_network(monkeypatch, tmp_path, opens):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)

@@ -1,5 +1,7 @@
 """Rows kept in a file: a killed run's come back, another run's are not seen."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from lilliput.artifact import open_artifact
 from lilliput.errors import UserError
 from lilliput.kernels.build import Kernels
-from lilliput.verbs.kept import KeptRows, artifact_key, beside, refuse_unwritable
+from lilliput.verbs.kept import Kept, KeptRows, artifact_key, beside, refuse_inputs, refuse_unwritable
 
 KEY = {"artifact": "abc", "settings": {"seed": 0}}
 NAMES = ("one", "two", "three")
@@ -83,3 +85,43 @@ def test_a_place_is_tried_before_the_work(tmp_path):
         with pytest.raises(UserError, match="cannot write"):
             beside(out, "found.json")
     assert beside(None, "found.json") == (None, None)
+
+
+def test_a_result_takes_the_place_of_no_input(tmp_path):
+    for name in ("mine.json", "mine.kept.jsonl", "old.json"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "link.json").symlink_to("mine.json")
+    mine, old = tmp_path / "mine.json", tmp_path / "old.json"
+    inputs = ["http://localhost:1/v1", "x" * 5000, None, tmp_path / "none", tmp_path, [str(old), mine]]
+    for out in (mine, old, tmp_path / "link.json"):
+        with pytest.raises(UserError, match=f"^--out: {out} is a file that this command reads"):
+            beside(out, "found.json", inputs)
+    with pytest.raises(UserError, match=r"mine\.kept\.jsonl is a file that this command reads"):
+        beside(mine, "found.json", [tmp_path / "mine.kept.jsonl"])
+    for out in (old, tmp_path / "new.json"):
+        refuse_inputs(out, [mine])  # what else is there may be replaced
+    assert not (tmp_path / "none").exists()
+
+
+WORKING = """
+import sys
+from pathlib import Path
+from lilliput.verbs.kept import Kept
+kept = Kept(Path(sys.argv[1]))
+print("mine", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+def test_one_process_keeps_in_a_file_at_a_time(tmp_path):
+    path, pipe = tmp_path / "new" / "r.kept.jsonl", subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", WORKING, path], stdin=pipe, stdout=pipe) as other:
+        assert other.stdout.readline() == b"mine\n"
+        with pytest.raises(UserError, match=r"r\.kept\.jsonl: another run is at work there"):
+            Kept(path)
+        other.kill()
+    first = Kept(path)  # its end let go
+    second = Kept(path)  # one's own is no other
+    del first, second
+    subprocess.run([sys.executable, "-c", WORKING, path], stdin=subprocess.DEVNULL, check=True, capture_output=True)

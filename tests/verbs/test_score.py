@@ -111,13 +111,30 @@ def test_mbpp_with_and_without_challenges(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("how", "where"), [({"form": "x"}, "--form"), ({"k": (0,)}, "--k"), ({"k": ()}, "--k"), ({"k": (2,)}, "--k")]
+    ("how", "where"),
+    [
+        *[({"form": "x"}, "--form"), ({"k": (0,)}, "--k"), ({"k": ()}, "--k"), ({"k": (2,)}, "--k")],
+        ({"challenges": True}, "--challenges"),
+    ],
 )
 def test_options_that_mean_nothing(problems, tmp_path, how, where):
     made = given(tmp_path / "c", *((row, RIGHT) for row in range(4)))
     with pytest.raises(UserError) as caught:
         score(problems, made, **how)
     assert caught.value.where == where
+
+
+def test_too_few_completions_are_told_before_they_are_run(problems, tmp_path, monkeypatch):
+    monkeypatch.setattr(verb, "judge_many", None)
+    made = given(tmp_path / "c.jsonl", *((row, RIGHT) for row in (0, 0, 1)))
+    with pytest.raises(DataError, match="--k: there are 1 completions of a problem: too few for pass@2"):
+        score(problems, made, partial=True, k=(2, 10))
+
+
+def test_a_result_takes_the_place_of_no_input(problems, tmp_path):
+    made = given(tmp_path / "c.json", *((row, RIGHT) for row in range(4)))
+    with pytest.raises(UserError, match=r"--out: .*c\.json is a file that this command reads"):
+        score(problems, made, out=made)
 
 
 def test_ks_of_the_command_line():

@@ -46,8 +46,8 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            help="An artifact's folder, or a checkpoint's folder, file or hub id; of generators, also a server's "
-            "address, http(s)://.../v1."
+            help="An artifact's folder, or a checkpoint's folder, file or hub id; for humaneval and mbpp also a "
+            "server's address, http(s)://.../v1; for summarization and repository an artifact only."
         ),
     ],
     task: Annotated[

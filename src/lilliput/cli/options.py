@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +45,9 @@ OptionalTrain = Annotated[
     ),
 ]
 Valid = Annotated[list[Path], typer.Option("--valid", help="Validation file. Repeatable.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder to write; it appears whole or not at all.")]
+Out = Annotated[
+    Path, typer.Option("--out", help="Folder to write, whole or not at all; an earlier result there is replaced.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, callback=_seed, help="Seed of everything random.")]
 CodeColumn = Annotated[str | None, typer.Option("--code-column", help="Column that holds the function.")]
@@ -58,6 +60,11 @@ Tokenizer = Annotated[
     Path | None, typer.Option("--tokenizer", help="tokenizer.json of a checkpoint that does not carry its own.")
 ]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Processor threads.")]
+
+
+def names_of(given: Sequence[str] | None) -> list[str]:
+    """Names given one by one, or several at once with commas between them."""
+    return [name.strip() for several in given or () for name in several.split(",") if name.strip()]
 
 
 def refuse_others(context: typer.Context, takes: Mapping[str, Collection[str]], kind: str, task: str) -> None:

@@ -118,6 +118,13 @@ def quantize(
         )
         calibration = Calibration(tuple(calibration_data or ()), calibration_pieces, calibration_tokens, seed)
         settings = QuantizeSettings(stored, chosen, calibration)
+        drawn = {
+            "--calibration-data": calibration.files,
+            "--calibration-pieces": calibration.pieces != Calibration.pieces,
+            "--calibration-tokens": calibration.tokens != Calibration.tokens,
+        }
+        words = "goes with --rounding gptq, awq or awq-gptq, or with --activations static"
+        refuse_unused({option: (bool(given) and not settings.calibrated, words) for option, given in drawn.items()})
     result = run(
         model,
         out,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lilliput import progress
+from lilliput.cli.options import names_of
 from lilliput.cli.output import print_table, with_interval
 from lilliput.cli.score import end
 from lilliput.errors import UserError
@@ -16,7 +17,7 @@ Perturbations = Annotated[
     list[str] | None,
     typer.Option(
         "--perturbations",
-        help="Family (docstring, func_name, syntax, format) or name of a perturbation. Repeatable. Default: all.",
+        help="Families (docstring, func_name, syntax, format) or names, with commas; repeatable. Default: all.",
     ),
 ]
 Released = Annotated[
@@ -34,11 +35,12 @@ def measure(given: dict[str, Any], command: str) -> None:
 
     if len(given["data"]) != 1:
         raise UserError("is one file of problems.", where="--data", remedy="Give it once.")
-    same = ("against", "perturbations", "released", "limit", "threads", "precision", "workers", "unsafe", "out")
+    same = ("against", "released", "limit", "threads", "precision", "workers", "unsafe", "out")
     found = robustness_generator(
         given["model"],
         given["data"][0],
         **{name: given[name] for name in same},
+        perturbations=names_of(given["perturbations"]) or given["perturbations"],
         seeds=given["seeds"] or SEEDS,
         settings=Settings(max_new_tokens=given["max_new_tokens"], batch=given["batch"], stop=STOPS),
         limits=Limits(given["seconds"], given["memory"]),

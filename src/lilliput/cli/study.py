@@ -64,10 +64,10 @@ def study(
     ] = NEW_TOKENS,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Completions side by side.")] = 8,
     perturbations: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--perturbations",
-            help="ReCode's, by name or family, separated by commas: measure robust pass, too.",
+            help="ReCode's, by name or family, with commas; repeatable: measure robust pass, too.",
         ),
     ] = None,
     perturbation_seeds: Annotated[
@@ -121,7 +121,7 @@ def study(
         strip=strip,
         max_new_tokens=max_new_tokens,
         batch=batch,
-        perturbations=tuple(part.strip() for part in (perturbations or "").split(",") if part.strip()),
+        perturbations=tuple(options.names_of(perturbations)),
         perturbation_seeds=perturbation_seeds,
         speed_rounds=speed_rounds,
         threads=threads,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lilliput.constants import NEW_TOKENS
-from lilliput.errors import UserError, require_whole
+from lilliput.errors import UserError, refuse_unused, require_whole
 from lilliput.evaluate.paired import FEWEST
 from lilliput.study.point import Point
 
@@ -69,6 +69,19 @@ class Measures:
                 raise UserError(
                     f"{value} are too few for an interval.", where=option, remedy=f"Choose {fewest} or more, or 0."
                 )
+        for names, there, option in (
+            (("limit", "strip", "max_new_tokens", "batch", "unsafe"), self.humaneval, "--humaneval"),
+            (("perturbation_seeds",), self.perturbations, "--perturbations"),
+        ):
+            refuse_unused(
+                {
+                    f"--{name.replace('_', '-')}": (
+                        not there and getattr(self, name) != getattr(Measures, name),
+                        f"goes with {option}",
+                    )
+                    for name in names
+                }
+            )
         if self.perturbations and not self.humaneval:
             raise UserError("needs problems.", where="--perturbations", remedy="Give HumanEval's file: --humaneval.")
         if not self.perplexity_pieces and not self.humaneval:

@@ -129,7 +129,8 @@ def finetune(
         UserError: settings that do not suit the base, or training that broke down.
     """
     settings, progress = settings or FinetuneSettings(), progress or Progress()
-    refuse_occupied(out)
+    if refuse_occupied(out):
+        progress.note(f"{out}: the teacher there is replaced when the new one is whole.")
     train = _labelled(train, task, train.label_names)
     valid = None if valid is None else _labelled(valid, task, train.label_names)
     encoder = _open(base, train, settings, progress)

@@ -81,8 +81,8 @@ def save_teacher(folder: Path, model: EncoderClassifier, tokenizer: Any, manifes
     write_json(folder / MANIFEST, {**asdict(manifest), "files": files})
 
 
-def refuse_occupied(folder: Path) -> None:
-    """Refuse to write a teacher where there is anything but an earlier one, or an empty folder.
+def refuse_occupied(folder: Path) -> bool:
+    """Refuse to write a teacher where there is anything but an earlier one, or nothing; whether there is one.
 
     Raises:
         CheckpointError: there is something else: no teacher, or one with other files beside its own.
@@ -90,14 +90,14 @@ def refuse_occupied(folder: Path) -> None:
     """
     with explain_disk_errors(folder):
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-            return
+            return False
         problem = "is there already and is not a teacher."
         values = _read_values(folder / MANIFEST)
         if values is not None and {"schema", "task", "label_names"} <= values.keys():
             listed = values.get("files") or [file.name for file in checkpoint_files(folder)]
             others = sorted({file.name for file in folder.iterdir()} - {MANIFEST, *map(str, listed)})
             if not others:
-                return
+                return True
             problem = f"is there already and holds other things than a teacher: {', '.join(others[:3])}."
     raise CheckpointError(problem, where=folder, remedy="Choose another --out.")
 

@@ -29,11 +29,16 @@ from lilliput.training import device
 ENCODER_HALVES = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel", "umt5": "UMT5EncoderModel"}
 """Encoder-decoders of which the encoder can stand alone: model type -> its class in transformers."""
 
+BOTH_WAYS = ("bert-generation", "xlnet")
+"""Kinds that transformers has for writing alone, and whose tokens see those after them all the same."""
+
 DEFAULT_MAX_TOKENS = 400
 """The Compressor paper's input length."""
 
 _UNUSED = ("pooler.", "position_ids")
 """Weights that an encoder may lack: vectors are pooled by :mod:`lilliput.teachers.model`."""
+
+_CHOOSE = "Choose an encoder (RoBERTa, CodeBERT, MPNet, BERT, ModernBERT) or a T5."
 
 _EXCLUSIVE_KINDS = (None, "single_label_classification")
 
@@ -91,7 +96,13 @@ def load_encoder(folder: Path) -> nn.Module:
             f"'{config.model_type}' models have a decoder too, and only these can be used without it: "
             f"{', '.join(ENCODER_HALVES)}.",
             where=folder,
-            remedy="Choose an encoder (RoBERTa, CodeBERT, MPNet, BERT, ModernBERT) or a T5.",
+            remedy=_CHOOSE,
+        )
+    if _sees_no_later_token(config):
+        raise CheckpointError(
+            f"'{config.model_type}' is a decoder here: its tokens see none of those after them.",
+            where=folder,
+            remedy=_CHOOSE,
         )
     encoder, missing = _load(getattr(transformers, ENCODER_HALVES.get(config.model_type, "AutoModel")), folder, config)
     lost = [name for name in missing if not any(unused in name for unused in _UNUSED)]
@@ -100,6 +111,16 @@ def load_encoder(folder: Path) -> nn.Module:
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
     return cast("nn.Module", encoder)
+
+
+def _sees_no_later_token(config: Any) -> bool:
+    """Whether a config is of a model that is made to write."""
+    if getattr(config, "is_decoder", False):
+        return True
+    kind = type(config)
+    writes = kind in transformers.MODEL_FOR_CAUSAL_LM_MAPPING and kind not in transformers.MODEL_FOR_MASKED_LM_MAPPING
+    both = config.model_type in BOTH_WAYS or getattr(config, "use_bidirectional_attention", False)
+    return writes and not both
 
 
 def load_tokenizer(folder: Path, other: Path | None) -> Any:

@@ -8,17 +8,22 @@ import importlib.metadata
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+import weakref
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lilliput.artifact import MANIFEST, Artifact
 from lilliput.data.lines import UTF8_BOM
-from lilliput.files import explain_disk_errors, sha256_of
+from lilliput.errors import UserError
+from lilliput.files import claim, explain_disk_errors, release, sha256_of
 from lilliput.kernels.build import kernels
 from lilliput.version import VERSION
 
 ENDING = ".kept.jsonl"
+
+Inputs = Sequence["str | Path | Sequence[str | Path] | None"]
+"""What a command reads: paths, lists of them, names that are no paths; ``None``: not given."""
 
 
 def key_of(*what: Any) -> str:
@@ -32,21 +37,48 @@ def artifact_key(artifact: Artifact) -> str:
     return key_of("artifact", sha256_of(artifact.path / MANIFEST), *versions, kernels().library is not None)
 
 
-def beside(out: Path | None, result: str) -> tuple[Path | None, Path | None]:
+def beside(out: Path | None, result: str, inputs: Inputs = ()) -> tuple[Path | None, Path | None]:
     """Where the result goes, and where what is found on the way is kept: a file, or ``result`` in a folder.
 
     Args:
         out: a file that ends in ``.json``, or a folder; ``None``: nothing is written.
         result: name of the result's file in a folder.
+        inputs: that neither may be.
 
     Raises:
-        UserError: nothing can be written there.
+        UserError: nothing can be written there, or it is an input.
     """
     if out is None:
         return None, None
     file = out if out.suffix == ".json" and not out.is_dir() else out / result
+    kept = file.with_name(file.stem + ENDING)
+    for target in (file, kept):
+        refuse_inputs(target, inputs)
     refuse_unwritable(file)
-    return file, file.with_name(file.stem + ENDING)
+    return file, kept
+
+
+def refuse_inputs(target: Path, inputs: Inputs) -> None:
+    """Refuse to write to a file that the command reads.
+
+    Raises:
+        UserError: it is one of ``inputs``, by whatever name.
+    """
+    for given in inputs:
+        for one in given if isinstance(given, Sequence) and not isinstance(given, str) else (given,):
+            if one is not None and _are_one(target, one):
+                raise UserError(
+                    f"{target} is a file that this command reads.",
+                    where="--out",
+                    remedy="Name another: the result would take its place.",
+                )
+
+
+def _are_one(file: Path, other: str | Path) -> bool:
+    try:
+        return file.is_file() and file.samefile(other)
+    except (OSError, ValueError):  # there is no other, or its name is no path
+        return False
 
 
 def refuse_unwritable(target: Path) -> None:
@@ -69,20 +101,28 @@ class Kept:
     """Findings by key, as JSON lines; each is written as soon as it is known.
 
     The file is a help, not a result: it never says that it is complete, a line that a kill cut short is passed over,
-    and it may be deleted at any time.
+    and it may be deleted at any time. While this lives, the runs of other processes are kept out of it.
 
     Args:
         path: the file; ``None``: findings are forgotten at the end.
+
+    Raises:
+        UserError: it cannot be written, or another run is at work there.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.found: dict[str, Any] = {}
-        if path is not None and path.is_file():
-            with explain_disk_errors(path):
-                content = path.read_bytes().removeprefix(UTF8_BOM)
-            for line in content.decode("utf-8", "replace").splitlines():
-                self._take(line)
+        if path is None:
+            return
+        with explain_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("a").close()
+            claim(path)
+            weakref.finalize(self, release, path.absolute())
+            content = path.read_bytes().removeprefix(UTF8_BOM)
+        for line in content.decode("utf-8", "replace").splitlines():
+            self._take(line)
 
     def _take(self, line: str) -> None:
         try:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lilliput.artifact import is_artifact, open_artifact
+from lilliput.artifact import MANIFEST, is_artifact, open_artifact
 from lilliput.errors import UserError
+from lilliput.files import sha256_of
 from lilliput.generator_manifest import GeneratorManifest
-from lilliput.report import Evidence, clean
+from lilliput.report import Evidence, clean, look_up
 from lilliput.report.given import gathered
 from lilliput.report.kinds import CLASSIFIER
 from lilliput.report.page import TITLE, write
 from lilliput.report.reading import Result, checked, read_result
 from lilliput.shipped import names_told
 from lilliput.verbs.inspect import inspect
+from lilliput.verbs.kept import refuse_inputs
 
 EVALUATION = "evaluation.json"
 """Where an artifact's or a teacher's folder may keep what ``evaluate --json`` printed."""
@@ -39,9 +41,11 @@ def report(
         reference: name of the generator that the others are compared with; ``None``: the first that was evaluated.
 
     Raises:
-        UserError: a subject is none of these, a field of it is wrong, or no generator has the reference's name.
+        UserError: a subject is none of these, a field of it is wrong, no generator has the reference's name, or ``out``
+            is a file that is read.
         MissingExtra: jinja2 or matplotlib is not installed.
     """
+    refuse_inputs(Path(out), [*subjects, *map(_beside, subjects)])
     evidences: list[Evidence] = []
     artifacts: list[Evidence] = []
     results: list[Result] = []
@@ -77,6 +81,7 @@ def evidence_of(subject: str | Path, evaluation: dict[str, Any] | None = None) -
     beside = _beside(subject)
     if evaluation is None and beside.exists():
         evaluation = _classifier(read_result(beside), beside)
+        _refuse_other(evaluation, subject, beside)
     return _artifact(subject, evaluation or {})
 
 
@@ -99,6 +104,23 @@ def _artifact(subject: str | Path, evaluation: dict[str, Any]) -> Evidence:
     facts = {name: value for name, value in inspect(subject).as_dict().items() if name not in ("path", "evidence")}
     history = open_artifact(subject).evidence().get("history", [])
     return Evidence(Path(subject).resolve().name, evaluation, history if isinstance(history, list) else [], facts)
+
+
+def _refuse_other(evaluation: Mapping[str, Any], subject: str | Path, file: Path) -> None:
+    """Refuse an evaluation of another model, which stood in the artifact's place before, say.
+
+    Raises:
+        UserError: it is of one, as far as it says what it is of.
+    """
+    artifact = open_artifact(subject)
+    told = look_up(evaluation, "model", "manifest_sha256"), look_up(evaluation, "bytes", "total")
+    own = sha256_of(artifact.path / MANIFEST), artifact.bytes().total
+    if any(its is not None and its != ours for its, ours in zip(told, own, strict=True)):
+        raise UserError(
+            f"is the evaluation of another model than {artifact.path.name} is now.",
+            where=file,
+            remedy="Evaluate the artifact again, or remove the file.",
+        )
 
 
 def _classifier(result: Result, path: Path) -> dict[str, Any]:

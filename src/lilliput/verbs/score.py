@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Any
 from lilliput.data.completions import FORMS, Given, form_of, parts_of, read_completions
 from lilliput.data.lines import shown
 from lilliput.data.problems import BENCHMARKS, Problem, read_problems
-from lilliput.errors import DataError, UserError
+from lilliput.errors import DataError, UserError, refuse_unused
 from lilliput.evaluate.judging import Limits, judged_source
 from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
 from lilliput.verbs.kept import Kept, beside
 from lilliput.verbs.programs import Programs, allowed
-from lilliput.verbs.tally import Attempt, Tally, checked_ks, tally
+from lilliput.verbs.tally import Attempt, Tally, checked_ks, fitting_ks, tally
 
 RESULT = "score.json"
 
@@ -107,10 +108,14 @@ def score(
         raise UserError(f"{shown(form)} is no form of completions.", where="--form", remedy=f"Use {', '.join(FORMS)}.")
     problems, completions = Path(problems), Path(completions)
     every = read_problems(problems, challenges=challenges)
+    of_mbpp = every[0].benchmark == "mbpp"
+    refuse_unused({"--challenges": (challenges and not of_mbpp, "goes with problems of MBPP")})
     given = read_completions(completions, every)
     wanted = _with_completions(every, given, completions, partial)
+    counts = Counter(item.task_id for item in given)
+    fitting_ks(ks, [counts[problem.task_id] for problem in wanted])  # too few for any: told before they are run
     programs = allowed(limits, workers, unsafe)
-    target, kept = beside(None if out is None else Path(out), RESULT)
+    target, kept = beside(None if out is None else Path(out), RESULT, [problems, completions])
     attempts = _judged(wanted, given, form, programs, Kept(kept), progress)
     benchmark = BENCHMARKS[every[0].benchmark]
     result = Score(

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lilliput.files import atomic_file, claim, empty, explain_disk_errors, release, work_folder, write_json
+from lilliput.arrays import read_arrays
+from lilliput.files import atomic_file, claim, empty, explain_disk_errors, read_json, release, work_folder, write_json
 from lilliput.progress import Progress
 
 SETTINGS = "settings.json"
@@ -24,54 +25,89 @@ class Stages:
 
     Args:
         target: what the work will write; the folder is ``.NAME.work`` beside it.
-        settings: everything that decides the result, as plain JSON values. Results kept under other settings are
-            thrown away.
+        settings: everything that decides the result, as plain JSON values.
         progress: told when work goes on, or starts anew.
+        set_aside: what to do with results kept under other settings: true: they are moved to ``.NAME.work.old``, in
+            place of what was there, and a run under their settings takes them back; false: they are thrown away.
 
     Raises:
         UserError: another run is at work on the same target, or the folder cannot be made.
     """
 
-    def __init__(self, target: Path, settings: Mapping[str, Any], progress: Progress) -> None:
+    def __init__(
+        self, target: Path, settings: Mapping[str, Any], progress: Progress, *, set_aside: bool = False
+    ) -> None:
         self.folder = work_folder(target)
         self.progress = progress
         wanted = json.loads(json.dumps(settings))
-        begun = self.folder.exists()
         with explain_disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            claim(self.folder)
-        if begun and self._settings() == wanted:
-            progress.note(f"{self.folder}: going on from there.")
-            return
+            begun = self._claimed()
+            if _settings(self.folder) != wanted:
+                begun = self._given_way(wanted, set_aside)
         if begun:
-            progress.note(f"{self.folder}: holds work under other settings; starting anew.")
-            empty(self.folder)
-        write_json(self.file(SETTINGS), wanted)
+            progress.note(f"{self.folder}: going on from there.")
+        else:
+            write_json(self.file(SETTINGS), wanted)
 
-    def _settings(self) -> Any:
-        return _read(self.file(SETTINGS))
+    def _claimed(self) -> bool:
+        """Make the folder, and keep other runs out; whether it was there."""
+        begun = self.folder.exists()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        claim(self.folder)
+        return begun
+
+    def _given_way(self, wanted: Any, set_aside: bool) -> bool:
+        """Take the folder's results away, and take back those set aside if they are of ``wanted``; whether they are."""
+        aside = self.folder.with_name(f"{self.folder.name}.old")
+        back = set_aside and _settings(aside) == wanted
+        found = any(path.name != SETTINGS for path in self.folder.iterdir())
+        away = aside.with_name(f"{aside.name}-new") if back else aside
+        if found and set_aside:
+            shutil.rmtree(away, ignore_errors=True)
+            self.folder.rename(away)
+        else:
+            empty(self.folder)
+        if back:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            aside.rename(self.folder)
+            if found:
+                away.rename(aside)
+        self._claimed()
+        if found:
+            place = f"set aside in {aside}" if set_aside else "thrown away"
+            self.progress.note(f"{self.folder}: work under other settings, {place}{'' if back else '; starting anew'}.")
+        return back
 
     def file(self, name: str) -> Path:
         """A path inside the folder."""
         return self.folder / name
 
-    def once(self, name: str, compute: Callable[[], Any]) -> Any:
-        """The JSON value that ``compute`` returned, now or in an earlier run."""
+    def once(self, name: str, compute: Callable[[], Any], take: Callable[[Any], Any] = lambda value: value) -> Any:
+        """The JSON value that ``compute`` returned, now or in an earlier run, as ``take`` reads it.
+
+        What cannot be read is computed again.
+        """
         path = self.file(f"{name}.json")
-        if not path.exists():
+        try:
+            return take(read_json(path))
+        except (OSError, ValueError, TypeError, KeyError):
             write_json(path, compute())
-        return _read(path)
+        return take(read_json(path))
 
     def weights(self, name: str, compute: Callable[[], tuple[Weights, Any]]) -> tuple[Weights, Any]:
-        """The weights, with a JSON value, that ``compute`` returned, now or in an earlier run."""
-        path = self.file(f"{name}.npz")
-        if not path.exists():
+        """The weights, with a JSON value, that ``compute`` returned, now or in an earlier run.
+
+        What cannot be read is computed again.
+        """
+        path, beside = self.file(f"{name}.npz"), self.file(f"{name}.json")
+        try:
+            return read_arrays(path), read_json(beside)
+        except (OSError, ValueError):
             weights, facts = compute()
-            write_json(self.file(f"{name}.json"), facts)
+            write_json(beside, facts)
             with atomic_file(path) as temporary, temporary.open("wb") as stream:
                 np.savez(stream, allow_pickle=False, **weights)
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored), _read(self.file(f"{name}.json"))
+        return read_arrays(path), read_json(beside)
 
     def finish(self) -> None:
         """The target is there: the folder is no longer needed."""
@@ -79,8 +115,9 @@ class Stages:
         release(self.folder)
 
 
-def _read(path: Path) -> Any:
+def _settings(folder: Path) -> Any:
+    """What the work in a folder was done under; ``None``: there is none, or it does not tell."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(folder / SETTINGS)
     except (OSError, ValueError):
         return None

@@ -121,17 +121,7 @@ def tally(attempts: Mapping[str, Sequence[Attempt]], ks: Sequence[int] | None) -
     Raises:
         DataError: there are no problems, or too few completions for any k.
     """
-    if not attempts:
-        raise DataError("there are no problems to score.", remedy="Give one at least.")
-    fewest = min(len(tries) for tries in attempts.values())
-    ks = [k for k in USUAL if k <= fewest] if ks is None else ks
-    fitting = tuple(k for k in ks if k <= fewest)
-    if not fitting:
-        raise DataError(
-            f"there are {fewest} completions of a problem: too few for pass@{min(ks)}.",
-            where="--k",
-            remedy=f"Ask for a k of {fewest} or less, or take more completions.",
-        )
+    fitting, left_out = fitting_ks(ks, [len(tries) for tries in attempts.values()])
     tries = []
     for one in attempts.values():
         judged = [item for item in one if item.judgement.outcome != "runner"]
@@ -143,7 +133,31 @@ def tally(attempts: Mapping[str, Sequence[Attempt]], ks: Sequence[int] | None) -
         rates[k] = mean_pass_at_k(enough, k) if enough else None
     outcomes = [item.judgement.outcome for one in attempts.values() for item in one]
     failures: dict[str, int] = {name: outcomes.count(name) for name in FAILURES}
-    return Tally(len(tries), rates, tuple(k for k in ks if k > fewest), failures, dict(attempts))
+    return Tally(len(tries), rates, left_out, failures, dict(attempts))
+
+
+def fitting_ks(ks: Sequence[int] | None, counts: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Every k that there are enough completions for, and those that there are too few for.
+
+    Args:
+        ks: see :func:`tally`.
+        counts: completions of each problem.
+
+    Raises:
+        DataError: there are no problems, or too few completions for any k.
+    """
+    if not counts:
+        raise DataError("there are no problems to score.", remedy="Give one at least.")
+    fewest = min(counts)
+    ks = [k for k in USUAL if k <= fewest] if ks is None else ks
+    fitting = tuple(k for k in ks if k <= fewest)
+    if not fitting:
+        raise DataError(
+            f"there are {fewest} completions of a problem: too few for pass@{min(ks)}.",
+            where="--k",
+            remedy=f"Ask for a k of {fewest} or less, or take more completions.",
+        )
+    return fitting, tuple(k for k in ks if k > fewest)
 
 
 def parsed_ks(text: str | None) -> tuple[int, ...] | None:

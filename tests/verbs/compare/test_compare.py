@@ -219,6 +219,20 @@ def test_options_of_the_other_kind_are_refused(kind, option, given, generators, 
     assert caught.value.where == option
 
 
+@pytest.mark.parametrize(
+    ("option", "given", "words"),
+    [
+        ("--tokenizer", {"tokenizer": "x.json"}, "goes with checkpoints, and these are artifacts"),
+        ("--code-column", {"columns": Columns(code="x")}, "goes with --data"),
+        ("--second-column", {"columns": Columns(second="x")}, "goes with --data"),
+    ],
+)
+def test_options_without_effect_are_refused(option, given, words, small):
+    with pytest.raises(UserError, match=words) as caught:
+        compare([small, small], **given)
+    assert caught.value.where == option
+
+
 def test_data_that_join_other_numbers_of_functions(small, tmp_path):
     pairs = write_pairs(tmp_path, 20, 0)
     with pytest.raises(UserError) as refusal:
@@ -268,3 +282,9 @@ def test_a_prompt_for_which_new_tokens_leave_no_room(generators, one_start):
 def test_more_threads_than_processors_are_refused(small):
     with pytest.raises(UserError, match="--threads: 1,000,000 are more than the"):
         compare([small, small], settings=CompareSettings(threads=10**6))
+
+
+def test_a_result_takes_the_place_of_no_input(tmp_path):
+    (tmp_path / "data.jsonl").write_text("{}")
+    with pytest.raises(UserError, match=r"--out: .*data\.jsonl is a file that this command reads"):
+        compare(["one", "two"], data=[tmp_path / "data.jsonl"], out=tmp_path / "data.jsonl")

@@ -9,7 +9,7 @@ from lilliput import api
 from lilliput.data.problems import Problem
 from lilliput.errors import UserError
 from lilliput.runtime.settings import Settings
-from lilliput.verbs.completers import Asked, GeneratorSource
+from lilliput.verbs.completers import Asked, GeneratorSource, open_completer
 from lilliput.verbs.completers import endpoint as completers_endpoint
 from lilliput.verbs.completers.endpoint import EndpointCompleter, Patience, cut_at, seed_of
 from tests.data.test_problems import HUMANEVAL, write
@@ -176,6 +176,21 @@ def test_a_server_that_is_gone():
     with pytest.raises(UserError, match="cannot tell which models it has: no answer") as caught:
         EndpointCompleter(GeneratorSource(server.url))
     assert "--served" in caught.value.remedy
+
+
+def test_who_waits_is_told_once_a_round():
+    told = []
+    with served(lambda path, body, number: (503, b"busy")) as server:
+        patience = Patience(tries=3, first=0.3)
+        completer = EndpointCompleter(GeneratorSource(server.url), patience, told.append)
+        completer.complete([Asked(PROBLEM, str(row)) for row in range(8)], Settings(batch=8))
+    assert len(server.asked) == 24
+    said = f"{server.url}: the server answered 503: busy; asking again in"
+    assert told == [f"{said} 0.3 s", f"{said} 0.6 s"]
+    with pytest.raises(UserError, match="no answer"):
+        open_completer(GeneratorSource(server.url), told.append)
+    assert "no answer (URLError" in told[2]
+    assert told[2].endswith("asking again in 0.01 s")
 
 
 @pytest.mark.parametrize(("status", "word"), [(401, "key"), (403, "not let you"), (404, "no such model")])

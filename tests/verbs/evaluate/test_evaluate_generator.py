@@ -201,6 +201,13 @@ def test_a_prompt_too_long_fails_its_problem_alone(desk, tmp_path):
     assert (long["outcome"], long["finish"], long["text"]) == ("error", "refused", "")
     assert "this model takes" in long["detail"]
     assert result["problems"][0]["completions"][0]["finish"] != "refused"
+    assert result["notes"] == [f"the model refused 1 of 2 prompts; the first: {long['detail']}"]
+
+
+def test_a_result_takes_the_place_of_no_input(desk, tmp_path):
+    data = write(tmp_path / "problems.json", HUMANEVAL)
+    with pytest.raises(UserError, match=r"--out: .*problems\.json is a file that this command reads"):
+        api.evaluate_generator(desk / "artifact", "humaneval", data, unsafe=UNSAFE, out=data)
 
 
 def test_chats_need_a_template(desk, tmp_path):
@@ -238,7 +245,7 @@ def test_a_server_that_runs_the_artifact_gives_the_artifact_s_result(desk):
         return completion(made.text, made.tokens, made.finish)
 
     with served(answer) as server:
-        found = evaluate(server.url, desk)
+        found = evaluate(server.url, desk, threads=None)
     ours = evaluate(desk / "artifact", desk)
     assert texts(found) == texts(ours)
     assert found.as_dict()["failures"] == ours.as_dict()["failures"]

@@ -176,6 +176,14 @@ def test_work_with_calibration_data_that_were_edited_since_is_not_gone_on_from(m
     assert digests(tmp_path / "small") == digests(tmp_path / "whole")
 
 
+def test_an_artifact_that_is_there_is_told_of(model, tmp_path):
+    told = [Told(), Told()]
+    for one in told:
+        quantize(model, tmp_path / "small", settings=INT4, progress=one)
+    line = f"{tmp_path / 'small'}: the artifact there is replaced when the new one is whole."
+    assert [line in one.lines for one in told] == [False, True]
+
+
 def test_the_same_work_is_gone_on_from(model, tmp_path, monkeypatch):
     begun(model, tmp_path / "small", monkeypatch)
     told = Told()

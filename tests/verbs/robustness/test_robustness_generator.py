@@ -117,3 +117,25 @@ def test_an_artifact(data, tmp_path):
     assert found.facts["machine"]["kernels"] == kernels().about
     assert (found.n, found.name) == (2, "tiny")
     assert found.perturbations[0].scores.robust_drop is None  # nothing passed before
+
+
+def test_what_cannot_be_compared_with_is_told_before_the_work(data, tmp_path, small, workshop):
+    (tmp_path / "code.c").write_text("int f();")
+    (tmp_path / "mine.json").write_bytes(data.read_bytes())
+    refused = (
+        (tmp_path / "none", "there is no such file or folder"),
+        (tmp_path / "code.c", "is a file, not a checkpoint's folder"),
+        (small, "is a classifier, not a generator"),
+        (workshop / "teacher", "is a classifier, not a generator"),
+        ("http://localhost:x/v1", "is no address of a server"),
+    )
+    for against, said in refused:
+        with served(knowing()) as server, pytest.raises(UserError, match=said):
+            robustness_generator(server.url, data, against=against, unsafe=UNSAFE, out=tmp_path / "out")
+        assert not server.asked
+        assert not (tmp_path / "out").exists()
+    with (
+        served(knowing()) as server,
+        pytest.raises(UserError, match=r"--out: .*mine\.json is a file that this command"),
+    ):
+        robustness_generator(server.url, tmp_path / "mine.json", unsafe=UNSAFE, out=tmp_path / "mine.json")

@@ -185,3 +185,9 @@ def test_the_language_is_the_tasks_unless_the_data_is_another():
     assert spoken(of([text for text, _ in PYTHON_FUNCTIONS.values()]), "clone") == "python"
     with pytest.raises(DataError, match="no function at the beginning is read"):
         spoken(of(["((("]), "clone")
+
+
+def test_a_result_takes_the_place_of_no_input(small, tmp_path):
+    (tmp_path / "data.json").write_text("[]")
+    with pytest.raises(UserError, match=r"--out: .*data\.json is a file that this command reads"):
+        robustness(small, "vulnerability", tmp_path / "data.json", out=tmp_path / "data.json")

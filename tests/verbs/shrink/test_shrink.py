@@ -156,6 +156,64 @@ def test_other_columns_are_other_work(workshop, tmp_path):
     assert any("starting anew" in line for line in told.lines)
 
 
+def stopped(workshop, out, size=150_000, ends=(UserError, "enough"), **settings) -> list[str]:
+    """A run that is stopped when its training is to begin, or earlier by what it ``ends`` with; what it said."""
+    told = Told()
+    settings = {"candidates": 2, "epochs": 1, "max_tokens": 64, "largest_vocabulary": 1000, **settings}
+    files = {"train": [workshop / "train.jsonl"], "valid": [workshop / "valid.jsonl"]}
+    with pytest.raises(ends[0], match=ends[1]):
+        shrink(
+            *(workshop / "teacher", "vulnerability"),
+            **{**files, "out": out, "size": size, "latency_ms": None},
+            settings=ShrinkSettings(**settings),
+            progress=told,
+        )
+    return told.lines
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        ({"size": 3000}, "nothing fits 3,000 bytes: the smallest possible"),
+        ({"size": 3000, "epochs": 60}, "of 60 epochs, 2 candidates and 2 classes take about 22,200 bytes"),
+        ({"candidates": 3000}, "3,000 candidates and 2 classes take about 2,709,500 bytes; the budget is 150,000"),
+        ({"epochs": 900}, "of 900 epochs, .* Raise the budget, or lower --epochs or --candidates"),
+    ],
+)
+def test_a_budget_that_nothing_fits_costs_no_saved_work(workshop, tmp_path, slip, words):
+    stopped(workshop, tmp_path / "small")
+    kept = {path.name for path in (tmp_path / ".small.work").iterdir()}
+    assert {"shortlist.json", "tokenizer.json", "trial-0-0.json"} <= kept
+    lines = stopped(workshop, tmp_path / "small", **slip, ends=(BudgetError, words))
+    assert not any("starting anew" in line and "set aside" not in line for line in lines)
+    lines = stopped(workshop, tmp_path / "small")
+    assert "going on from there" in lines[0]
+    assert {path.name for path in (tmp_path / ".small.work").iterdir()} == kept
+    assert [path.name for path in tmp_path.iterdir()] == [".small.work"]
+
+
+@pytest.mark.parametrize("name", ["trial-0-0.json", "shortlist.json", "tokenizer.json"])
+def test_a_damaged_file_of_a_killed_run_is_made_again(workshop, tmp_path, name):
+    stopped(workshop, tmp_path / "small")
+    file = tmp_path / ".small.work" / name
+    content = file.read_bytes()
+    for damage in (content[: len(content) // 2], b"[1]"):
+        file.write_bytes(damage)
+        stopped(workshop, tmp_path / "small")
+        made = json.loads(file.read_text())
+        if name == "shortlist.json":
+            made = [{**item, "seconds": 0} for item in made]
+            assert made == [{**item, "seconds": 0} for item in json.loads(content)]
+        else:
+            assert made == json.loads(content)
+
+
+def test_an_artifact_that_is_there_is_told_of(small, workshop, tmp_path):
+    shutil.copytree(small, tmp_path / "small")
+    lines = stopped(workshop, tmp_path / "small")
+    assert lines[0] == f"{tmp_path / 'small'}: the artifact there is replaced when the new one is whole."
+
+
 def test_examples_that_teach_nothing_are_told_of(workshop, tmp_path):
     """Labels alone are asked for, and some examples have none."""
     told = Told()

@@ -61,6 +61,9 @@ def test_weights_that_mean_nothing_are_refused_before_the_work(mix, words):
         ("--grams-dropout", {"grams_dropout": 0.5}, {"grams": Grams.parsed("order=2,bits=8,width=8")}),
         ("--aware-epochs", {"aware_epochs": 2, "quantization": "calibration"}, {"quantization": "aware"}),
         ("--aware-epochs", {"aware_epochs": 2, "quantization": "calibration"}, {"quantization": "auto"}),
+        ("--aware-epochs", {"aware_epochs": 2, "precision": "fp32"}, {"precision": "int4"}),
+        ("--quantization", {"quantization": "aware", "precision": "fp32"}, {"precision": "int8"}),
+        ("--quantization", {"quantization": "calibration", "precision": "fp32"}, {"quantization": "auto"}),
     ],
 )
 def test_settings_without_effect_are_refused(option, given, makes_sense):

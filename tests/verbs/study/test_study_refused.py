@@ -86,6 +86,12 @@ def test_what_cannot_be_is_refused(name, model, tmp_path):
         ({"perplexity_pieces": 1}, "--perplexity-pieces: 1 are too few for an interval. Choose 2 or more, or 0"),
         ({"speed_rounds": 5}, "--speed-rounds: 5 are too few for an interval. Choose 6 or more, or 0"),
         ({"perturbations": ("format",)}, "--perturbations: needs problems"),
+        *[
+            ({name: given}, f"--{name.replace('_', '-')}: goes with --humaneval")
+            for name, given in (("limit", 3), ("strip", True), ("max_new_tokens", 5), ("batch", 2), ("unsafe", True))
+        ],
+        ({"perturbation_seeds": 2}, "--perturbation-seeds: goes with --perturbations"),
+        ({"humaneval": "x", "perturbation_seeds": 2}, "--perturbation-seeds: goes with --perturbations"),
         ({"threads": 0}, "--threads"),
         ({"piece_tokens": True}, "--piece-tokens"),
     ],

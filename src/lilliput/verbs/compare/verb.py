@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lilliput.artifact import CLASSIFIER, GENERATOR
+from lilliput.artifact import CLASSIFIER, GENERATOR, is_artifact
 from lilliput.data.dataset import Dataset
 from lilliput.data.tables import Columns
 from lilliput.errors import UserError, refuse_unused, require_whole
@@ -24,7 +24,7 @@ from lilliput.verbs.compare.process import MeasuredProcess, start
 from lilliput.verbs.compare.result import Comparison, Measured, Reference, Turn
 from lilliput.verbs.compare.subjects import Compared, identified, task_of
 from lilliput.verbs.completers import refuse_precision
-from lilliput.verbs.kept import refuse_unwritable
+from lilliput.verbs.kept import refuse_inputs, refuse_unwritable
 
 STARTS = 3
 """Cold starts of each model; the process of the last one stays and is asked."""
@@ -104,8 +104,9 @@ def compare(
         MissingExtra: a checkpoint's extra is not installed.
     """
     settings, progress = settings or CompareSettings(), progress or Progress()
-    if out is not None:
-        refuse_unwritable(Path(out))  # told before the work, not after
+    if out is not None:  # told before the work, not after
+        refuse_inputs(Path(out), [*models, data, tokenizer])
+        refuse_unwritable(Path(out))
     compared = identified(models)
     kind = compared[0].kind
     threads = settings.threads or (1 if kind == CLASSIFIER else resources.usable_cores())
@@ -126,6 +127,16 @@ def compare(
         {
             option: (given and other != kind, f"goes with {other}s, and these are {kind}s")
             for option, (given, other) in goes_with.items()
+        }
+    )
+    refuse_unused(
+        {
+            "--tokenizer": (
+                bool(tokenizer) and all(is_artifact(one.path) for one in compared),
+                "goes with checkpoints, and these are artifacts",
+            ),
+            "--code-column": (bool(columns.code) and not data, "goes with --data"),
+            "--second-column": (bool(columns.second) and not data, "goes with --data"),
         }
     )
     price = money.price_of(threads, price_per_hour)

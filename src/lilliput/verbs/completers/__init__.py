@@ -12,6 +12,7 @@ from lilliput.verbs.completers.base import (
     kind_of,
     open_completer,
     refuse_precision,
+    require_openable,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "kind_of",
     "open_completer",
     "refuse_precision",
+    "require_openable",
 ]

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from lilliput.artifact import MANIFEST, open_artifact
+from lilliput.artifact import MANIFEST, Artifact, open_artifact
 from lilliput.files import sha256_of
+from lilliput.generator_manifest import GeneratorManifest
 from lilliput.runtime.generator import Generator
 from lilliput.teachers.chat_template import TEMPLATE_FILE
 from lilliput.verbs.completers.base import GeneratorSource
 from lilliput.verbs.completers.chat import ChatTemplate, template_for
 from lilliput.verbs.completers.local import LocalCompleter
 from lilliput.verbs.kept import artifact_key
+
+
+def found(source: GeneratorSource) -> tuple[Artifact, GeneratorManifest]:
+    """The artifact ``source.model``, and what it says of itself.
+
+    Raises:
+        ArtifactError: it is damaged, or a classifier's.
+    """
+    artifact = open_artifact(source.model)
+    return artifact, artifact.generator
 
 
 def open_completer(source: GeneratorSource) -> LocalCompleter:
@@ -19,9 +30,8 @@ def open_completer(source: GeneratorSource) -> LocalCompleter:
         ArtifactError: it is damaged, or a classifier's.
         UserError: a chat is wanted, and there is no template.
     """
-    artifact = open_artifact(source.model)
+    artifact, manifest = found(source)
     path = artifact.path
-    manifest = artifact.generator
     template: ChatTemplate | None = None
     if source.chat:
         own = artifact.file(TEMPLATE_FILE) if TEMPLATE_FILE in artifact.hashes else None

@@ -17,6 +17,10 @@ PRECISIONS = ("fp32", "bf16")
 """What a checkpoint may be run in; an artifact has its own."""
 
 
+Note = Callable[[str], object]
+"""Says a line to whoever waits."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is asked for one problem.
@@ -123,7 +127,8 @@ class Kind:
     """A kind of source.
 
     Attributes:
-        module: of :mod:`lilliput.verbs.completers`, whose ``open_completer(source)`` opens it.
+        module: of :mod:`lilliput.verbs.completers`, whose ``open_completer(source)`` opens it (with ``note=``, where
+            it is not local); where it is, ``found(source)`` looks for it first.
         matches: whether a name is of this kind.
         is_local: it runs in a process of its own, whose memory can be measured.
     """
@@ -157,8 +162,22 @@ def refuse_precision(precision: str, models: Sequence[str]) -> None:
     refuse_unused({"--precision": (asked and not runs, "goes with a checkpoint, and there is none")})
 
 
-def open_completer(source: GeneratorSource) -> Completer:
-    """Open what is to be measured.
+def require_openable(source: GeneratorSource, note: Note | None = None) -> None:
+    """Refuse what cannot be opened, as far as that shows without loading a model: before the work that comes first.
+
+    Raises:
+        UserError: there is nothing of that name, or it is no generator.
+        MissingExtra: it is a checkpoint, and torch or transformers is not installed.
+    """
+    kind = KINDS[kind_of(source)]
+    if kind.is_local:
+        _module(kind).found(source)
+    else:
+        open_completer(source, note)
+
+
+def open_completer(source: GeneratorSource, note: Note | None = None) -> Completer:
+    """Open what is to be measured; ``note`` is told where a server keeps one waiting.
 
     Raises:
         UserError: it cannot be opened, or an option is not for its kind.
@@ -168,5 +187,10 @@ def open_completer(source: GeneratorSource) -> Completer:
         raise UserError(
             f"'{source.precision}' is no precision.", where="--precision", remedy=f"Use {' or '.join(PRECISIONS)}."
         )
-    module = import_module(f"lilliput.verbs.completers.{KINDS[kind_of(source)].module}")
-    return cast("Completer", module.open_completer(source))
+    kind = KINDS[kind_of(source)]
+    more = {} if kind.is_local else {"note": note}
+    return cast("Completer", _module(kind).open_completer(source, **more))
+
+
+def _module(kind: Kind) -> Any:
+    return import_module(f"lilliput.verbs.completers.{kind.module}")

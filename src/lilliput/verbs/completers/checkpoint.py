@@ -14,7 +14,7 @@ from lilliput.runtime.generator import Generator
 from lilliput.runtime.sessions import Session
 from lilliput.teachers.chat_template import folder_template
 from lilliput.teachers.generator import tokenizer_of
-from lilliput.teachers.hub import CONFIG, bytes_by_part, checkpoint_files, locate
+from lilliput.teachers.hub import CONFIG, TEACHER, bytes_by_part, checkpoint_files, locate
 from lilliput.verbs.completers.base import GeneratorSource
 from lilliput.verbs.completers.chat import template_for
 from lilliput.verbs.completers.local import LocalCompleter
@@ -27,11 +27,11 @@ POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_le
 _SLOW = "run 'lilliput quantize' on it and evaluate the artifact"
 
 
-def open_completer(source: GeneratorSource) -> LocalCompleter:
-    """The checkpoint ``source.model``, in float32 or bfloat16.
+def found(source: GeneratorSource) -> Path:
+    """The folder of the checkpoint ``source.model``; one of the hub is downloaded first.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or of a kind that transformers does not run.
+        CheckpointError: there is none, or it is a classifier's.
         MissingExtra: torch or transformers is not installed.
     """
     path = locate(source.model)
@@ -44,9 +44,22 @@ def open_completer(source: GeneratorSource) -> LocalCompleter:
         )
     for package in ("torch", "transformers"):
         require(package)
-    require_threads(source.threads)
     if not (path / CONFIG).is_file():
         raise CheckpointError(f"has no {CONFIG}.", where=path, remedy="Give a checkpoint's or an artifact's folder.")
+    if (path / TEACHER).is_file():
+        raise CheckpointError("is a classifier, not a generator.", where=path, remedy="Give a generator.")
+    return path
+
+
+def open_completer(source: GeneratorSource) -> LocalCompleter:
+    """The checkpoint ``source.model``, in float32 or bfloat16.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or of a kind that transformers does not run.
+        MissingExtra: torch or transformers is not installed.
+    """
+    path = found(source)
+    require_threads(source.threads)
     template = template_for(source, folder_template(path)) if source.chat else None
     model, session, manifest = _loaded(path, source)
     files = checkpoint_files(path)

@@ -22,7 +22,7 @@ from typing import Any
 
 from lilliput.errors import UserError
 from lilliput.runtime.settings import Settings
-from lilliput.verbs.completers.base import Asked, GeneratorSource, Made, Speed
+from lilliput.verbs.completers.base import Asked, GeneratorSource, Made, Note, Speed
 from lilliput.verbs.kept import key_of
 from lilliput.version import VERSION
 
@@ -77,15 +77,17 @@ class EndpointCompleter:
     Args:
         source: its address, and the model's name there.
         patience: how failures are met.
+        note: told, now and then, that something is asked again.
     """
 
-    def __init__(self, source: GeneratorSource, patience: Patience | None = None) -> None:
+    def __init__(self, source: GeneratorSource, patience: Patience | None = None, note: Note | None = None) -> None:
         self.source, self.patience = source, patience or Patience()
         self.url = _checked(source.model)
         self._key = next((os.environ[name] for name in KEYS if os.environ.get(name)), None)
         self._opener = urllib.request.build_opener(_NoRedirects)
         self._tokens, self._seconds = 0, 0.0
         self._ended = threading.Event()
+        self._note, self._telling, self._told_until = note, threading.Lock(), 0.0
         self.served = source.served or self._first_model()
         self.name = self.served
         self.identity = key_of("endpoint", self.url, self.served, VERSION)
@@ -206,10 +208,21 @@ class EndpointCompleter:
             except (OSError, http.client.HTTPException) as error:
                 reason = f"no answer ({type(error).__name__}: {getattr(error, 'reason', None) or error})"
             if attempt < self.patience.tries:
-                if self._ended.wait(min(wait, self.patience.longest)):
+                pause = min(wait, self.patience.longest)
+                self._tell(f"{self.url}: {reason}; asking again in {pause:g} s", pause)
+                if self._ended.wait(pause):
                     break
                 wait *= 2
         raise _Failed(f"{reason}, {self.patience.tries} times")
+
+    def _tell(self, text: str, pause: float) -> None:
+        """Say ``text``, unless another request said so within its own pause."""
+        with self._telling:
+            now = time.monotonic()
+            if self._note is None or self._ended.is_set() or now < self._told_until:
+                return
+            self._told_until = now + pause
+            self._note(text)
 
     def _answer(self, path: str, body: Mapping[str, Any] | None) -> Any:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -226,13 +239,13 @@ class EndpointCompleter:
             raise _Failed(f"the answer is no JSON: {read[:60]!r}") from error
 
 
-def open_completer(source: GeneratorSource) -> EndpointCompleter:
-    """The server at ``source.model``.
+def open_completer(source: GeneratorSource, note: Note | None = None) -> EndpointCompleter:
+    """The server at ``source.model``; ``note`` is told where it keeps one waiting.
 
     Raises:
         UserError: the address is none, or the server cannot be reached or does not say what models it has.
     """
-    return EndpointCompleter(source)
+    return EndpointCompleter(source, note=note)
 
 
 def _whole(read: Callable[[int], bytes], last: float) -> bytes:

@@ -157,14 +157,14 @@ def evaluate_generator(
     if strip:
         problems = [replace(problem, prompt=problem.prompt.rstrip()) for problem in problems]
     programs = allowed(limits, workers, unsafe)
-    target, kept_path = beside(None if out is None else Path(out), RESULT)
-    completer, kept = open_completer(source), Kept(kept_path)
+    target, kept_path = beside(None if out is None else Path(out), RESULT, [model, data, chat_template])
+    completer, kept = open_completer(source, progress.note), Kept(kept_path)
     asked = [Asked(problem, benchmark.instruction(problem) if chat else problem.prompt) for problem in problems]
     made = completions(completer, asked, settings, kept, progress)
     attempts = attempts_of(problems, made, chat, programs, kept, progress)
     found = tally(attempts, ks)
     speed = memory = None
-    notes: list[str] = []
+    notes = _refusals(made)
     if costs:
         progress.note("timing")
         speed = completer.speed(asked, settings)
@@ -234,6 +234,12 @@ def completions(
     return {
         name: [failed[key] if key in failed else Made(**kept.found[key]) for key in row] for name, row in keys.items()
     }
+
+
+def _refusals(made: Mapping[str, Sequence[Made]]) -> list[str]:
+    """How many prompts the model did not take, and why not the first of them."""
+    reasons = [row[0].failure for row in made.values() if row[0].failure and row[0].is_model_s]
+    return [f"the model refused {len(reasons):,} of {len(made):,} prompts; the first: {reasons[0]}"] if reasons else []
 
 
 def _settled(settings: Settings, prompt: str, benchmark: Benchmark) -> Settings:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lilliput.artifact import TOKENIZER, Artifact, open_artifact
+from lilliput.artifact import TOKENIZER, Artifact
 from lilliput.data.code_pieces import SHORTEST, Piece, code_pieces
 from lilliput.data.code_texts import whole_reader
 from lilliput.data.repository import Source, read_sources
@@ -31,6 +31,7 @@ from lilliput.progress import Progress
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.settings import Options, Settings
 from lilliput.runtime.tokens import read_tokenizer
+from lilliput.verbs.evaluate.tasks import REPOSITORY, artifact_of
 from lilliput.verbs.kept import KeptRows, artifact_key, beside
 
 RESULT = "repository.json"
@@ -96,7 +97,7 @@ class RepositoryEvaluation:
         """Plain JSON values."""
         return {
             "name": self.name,
-            "task": "repository",
+            "task": REPOSITORY,
             "next_token": None if self.next_token is None else self.next_token.as_dict(),
             "lines": self.lines.as_dict(),
             "settings": dict(self.settings),
@@ -132,8 +133,8 @@ def evaluate_repository(
         UserError: bad input, no generator's artifact, or no source files.
     """
     settings, progress = settings or RepositorySettings(), progress or Progress()
-    target, kept = beside(None if out is None else Path(out), RESULT)
-    artifact = open_artifact(model_path)
+    target, kept = beside(None if out is None else Path(out), RESULT, [model_path])
+    artifact = artifact_of(model_path, REPOSITORY)
     length, context = _fitting(artifact, settings)
     sources = read_sources(repo, max(settings.pieces, settings.places), settings.seed, settings.languages)
     tokenizer = whole_reader(read_tokenizer(artifact.file(TOKENIZER)))

@@ -8,7 +8,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from lilliput.artifact import open_artifact
 from lilliput.data.summarization import Summarized, SummaryData, read_summaries
 from lilliput.errors import UserError, require_whole
 from lilliput.evaluate import resources
@@ -18,6 +17,7 @@ from lilliput.progress import Progress
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.settings import Options, Settings
 from lilliput.tasks.summarization import CUTS, FORM_OF_FAMILY, FORMS
+from lilliput.verbs.evaluate.tasks import SUMMARIZATION, artifact_of
 from lilliput.verbs.kept import KeptRows, artifact_key, beside
 
 RESULT = "summarization.json"
@@ -88,7 +88,7 @@ class SummarizationEvaluation:
         """Plain JSON values."""
         return {
             "name": self.name,
-            "task": "summarization",
+            "task": SUMMARIZATION,
             **self.scores.as_dict(),
             "truncated": self.truncated,
             "settings": dict(self.settings),
@@ -126,8 +126,8 @@ def evaluate_summarization(
         UserError: bad input, or no generator's artifact.
     """
     settings, progress = settings or SummarizationSettings(), progress or Progress()
-    target, kept = beside(None if out is None else Path(out), RESULT)
-    artifact = open_artifact(model_path)
+    target, kept = beside(None if out is None else Path(out), RESULT, [model_path, data])
+    artifact = artifact_of(model_path, SUMMARIZATION)
     form = FORMS[settings.form or FORM_OF_FAMILY[artifact.generator.family]]
     found = read_summaries(data, columns)
     examples = _drawn(found, settings)

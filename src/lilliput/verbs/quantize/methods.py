@@ -7,7 +7,7 @@ from typing import Any
 
 from lilliput.artifact import WEIGHTS
 from lilliput.errors import UserError
-from lilliput.formats.weights import AWQ, AWQ_GPTQ, GPTQ, HQQ, NEAREST
+from lilliput.formats.weights import HQQ, NEAREST
 from lilliput.graph.decoder import DecoderConfig
 from lilliput.graph.layers import InputRounding
 from lilliput.graph.rounded_inputs import rounded_by_token, rounded_to_ranges
@@ -29,9 +29,9 @@ def calibration_data(checkpoint: GeneratorCheckpoint, settings: QuantizeSettings
     Raises:
         UserError: there are too few data, or they cannot be read.
     """
-    rounding, mode, config = settings.policy.linear.rounding, settings.inputs.mode, checkpoint.config
-    if rounding not in (GPTQ, AWQ, AWQ_GPTQ) and mode != STATIC:
+    if not settings.calibrated:
         return ()
+    config = checkpoint.config
     start = None if isinstance(config, DecoderConfig) else checkpoint.start
     return settings.calibration.data(checkpoint.tokenizer, config.positions, start)
 

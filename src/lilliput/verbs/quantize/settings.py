@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lilliput.quantize.activations import Activations, default_mode
+from lilliput.formats.weights import AWQ, AWQ_GPTQ, GPTQ
+from lilliput.quantize.activations import STATIC, Activations, default_mode
 from lilliput.quantize.calibration import Calibration
 from lilliput.quantize.policy import Policy, policy
 from lilliput.study.point import Point
@@ -50,6 +51,11 @@ class QuantizeSettings:
     def inputs(self) -> Activations:
         """How inputs of matrix products are rounded, asked for or by default."""
         return self.activations or Activations(default_mode(self.policy.linear.kind))
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether anything is found by looking at data."""
+        return self.policy.linear.rounding in (GPTQ, AWQ, AWQ_GPTQ) or self.inputs.mode == STATIC
 
     def fitted(self, groups: Iterable[int]) -> QuantizeSettings:
         """The same, for weights that are stored in ``groups``."""

@@ -122,7 +122,8 @@ def quantize(
     out, settings, progress = Path(out), settings or QuantizeSettings(), progress or Progress()
     if not allow_slow:
         settings.inputs.refuse_slow(settings.policy.linear)
-    refuse_occupied(out)
+    if refuse_occupied(out):
+        progress.note(f"{out}: the artifact there is replaced when the new one is whole.")
     checkpoint = open_generator(model, None if tokenizer is None else Path(tokenizer))
     data = calibration_data(checkpoint, settings)
     method = weight_rounding(checkpoint, settings, data)

@@ -122,8 +122,8 @@ def robustness(
             require_whole(value, 1, option)
     if language is not None:
         language_named(language)
-    target, kept_path = beside(None if out is None else Path(out), RESULT)
-    kept = Kept(kept_path)
+    inputs = [path, data, against, tokenizer]
+    target, kept_path = beside(None if out is None else Path(out), RESULT, inputs)
     subject = _opened(path, kind, tokenizer, threads)
     teacher = None if against is None else _opened(against, kind, tokenizer, threads)
     if teacher is not None and teacher.label_names != subject.label_names:
@@ -136,6 +136,7 @@ def robustness(
     if limit is not None and limit < len(dataset):
         dataset = dataset.subset(np.sort(np.random.default_rng(seed).permutation(len(dataset))[:limit]))
     chosen = language or spoken(dataset, task)
+    kept = Kept(kept_path)
     progress.note(f"{len(dataset):,} examples, read as {chosen}")
     model = KeptSubject(subject, kept, identity_of(subject, tokenizer))
     logits = model.logits(dataset, progress)

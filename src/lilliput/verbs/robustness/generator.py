@@ -24,7 +24,7 @@ from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
 from lilliput.runtime.settings import Settings
 from lilliput.verbs.complete import require_draws
-from lilliput.verbs.completers import refuse_precision
+from lilliput.verbs.completers import GeneratorSource, refuse_precision, require_openable
 from lilliput.verbs.kept import Kept, beside
 from lilliput.verbs.programs import allowed
 from lilliput.verbs.robustness.against import against as compared
@@ -158,7 +158,8 @@ def robustness_generator(
     if limit is not None:
         require_whole(limit, 1, "--limit")
     earlier = against is not None and Path(against).suffix == ".json"
-    refuse_precision(precision, [str(one) for one in (model, None if earlier else against) if one is not None])
+    models = [str(one) for one in (model, None if earlier else against) if one is not None]
+    refuse_precision(precision, models)
     data = Path(data)
     problems = read_problems(data, TASK)[:limit]
     nominal = {"prompt": problems, "partial": [partial(problem) for problem in problems]}
@@ -168,7 +169,9 @@ def robustness_generator(
         variants = _released(Path(released), nominal, perturbations, seeds)
     prompts = Prompts(nominal, variants)
     programs = allowed(limits, workers, unsafe)
-    target, kept_path = beside(None if out is None else Path(out), RESULT)
+    for one in models:  # the second would be opened when the first has done its work
+        require_openable(GeneratorSource(one, threads, precision), progress.note)
+    target, kept_path = beside(None if out is None else Path(out), RESULT, [model, data, against])
     facts: dict[str, Any] = {
         "settings": {
             **asdict(settings),

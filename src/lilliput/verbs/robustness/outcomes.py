@@ -156,7 +156,7 @@ class Runner:
         Raises:
             UserError: it cannot be opened, or nothing can be completed.
         """
-        completer = open_completer(GeneratorSource(model, self.threads, self.precision, False, None, None))
+        completer = open_completer(GeneratorSource(model, self.threads, self.precision), self.progress.note)
         lists = prompts.lists
         total = sum(len(version) for versions in lists.values() for version in versions)
         verdicts = {}

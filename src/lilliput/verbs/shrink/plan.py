@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lilliput.data_flow import DataFlow
 from lilliput.encoder import EncoderConfig, reads_on
+from lilliput.errors import BudgetError
 from lilliput.runtime.tokens import STEP
 from lilliput.search import DEFAULT_SPACE, Architecture, SearchSpace, StudentShape, bag_space
+from lilliput.search.cost import MANIFEST_AND_CARD_BYTES
 from lilliput.verbs.shrink.settings import POOLING, ShrinkSettings
 
 if TYPE_CHECKING:
@@ -91,3 +94,26 @@ class StudentPlan:
             grams=self.settings.grams,
             data_flow=self.data_flow,
         )
+
+
+def searched_bytes(size: int, settings: ShrinkSettings, names: Sequence[str]) -> int:
+    """Bytes of a budget for what the search counts: less those that grow with settings and labels.
+
+    Args:
+        size: of the whole artifact.
+        settings: whose epochs and candidates make evidence and card longer.
+        names: of the classes, which do so, too.
+
+    Raises:
+        BudgetError: these leave nothing of ``size`` for a model.
+    """
+    lines = 200 * max(settings.epochs + settings.aware_epochs - 20, 0) + 900 * max(settings.candidates - 5, 0)
+    reserve = lines + sum(4 * len(name.encode()) + 60 for name in names[8:])
+    if reserve and size <= (needed := reserve + MANIFEST_AND_CARD_BYTES):
+        raise BudgetError(
+            f"evidence, card and manifest of {settings.epochs:,} epochs, {settings.candidates:,} candidates and "
+            f"{len(names):,} classes take about {needed:,} bytes; the budget is {size:,}, and there is a model to fit.",
+            where="--size",
+            remedy="Raise the budget, or lower --epochs or --candidates.",
+        )
+    return size - reserve

@@ -147,14 +147,19 @@ class ShrinkSettings:
             if not fine:
                 option = f"--{name.replace('_', '-')}"
                 raise UserError(f"{complaint}; it is {getattr(self, name)!r}.", where=option)
-        aware, reads_language = self.quantization != "calibration", self.robust or self.data_flow
+        integers, reads_language = PRECISIONS[self.precision].bits < 32, self.robust or self.data_flow
+        aware = integers and self.quantization != "calibration"
         refuse_unused(
             {
                 "--language": (self.language is not None and not reads_language, "goes with --robust or --data-flow"),
                 "--grams-dropout": (self.grams_dropout is not None and self.grams is None, "goes with --grams"),
+                "--quantization": (
+                    self.quantization != ShrinkSettings.quantization and not integers,
+                    "goes with --precision int8 or int4",
+                ),
                 "--aware-epochs": (
                     self.aware_epochs != ShrinkSettings.aware_epochs and not aware,
-                    "goes with --quantization auto or aware",
+                    "goes with --quantization auto or aware, and integers",
                 ),
             }
         )

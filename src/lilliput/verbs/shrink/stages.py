@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -23,11 +24,13 @@ from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
 from lilliput.distill.losses import DistillationMix
 from lilliput.distill.student import Student
 from lilliput.encoder import EncoderConfig
+from lilliput.errors import UserError
 from lilliput.files import write_text
 from lilliput.formats.precision import PRECISIONS
 from lilliput.graph.onnx_encoder import encoder_graph
 from lilliput.progress import Progress
 from lilliput.runtime.classifier import EncoderRunner
+from lilliput.runtime.tokens import read_tokenizer
 from lilliput.search import DEFAULT_SPACE, Architecture, SearchResult, top
 from lilliput.tasks import Task
 from lilliput.teachers import Teacher
@@ -36,7 +39,7 @@ from lilliput.training import History, TrainingPlan
 from lilliput.verbs.robustness import spoken
 from lilliput.verbs.search import search_problem
 from lilliput.verbs.shrink.inputs import StudentInputs, model_inputs
-from lilliput.verbs.shrink.plan import StudentPlan
+from lilliput.verbs.shrink.plan import StudentPlan, searched_bytes
 from lilliput.verbs.shrink.settings import ShrinkSettings, batch_plan_for, mix_for
 from lilliput.verbs.stages import Stages
 
@@ -120,10 +123,11 @@ class ShrinkStages:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the largest vocabulary, whose prefixes are all smaller ones."""
         path = self.stages.file("tokenizer.json")
-        if not path.exists():
-            self.progress.note(f"training a tokenizer on {len(self.train.texts):,} functions")
-            write_text(path, train_tokenizer(self.train.texts, self.settings.largest_vocabulary).to_str())
-        return Tokenizer.from_file(str(path))
+        with contextlib.suppress(UserError):  # there is none, or it is damaged
+            return read_tokenizer(path)
+        self.progress.note(f"training a tokenizer on {len(self.train.texts):,} functions")
+        write_text(path, train_tokenizer(self.train.texts, self.settings.largest_vocabulary).to_str())
+        return read_tokenizer(path)
 
     @cached_property
     def mix(self) -> DistillationMix:
@@ -164,7 +168,7 @@ class ShrinkStages:
 
         def compute() -> list[dict[str, Any]]:
             problem = search_problem(
-                self.size - self.reserve(),
+                searched_bytes(self.size, self.settings, self.train.label_names),
                 self.latency_ms,
                 [self.settings.precision],
                 self.settings.objective,
@@ -177,13 +181,7 @@ class ShrinkStages:
             )
             return [item.as_dict() for item in top(problem, self.settings.candidates)]
 
-        return [_search_result(item) for item in self.stages.once("shortlist", compute)]
-
-    def reserve(self) -> int:
-        """Bytes of evidence and card, beyond what the search counts, that grow with the settings and the labels."""
-        settings, names = self.settings, self.train.label_names
-        lines = 200 * max(settings.epochs + settings.aware_epochs - 20, 0) + 900 * max(settings.candidates - 5, 0)
-        return lines + sum(4 * len(name.encode()) + 60 for name in names[8:])
+        return list(self.stages.once("shortlist", compute, lambda kept: [_search_result(item) for item in kept]))
 
     def taught(self, dataset: Dataset, name: str) -> TeacherOutputs:
         """What the teacher says of a dataset; kept on disk."""
@@ -233,8 +231,9 @@ class ShrinkStages:
         def train(place: int, rung: int, examples: int) -> Trial:
             architecture = shortlist[place].architecture
             self.progress.note(f"trial of {architecture} on {examples:,} examples (round {rung + 1})")
-            name = f"trial-{rung}-{place}"
-            return Trial(**self.stages.once(name, lambda: self.trial(architecture, place, rung, examples, name)))
+            arguments = (architecture, place, rung, examples, name := f"trial-{rung}-{place}")
+            found: Trial = self.stages.once(name, lambda: self.trial(*arguments), lambda kept: Trial(**kept))
+            return found
 
         outcome = successive_halving(shortlist, first, train)
         self.progress.note(f"chosen: {outcome.winner.architecture}")

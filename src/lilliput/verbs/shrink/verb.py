@@ -34,6 +34,7 @@ from lilliput.teachers.outputs import content_hash
 from lilliput.units import show_bytes
 from lilliput.verbs.robustness import spoken
 from lilliput.verbs.search import DEFAULT_LATENCY_MS
+from lilliput.verbs.shrink.plan import searched_bytes
 from lilliput.verbs.shrink.settings import ShrinkSettings
 from lilliput.verbs.shrink.stages import ShrinkOutcome, ShrinkStages
 from lilliput.verbs.stages import Stages
@@ -178,9 +179,16 @@ def shrink_model(
         "latency_ms": latency_ms,
         "settings": dataclasses.asdict(settings),
     }
-    refuse_occupied(out)
-    stages = Stages(out, identity, progress)
+    if refuse_occupied(out):
+        progress.note(f"{out}: the artifact there is replaced when the new one is whole.")
+    searched_bytes(size, settings, train.label_names)  # a budget that leaves nothing is told before work is set aside
+    stages = Stages(out, identity, progress, set_aside=True)
     work = ShrinkStages(teacher, task, train, valid, size, latency_ms, settings, stages, progress)
+    try:
+        work.shortlist()
+    except BudgetError:  # nothing to go on with: under these settings there will never be a model
+        stages.finish()
+        raise
     result = _write(work, work.run(), out, command)
     stages.finish()
     return result
