@@ -111,7 +111,7 @@ def test_several_samples_one_after_another(llama):
 
 
 def test_several_samples_that_would_be_the_same_are_refused_before_the_model_is_loaded(tmp_path):
-    with pytest.raises(UserError, match="--samples: 2 completions at temperature 0 would be the same"):
+    with pytest.raises(UserError, match="n: 2 completions at temperature 0 would be the same"):
         api.complete(tmp_path / "none", PROMPT, n=2)
 
 
