@@ -38,7 +38,7 @@ def test_the_grids_are_of_the_size_that_is_told():
 def test_the_options_in_its_commands_are_there():
     known = {name: {option for item in verb.params for option in item.opts} for name, verb in verbs().items()}
     commands = re.findall(r"^(?:\$|   ) (lilliput (?:.*\\\n)*.*)$", TEXT, re.MULTILINE)
-    assert len(commands) == 7
+    assert len(commands) == 8
     for command in commands:
         _, verb, *rest = shlex.split(command.replace("\\\n", " "))
         assert {word for word in rest if word.startswith("--")} <= known[verb]
