@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,18 @@ def small(workshop):
         settings=settings,
     )
     return workshop / "small"
+
+
+@pytest.fixture
+def lilliput(monkeypatch, capfd):
+    """Runs the command in this process; gives exit code, standard output and standard error."""
+    from lilliput import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lilliput", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ending:
+            cli.main()
+        return ending.value.code or 0, *capfd.readouterr()
+
+    return run

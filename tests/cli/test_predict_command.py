@@ -1,25 +1,6 @@
 """``lilliput predict`` at the command line: what there is comes first, what is no source code is told of after it."""
 
 import json
-import sys
-
-import pytest
-
-from lilliput import cli
-
-
-@pytest.fixture
-def lilliput(monkeypatch, capfd):
-    """Runs the command in this process; gives exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lilliput", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-        return ending.value.code or 0, *capfd.readouterr()
-
-    return run
 
 
 def test_what_is_no_source_code_ends_it_with_2_and_hides_nothing(small, tmp_path, lilliput):

@@ -4,13 +4,11 @@ import hashlib
 import json
 import re
 import shutil
-import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lilliput import cli
 from lilliput.artifact import SCHEMA, open_artifact
 from lilliput.cli.inspect import inspect as show
 from lilliput.errors import ArtifactError
@@ -41,20 +39,6 @@ def small(made, tmp_path):
 @pytest.fixture
 def seq2seq(made, tmp_path):
     return shutil.copytree(made / "small-t5", tmp_path / "small")
-
-
-@pytest.fixture
-def lilliput(monkeypatch, capfd):
-    """Runs the command in this process; gives exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lilliput", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-        return ending.value.code or 0, *capfd.readouterr()
-
-    return run
 
 
 def edit(folder, change):

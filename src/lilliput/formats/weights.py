@@ -66,6 +66,8 @@ FORMATS: Mapping[str, Format] = {
 
 NEAREST, GPTQ, AWQ, AWQ_GPTQ, HQQ = "nearest", "gptq", "awq", "awq-gptq", "hqq"
 ROUNDINGS = (NEAREST, GPTQ, AWQ, AWQ_GPTQ, HQQ)
+CALIBRATED = (GPTQ, AWQ, AWQ_GPTQ)
+"""Roundings that look at what layers read."""
 
 
 @dataclass(frozen=True)

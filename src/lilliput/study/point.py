@@ -9,13 +9,10 @@ from typing import Any
 from lilliput.constants import LARGEST_SEED
 from lilliput.data.lines import listed, shown
 from lilliput.errors import UserError
-from lilliput.formats.weights import AWQ, AWQ_GPTQ, FORMATS, GPTQ, NEAREST, ROW, TENSOR
+from lilliput.formats.weights import CALIBRATED, FORMATS, NEAREST, ROW, TENSOR
 from lilliput.quantize.activations import DYNAMIC, STATIC, Activations, default_mode
 from lilliput.quantize.calibration import Calibration
 from lilliput.quantize.policy import Policy, policy
-
-_CALIBRATED = (GPTQ, AWQ, AWQ_GPTQ)
-"""Roundings that look at what layers read."""
 
 KINDS: Mapping[str, tuple[type, str]] = {
     "weights": (str, "a word"),
@@ -88,7 +85,7 @@ class Point:
     @property
     def calibrated(self) -> bool:
         """Whether anything is found by looking at data."""
-        return self.rounding in _CALIBRATED or self.activations == STATIC
+        return self.rounding in CALIBRATED or self.activations == STATIC
 
     @property
     def label(self) -> str:
@@ -154,7 +151,7 @@ def point(
     )
     if seen.seed < 0:
         raise UserError(f"{seen.seed} is no seed.", where="--seed", remedy="Choose 0 or more.")
-    looks = rounding in _CALIBRATED or activations == STATIC
+    looks = rounding in CALIBRATED or activations == STATIC
     return Point(
         weights=weights,
         group=linear.group,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lilliput.formats.weights import AWQ, AWQ_GPTQ, GPTQ
+from lilliput.formats.weights import CALIBRATED
 from lilliput.quantize.activations import STATIC, Activations, default_mode
 from lilliput.quantize.calibration import Calibration
 from lilliput.quantize.policy import Policy, policy
@@ -55,7 +55,7 @@ class QuantizeSettings:
     @property
     def calibrated(self) -> bool:
         """Whether anything is found by looking at data."""
-        return self.policy.linear.rounding in (GPTQ, AWQ, AWQ_GPTQ) or self.inputs.mode == STATIC
+        return self.policy.linear.rounding in CALIBRATED or self.inputs.mode == STATIC
 
     def fitted(self, groups: Iterable[int]) -> QuantizeSettings:
         """The same, for weights that are stored in ``groups``."""
