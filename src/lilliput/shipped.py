@@ -57,10 +57,16 @@ def folder_of(name: str) -> Path:
     return Path(str(resources.files("lilliput") / "models" / name))
 
 
+def shipped_named(path: str | Path) -> Shipped | None:
+    """The shipped model where ``path`` is its name and no model of the user's is there."""
+    found = SHIPPED.get(str(path))
+    return None if found is None or _is_a_model(Path(path)) else found
+
+
 def folder_named(path: str | Path) -> Path:
     """The shipped model's folder where ``path`` is its name and no model of the user's is there, else ``path``."""
-    name, path = str(path), Path(path)
-    return path if name not in SHIPPED or _is_a_model(path) else folder_of(name)
+    found = shipped_named(path)
+    return Path(path) if found is None else folder_of(found.name)
 
 
 @contextlib.contextmanager

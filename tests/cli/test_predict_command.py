@@ -14,3 +14,16 @@ def test_what_is_no_source_code_ends_it_with_2_and_hides_nothing(small, tmp_path
     code, out, _ = lilliput("predict", small, source, empty, "--json")
     found = json.loads(out)
     assert (code, len(found["predictions"]), len(found["errors"])) == (2, 1, 1)
+
+
+def test_files_in_a_language_that_a_shipped_model_does_not_know_are_told(small, tmp_path, lilliput):
+    python, header = tmp_path / "f.py", tmp_path / "f.h"
+    python.write_text("def f(p):\n    return p\n")
+    header.write_text("static inline int f(char *p) { return *p; }")
+    note = "vulnerability was trained on functions in c: what it says of 1 file(s) in python is of little worth."
+    code, out, text = lilliput("predict", "vulnerability", python, header)
+    assert (code, out.count("\n"), text) == (0, 2, f"note: {note}\n")
+    found = json.loads(lilliput("predict", "vulnerability", python, header, "--json")[1])
+    assert found["notes"] == [note]
+    assert lilliput("predict", "vulnerability", header)[2] == ""
+    assert lilliput("predict", small, python)[2] == ""  # of the user's own model nothing is known

@@ -12,6 +12,7 @@ from lilliput.cli.output import print_json
 from lilliput.errors import UserError
 from lilliput.shipped import NAMES
 from lilliput.verbs.predict import predict as run
+from lilliput.verbs.predict import unknown_languages
 
 
 def predict(
@@ -31,13 +32,16 @@ def predict(
     errors: list[UserError] = []
     shown = progress.for_stream()
     verdicts = run(artifact, files, threads, whole=whole, passed_over=errors.append, progress=shown)
+    notes = unknown_languages(artifact, files)
     if json:
         found = {"predictions": [verdict.as_dict() for verdict in verdicts]}
-        print_json({**found, "errors": [str(error) for error in errors]})
+        print_json({**found, "notes": notes, "errors": [str(error) for error in errors]})
     else:
         for verdict in verdicts:
             parts = " and ".join(map(str, verdict.parts))
             typer.echo(f"{parts}: {verdict.prediction.label} ({verdict.prediction.probability:.1%})")
+        for note in notes:
+            typer.echo(f"note: {note}", err=True)
     for error in errors:
         typer.echo(f"error: {error}", err=True)
     if errors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ import numpy as np
 from lilliput.artifact import open_artifact
 from lilliput.data.examples import MAX_FUNCTION_BYTES, check_code
 from lilliput.data.functions import Function, functions_in
+from lilliput.data.languages import language_of
 from lilliput.data.lines import Place, file_list
 from lilliput.data.sources import STANDARD_INPUT, read_source
 from lilliput.errors import UserError
 from lilliput.progress import Progress
 from lilliput.runtime.classifier import Classifier, Prediction
+from lilliput.shipped import shipped_named
 
 OF_FUNCTIONS = frozenset({"vulnerability", "clone"})
 """Tasks whose models know single functions, so that files are taken apart; a user's own labels may be of anything."""
@@ -120,6 +123,25 @@ def predict(
         return [FilePrediction((part,), model.prediction(row)) for (part, _), row in zip(parts, rows, strict=True)]
     pairs = zip(read[::2], read[1::2], strict=True)
     return [found for first, second in pairs if first and second for found in _best(model, first, second)]
+
+
+def unknown_languages(path: str | Path, files: str | Path | Sequence[str | Path]) -> list[str]:
+    """Notes on files in another language than a shipped model was trained on, as their names say it; one a language.
+
+    Args:
+        path: as :func:`predict` takes it; of an artifact of the user's own nothing is known.
+        files: source files, or one.
+    """
+    model = shipped_named(path)
+    if model is None:
+        return []
+    languages = Counter(language.name for file in file_list(files) if (language := language_of(Path(file))) is not None)
+    return [
+        f"{model.name} was trained on functions in {model.language}: what it says of {count} file(s) in {name} is of "
+        "little worth."
+        for name, count in languages.items()
+        if name != model.language
+    ]
 
 
 Parts = list[tuple[Part, str]]
