@@ -6,7 +6,8 @@ Run: python benchmarks/shrink.py vulnerability --shared FOLDER --work FOLDER [--
 FOLDER of --shared holds ``data/devign``, ``data/bigclonebench`` and ``seeds/compressor`` (the paper's released
 checkpoints). In --work it fine-tunes a teacher (once; killed, it resumes) or takes the recorded one of
 vulnerability_teacher.py, shrinks it, and measures the artifact, its teacher and the released checkpoint on the
-validation split, with the trivial baselines fitted on the training split.
+validation split, with the trivial baselines fitted on the training split. Of clones, labels alone teach: with --teacher
+any model stands for the one that would be fine-tuned for an hour, and the artifact's weights are the same.
 
 What ships was made by these settings (vulnerability: seed 2, clone: seed 3) while the package was still changing:
 another run will not give the same weights. beat_the_seeds.py measures what ships. The committed results/shrink-*.json
@@ -139,6 +140,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--megabytes", type=int, choices=(3, 25, 50), default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--teacher", type=Path, help="a fine-tuned model, instead of one made in --work")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     run, shared, progress = RUNS[options.task], options.shared, for_stream()
@@ -146,10 +148,10 @@ def main() -> None:
     if options.megabytes in run.rooms:
         run, made = run.with_room(options.megabytes), f"{made}-{options.megabytes}"
     recorded = options.work / "teacher.npz"
-    teacher = recorded if run.teacher is None else options.work / f"{options.task}-teacher"
+    teacher = options.teacher or (recorded if run.teacher is None else options.work / f"{options.task}-teacher")
     student = options.work / f"{made}-student-{options.seed}"
     files = {"train": [shared / run.train], "valid": [shared / run.valid]}
-    if run.teacher is None and not recorded.exists():
+    if run.teacher is None and not teacher.exists():
         raise SystemExit(f"{recorded} is missing: python benchmarks/vulnerability_teacher.py --out {options.work} ...")
     if run.teacher is not None and not teacher.exists():
         api.finetune(run.teacher, options.task, **files, out=teacher, progress=progress, **run.finetune)
@@ -165,7 +167,7 @@ def main() -> None:
             progress=progress,
         )
     subjects = {"artifact": student, "released 3 MB checkpoint": shared / run.released}
-    if run.teacher is not None:  # of recorded logits there is nothing to run
+    if teacher not in (recorded, subjects["released 3 MB checkpoint"]):  # of recorded logits there is nothing to run
         subjects["teacher"] = teacher
     measured = {}
     for name, path in subjects.items():

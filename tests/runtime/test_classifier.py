@@ -164,7 +164,7 @@ def test_an_engine_without_memory_says_so(monkeypatch):
 class Failing:
     """A request of the engine's that ran out of memory."""
 
-    def infer(self, inputs):
+    def infer(self, inputs, **how):
         raise RuntimeError("Exception from src/inference:\nstd::bad_alloc")
 
 

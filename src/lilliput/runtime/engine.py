@@ -52,7 +52,7 @@ class Engine:
         return [np.array(self.request.get_output_tensor(i).data) for i in range(len(self.compiled.outputs))]
 
     def infer(self, inputs: Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]) -> None:
-        """Run once; outputs stay in the request.
+        """Run once; outputs stay in the request, and are copied no further: a token's logits are half a megabyte.
 
         Raises:
             MemoryError: there is too little.
@@ -60,7 +60,7 @@ class Engine:
         """
         try:
             try:
-                self.request.infer(inputs)
+                self.request.infer(inputs, share_inputs=True, share_outputs=True)
             finally:  # also where the engine does tell: what was noted is of this run
                 if self.library is not None:
                     self.library.raise_failure()

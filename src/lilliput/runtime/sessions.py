@@ -60,6 +60,8 @@ class Session(Protocol):
     def step(self, tokens: NDArray[np.integer], parents: NDArray[np.integer]) -> Logits:
         """Read one more token of each of B' sequences: logits of the tokens after these, ``[B', vocabulary]``.
 
+        The next call may overwrite them.
+
         Args:
             tokens: ``[B']``.
             parents: ``[B']``: which row of the step before each sequence goes on from. A row may be gone on from more
@@ -82,6 +84,10 @@ class DecoderSession:
         self.pass_tokens = pass_tokens
         self.starts = 0
         self._mask = np.zeros((0, 0), np.int64)
+        self._next = {name: np.zeros((1, 1), np.int64) for name in ONE_TOKEN_INPUTS}
+        if single is not None:
+            for name, value in self._next.items():
+                single.request.set_tensor(name, ov.Tensor(value, shared_memory=True))
 
     def start(self, rows: Sequence[Ids], advance: Advance | None = None) -> Logits:
         """See :meth:`Session.start`; no row is empty."""
@@ -107,15 +113,17 @@ class DecoderSession:
         alone = len(self._mask) == len(parents) == 1
         self._mask = np.concatenate((self._mask[parents], np.ones((len(parents), 1), np.int64)), 1)
         if alone and self.single is not None and self._mask.all():
-            return self._one(tokens[:, None])
+            return self._one(int(tokens[0]))
         return self._pass(tokens[:, None], self._mask, parents)
 
-    def _one(self, ids: NDArray[np.integer]) -> Logits:
-        """Logits after one more token of the only sequence, ``ids [1, 1]``."""
+    def _one(self, token: int) -> Logits:
+        """Logits after one more ``token`` of the only sequence, where the engine wrote them."""
         assert self.single is not None
-        place = np.array([[self._mask.shape[1] - 1]], np.int64)
-        self.single.infer(dict(zip(ONE_TOKEN_INPUTS, (ids.astype(np.int64), place), strict=True)))
-        return np.array(self.single.request.get_output_tensor(0).data[:, -1])
+        for value, new in zip(self._next.values(), (token, self._mask.shape[1] - 1), strict=True):
+            value[:] = new
+        self.single.infer({})
+        last: Logits = self.single.request.get_output_tensor(0).data[:, -1]
+        return last
 
     def _pass(self, ids: NDArray[np.integer], mask: Ids, parents: NDArray[np.integer]) -> Logits:
         """Logits after the new tokens ``ids [B, T]``; ``mask [B, S]`` covers those before, too."""

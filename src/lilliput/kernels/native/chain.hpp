@@ -28,14 +28,13 @@ inline float float_from(int64_t bits) {
 }
 
 // Inputs: what is multiplied; perhaps what is added to the output. Numbers: 1 if gated, then those of the weights.
-inline Step products_step(const Written& step, const std::shared_ptr<Team>& team) {
-    std::vector<Weights> weights;
-    for (size_t i = 1; i < step.numbers.size(); i++) weights.push_back(registry.at(step.numbers[i]));
+inline Step products_step(const Written& step, const std::vector<Weights>& weights, const std::shared_ptr<Team>& team,
+                          const std::vector<Beginning>& next) {
     return [=, gated = step.numbers[0] != 0](const Values& values) {
         std::vector<float*> outputs;
         for (const int64_t number : step.outputs) outputs.push_back(values[number]);
         const float* addends = step.inputs.size() > 1 ? values[step.inputs[1]] : nullptr;
-        multiply_all(*team, Work{weights, gated, 1, values[step.inputs[0]], addends, outputs.data()});
+        multiply_all(*team, Work{weights, gated, 1, values[step.inputs[0]], addends, outputs.data(), &next});
     };
 }
 
@@ -133,16 +132,43 @@ inline Step rotary_step(const Written& step) {
 
 enum class Kind : int64_t { PRODUCTS = 0, ATTENTION = 1, RMS = 2, ROTARY = 3, LAYER_NORM = 4, GELU = 5 };
 
-inline Step step_of(Kind kind, const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
+struct Program {
+    std::vector<Kind> kinds;
+    std::vector<Written> steps;
+};
+
+inline Step other_step(Kind kind, const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
     switch (kind) {
-        case Kind::PRODUCTS: return products_step(step, team);
         case Kind::ATTENTION: return attention_step(step, team, threads);
         case Kind::RMS: return rms_step(step);
         case Kind::ROTARY: return rotary_step(step);
         case Kind::LAYER_NORM: return layer_norm_step(step);
         case Kind::GELU: return gelu_step(step);
+        default: OPENVINO_THROW("Chain: no such step");
     }
-    OPENVINO_THROW("Chain: no such step");
+}
+
+// A program's steps. Each product is told where the next one begins; after the last comes the first, of the next token.
+inline std::vector<Step> steps_of(const Program& program, const std::shared_ptr<Team>& team, int64_t threads) {
+    const auto& [kinds, written] = program;
+    std::vector<std::vector<Weights>> weights(written.size());
+    std::vector<Beginning> next;
+    const auto begin = [&](size_t i) { return beginnings(weights[i], written[i].numbers[0] != 0, team->size()); };
+    for (size_t i = 0; i < written.size(); i++) {
+        if (kinds[i] != Kind::PRODUCTS) continue;
+        for (size_t k = 1; k < written[i].numbers.size(); k++) weights[i].push_back(registry.at(written[i].numbers[k]));
+        if (next.empty()) next = begin(i);
+    }
+    std::vector<Step> steps(written.size());
+    for (size_t i = written.size(); i-- > 0;) {
+        if (kinds[i] == Kind::PRODUCTS) {
+            steps[i] = products_step(written[i], weights[i], team, next);
+            next = begin(i);
+        } else {
+            steps[i] = other_step(kinds[i], written[i], team, threads);
+        }
+    }
+    return steps;
 }
 
 }  // namespace lilliput

@@ -60,11 +60,12 @@ private:
                 return found;
             };
             sizes = list();
+            Program found;
             while (at < program.size()) {
-                const auto kind = static_cast<Kind>(number());
-                const Written step{list(), list(), list()};
-                steps.push_back(step_of(kind, step, team, threads));
+                found.kinds.push_back(static_cast<Kind>(number()));
+                found.steps.push_back({list(), list(), list()});
             }
+            steps = steps_of(found, team, threads);
             int64_t total = 0;
             for (size_t i = inputs; i + 1 < sizes.size(); i++) total += Layout::aligned(sizes[i]);
             room = Buffer<float>(total);

@@ -26,6 +26,9 @@ inline float float_of(uint16_t half) { return _cvtsh_ss(half); }
 // Asks for a line of memory. GCC takes a function of __builtin_prefetch alone for one without effect, and leaves out calls.
 inline void ask_for(const void* line) { asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(line))); }
 
+// The same for what is read later: to the second cache alone.
+inline void ask_for_later(const void* line) { asm volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(line))); }
+
 inline float as_float(int32_t bits) {
     float value;
     std::memcpy(&value, &bits, sizeof(value));

@@ -69,6 +69,7 @@ struct Work {
     const float* inputs;    // [tokens, columns]
     const float* addends;   // [tokens, rows], of the first output; null: none
     float* const* outputs;  // [tokens, rows] each
+    const std::vector<Beginning>* next = nullptr;  // of the product that comes after this one; null: not known
 
     size_t count() const { return gated ? 1 : weights.size(); }
     const float* addends_of(int64_t token) const {
@@ -89,28 +90,49 @@ void for_all(Team& team, const Work& work, const Count& count, const Body& body)
     });
 }
 
-// A block goes with the one half of the blocks further on; a gate's with what it lets through.
-template <int BITS>
+// How one token's product with a weight is cut up: a block goes with the one half of the blocks further on; a gate's with
+// what it lets through.
+struct Cut {
+    int64_t pairs, pairs_a_task;
+    bool gated;
+    Cut(const Layout& layout, bool gated)
+        : pairs(gated ? layout.blocks() : (layout.blocks() + 1) / 2),
+          pairs_a_task(std::max<int64_t>(1, TASK_BYTES / 2 / layout.block_bytes())), gated(gated) {}
+    int64_t tasks() const { return (pairs + pairs_a_task - 1) / pairs_a_task; }
+    int64_t far(int64_t block) const { return gated ? block : block + pairs; }
+};
+
+// Where each of a team's threads begins in one token's product.
+inline std::vector<Beginning> beginnings(const std::vector<Weights>& weights, bool gated, int64_t threads) {
+    std::vector<Beginning> all;  // of the tasks
+    for (size_t which = 0; which < (gated ? 1 : weights.size()); which++) {
+        const Packed &one = *weights[which], &other = gated ? *weights[1] : one;
+        const Cut cut(one.layout, gated);
+        for (int64_t task = 0; task < cut.tasks(); task++) {
+            const int64_t block = task * cut.pairs_a_task, bytes = one.layout.block_bytes();
+            all.push_back({{one.bytes + block * bytes, other.bytes + cut.far(block) * bytes}});
+        }
+    }
+    std::vector<Beginning> found;
+    for (int64_t thread = 0; thread < threads; thread++) found.push_back(all[all.size() * thread / threads]);
+    return found;
+}
+
+template <int BITS, bool ASK>
 void one_token(Team& team, const Work& work, const Rounded& rounded) {
-    const auto pairs = [&](const Layout& layout) { return work.gated ? layout.blocks() : (layout.blocks() + 1) / 2; };
-    const auto pairs_a_task = [](const Layout& layout) {
-        return std::max<int64_t>(1, TASK_BYTES / 2 / layout.block_bytes());
-    };
-    const auto tasks = [&](const Layout& layout) {
-        return (pairs(layout) + pairs_a_task(layout) - 1) / pairs_a_task(layout);
-    };
+    const auto tasks = [&](const Layout& layout) { return Cut(layout, work.gated).tasks(); };
     for_all(team, work, tasks, [&](size_t which, int64_t task) {
         const Packed &one = *work.weights[which], &other = work.gated ? *work.weights[1] : one;
         const Layout& layout = one.layout;
-        const int64_t first = task * pairs_a_task(layout);
-        const int64_t last = std::min(pairs(layout), first + pairs_a_task(layout));
+        const Cut cut(layout, work.gated);
+        const int64_t first = task * cut.pairs_a_task, last = std::min(cut.pairs, first + cut.pairs_a_task);
         for (int64_t block = first; block < last; block++) {
-            const int64_t far = work.gated ? block : block + pairs(layout);
+            const int64_t far = cut.far(block);
             const bool alone = far >= layout.blocks();  // the last of an odd number: with itself
             const Pair pair{{&layout, &other.layout},
                             {{layout, one.bytes, block}, {other.layout, other.bytes, alone ? block : far}}};
             Floats results[2];
-            token_pair<BITS>(pair, rounded, results);
+            token_pair<BITS, ASK>(pair, rounded, results);
             if (work.gated) results[0] = multiply(silu(results[0]), results[1]);
             store_rows(layout, block, results[0], work.addends_of(0), work.outputs[which]);
             if (!work.gated && !alone) store_rows(layout, far, results[1], work.addends_of(0), work.outputs[which]);
@@ -166,7 +188,8 @@ void do_work(Team& team, const Work& work) {
     Rounded rounded(layout, work.tokens);
     if (work.tokens == 1) {
         round_token(layout, work.inputs, rounded, 0);
-        one_token<BITS>(team, work, rounded);
+        if (work.next != nullptr) team.expect(*work.next);
+        asks_ahead() ? one_token<BITS, true>(team, work, rounded) : one_token<BITS, false>(team, work, rounded);
     } else {
         team.run(work.tokens, [&](int64_t token) {
             round_token(layout, work.inputs + token * layout.columns, rounded, token);

@@ -1,8 +1,9 @@
 // Threads that work together on one product after another.
 //
 // A token's products take some ten microseconds each, and so does waking a thread: helpers look out for the next product
-// for a while before they sleep. Whoever asks does not wait for a helper that comes too late to begin. Each thread begins with a part
-// of its own, so that what it reads lies in one piece, and then helps with the others'.
+// for a while before they sleep. Whoever asks does not wait for a helper that comes too late to begin. Each thread begins
+// with a part of its own, so that what it reads lies in one piece, and then helps with the others'. Who has nothing to do
+// asks memory for what it reads next, so that memory does not rest between two products.
 
 #pragma once
 
@@ -23,8 +24,15 @@
 namespace lilliput {
 
 constexpr int64_t MOST_THREADS = 1024;
-constexpr auto LOOKOUT = std::chrono::microseconds(500);
+constexpr auto LOOKOUT = std::chrono::microseconds(2000);  // more than there is between two tokens
 constexpr int64_t PATIENCE = 4096;  // looks at helpers that end: some tenths of a millisecond
+
+constexpr int64_t ASKED = 1 << 17;  // bytes of each stream that are asked for beforehand: the second cache holds two
+
+// Where a thread begins to read: two streams.
+struct Beginning {
+    const uint8_t* streams[2];
+};
 
 // One for all graphs of a process that have as many threads (shared_of).
 class Team {
@@ -43,6 +51,16 @@ public:
         }
         wake.notify_all();
         for (auto& helper : helpers) helper.join();
+    }
+
+    int64_t size() const { return parts.size(); }
+
+    // Where each thread begins in what will be run next. Nothing is read there.
+    void expect(const std::vector<Beginning>& beginnings) {
+        for (size_t i = 0; i < parts.size(); i++) {
+            for (int k = 0; k < 2; k++) parts[i].streams[k].store(beginnings[i].streams[k], std::memory_order_relaxed);
+            parts[i].asked.store(0, std::memory_order_relaxed);
+        }
     }
 
     // Calls `task` with 0 to count - 1, in any order; alone if the team works for somebody else.
@@ -67,7 +85,11 @@ public:
         work(0);
         open = false;  // who has not joined by now comes too late
         for (int64_t looks = 0; joined.load() > 0; looks++) {
-            looks < PATIENCE ? pause() : std::this_thread::yield();  // a helper may need this processor
+            if (looks < PATIENCE) {
+                if (!ask_ahead(0)) pause();
+            } else {
+                std::this_thread::yield();  // a helper may need this processor
+            }
         }
         if (failed) std::rethrow_exception(failed);
     }
@@ -92,18 +114,30 @@ private:
 
     void help(size_t own) {
         uint64_t seen = 0;
-        while (wait_for_product(seen)) {
+        while (wait_for_product(own, seen)) {
             joined.fetch_add(1);
             if (open.load()) work(own);
             joined.fetch_sub(1);
         }
     }
 
+    // Asks for a little more of what a thread will read; false: enough was.
+    bool ask_ahead(size_t own) {
+        Part& part = parts[own];
+        const int64_t asked = part.asked.load(std::memory_order_relaxed);
+        if (asked >= ASKED) return false;
+        for (const auto& stream : part.streams) ask_for_later(stream.load(std::memory_order_relaxed) + asked);
+        part.asked.store(asked + 64, std::memory_order_relaxed);
+        return true;
+    }
+
     // Until there is a product other than `seen`; false: the team ends.
-    bool wait_for_product(uint64_t& seen) {
+    bool wait_for_product(size_t own, uint64_t& seen) {
         const auto until = std::chrono::steady_clock::now() + LOOKOUT;
         while (product.load() == seen && std::chrono::steady_clock::now() < until) {
-            for (int i = 0; i < 64 && product.load() == seen; i++) pause();
+            for (int i = 0; i < 64 && product.load() == seen; i++) {
+                if (!ask_ahead(own)) pause();
+            }
             if (product.load() == seen) std::this_thread::yield();  // others may need this processor
         }
         if (product.load() == seen) {
@@ -119,6 +153,8 @@ private:
     struct alignas(64) Part {
         std::atomic<int64_t> next{0};  // task to be taken; beyond `end`, there is none
         int64_t end = 0;
+        std::atomic<const uint8_t*> streams[2]{nullptr, nullptr};  // where it begins next
+        std::atomic<int64_t> asked{ASKED};                         // bytes of each that were asked for
     };
 
     std::vector<Part> parts;  // of the tasks, one for each thread
