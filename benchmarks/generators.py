@@ -18,13 +18,14 @@ import shlex
 import statistics
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from six_billion import bandwidth
 
 from lilliput.evaluate.resources import machine
 from lilliput.files import write_json
@@ -203,7 +204,7 @@ class Running:
         self.process = subprocess.Popen(peer.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.prefill: list[float] = []
         self.decode: list[float] = []
-        self.rates: list[float] = []  # of reading memory, measured before each answer about decoding
+        self.shares: list[float] = []  # of the bandwidth limit, of decoding
         self.memory: dict[str, float] = {}
 
     def answer(self) -> Any:
@@ -229,15 +230,43 @@ def interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, lis
     return float(np.median(pairs[1]) / np.median(pairs[0])), [float(low), float(high)]
 
 
-def share_of_limit(ours: Running) -> tuple[float, list[float]]:
-    """What decoding reads of weights in a second, over what memory gave just before: median over rounds, 95 % interval.
+class Memory:
+    """What memory gives to two threads that add up numbers."""
 
-    Memory of a shared machine is now this fast, now that: a ratio of medians would compare two moments.
+    def __init__(self, size: int = 1 << 29) -> None:
+        self.parts = [np.ones(size // 8) for _ in range(2)]
+        self.rates: list[float] = []
+
+    def rate(self) -> float:
+        """Bytes a second, once."""
+        workers = [threading.Thread(target=part.sum) for part in self.parts]
+        start = time.perf_counter()
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        self.rates.append(sum(part.nbytes for part in self.parts) / (time.perf_counter() - start))
+        return self.rates[-1]
+
+
+def share_of_limit(ours: Running, memory: Memory) -> float:
+    """What decoding reads of weights in a second, over what memory gives in the same moment.
+
+    The two take turns, four tokens at a time: memory of a shared machine is now this fast, now that, and gives more to who
+    has read little before. A median.
     """
-    shares = weights_read(ours.peer.path) / (np.array(ours.decode) * np.array(ours.rates))
-    rows = np.random.default_rng(0).integers(0, len(shares), (2000, len(shares)))
-    low, high = np.quantile(np.median(shares[rows], axis=1), [0.025, 0.975])
-    return float(np.median(shares)), [float(low), float(high)]
+    weights, shares = weights_read(ours.peer.path), []
+    for _ in range(DECODED // 4):
+        rate = memory.rate()
+        shares.append(weights / (statistics.median(ours.ask("decode 4")) * rate))
+    return statistics.median(shares)
+
+
+def median_of(values: Sequence[float]) -> tuple[float, list[float]]:
+    """With its 95 % interval."""
+    rows = np.random.default_rng(0).integers(0, len(values), (2000, len(values)))
+    low, high = np.quantile(np.median(np.array(values)[rows], axis=1), [0.025, 0.975])
+    return float(np.median(values)), [float(low), float(high)]
 
 
 def weights_read(artifact: Path) -> int:
@@ -261,19 +290,19 @@ def main() -> None:
     running = [Running(peer) for peer in work.peers(options.peers)]
     for each in running:
         print(f"{each.peer.name}: {each.answer()}", flush=True)
+    memory = Memory()
     with for_stream().track("rounds", options.rounds) as advance:
         for _ in range(options.rounds):
             for each in running:
                 each.prefill.append(each.ask(f"prefill {PROMPT}"))
-                if each.peer.name in OURS:
-                    each.rates.append(bandwidth())
                 each.decode.append(statistics.median(each.ask(f"decode {DECODED}")))
+                if each.peer.name in OURS:
+                    each.shares.append(share_of_limit(each, memory))
             advance()
     for each in running:
         each.ask(f"prefill {PROMPT}")
         each.ask(f"decode {REMEMBERED}")
         each.memory = each.ask("memory")
-    rates = [rate for each in running for rate in each.rates]
     rows = []
     print(f"\n{'':22} {'MB':>7} {'tokens/s':>9} {'limit':>6} {'prefill s':>9} {'resident MB':>12} {'private MB':>11}")
     for each in running:
@@ -287,7 +316,7 @@ def main() -> None:
         }
         limit = ""
         if each.peer.name in OURS:
-            row["of_bandwidth"], row["of_bandwidth_interval"] = share_of_limit(each)
+            row["of_bandwidth"], row["of_bandwidth_interval"] = median_of(each.shares)
             limit = f"{row['of_bandwidth']:.0%}"
         for ours in running[: len(OURS)]:
             row[f"decode, times {ours.peer.name}'s time"] = interval(ours.decode, each.decode)
@@ -309,7 +338,10 @@ def main() -> None:
             "prompt_tokens": PROMPT,
             "decoded_tokens": DECODED,
             "rounds": options.rounds,
-            "read_bandwidth_gb_per_second": {"median": statistics.median(rates) / 1e9, "best": max(rates) / 1e9},
+            "read_bandwidth_gb_per_second": {
+                "median": statistics.median(memory.rates) / 1e9,
+                "best": max(memory.rates) / 1e9,
+            },
             "rows": rows,
         },
     )

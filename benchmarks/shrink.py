@@ -9,9 +9,10 @@ vulnerability_teacher.py, shrinks it, and measures the artifact, its teacher and
 validation split, with the trivial baselines fitted on the training split. Of clones, labels alone teach: with --teacher
 any model stands for the one that would be fine-tuned for an hour, and the artifact's weights are the same.
 
-What ships was made by these settings: vulnerability by seed 2; clone by seed 3, while the package was still changing, so
-that another run will not give the same weights. beat_the_seeds.py measures what ships. The committed results/shrink-*.json
-are of the recipes before these (transformers of 2 layers, no n-grams), kept because other pages refer to them.
+What ships was made by these settings: vulnerability by seed 2; clone by seed 3, while the package was still changing,
+so that another run will not give the same weights. beat_the_seeds.py measures what ships. The committed
+results/shrink-*.json are of the recipes before these (transformers of 2 layers, no n-grams), kept because other pages
+refer to them.
 
 With --megabytes 25 or 50, the paper's other budgets, the room goes to more rows for n-grams, and of vulnerability's
 student to layers of more milliseconds: results/shrink-TASK-25.json and -50.json.
