@@ -252,8 +252,7 @@ class Memory:
 def share_of_limit(ours: Running, memory: Memory) -> float:
     """What decoding reads of weights in a second, over what memory gives in the same moment.
 
-    The two take turns, four tokens at a time: memory of a shared machine is now this fast, now that, and gives more to who
-    has read little before. A median.
+    The two take turns, four tokens at a time: memory of a shared machine is now this fast, now that. A median.
     """
     weights, shares = weights_read(ours.peer.path), []
     for _ in range(DECODED // 4):
