@@ -295,8 +295,8 @@ def main() -> None:
             for each in running:
                 each.prefill.append(each.ask(f"prefill {PROMPT}"))
                 each.decode.append(statistics.median(each.ask(f"decode {DECODED}")))
-                if each.peer.name in OURS:
-                    each.shares.append(share_of_limit(each, memory))
+            for each in running[: len(OURS)]:  # when all have been asked: so much reading slows down what comes after
+                each.shares.append(share_of_limit(each, memory))
             advance()
     for each in running:
         each.ask(f"prefill {PROMPT}")
