@@ -18,15 +18,15 @@ import shlex
 import statistics
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from six_billion import Memory
 
+from lilliput.evaluate import paired
 from lilliput.evaluate.resources import machine
 from lilliput.files import write_json
 from lilliput.kernels.build import kernels
@@ -230,25 +230,6 @@ def interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, lis
     return float(np.median(pairs[1]) / np.median(pairs[0])), [float(low), float(high)]
 
 
-class Memory:
-    """What memory gives to two threads that add up numbers."""
-
-    def __init__(self, size: int = 1 << 29) -> None:
-        self.parts = [np.ones(size // 8) for _ in range(2)]
-        self.rates: list[float] = []
-
-    def rate(self) -> float:
-        """Bytes a second, once."""
-        workers = [threading.Thread(target=part.sum) for part in self.parts]
-        start = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        self.rates.append(sum(part.nbytes for part in self.parts) / (time.perf_counter() - start))
-        return self.rates[-1]
-
-
 def share_of_limit(ours: Running, memory: Memory) -> float:
     """What decoding reads of weights in a second, over what memory gives in the same moment.
 
@@ -259,13 +240,6 @@ def share_of_limit(ours: Running, memory: Memory) -> float:
         rate = memory.rate()
         shares.append(weights / (statistics.median(ours.ask("decode 4")) * rate))
     return statistics.median(shares)
-
-
-def median_of(values: Sequence[float]) -> tuple[float, list[float]]:
-    """With its 95 % interval."""
-    rows = np.random.default_rng(0).integers(0, len(values), (2000, len(values)))
-    low, high = np.quantile(np.median(np.array(values)[rows], axis=1), [0.025, 0.975])
-    return float(np.median(values)), [float(low), float(high)]
 
 
 def weights_read(artifact: Path) -> int:
@@ -283,6 +257,8 @@ def main() -> None:
     parser.add_argument("--peers", nargs="*", default=list(PACKAGES))
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
+    if options.rounds < paired.FEWEST:
+        parser.error(f"argument --rounds: {paired.FEWEST} or more, for an interval")
     name, source = options.model.split("=", 1)
     kernels()
     work = Workplace(options.work.resolve(), name, source)
@@ -315,7 +291,8 @@ def main() -> None:
         }
         limit = ""
         if each.peer.name in OURS:
-            row["of_bandwidth"], row["of_bandwidth_interval"] = median_of(each.shares)
+            share = paired.median(each.shares)
+            row["of_bandwidth"], row["of_bandwidth_interval"] = share.value, [share.low, share.high]
             limit = f"{row['of_bandwidth']:.0%}"
         for ours in running[: len(OURS)]:
             row[f"decode, times {ours.peer.name}'s time"] = interval(ours.decode, each.decode)

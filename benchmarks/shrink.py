@@ -11,8 +11,8 @@ any model stands for the one that would be fine-tuned for an hour, and the artif
 
 What ships was made by these settings: vulnerability by seed 2; clone by seed 3, while the package was still changing,
 so that another run will not give the same weights. beat_the_seeds.py measures what ships. The committed
-results/shrink-*.json are of the recipes before these (transformers of 2 layers, no n-grams), kept because other pages
-refer to them.
+results/shrink-vulnerability.json and shrink-clone.json are of the recipes before these (transformers of 2 layers, no
+n-grams), kept because other pages refer to them; shrink-vulnerability-seeds.json has the seeds of this one.
 
 With --megabytes 25 or 50, the paper's other budgets, the room goes to more rows for n-grams, and of vulnerability's
 student to layers of more milliseconds: results/shrink-TASK-25.json and -50.json.
@@ -144,6 +144,8 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, help="a fine-tuned model, instead of one made in --work")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
+    if options.teacher is not None and not options.teacher.exists():
+        parser.error(f"argument --teacher: {options.teacher} is missing")
     run, shared, progress = RUNS[options.task], options.shared, for_stream()
     made = options.task
     if options.megabytes in run.rooms:

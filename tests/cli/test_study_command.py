@@ -1,11 +1,9 @@
 """``lilliput study`` on the command line: the table, JSON alone on standard output, and what is refused."""
 
 import json
-import sys
 
 import pytest
 
-from lilliput import cli
 from tests.verbs.tiny_checkpoints import LLAMA, checkpoint
 
 LEAN = ("--perplexity-pieces", "3", "--piece-tokens", "48", "--speed-rounds", "0", "--threads", "1")
@@ -18,20 +16,6 @@ def desk(tmp_path_factory):
     checkpoint(folder / "model", *LLAMA)
     (folder / "one.toml").write_text('weights = ["int8"]\nactivations = ["none", "token"]\n')
     return folder
-
-
-@pytest.fixture
-def lilliput(monkeypatch, capfd):
-    """Runs the command in this process; gives exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lilliput", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-        return ending.value.code, *capfd.readouterr()
-
-    return run
 
 
 def test_the_table_marks_the_front_and_tells_what_to_do_next(lilliput, desk):

@@ -1,14 +1,12 @@
 """Artifacts whose inputs of products are rounded by token, or to static ranges, against transformers' layers."""
 
 import json
-import sys
 
 import numpy as np
 import openvino as ov
 import pytest
 import torch
 
-from lilliput import cli
 from lilliput.artifact import open_artifact
 from lilliput.errors import UserError
 from lilliput.files import sha256_of
@@ -276,24 +274,6 @@ def test_too_little_room_for_what_is_kept_is_noticed_first(llama, tmp_path, monk
     with pytest.raises(UserError, match="are needed and"):
         quantize(llama[0], tmp_path / "small", settings=static())
     assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture
-def lilliput(monkeypatch, capfd):
-    """Runs the command in this process; gives exit code and both outputs."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lilliput", *map(str, arguments)])
-        capfd.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as ending:
-            code = ending.code
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.mark.parametrize(

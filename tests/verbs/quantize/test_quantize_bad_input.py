@@ -21,23 +21,9 @@ from lilliput.verbs.quantize import quantize
 from tests.verbs.tiny_checkpoints import LLAMA, PLAIN, checkpoint, rewrite, tiny_tokenizer
 
 
-@pytest.fixture
-def lilliput(monkeypatch, capfd):
-    """Runs the command in this process, which spares seconds; gives exit code and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lilliput", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-        return ending.value.code, capfd.readouterr().err
-
-    return run
-
-
 def refused(run, *words):
     """Exit code 2, and an error of one line that says ``words``."""
-    code, text = run
+    code, _, text = run
     assert code == 2, text
     *before, message = text.splitlines()
     assert message.startswith("error: "), text
@@ -298,7 +284,7 @@ def test_places_that_cannot_be_written(out, words, sound, tmp_path, monkeypatch,
 
 
 def test_folders_that_are_not_there_are_made(sound, tmp_path, lilliput):
-    code, _ = lilliput("quantize", sound, "--out", tmp_path / "a" / "b" / "small")
+    code, *_ = lilliput("quantize", sound, "--out", tmp_path / "a" / "b" / "small")
     assert code == 0
     open_artifact(tmp_path / "a" / "b" / "small")
 

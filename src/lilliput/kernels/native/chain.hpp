@@ -14,8 +14,11 @@ namespace lilliput {
 using Values = std::vector<float*>;  // by number
 using Step = std::function<void(const Values&)>;
 
+enum class Kind : int64_t { PRODUCTS = 0, ATTENTION = 1, RMS = 2, ROTARY = 3, LAYER_NORM = 4, GELU = 5 };
+
 // A step as it is written down.
 struct Written {
+    Kind kind;
     std::vector<int64_t> inputs, outputs;  // values' numbers
     std::vector<int64_t> numbers;          // what else there is to say: see the steps below
 };
@@ -130,15 +133,8 @@ inline Step rotary_step(const Written& step) {
     };
 }
 
-enum class Kind : int64_t { PRODUCTS = 0, ATTENTION = 1, RMS = 2, ROTARY = 3, LAYER_NORM = 4, GELU = 5 };
-
-struct Program {
-    std::vector<Kind> kinds;
-    std::vector<Written> steps;
-};
-
-inline Step other_step(Kind kind, const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
-    switch (kind) {
+inline Step other_step(const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
+    switch (step.kind) {
         case Kind::ATTENTION: return attention_step(step, team, threads);
         case Kind::RMS: return rms_step(step);
         case Kind::ROTARY: return rotary_step(step);
@@ -149,23 +145,23 @@ inline Step other_step(Kind kind, const Written& step, const std::shared_ptr<Tea
 }
 
 // A program's steps. Each product is told where the next one begins; after the last comes the first, of the next token.
-inline std::vector<Step> steps_of(const Program& program, const std::shared_ptr<Team>& team, int64_t threads) {
-    const auto& [kinds, written] = program;
+inline std::vector<Step> steps_of(const std::vector<Written>& written, const std::shared_ptr<Team>& team,
+                                  int64_t threads) {
     std::vector<std::vector<Weights>> weights(written.size());
     std::vector<Beginning> next;
     const auto begin = [&](size_t i) { return beginnings(weights[i], written[i].numbers[0] != 0, team->size()); };
     for (size_t i = 0; i < written.size(); i++) {
-        if (kinds[i] != Kind::PRODUCTS) continue;
+        if (written[i].kind != Kind::PRODUCTS) continue;
         for (size_t k = 1; k < written[i].numbers.size(); k++) weights[i].push_back(registry.at(written[i].numbers[k]));
         if (next.empty()) next = begin(i);
     }
     std::vector<Step> steps(written.size());
     for (size_t i = written.size(); i-- > 0;) {
-        if (kinds[i] == Kind::PRODUCTS) {
+        if (written[i].kind == Kind::PRODUCTS) {
             steps[i] = products_step(written[i], weights[i], team, next);
             next = begin(i);
         } else {
-            steps[i] = other_step(kinds[i], written[i], team, threads);
+            steps[i] = other_step(written[i], team, threads);
         }
     }
     return steps;

@@ -60,12 +60,9 @@ private:
                 return found;
             };
             sizes = list();
-            Program found;
-            while (at < program.size()) {
-                found.kinds.push_back(static_cast<Kind>(number()));
-                found.steps.push_back({list(), list(), list()});
-            }
-            steps = steps_of(found, team, threads);
+            std::vector<Written> written;
+            while (at < program.size()) written.push_back({static_cast<Kind>(number()), list(), list(), list()});
+            steps = steps_of(written, team, threads);
             int64_t total = 0;
             for (size_t i = inputs; i + 1 < sizes.size(); i++) total += Layout::aligned(sizes[i]);
             room = Buffer<float>(total);

@@ -26,7 +26,6 @@ namespace lilliput {
 constexpr int64_t MOST_THREADS = 1024;
 constexpr auto LOOKOUT = std::chrono::microseconds(2000);  // more than there is between two tokens
 constexpr int64_t PATIENCE = 4096;  // looks at helpers that end: some tenths of a millisecond
-
 constexpr int64_t ASKED = 1 << 17;  // bytes of each stream that are asked for beforehand: the second cache holds two
 
 // Where a thread begins to read: two streams.
