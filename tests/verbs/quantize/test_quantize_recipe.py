@@ -9,7 +9,7 @@ from lilliput.artifact import open_artifact
 from lilliput.study.point import point
 from lilliput.study.recipe import Recipe, write_recipe
 from lilliput.verbs.quantize import QuantizeSettings, quantize
-from tests.verbs.quantize.test_quantize_bad_input import lilliput, refused  # noqa: F401
+from tests.verbs.quantize.test_quantize_bad_input import refused
 from tests.verbs.tiny_checkpoints import LLAMA, checkpoint
 
 CHOSEN = point("int4", 32, symmetric=True, head="int4", activation_group=32)
@@ -24,7 +24,7 @@ def desk(tmp_path_factory):
 
 
 @pytest.fixture
-def run(lilliput, desk):  # noqa: F811
+def run(lilliput, desk):
     """``lilliput quantize`` with the recipe and more."""
     return lambda out, *more: lilliput(
         "quantize", desk / "model", "--out", out, "--recipe", desk / "recipe.json", *more
@@ -32,7 +32,7 @@ def run(lilliput, desk):  # noqa: F811
 
 
 def test_an_artifact_is_made_as_its_recipe_says_and_says_so(desk, run, tmp_path):
-    code, _ = run(tmp_path / "small", "--json")
+    code, *_ = run(tmp_path / "small", "--json")
     assert code == 0
     manifest = open_artifact(tmp_path / "small").generator
     assert manifest.weights == json.loads(json.dumps(CHOSEN.policy.as_dict()))
@@ -58,7 +58,7 @@ def test_options_that_the_recipe_decides_are_refused(options, words, run, tmp_pa
     assert not (tmp_path / "small").exists()
 
 
-def test_a_strangers_recipe_is_refused(desk, lilliput, tmp_path):  # noqa: F811
+def test_a_strangers_recipe_is_refused(desk, lilliput, tmp_path):
     (tmp_path / "strange.json").write_text('{"schema": 1, "name": "x", "point": {"wieghts": "int8"}}')
     arguments = ("quantize", desk / "model", "--out", tmp_path / "small", "--recipe", tmp_path / "strange.json")
     refused(lilliput(*arguments), "strange.json", "'wieghts'")
@@ -66,7 +66,7 @@ def test_a_strangers_recipe_is_refused(desk, lilliput, tmp_path):  # noqa: F811
     assert not (tmp_path / "small").exists()
 
 
-def test_a_recipe_that_would_be_slow_is_refused_unless_that_is_wanted(desk, lilliput, tmp_path):  # noqa: F811
+def test_a_recipe_that_would_be_slow_is_refused_unless_that_is_wanted(desk, lilliput, tmp_path):
     write_recipe(tmp_path / "slow.json", Recipe("slow", point(activations="token")))
     arguments = ("quantize", desk / "model", "--out", tmp_path / "small", "--recipe", tmp_path / "slow.json")
     refused(lilliput(*arguments), "would be emulated")
