@@ -1,12 +1,14 @@
 """Speed and memory of generators, beside llama.cpp, CTranslate2, optimum-intel and torch; two threads, one sequence.
 
 Run: python benchmarks/generators.py WORK --model qwen=model.gguf [--rounds 10] [--output FILE]
-     python benchmarks/generators.py WORK --model codegen=random
+     python benchmarks/generators.py WORK --model codegen=random-codegen
+     python benchmarks/generators.py WORK --model codet5=random-codet5
 
 WORK keeps an environment and converted models for each peer, made where they are missing (20 GB): no two peers need to
 agree on a package. Each peer is a process of its own (``peers/``) that answers one question at a time: all are loaded,
 and asked in turn, round after round, so that a slow moment of the machine hits all alike. Ratios are between medians,
-with the 95 % interval of a bootstrap over rounds. 'random': the weights are made up.
+with the 95 % interval of a bootstrap over rounds. 'random-': the weights are made up, and llama.cpp, which has no file
+of them, is not asked. Of an encoder-decoder the prompt is the source.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import statistics
 import subprocess
@@ -23,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import checkpoints
 import numpy as np
 from six_billion import Memory
 
@@ -53,22 +57,6 @@ and leaves it out, so that the first product ends the process."""
 UNWANTED = {"optimum": ("torchvision",)}
 """Environment -> what its packages bring and text does not need: PyPI's torchvision is built for CUDA, and does not
 load beside a torch that is not."""
-
-CODEGEN_350M = {
-    "model_type": "codegen",
-    "architectures": ["CodeGenForCausalLM"],
-    "vocab_size": 51200,
-    "n_embd": 1024,
-    "n_layer": 20,
-    "n_head": 16,
-    "n_positions": 2048,
-    "rotary_dim": 32,
-    "activation_function": "gelu_new",
-    "tie_word_embeddings": False,
-    "bos_token_id": 1,
-    "eos_token_id": 50256,
-}
-"""Salesforce/codegen-350M-mono's published configuration."""
 
 OURS = {
     "lilliput int8": QuantizeSettings(policy("int8")),
@@ -123,8 +111,7 @@ class Workplace:
         """A folder as transformers reads it, float16."""
         folder = self.models / "checkpoint"
         if not (folder / "config.json").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            (export_random if self.source == "random" else export_gguf)(self.source, folder)
+            checkpoints.make(self.source, folder)
         return folder
 
     def converted(self, peer: str, target: str, environment: str, *arguments: str) -> Path:
@@ -153,9 +140,8 @@ class Workplace:
                 converter = str(Path(self.python("torch")).with_name("ct2-transformers-converter"))
                 arguments = ["--model", str(self.checkpoint()), "--output_dir", str(path), "--quantization", "int8"]
                 subprocess.run([converter, *arguments], check=True)
-            found.append(
-                self._peer("CTranslate2 int8", self.python("ctranslate2"), "ctranslate2_peer.py", path, "int8")
-            )
+            python = self.python("ctranslate2")
+            found.append(self._peer("CTranslate2 int8", python, "ctranslate2_peer.py", path, "int8"))
         if "optimum" in wanted:
             for bits in ("8", "4"):
                 path = self.models / f"optimum-{bits}"
@@ -169,31 +155,6 @@ class Workplace:
 
     def _peer(self, name: str, python: str, script: str, path: Path, *arguments: str) -> Peer:
         return Peer(name, (python, str(HERE / "peers" / script), str(path), *arguments), path)
-
-
-def export_gguf(source: str, folder: Path) -> None:
-    """A GGUF model as a checkpoint: dequantized, float16."""
-    from safetensors.numpy import save_file
-
-    from lilliput.teachers.generator import open_generator
-
-    opened = open_generator(source)
-    tensors = {name: opened.tensors.read(name).astype(np.float16) for name in opened.tensors}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    opened.tokenizer.save(str(folder / "tokenizer.json"))
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
-    names = {"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM", "llama": "LlamaForCausalLM"}
-    config = {"architectures": [names[opened.values["model_type"]]], "torch_dtype": "float16", **opened.values}
-    write_json(folder / "config.json", config)
-
-
-def export_random(source: str, folder: Path) -> None:
-    """A checkpoint of CodeGen-350M's shape with random weights."""
-    import six_billion
-
-    six_billion.CONFIG.clear()
-    six_billion.CONFIG.update(CODEGEN_350M)
-    six_billion.make_checkpoint(folder)
 
 
 class Running:
@@ -242,17 +203,22 @@ def share_of_limit(ours: Running, memory: Memory) -> float:
     return statistics.median(shares)
 
 
+READ_ONCE = re.compile(r"encoder\.|.*\.cross_(key|value)\.|(.*\.)?embedding\.")
+"""Weights that a source is read with, and the embedding, of which a token takes a row."""
+
+
 def weights_read(artifact: Path) -> int:
-    """Bytes of weights that a token reads: all but the embedding's, of which it takes a row."""
+    """Bytes of weights that a token reads; the embedding's, too, where it is the output layer."""
     entries = json.loads((artifact / "evidence.json").read_text(encoding="utf-8"))["weights"]
-    names = {entry["name"] for entry in entries}
-    return sum(e["bytes"] for e in entries if e["name"] != "embedding.weight" or "head.weight" not in names)
+    head = "head.weight" if any(entry["name"] == "head.weight" for entry in entries) else "embedding.weight"
+    return sum(e["bytes"] for e in entries if e["name"] == head or not READ_ONCE.match(e["name"]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--model", required=True, help="NAME=FILE.gguf, or NAME=random for CodeGen-350M's shape.")
+    known = ", ".join(checkpoints.RANDOM)
+    parser.add_argument("--model", required=True, help=f"NAME=FILE.gguf, or NAME= and one of {known}.")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--peers", nargs="*", default=list(PACKAGES))
     parser.add_argument("--output", type=Path)

@@ -79,9 +79,7 @@ def shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def make_checkpoint(folder: Path) -> None:
-    """The checkpoint, as transformers would write it, with a byte-level tokenizer."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
+    """The checkpoint, as transformers would write it."""
     shards: list[list[tuple[str, tuple[int, ...]]]] = [[]]
     for name, shape in shapes():
         if sum(2 * int(np.prod(s)) for _, s in shards[-1]) + 2 * np.prod(shape) > SHARD_BYTES:
@@ -106,17 +104,24 @@ def make_checkpoint(folder: Path) -> None:
                     part = BLOCK[place : place + left]
                     stream.write(part.data)
                     left, place = left - part.size, 0
+    make_tokenizer(folder, CONFIG["vocab_size"], CONFIG["eos_token_id"])
+    total = sum(2 * int(np.prod(shape)) for shard in shards for _, shape in shard)
+    write_json(folder / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": index})
+    write_json(folder / "config.json", CONFIG)
+
+
+def make_tokenizer(folder: Path, size: int, special: int) -> None:
+    """A byte-level tokenizer of ``size`` tokens; that of number ``special`` begins and ends texts."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    names = [*letters, *(f"<unused {number}>" for number in range(len(letters), CONFIG["vocab_size"]))]
+    names = [*letters, *(f"<unused {number}>" for number in range(len(letters), size))]
     vocabulary = {token: number for number, token in enumerate(names)}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(False), decoders.ByteLevel()
     tokenizer.save(str(folder / "tokenizer.json"))
-    special = {f"{kind}_token": names[CONFIG["eos_token_id"]] for kind in ("bos", "eos", "unk")}
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **special})
-    total = sum(2 * int(np.prod(shape)) for shard in shards for _, shape in shard)
-    write_json(folder / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": index})
-    write_json(folder / "config.json", CONFIG)
+    kinds = {f"{kind}_token": names[special] for kind in ("bos", "eos", "unk", "pad")}
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **kinds})
 
 
 def hash_of(name: str) -> int:

@@ -10,21 +10,26 @@ import ctranslate2
 from protocol import THREADS, _answer, memory, prompt
 
 folder = Path(sys.argv[1])
-model = ctranslate2.Generator(str(folder), device="cpu", intra_threads=THREADS, compute_type=sys.argv[2])
-names = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+shared = folder / "shared_vocabulary.json"  # of an encoder-decoder
+kind = ctranslate2.Translator if shared.exists() else ctranslate2.Generator
+model = kind(str(folder), device="cpu", intra_threads=THREADS, compute_type=sys.argv[2])
+names = json.loads((shared if shared.exists() else folder / "vocabulary.json").read_text(encoding="utf-8"))
+
+
+def write(tokens, new, callback):
+    if shared.exists():
+        limits = {"beam_size": 1, "max_input_length": 0, "max_decoding_length": new, "min_decoding_length": new}
+        return model.translate_batch([tokens], callback=callback, **limits)
+    return model.generate_batch(
+        [tokens], max_length=new, min_length=new, include_prompt_in_result=False, callback=callback
+    )
 
 
 def run(count, new):
     """Times at which each of ``new`` tokens came, after ``count`` read; the first ends the reading."""
     stamps = [time.perf_counter()]
     tokens = [names[i] for i in prompt(count, len(names))]
-    model.generate_batch(
-        [tokens],
-        max_length=new,
-        min_length=new,
-        include_prompt_in_result=False,
-        callback=lambda result: stamps.append(time.perf_counter()) or False,
-    )
+    write(tokens, new, lambda result: stamps.append(time.perf_counter()) or False)
     return [after - before for before, after in pairwise(stamps)]
 
 

@@ -81,12 +81,12 @@ def random_model(kind, options):
 
 
 def opened(folder, last_only=False):
-    """Config and graphs of a checkpoint's folder."""
+    """Config, weights and graphs of a checkpoint's folder."""
     values = json.loads((folder / "config.json").read_text())
     file = FILES[values["model_type"]]
     config, tensors = file.config(values), SafetensorsFolder(folder)
     weights = float_weights(stored(file.pieces(config, values), tensors), tensors)
-    return config, encoder_graph(config, weights), decoder_graph(config, weights, last_only)
+    return config, weights, encoder_graph(config, weights), decoder_graph(config, weights, last_only)
 
 
 class Case:
@@ -95,8 +95,8 @@ class Case:
     def __init__(self, kind, options, folder):
         self.theirs = random_model(kind, options)
         self.theirs.save_pretrained(folder)
-        self.config, encoder, decoder = opened(folder)
-        self.encoder, self.ours = Engine(encoder, 1, EXACT), Engine(decoder, 1, EXACT)
+        self.config, self.weights, encoder, self.decoder = opened(folder)
+        self.encoder, self.ours = Engine(encoder, 1, EXACT), Engine(self.decoder, 1, EXACT)
 
     def start(self, source, mask=None):
         """Encode ``source``, forget what was decoded."""
@@ -224,7 +224,7 @@ def test_the_last_tokens_logits_alone(case, tmp_path):
     source, ids = tokens(2, 15, seed=8), tokens(2, 9)
     case.start(source)
     whole = case.run(ids)
-    alone = Engine(opened(tmp_path, last_only=True)[2], 1, EXACT)
+    alone = Engine(opened(tmp_path, last_only=True)[-1], 1, EXACT)
     rows, places = np.arange(2, dtype=np.int32), np.arange(9) * np.ones((2, 1), np.int64)
     found = alone(ids, np.ones_like(ids), places, rows, case.cross, case.mask)[0]
     np.testing.assert_allclose(found, whole[:, -1:], rtol=0, atol=1e-6)
@@ -268,7 +268,7 @@ def test_embeddings_are_found_however_they_are_stored(name, tmp_path):
     variant, change = STORED[name]
     random_model(*VARIANTS[variant]).save_pretrained(tmp_path)
     rewritten(tmp_path, change)
-    _, encoder, decoder = opened(tmp_path)
+    *_, encoder, decoder = opened(tmp_path)
     model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
     source, ids = tokens(2, 7), tokens(2, 5, seed=1)
     with torch.no_grad():

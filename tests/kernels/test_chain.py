@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from openvino import opset13 as ops
 
 import lilliput.runtime.graphs
-from lilliput.graph.blocks import ACTIVATIONS, layer_norm, rms_norm, rotary_tables, rotated, split_heads
+from lilliput.graph.blocks import ACTIVATIONS, layer_norm, rms_norm, rotary_tables, rotated, scaled, split_heads
 from lilliput.graph.rotary import Rotary
 from lilliput.kernels.build import kernels
 from lilliput.kernels.chain import in_a_chain
@@ -18,13 +18,14 @@ from lilliput.runtime.loading import load
 from lilliput.verbs.quantize import QuantizeSettings, quantize
 from tests.graph.test_decoders import EXACT
 from tests.graph.test_decoders import VARIANTS as DECODERS
+from tests.kernels.test_source_attention import WIDE
 from tests.verbs.tiny_checkpoints import VARIANTS, checkpoint, tokens
 
 LIBRARY = kernels().library
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason=f"no kernels here: {kernels().about}")
 
 
-@pytest.fixture(scope="module", params=DECODERS)
+@pytest.fixture(scope="module", params=[*DECODERS, *WIDE])
 def artifact(request, tmp_path_factory):
     """A random model of each architecture in 8 bits."""
     folder = tmp_path_factory.mktemp("model")
@@ -83,10 +84,18 @@ def test_norms(case, norm):
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["gelu", "gelu_new"])
+@pytest.mark.parametrize("name", ["gelu", "gelu_new", "relu"])
 def test_activations(name):
+    """Alone, and letting another value through."""
     found, wanted = compared(ACTIVATIONS[name], [1, 1, 4096])
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=2e-6)
+    found, wanted = compared(lambda one, other: ops.multiply(ACTIVATIONS[name](one), other), *[[1, 1, 4096]] * 2)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_norm_s_output_times_a_number():
+    found, wanted = compared(lambda value: scaled(rms_norm(value, weight(64, 0), None, 1e-5), 0.3), [1, 1, 64])
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
 @settings(max_examples=25, deadline=None)
@@ -109,5 +118,6 @@ def test_what_is_no_step_is_left_to_the_engine():
     normal = rms_norm(place, weight(32, 0), None, 1e-5)
     assert in_a_chain(ov.Model([ops.exp(normal)], [place], "ends otherwise"), LIBRARY, 2) is None
     assert in_a_chain(ov.Model([ops.exp(place)], [place], "no step"), LIBRARY, 2) is None
+    assert in_a_chain(ov.Model([scaled(place, 0.3)], [place], "scales no norm"), LIBRARY, 2) is None
     uneven = ops.parameter([1, 1, 40], ov.Type.f32)
     assert in_a_chain(ov.Model([rms_norm(uneven, weight(40, 0), None, 1e-5)], [uneven], "40"), LIBRARY, 2) is None

@@ -5,17 +5,13 @@ import openvino as ov
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openvino import opset13 as ops
 
-from lilliput.encoder import MASKED
-from lilliput.graph.blocks import causal_mask
-from lilliput.kernels.attention import SHARED, CausalMask, one_more_token, use_attention
+from lilliput.kernels.attention import SHARED, one_more_token, use_attention
 from lilliput.kernels.build import kernels
 from lilliput.kernels.library import Heads
 from lilliput.runtime.engine import Engine
 from lilliput.runtime.sessions import DecoderSession
 from tests.graph.test_decoders import EXACT, VARIANTS, Case, padded_batch, tokens
-from tests.runtime.tiny_generators import Tiny
 
 LIBRARY = kernels().library
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason=f"no kernels here: {kernels().about}")
@@ -24,17 +20,19 @@ ROUNDED = 0.01
 """Share of the logits' norm that 8-bit keys and values may cost."""
 
 
-def attention(heads, kv_heads, width, window=0, threads=2, tokens_first=(True, True, True)):
-    """The operation alone, compiled; and with fixed shapes, sharing its cache."""
+def attention(heads, kv_heads, width, window=0, threads=2, tokens_first=(True, True, True), distances=0):
+    """The operation alone, compiled."""
     counts = (heads, kv_heads, kv_heads)
     shapes = [
         [-1, -1, c, width] if first else [-1, c, -1, width] for c, first in zip(counts, tokens_first, strict=True)
     ]
     places = [ov.opset13.parameter(shape, ov.Type.f32) for shape in shapes]
     places += [ov.opset13.parameter([-1] * rank, ov.Type.i32) for rank in (2, 1)]
+    places += [ov.opset13.parameter([heads, distances], ov.Type.f32)] if distances else []
     parts = [Heads(p.output(0), c, width, first) for p, c, first in zip(places[:3], counts, tokens_first, strict=True)]
     own = LIBRARY.for_one_model()
-    node = own.attention(parts, places[3].output(0), places[4].output(0), window, threads)
+    real, order, *bias = (place.output(0) for place in places[3:])
+    node = own.attention(parts, real, order, threads, width**-0.5, window, *bias)
     return Engine(ov.Model([node], places, "attention"), 1, EXACT, library=own)
 
 
@@ -47,12 +45,15 @@ def stored(values):
     return (codes.astype(np.float64) * scale).reshape(values.shape)
 
 
-def expected(query, key, value, real, window=0):
+def expected(query, key, value, real, window=0, bias=None):
     """Of the last tokens ``query [B, T, H, D]`` to all of ``key``, ``value [B, S, K, D]``; in float64."""
     length, new = key.shape[1], query.shape[1]
     key, value = (np.repeat(part, query.shape[2] // key.shape[2], 2) for part in (key, value))
     scores = np.einsum("bthd,bshd->bhts", query.astype(np.float64), key) / np.sqrt(query.shape[-1])
     place, other = np.arange(length - new, length)[:, None], np.arange(length)
+    if bias is not None:
+        furthest = bias.shape[1] // 2
+        scores += bias[:, np.clip(other - place, -furthest, furthest) + furthest]
     seen = (other <= place) & ((other > place - window) if window else True)
     scores = np.where(seen & (real[:, None, None, :] != 0), scores, -np.inf)
     weights = np.exp(scores - scores.max(-1, keepdims=True))
@@ -70,6 +71,7 @@ cases = st.fixed_dictionaries(
         "threads": st.integers(1, 5),
         "tokens_first": st.tuples(st.booleans(), st.booleans(), st.booleans()),
         "padded": st.booleans(),
+        "furthest": st.sampled_from([None, None, 0, 3, 90]),
         "seed": st.integers(0, 2**31),
     }
 )
@@ -90,7 +92,10 @@ def test_any_shape(case):
     if case["padded"]:
         for row in range(rows):
             real[row, : random.integers(0, case["parts"][0])] = 0
-    engine = attention(heads, case["kv_heads"], case["width"], case["window"], case["threads"], case["tokens_first"])
+    distances = 0 if case["furthest"] is None else 2 * case["furthest"] + 1
+    bias = [random.normal(size=(heads, distances)).astype(np.float32)] if distances else []
+    sizes = heads, case["kv_heads"], case["width"], case["window"]
+    engine = attention(*sizes, case["threads"], case["tokens_first"], distances)
     kept, kept_value, kept_real = (stored(key[:, :0]), stored(value[:, :0]), real[:, :0])
     begin = 0
     for count in case["parts"]:
@@ -103,9 +108,9 @@ def test_any_shape(case):
             np.ascontiguousarray(array[:, part] if first else array[:, part].swapaxes(1, 2))
             for array, first in zip((query, key, value), case["tokens_first"], strict=True)
         ]
-        (found,) = engine(*given_parts, kept_real, order.astype(np.int32))
+        (found,) = engine(*given_parts, kept_real, order.astype(np.int32), *bias)
         with np.errstate(invalid="ignore"):
-            wanted = expected(query[:, part], kept, kept_value, kept_real, case["window"])
+            wanted = expected(query[:, part], kept, kept_value, kept_real, case["window"], *bias)
         seen = kept_real[:, part].astype(bool)  # what padding sees is of no account
         np.testing.assert_allclose(found[seen], wanted[seen], rtol=0, atol=1e-4 * np.abs(value).max())
         assert np.isfinite(found).all()
@@ -186,50 +191,6 @@ def test_failures_are_told_to_the_model_that_failed():
     assert np.isfinite(sound(*good)[0]).all()
     with pytest.raises(RuntimeError, match="not of what was read"):
         failing.library.raise_failure()
-
-
-def mask_graph(change):
-    """What a decoder adds to its scores, changed; of ``ids`` and ``attention_mask``."""
-    ids, mask = (ov.opset13.parameter([-1, -1], ov.Type.i64) for _ in range(2))
-    return ov.Model([change(ids, mask)], [ids, mask], "mask")
-
-
-def another_mask(number, seen=ops.less_equal, low=MASKED):
-    """As :func:`causal_mask` makes it, but for what is given."""
-
-    def change(ids, mask):
-        zero, one = ops.constant(0, ov.Type.i64), ops.constant(1, ov.Type.i64)
-        new, total = (ops.gather(ops.shape_of(value), one, zero) for value in (ids, mask))
-        column = ops.unsqueeze(ops.range(zero, total, one, "i64"), ops.constant([0, 1, 2]))
-        row = ops.unsqueeze(ops.range(ops.subtract(total, new), total, one, "i64"), ops.constant([0, 1, 3]))
-        real = ops.unsqueeze(ops.not_equal(mask, ops.constant(number, ov.Type.i64)), ops.constant([1, 2]))
-        allowed = ops.logical_and(seen(column, row), real)
-        return ops.select(allowed, ops.constant(np.float32(0)), ops.constant(np.float32(low)))
-
-    return change
-
-
-def near(column, row):
-    return ops.logical_and(ops.less_equal(column, row), ops.greater(column, ops.subtract(row, row)))
-
-
-@pytest.mark.parametrize(
-    ("change", "window"),
-    [
-        (another_mask(0), 0),
-        (lambda ids, mask: causal_mask(ids, mask, None), 0),
-        (lambda ids, mask: causal_mask(ids, mask, 5), 5),
-        (another_mask(7), None),
-        (another_mask(0, low=-1.0), None),
-        (another_mask(0, lambda c, r: ops.less_equal(c, ops.add(r, ops.constant(5, ov.Type.i64)))), None),
-        (another_mask(0, lambda c, r: ops.less_equal(r, c)), None),
-        (another_mask(0, near), None),
-        (lambda ids, mask: ops.convert(mask, "f32"), None),
-    ],
-)
-def test_only_a_causal_mask_is_one(change, window):
-    found = CausalMask.of(mask_graph(change).get_results()[0].input_value(0))
-    assert (None if found is None else found.window) == window
 
 
 def test_no_tokens():
@@ -317,10 +278,3 @@ def test_one_more_token_by_the_graph_of_fixed_shapes(case):
 def test_what_keeps_an_engine_s_state_is_not_read_token_by_token(tmp_path):
     made = Case(*VARIANTS["llama"], tmp_path)
     assert one_more_token(made.model, LIBRARY) is None
-
-
-@pytest.mark.parametrize("kind", ["t5", "bart"])
-def test_decoders_of_sources_are_left_to_the_engine(kind, tmp_path):
-    """Their masks are others."""
-    for graph in Tiny(kind, tmp_path).graphs.values():
-        assert use_attention(graph, LIBRARY, 2) == []

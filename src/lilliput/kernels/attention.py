@@ -1,7 +1,8 @@
 """Graphs whose attention over earlier tokens our kernels compute, and keep the keys and values for.
 
-What is replaced is a decoder's attention as :mod:`lilliput.graph.decoder` writes it: keys and values behind a state,
-shared by several heads of queries or not, a causal mask, perhaps with a window. The engine's own takes several times as
+What is replaced is a decoder's attention as :mod:`lilliput.graph.decoder` and :mod:`lilliput.graph.seq2seq` write it:
+keys and values behind a state, shared by several heads of queries or not, a causal mask, perhaps with a window or with
+what distances add (:mod:`lilliput.kernels.masks`); and attention to a source. The engine's own takes several times as
 long: see docs/kernels.md.
 """
 
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 import openvino as ov
 from openvino import opset13 as ops
 
-from lilliput.encoder import MASKED
-from lilliput.kernels.library import ATTENTION, Heads, Library
-from lilliput.kernels.nodes import behind, inputs_of, kind, number, readers, same
+from lilliput.kernels.library import ATTENTION, SOURCE_ATTENTION, Heads, Library
+from lilliput.kernels.masks import CausalMask, RelativeMask, padding_of
+from lilliput.kernels.nodes import behind, kind, number, readers, same
 
 SHARED = 16
 """Values that share a scale in the cache: a head's width is a multiple (``native/page.hpp``)."""
@@ -52,83 +53,84 @@ class Remembered:
 
 
 @dataclass(frozen=True)
-class CausalMask:
-    """The mask that :func:`lilliput.graph.blocks.causal_mask` makes.
-
-    Attributes:
-        real: 0 at padding, int64 ``[B, S]``.
-        window: how far back tokens see; 0: to the start.
-    """
-
-    real: ov.Output
-    window: int
-
-    @classmethod
-    def of(cls, value: ov.Output) -> CausalMask | None:
-        """``None``: it is another mask."""
-        allowed, *choices = inputs_of(value, "Select") or [value]
-        seen, padding = inputs_of(allowed, "LogicalAnd") or (allowed, allowed)
-        seen, *near = inputs_of(seen, "LogicalAnd") or (seen,)
-        column, *row = inputs_of(seen, "LessEqual") or (seen,)
-        real, *nothing = inputs_of(behind(padding, "Unsqueeze") or padding, "NotEqual") or (padding,)
-        values = [number(constant) for constant in (*choices, *nothing)]
-        if values != [0, MASKED, 0] or not row or not _are_places(column, row[0], real):
-            return None
-        window = _window(near[0], column, row[0]) if near else 0
-        return None if window is None else cls(real, window)
-
-
-def _are_places(column: ov.Output, row: ov.Output, real: ov.Output) -> bool:
-    """Whether they are the places of all tokens, ``[S, 1]`` turned, and of the new ones."""
-    every, new = (inputs_of(behind(value, "Unsqueeze") or value, "Range") for value in (column, row))
-    if not every or not new or [number(every[0]), number(every[2]), number(new[2])] != [0, 1, 1]:
-        return False
-    length = behind(every[1], "Gather", "ShapeOf")
-    before, *_ = inputs_of(new[0], "Subtract") or (new[0],)
-    return length is not None and same(length, real) and same(every[1], new[1]) and same(before, new[1])
-
-
-def _window(near: ov.Output, column: ov.Output, row: ov.Output) -> int | None:
-    """Of ``column > row - window``; ``None``: it is another condition."""
-    place, *bound = inputs_of(near, "Greater") or (near,)
-    source, *size = (inputs_of(bound[0], "Subtract") if bound else []) or (near,)
-    found = number(size[0]) if size else None
-    return int(found) if found and same(place, column) and same(source, row) else None
-
-
-@dataclass(frozen=True)
-class StatefulAttention:
-    """An attention that the kernels can compute.
+class Attention:
+    """The engine's, with what the kernels need to know whatever it looks at.
 
     Attributes:
         node: it.
-        keys, values: what it reads.
-        mask: what it may see.
+        query: ``[B, heads, T, width]``.
+        key, value: ``[B, heads, S, width]``.
+        mask: what is added to scores.
+        scale: multiplies the products of queries and keys.
         result: ``[B, T, heads * width]``: the node's, heads side by side.
     """
 
     node: ov.Node
-    keys: Remembered
-    values: Remembered
-    mask: CausalMask
+    query: ov.Output
+    key: ov.Output
+    value: ov.Output
+    mask: ov.Output
+    scale: float
     result: ov.Node
 
     @classmethod
-    def of(cls, node: ov.Node) -> StatefulAttention | None:
-        """``None``: they cannot."""
-        if node.get_type_name() != "ScaledDotProductAttention" or len(node.inputs()) != 4:
+    def of(cls, node: ov.Node) -> Attention | None:
+        """``None``: it is something else, or reads it otherwise."""
+        result = _joined(node) if node.get_type_name() == "ScaledDotProductAttention" else None
+        if result is None or len(node.inputs()) < 4:
             return None
-        query, *pair, mask = node.input_values()
-        keys, values = (Remembered.of(value) for value in pair)
-        allowed, result = CausalMask.of(mask), _joined(node)
-        if keys is None or values is None or allowed is None or result is None:
+        query, key, value, mask, *given = node.input_values()
+        width = query.get_partial_shape()[-1]
+        scale = (width.get_length() ** -0.5 if width.is_static else None) if not given else number(given[0])
+        if scale is None:
             return None
-        shapes = [value.get_partial_shape() for value in (query, keys.new, values.new)]
+        source, *factor = query.get_node().input_values() if kind(query) == "Multiply" else [query]
+        multiplied = number(factor[0]) if factor else None
+        if multiplied is not None:  # queries scaled beforehand
+            query, scale = source, scale * multiplied
+        return cls(node, query, key, value, mask, scale, result)
+
+    def heads(self, key: ov.Output, value: ov.Output) -> list[Heads] | None:
+        """Queries, and keys and values as given; ``None``: the kernels cannot compute with such."""
+        shapes = [part.get_partial_shape() for part in (self.query, key, value)]
         known = all(shape.rank.get_length() == 4 and shape[1].is_static and shape[3].is_static for shape in shapes)
-        if not known or shapes[1] != shapes[2] or shapes[0][3] != shapes[1][3]:
+        if not known or shapes[1][1] != shapes[2][1] or len({shape[3].get_length() for shape in shapes}) != 1:
             return None
         (heads, width), kv_heads = (shapes[0][axis].get_length() for axis in (1, 3)), shapes[1][1].get_length()
-        return None if width % SHARED or heads % kv_heads else cls(node, keys, values, allowed, result)
+        return None if width % SHARED or heads % kv_heads else [_heads(part) for part in (self.query, key, value)]
+
+
+@dataclass(frozen=True)
+class StatefulAttention:
+    """An attention to new tokens and those before that the kernels can compute.
+
+    Attributes:
+        attention: the engine's.
+        keys, values: what it reads.
+        parts: the queries and these, of the new tokens.
+        mask: what it may see.
+        bias: what distances add; ``None``: nothing.
+    """
+
+    attention: Attention
+    keys: Remembered
+    values: Remembered
+    parts: list[Heads]
+    mask: CausalMask
+    bias: ov.Output | None
+
+    @classmethod
+    def of(cls, attention: Attention) -> StatefulAttention | None:
+        """``None``: they cannot."""
+        keys, values = (Remembered.of(value) for value in (attention.key, attention.value))
+        relative = RelativeMask.of(attention.mask)
+        mask = CausalMask.of(attention.mask if relative is None else relative.allowed)
+        parts = None if keys is None or values is None else attention.heads(keys.new, values.new)
+        if keys is None or values is None or mask is None or parts is None:
+            return None
+        if relative is not None and not same(relative.real, mask.real):
+            return None
+        return cls(attention, keys, values, parts, mask, None if relative is None else relative.bias)
 
 
 def use_attention(model: ov.Model, library: Library, threads: int) -> list[str]:
@@ -145,28 +147,61 @@ def use_attention(model: ov.Model, library: Library, threads: int) -> list[str]:
     Returns:
         Names of the nodes replaced.
     """
-    replaced = []
+    found = [attention for node in model.get_ordered_ops() if (attention := Attention.of(node)) is not None]
+    stateful = [own for attention in found if (own := StatefulAttention.of(attention)) is not None]
+    if not stateful:
+        return []
     masks: dict[str, ov.Output] = {}
-    for attention in [StatefulAttention.of(node) for node in model.get_ordered_ops()]:
-        if attention is None:
+
+    def as_int32(mask: ov.Output) -> ov.Output:
+        name = mask.get_node().get_name()
+        if name not in masks:
+            masks[name] = ops.convert(mask, "i32").output(0)
+        return masks[name]
+
+    target, order = stateful[0].mask.real, stateful[0].keys.order
+    replaced = []
+    for attention in found:
+        source = _source(attention)
+        if source is None:
             continue
-        real = attention.mask.real
-        source = real.get_node().get_name()
-        if source not in masks:
-            masks[source] = ops.convert(real, "i32").output(0)
-        name = str(attention.node.get_friendly_name())
-        sources = attention.node.input_value(0), attention.keys.new, attention.values.new
-        parts = [_heads(source) for source in sources]
-        node = library.attention(parts, masks[source], attention.keys.order, attention.mask.window, threads)
-        node.set_friendly_name(name)
-        attention.result.output(0).replace(node.output(0))
-        for sink in (attention.keys.sink, attention.values.sink):
+        real, parts = source
+        node = library.source_attention(parts, as_int32(real), order, as_int32(target), threads, attention.scale)
+        replaced.append(_replace(attention, node))
+    for own in stateful:
+        node = library.attention(
+            own.parts,
+            as_int32(own.mask.real),
+            own.keys.order,
+            threads,
+            own.attention.scale,
+            own.mask.window,
+            own.bias,
+        )
+        replaced.append(_replace(own.attention, node))
+        for sink in (own.keys.sink, own.values.sink):
             variable = model.get_variable_by_id(sink.get_variable_id())
             model.remove_sink(sink)
             model.remove_variable(variable)
-        replaced.append(name)
     model.validate_nodes_and_infer_types()
     return replaced
+
+
+def _source(attention: Attention) -> tuple[ov.Output, list[Heads]] | None:
+    """Of an attention to a source that is given to the graph: its mask, and what reads and is read."""
+    real = padding_of(attention.mask)
+    given = [behind(value, "Squeeze", "Split") for value in (attention.key, attention.value)]
+    if real is None or not all(value is not None and kind(value) == "Parameter" for value in given):
+        return None
+    parts = attention.heads(attention.key, attention.value)
+    return None if parts is None else (real, parts)
+
+
+def _replace(attention: Attention, node: ov.Node) -> str:
+    name = str(attention.node.get_friendly_name())
+    node.set_friendly_name(name)
+    attention.result.output(0).replace(node.output(0))
+    return name
 
 
 def one_more_token(model: ov.Model, library: Library) -> ov.Model | None:
@@ -183,8 +218,9 @@ def one_more_token(model: ov.Model, library: Library) -> ov.Model | None:
         ``None``: some of its attention is the engine's.
     """
     single = model.clone()
-    attention = [node for node in single.get_ops() if node.get_type_name() == ATTENTION]
-    if not attention or single.get_sinks():
+    attention = [node for node in single.get_ops() if node.get_type_name() in (ATTENTION, SOURCE_ATTENTION)]
+    engines = any(node.get_type_name() == "ScaledDotProductAttention" for node in single.get_ops())
+    if not attention or engines:
         return None
     for node in attention:
         replacement = library.attention_going_on(node)

@@ -13,7 +13,7 @@ from math import prod
 
 import openvino as ov
 
-from lilliput.kernels.library import ATTENTION, PRODUCTS, Library
+from lilliput.kernels.library import ATTENTION, PRODUCTS, SOURCE_ATTENTION, Library
 from lilliput.kernels.steps import Step, name_of, seen_through, shape_of, step_at
 
 
@@ -89,7 +89,7 @@ def in_a_chain(model: ov.Model, library: Library, threads: int) -> ov.Model | No
         step = step_at(node)
         if step is not None:
             program.add(step)
-        ours = node.get_type_name() in (PRODUCTS, ATTENTION)
+        ours = node.get_type_name() in (PRODUCTS, ATTENTION, SOURCE_ATTENTION)
         if ours or any(value.get_node().get_name() in after for value in node.input_values()):
             after.add(node.get_name())
     if not program.steps or len(model.outputs) != 1:

@@ -17,6 +17,7 @@ from openvino.utils.node_factory import NodeFactory
 
 PRODUCTS = "QuantizedProducts"
 ATTENTION = "CachedAttention"
+SOURCE_ATTENTION = "SourceAttention"
 CHAIN = "Chain"
 
 _OWNERS = itertools.count(1)
@@ -167,7 +168,14 @@ class Library:
         return self._made(PRODUCTS, arguments, {"weights": list(numbers), "threads": threads, "gated": gated})
 
     def attention(
-        self, parts: Sequence[Heads], real: ov.Output, order: ov.Output, window: int, threads: int
+        self,
+        parts: Sequence[Heads],
+        real: ov.Output,
+        order: ov.Output,
+        threads: int,
+        scale: float,
+        window: int = 0,
+        bias: ov.Output | None = None,
     ) -> ov.Node:
         """The operation: attention of new tokens to themselves and to those before, whose keys and values it keeps.
 
@@ -176,23 +184,50 @@ class Library:
             real: 0 at padding, int32 ``[B, S]``, of the tokens before and the new ones; it starts anew where there are
                 none before.
             order: which sequence of the call before each one goes on from, int32 ``[B]``.
-            window: how far back tokens see; 0: to the start.
             threads: that work on it.
+            scale: multiplies the products of queries and keys.
+            window: how far back tokens see; 0: to the start.
+            bias: what scores gain, float32 ``[heads, distances]``: for keys ``distances // 2`` tokens before or more,
+                ..., none before, ..., as many behind.
         """
-        attributes = {
+        distances = 0 if bias is None else bias.get_partial_shape()[1].get_length()
+        inputs = [*(part.value for part in parts), real, order, *([] if bias is None else [bias])]
+        attributes = {"window": window, "distances": distances, **self._of_attention(parts, threads, scale)}
+        return self._made(ATTENTION, inputs, attributes)
+
+    def source_attention(
+        self, parts: Sequence[Heads], real: ov.Output, order: ov.Output, target: ov.Output, threads: int, scale: float
+    ) -> ov.Node:
+        """The operation: attention of a target's new tokens to a source, whose keys and values it keeps.
+
+        Args:
+            parts: queries of the new tokens; keys and values of the source, read where there are no tokens before.
+            real: 0 at padding of the source, int32 ``[B, S]``.
+            order: as for :meth:`attention`.
+            target: int32 ``[B, P]``, for P tokens of the target, before and new.
+            threads: that work on it.
+            scale: multiplies the products of queries and keys.
+        """
+        inputs = [*(part.value for part in parts), real, order, target]
+        return self._made(SOURCE_ATTENTION, inputs, self._of_attention(parts, threads, scale))
+
+    def _of_attention(self, parts: Sequence[Heads], threads: int, scale: float) -> dict[str, Any]:
+        return {
             "cache": int(self._native.lilliput_new_cache()),
             "heads": parts[0].heads,
             "kv_heads": parts[1].heads,
             "width": parts[0].width,
-            "window": window,
+            "scale": scale,
             "tokens_first": [int(part.tokens_first) for part in parts],
             "threads": threads,
         }
-        return self._made(ATTENTION, [*(part.value for part in parts), real, order], attributes)
 
     def attention_going_on(self, node: ov.Node) -> ov.Node:
-        """An attention that shares the cache of another, ``node``: each sequence goes on, and nothing is padding."""
-        return self._made(ATTENTION, node.input_values()[:3], node.get_attributes())
+        """One that shares the cache of another, ``node``: each sequence goes on, and nothing is padding."""
+        attributes, inputs = node.get_attributes(), node.input_values()
+        if node.get_type_name() == SOURCE_ATTENTION:
+            return self._made(SOURCE_ATTENTION, inputs[:1], attributes)
+        return self._made(ATTENTION, inputs[:3] + inputs[5:], attributes)
 
     def chain(self, inputs: Sequence[ov.Output], program: Sequence[int], threads: int) -> ov.Node:
         """The operation: steps in a row, ``[1, 1, size]`` of the last one's result.

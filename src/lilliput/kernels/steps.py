@@ -10,8 +10,8 @@ from math import prod
 import numpy as np
 import openvino as ov
 
-from lilliput.kernels.library import ATTENTION, PRODUCTS
-from lilliput.kernels.nodes import behind, kind
+from lilliput.kernels.library import ATTENTION, PRODUCTS, SOURCE_ATTENTION
+from lilliput.kernels.nodes import behind, kind, number
 
 LANES = 16
 """Rows that are normalized are a multiple, whatever the processor (``native/lanes.hpp``)."""
@@ -26,6 +26,10 @@ class Kind(IntEnum):
     ROTARY = 3
     LAYER_NORM = 4
     GELU = 5
+    RELU = 6
+    MULTIPLY = 7
+    SCALE = 8
+    SOURCE_ATTENTION = 9
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,46 @@ def _products(node: ov.Node) -> Step:
 
 
 def _attention(node: ov.Node) -> Step:
-    attributes = node.get_attributes()
-    numbers = [attributes[name] for name in ("cache", "heads", "kv_heads", "width", "window")]
+    numbers = [*_of_attention(node), node.get_attributes()["distances"]]
     return Step(Kind.ATTENTION, node.input_values(), node.outputs(), numbers)
+
+
+def _source_attention(node: ov.Node) -> Step:
+    return Step(Kind.SOURCE_ATTENTION, node.input_values(), node.outputs(), _of_attention(node))
+
+
+def _of_attention(node: ov.Node) -> list[int]:
+    attributes = node.get_attributes()
+    cache, heads, kv_heads, width = (attributes[name] for name in ("cache", "heads", "kv_heads", "width"))
+    return [cache, heads, kv_heads, width, _float_bits(attributes["scale"]), attributes.get("window", 0)]
 
 
 def _gelu(node: ov.Node) -> Step | None:
     count = prod(shape_of(node.output(0)))
     by_tanh = str(node.get_attributes()["approximation_mode"]).lower() == "tanh"
     return None if count % LANES else Step(Kind.GELU, node.input_values(), node.outputs(), (count, by_tanh))
+
+
+def _relu(node: ov.Node) -> Step | None:
+    count = prod(shape_of(node.output(0)))
+    return None if count % LANES else Step(Kind.RELU, node.input_values(), node.outputs(), (count,))
+
+
+def _gate(node: ov.Node) -> Step | None:
+    """What an activated value lets through of another."""
+    one, other = node.input_values()
+    count = prod(shape_of(one))
+    fits = kind(one) in ("Gelu", "Relu") and shape_of(one) == shape_of(other) and count % LANES == 0
+    return Step(Kind.MULTIPLY, (one, other), node.outputs(), (count,)) if fits else None
+
+
+def _scaled_norm(node: ov.Node) -> Step | None:
+    """A norm's output times one number."""
+    value, factor = node.input_values()
+    count, by = prod(shape_of(value)), number(factor)
+    if by is None or count % LANES or kind(value) != "Multiply" or _rms(value.get_node()) is None:
+        return None
+    return Step(Kind.SCALE, (value,), node.outputs(), (count, _float_bits(by)))
 
 
 def _rms(node: ov.Node) -> Step | None:
@@ -137,10 +172,12 @@ def _rotary(node: ov.Node) -> Step | None:
 _ENDS: Mapping[str, Callable[[ov.Node], Step | None]] = {
     PRODUCTS: _products,
     ATTENTION: _attention,
-    "Multiply": _rms,
+    SOURCE_ATTENTION: _source_attention,
+    "Multiply": lambda node: _rms(node) or _gate(node) or _scaled_norm(node),
     "Add": lambda node: _layer_norm(node) or _rotary(node),
     "Concat": _rotary,
     "Gelu": _gelu,
+    "Relu": _relu,
 }
 
 

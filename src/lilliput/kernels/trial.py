@@ -48,7 +48,7 @@ def _attends(library: Library) -> bool:
     places = [ov.opset13.parameter([-1, -1, heads, WIDTH], ov.Type.f32) for heads in (4, 2, 2)]
     places += [ov.opset13.parameter([-1] * rank, ov.Type.i32) for rank in (2, 1)]
     parts = [Heads(place.output(0), heads, WIDTH, True) for place, heads in zip(places, (4, 2, 2), strict=False)]
-    node = library.attention(parts, places[3].output(0), places[4].output(0), 0, 2)
+    node = library.attention(parts, places[3].output(0), places[4].output(0), 2, WIDTH**-0.5)
     compiled = ov.Core().compile_model(ov.Model([node], places, "trial"), "CPU")
     random = np.random.default_rng(0)
     query, key, value = (random.normal(size=(1, 71, heads, WIDTH)).astype(np.float32) for heads in (4, 2, 2))

@@ -23,6 +23,7 @@ from lilliput.runtime.pages import keep_small_constants, release_mapped, trim
 from lilliput.runtime.sessions import (
     DECODER_INPUTS,
     ENCODER_INPUTS,
+    PASS_TOKENS,
     PASS_TOKENS_OF_KERNELS,
     SEQ2SEQ_INPUTS,
     DecoderSession,
@@ -107,33 +108,29 @@ def _options(artifact: Artifact) -> dict[str, Any]:
 def _session(artifact: Artifact, threads: int | None) -> Session:
     manifest = artifact.generator
     if manifest.family != SEQ2SEQ:
-        model = _read(artifact, DECODER_GRAPH, DECODER_INPUTS)
-        with _runnable(artifact, DECODER_GRAPH):
-            return _decoder_session(model, artifact, threads)
+        decoder, single = _decoders(artifact, DECODER_INPUTS, threads)
+        return DecoderSession(decoder, PASS_TOKENS if single is None else PASS_TOKENS_OF_KERNELS, single)
     assert manifest.start is not None  # the manifest's own check
-    encoder = _read_and_compiled(artifact, ENCODER_GRAPH, ENCODER_INPUTS, threads)
-    decoder = _read_and_compiled(artifact, DECODER_GRAPH, SEQ2SEQ_INPUTS, threads)
-    return Seq2SeqSession(encoder, decoder, manifest.start)
+    model = _read(artifact, ENCODER_GRAPH, ENCODER_INPUTS)
+    with _runnable(artifact, ENCODER_GRAPH):
+        encoder = _compiled(model, artifact, threads)
+    decoder, single = _decoders(artifact, SEQ2SEQ_INPUTS, threads)
+    return Seq2SeqSession(encoder, decoder, manifest.start, single)
 
 
-def _read_and_compiled(artifact: Artifact, name: str, inputs: tuple[str, ...], threads: int | None) -> Engine:
-    model = _read(artifact, name, inputs)
-    with _runnable(artifact, name):
-        return _compiled(model, artifact, threads)
-
-
-def _decoder_session(model: ov.Model, artifact: Artifact, threads: int | None) -> DecoderSession:
+def _decoders(artifact: Artifact, inputs: tuple[str, ...], threads: int | None) -> tuple[Engine, Engine | None]:
     """A decoder, and if kernels do all that keeps earlier tokens, what reads one more token faster."""
-    library = _use_kernels(model, artifact, threads)
-    single = None if library is None else one_more_token(model, library)
-    if library is None or single is None:
-        return DecoderSession(_engine(model, artifact, threads, library))
-    chained = in_a_chain(single, library, threads or default_threads())
-    with ThreadPoolExecutor(1) as pool:  # side by side: each takes the engine a good part of a second
-        # A chain has threads of its own, and the engine's would take turns with them: they spin before they sleep.
-        step = pool.submit(_engine, chained or single, artifact, 1 if chained else threads, library)
-        decoder = _engine(model, artifact, threads, library)
-        return DecoderSession(decoder, PASS_TOKENS_OF_KERNELS, step.result())
+    model = _read(artifact, DECODER_GRAPH, inputs)
+    with _runnable(artifact, DECODER_GRAPH):
+        library = _use_kernels(model, artifact, threads)
+        single = None if library is None else one_more_token(model, library)
+        if library is None or single is None:
+            return _engine(model, artifact, threads, library), None
+        chained = in_a_chain(single, library, threads or default_threads())
+        with ThreadPoolExecutor(1) as pool:  # side by side: each takes the engine a good part of a second
+            # A chain has threads of its own, and the engine's would take turns with them: they spin before they sleep.
+            step = pool.submit(_engine, chained or single, artifact, 1 if chained else threads, library)
+            return _engine(model, artifact, threads, library), step.result()
 
 
 def _read(artifact: Artifact, name: str, inputs: tuple[str, ...]) -> ov.Model:

@@ -112,9 +112,13 @@ class DecoderSession:
             self.decoder.release_weights()
         alone = len(self._mask) == len(parents) == 1
         self._mask = np.concatenate((self._mask[parents], np.ones((len(parents), 1), np.int64)), 1)
-        if alone and self.single is not None and self._mask.all():
+        if alone and self.single is not None and self._whole():
             return self._one(int(tokens[0]))
         return self._pass(tokens[:, None], self._mask, parents)
+
+    def _whole(self) -> bool:
+        """Whether nothing is padding."""
+        return bool(self._mask.all())
 
     def _one(self, token: int) -> Logits:
         """Logits after one more ``token`` of the only sequence, where the engine wrote them."""
@@ -140,10 +144,11 @@ class Seq2SeqSession(DecoderSession):
     Args:
         encoder, decoder: the compiled graphs.
         first: id of the token that every target starts from.
+        single: as for a decoder. Where there is one, kernels keep what the decoder needs of sources, too.
     """
 
-    def __init__(self, encoder: Engine, decoder: Engine, first: int) -> None:
-        super().__init__(decoder)
+    def __init__(self, encoder: Engine, decoder: Engine, first: int, single: Engine | None = None) -> None:
+        super().__init__(decoder, single=single)
         self.encoder = encoder
         self.first = first
         self._cross = np.zeros((0, 0, 0, 0, 0), np.float32)
@@ -156,13 +161,20 @@ class Seq2SeqSession(DecoderSession):
         self._look_at(np.array(self.encoder.request.get_output_tensor(0).data), mask)
         if advance is not None:
             advance(int(mask.sum()))
-        return super().start([np.array([self.first], np.int64)] * len(rows))
+        logits = super().start([np.array([self.first], np.int64)] * len(rows))
+        if self.single is not None:  # not read again
+            self._look_at(np.zeros_like(self._cross[:, :1, :, :1]), mask)
+        return logits
 
     def step(self, tokens: NDArray[np.integer], parents: NDArray[np.integer]) -> Logits:
         """See :meth:`Session.step`."""
         if not np.array_equal(parents, np.arange(len(self._source_mask))):
-            self._look_at(np.ascontiguousarray(self._cross[:, parents]), self._source_mask[parents])
+            cross = self._cross if self.single is not None else np.ascontiguousarray(self._cross[:, parents])
+            self._look_at(cross, self._source_mask[parents])
         return super().step(tokens, parents)
+
+    def _whole(self) -> bool:
+        return super()._whole() and bool(self._source_mask.all())
 
     def _look_at(self, cross: NDArray[np.float32], mask: Ids) -> None:
         """Make these the decoder's inputs until others are: copied at every step, they would be most of its work."""

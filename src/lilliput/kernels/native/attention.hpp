@@ -1,4 +1,4 @@
-// Attention of new tokens to those in the cache: softmax(queries keys' / sqrt(width)) values, page after page, with the
+// Attention of new tokens to those in the cache: softmax(queries keys' * scale + bias) values, page after page, with the
 // largest score and the sum of the weights carried along ("Online normalizer calculation for softmax", 2018).
 
 #pragma once
@@ -40,47 +40,71 @@ struct Gathered {
         : rows(rows), values(heads * rows * width), largest(heads * rows, MASKED), weights(heads * rows) {}
 };
 
+// What scores gain from how far apart two tokens are ("Exploring the Limits of Transfer Learning with a Unified
+// Text-to-Text Transformer", section 2.1): of each head of queries, for a key `furthest` or more tokens before, ...,
+// none before, ..., `furthest` or more behind.
+struct Bias {
+    const float* values = nullptr;  // [heads of queries, 2 * furthest + 1]; null: they gain nothing
+    int64_t furthest = 0;
+};
+
 // Attention of one call.
 struct Attention {
     Heads heads;
+    float scale;          // of products
     int64_t window;       // how far back a token sees; 0: to the start
-    int64_t tokens;       // new ones, the cache's last
+    int64_t tokens, past; // new ones, which are the cache's last; those before. Where the cache is of a source, that is all
     const Cache& cache;
     Places queries;
     const int32_t* real;  // [sequences, cache.length]: 0 at padding; null: there is none
+    Bias bias;
 
-    int64_t past() const { return cache.length - tokens; }
     int64_t first_page(int64_t token) const {
-        return window == 0 ? 0 : std::max<int64_t>(0, past() + token - window + 1) / PAGE;
+        return window == 0 ? 0 : std::max<int64_t>(0, past + token - window + 1) / PAGE;
     }
-    int64_t end_page(int64_t token) const { return (past() + token) / PAGE + 1; }  // after the last one seen
+    int64_t end_place(int64_t token) const { return std::min(past + token + 1, cache.length); }  // after the last seen
+    int64_t end_page(int64_t token) const { return (end_place(token) + PAGE - 1) / PAGE; }
     int64_t rows(const Part& part) const { return (part.end_token - part.first_token) * heads.sharing(); }
 
-    // The queries that share a head's keys, [rows, width], divided by the root of their width.
+    // The queries that share a head's keys, [rows, width], times the scale.
     void scale_queries(const Part& part, int64_t head, float* scaled) const {
         const int64_t sharing = heads.sharing(), width = heads.width;
-        const Floats scale = all_lanes(1.0f / std::sqrt(static_cast<float>(width)));
+        const Floats share = all_lanes(scale);
         for (int64_t row = 0; row < rows(part); row++) {
             const int64_t token = part.first_token + row / sharing;
             const float* query = queries.at(part.sequence, token, head * sharing + row % sharing);
             for (int64_t i = 0; i < width; i += LANES) {
-                store_floats(scaled + row * width + i, multiply(load_floats(query + i), scale));
+                store_floats(scaled + row * width + i, multiply(load_floats(query + i), share));
             }
         }
     }
 
-    // Scores [rows, PAGE] of what a token may not see: later ones, those beyond the window, padding, places not yet
-    // written.
+    // The scores [rows, PAGE] that a head's queries have for a page, with their bias, and of what they may not see.
+    void finish_scores(const Part& part, int64_t head, int64_t index, float* scores) const {
+        if (bias.values) add_bias(part, head, index, scores);
+        hide(part, index, scores);
+    }
+
+    void add_bias(const Part& part, int64_t head, int64_t index, float* scores) const {
+        const int64_t sharing = heads.sharing(), begin = index * PAGE, furthest = bias.furthest;
+        for (int64_t row = 0; row < rows(part); row++, scores += PAGE) {
+            const float* own = bias.values + (head * sharing + row % sharing) * (2 * furthest + 1) + furthest;
+            const int64_t place = past + part.first_token + row / sharing;
+            for (int64_t i = 0; i < PAGE; i++) scores[i] += own[std::clamp(begin + i - place, -furthest, furthest)];
+        }
+    }
+
+    // Scores of what a token may not see: later ones, those beyond the window, padding, places not yet written.
     void hide(const Part& part, int64_t index, float* scores) const {
         const int64_t begin = index * PAGE, end = begin + PAGE, sharing = heads.sharing();
         const int32_t* kept = real ? real + part.sequence * cache.length : nullptr;
         const int64_t written = std::min(end, cache.length);
         const bool padded = real && std::find(kept + begin, kept + written, 0) != kept + written;
         for (int64_t row = 0; row < rows(part); row++, scores += PAGE) {
-            const int64_t place = past() + part.first_token + row / sharing;
-            const int64_t low = window == 0 ? 0 : place - window + 1;
+            const int64_t token = part.first_token + row / sharing;
+            const int64_t low = window == 0 ? 0 : past + token - window + 1;
             for (int64_t key = begin; key < std::min(low, end); key++) scores[key - begin] = MASKED;
-            for (int64_t key = std::max(begin, place + 1); key < end; key++) scores[key - begin] = MASKED;
+            for (int64_t key = std::max(begin, end_place(token)); key < end; key++) scores[key - begin] = MASKED;
             for (int64_t key = begin; padded && key < written; key++) {
                 if (!kept[key]) scores[key - begin] = MASKED;
             }

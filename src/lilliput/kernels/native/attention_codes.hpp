@@ -102,7 +102,7 @@ inline void gather_codes(const Attention& attention, const Part& part, Gathered&
             const int64_t first = (head - part.first_head) * rows;
             const Ahead ahead = head + 1 < part.end_head ? Ahead{&page, head + 1} : Ahead{next, part.first_head};
             score_codes(page, head, heads, {rounded + first * width, scales + first, rows}, ahead, scores);
-            attention.hide(part, index, scores);
+            attention.finish_scores(part, head, index, scores);
             float most[FEW_ROWS];
             for (int64_t row = 0; row < rows; row++) {
                 most[row] = attention.weigh(scores + row * PAGE, first + row, gathered);

@@ -43,7 +43,7 @@ inline void gather_floats(const Attention& attention, const Part& part, Gathered
         if (index + 1 < part.end_page) attention.cache.page(part.sequence, index + 1).prefetch(head, 0, 1);
         unpack(attention.cache.page(part.sequence, index), head, width, keys, values);
         FloatProduct{scaled, width, keys, PAGE, scores, PAGE, rows, width, PAGE, false}.compute();
-        attention.hide(part, index, scores);
+        attention.finish_scores(part, head, index, scores);
         for (int64_t row = 0; row < rows; row++) attention.weigh(scores + row * PAGE, row, gathered);
         FloatProduct{scores, PAGE, values, width, gathered.values.data(), width, rows, PAGE, width, true}.compute();
     }

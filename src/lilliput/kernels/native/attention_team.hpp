@@ -12,46 +12,56 @@ namespace lilliput {
 
 constexpr int64_t ROWS_A_TASK = 96;  // queries of all heads that share keys: sixteen tiles
 
+struct KeysAndValues {
+    Places keys, values;
+};
+
 struct AttentionTeam {
     Heads heads{};
-    int64_t window = 0;   // how far back a token sees; 0: to the start
+    float scale = 1;     // of products of queries and keys
+    int64_t window = 0;  // how far back a token sees; 0: to the start
     int64_t threads = 1;
     std::shared_ptr<Team> team;
     std::shared_ptr<Cache> cache;
 
     // New tokens, for which the cache has been extended: `outputs` [sequences, tokens, heads * width].
-    void run(const Places& queries, const Places& keys, const Places& values, int64_t tokens, const int32_t* real,
+    void run(const Places& queries, const KeysAndValues& added, int64_t tokens, const int32_t* real, const Bias& bias,
              float* outputs) const {
-        const Attention attention{heads, window, tokens, *cache, queries, real};
-        if (tokens > 1) write(keys, values, attention.past());
-        attend(attention, keys, values, outputs);
+        const int64_t past = cache->length - tokens;
+        if (tokens > 1) write(added, past);
+        attend({heads, scale, window, tokens, past, *cache, queries, real, bias}, tokens > 1 ? nullptr : &added, outputs);
     }
 
-private:
-    // The new tokens to the cache, a page by one thread.
-    void write(const Places& keys, const Places& values, int64_t past) const {
+    // Tokens that see all of the cache, which is of what they are not.
+    void look(const Places& queries, int64_t tokens, const int32_t* real, float* outputs) const {
+        attend({heads, scale, 0, tokens, cache->length, *cache, queries, real, {}}, nullptr, outputs);
+    }
+
+    // Tokens from `past` on to the cache, which has been extended, a page by one thread.
+    void write(const KeysAndValues& added, int64_t past) const {
         const int64_t first = past / PAGE, pages = (cache->length - 1) / PAGE + 1 - first;
         team->run(cache->count() * pages, [&](int64_t task) {
             const int64_t sequence = task / pages, index = first + task % pages;
             const int64_t end = std::min(cache->length, (index + 1) * PAGE);
             for (int64_t place = std::max(past, index * PAGE); place < end; place++) {
-                write_token(keys, values, sequence, place - past, place, 0, heads.keys);
+                write_token(added, sequence, place - past, place, 0, heads.keys);
             }
         });
     }
 
-    void write_token(const Places& keys, const Places& values, int64_t sequence, int64_t token, int64_t place,
-                     int64_t first_head, int64_t end_head) const {
+private:
+    void write_token(const KeysAndValues& added, int64_t sequence, int64_t token, int64_t place, int64_t first_head,
+                     int64_t end_head) const {
         Page& page = cache->page(sequence, place / PAGE);
         for (int64_t head = first_head; head < end_head; head++) {
-            page.write(place % PAGE, head, keys.at(sequence, token, head), values.at(sequence, token, head));
+            page.write(place % PAGE, head, added.keys.at(sequence, token, head), added.values.at(sequence, token, head));
         }
     }
 
     // A task: some tokens of a sequence and a head of keys; where the queries are few, several heads; where those are
     // too few for all threads, some of the pages. A single token is not worth a round of writing: whoever reads its page
-    // writes it.
-    void attend(const Attention& attention, const Places& keys, const Places& values, float* outputs) const {
+    // writes it, if it is `unwritten`.
+    void attend(const Attention& attention, const KeysAndValues* unwritten, float* outputs) const {
         const int64_t tokens = attention.tokens, last = tokens - 1;
         const bool few = tokens * heads.sharing() <= FEW_ROWS;
         const int64_t step = few ? tokens : std::max<int64_t>(1, ROWS_A_TASK / heads.sharing());
@@ -72,8 +82,9 @@ private:
         std::vector<std::unique_ptr<Gathered>> gathered(whole * spans);
         team->run(whole * spans, [&](int64_t number) {
             const Part part = part_of(number / spans, number % spans);
-            if (tokens == 1 && part.first_page <= attention.past() / PAGE && attention.past() / PAGE < part.end_page) {
-                write_token(keys, values, part.sequence, 0, attention.past(), part.first_head, part.end_head);
+            const int64_t page = attention.past / PAGE;
+            if (unwritten && part.first_page <= page && page < part.end_page) {
+                write_token(*unwritten, part.sequence, 0, attention.past, part.first_head, part.end_head);
             }
             auto& own = gathered[number];
             own = std::make_unique<Gathered>(part.end_head - part.first_head, attention.rows(part), heads.width);

@@ -14,7 +14,18 @@ namespace lilliput {
 using Values = std::vector<float*>;  // by number
 using Step = std::function<void(const Values&)>;
 
-enum class Kind : int64_t { PRODUCTS = 0, ATTENTION = 1, RMS = 2, ROTARY = 3, LAYER_NORM = 4, GELU = 5 };
+enum class Kind : int64_t {
+    PRODUCTS = 0,
+    ATTENTION = 1,
+    RMS = 2,
+    ROTARY = 3,
+    LAYER_NORM = 4,
+    GELU = 5,
+    RELU = 6,
+    MULTIPLY = 7,
+    SCALE = 8,
+    SOURCE_ATTENTION = 9,
+};
 
 // A step as it is written down.
 struct Written {
@@ -41,16 +52,30 @@ inline Step products_step(const Written& step, const std::vector<Weights>& weigh
     };
 }
 
-// Inputs: query, key, value. Numbers: the cache's, heads of queries, heads of keys, width, window.
-inline Step attention_step(const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
-    const auto& numbers = step.numbers;
+// The cache's number, heads of queries, heads of keys, width, scale's bits, window.
+inline AttentionTeam attention_team(const std::vector<int64_t>& numbers, const std::shared_ptr<Team>& team,
+                                    int64_t threads) {
     const Heads heads{numbers[1], numbers[2], numbers[3]};
-    const AttentionTeam work{heads, numbers[4], threads, team, caches.at(numbers[0])};
-    return [=](const Values& values) {
+    return {heads, float_from(numbers[4]), numbers[5], threads, team, caches.at(numbers[0])};
+}
+
+// Inputs: query, key, value; perhaps what distances add. Numbers: the team's, and how many distances.
+inline Step attention_step(const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
+    return [=, work = attention_team(step.numbers, team, threads)](const Values& values) {
         OPENVINO_ASSERT(work.cache->count() == 1, "Chain: nothing was read yet of one sequence");
         work.cache->extend(1, work.heads);
         const auto places = [&](size_t i) { return Places{values[step.inputs[i]], 0, 0, work.heads.width}; };
-        work.run(places(0), places(1), places(2), 1, nullptr, values[step.outputs[0]]);
+        const bool biased = step.inputs.size() > 3;
+        const Bias bias = biased ? Bias{values[step.inputs[3]], step.numbers[6] / 2} : Bias{};
+        work.run(places(0), {places(1), places(2)}, 1, nullptr, bias, values[step.outputs[0]]);
+    };
+}
+
+// Input: query. Numbers: the team's.
+inline Step source_attention_step(const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
+    return [=, work = attention_team(step.numbers, team, threads)](const Values& values) {
+        OPENVINO_ASSERT(work.cache->count() == 1, "Chain: no source was read yet of one sequence");
+        work.look({values[step.inputs[0]], 0, 0, work.heads.width}, 1, nullptr, values[step.outputs[0]]);
     };
 }
 
@@ -116,6 +141,37 @@ inline Step gelu_step(const Written& step) {
     };
 }
 
+// Input: numbers, a multiple of LANES. Numbers: how many.
+inline Step relu_step(const Written& step) {
+    return [=, count = step.numbers[0]](const Values& values) {
+        const float* from = values[step.inputs[0]];
+        float* to = values[step.outputs[0]];
+        for (int64_t i = 0; i < count; i += LANES) store_floats(to + i, larger(all_lanes(0), load_floats(from + i)));
+    };
+}
+
+// Inputs: as many numbers of both, a multiple of LANES. Numbers: how many.
+inline Step multiply_step(const Written& step) {
+    return [=, count = step.numbers[0]](const Values& values) {
+        const float *one = values[step.inputs[0]], *other = values[step.inputs[1]];
+        float* to = values[step.outputs[0]];
+        for (int64_t i = 0; i < count; i += LANES) {
+            store_floats(to + i, multiply(load_floats(one + i), load_floats(other + i)));
+        }
+    };
+}
+
+// Input: numbers, a multiple of LANES. Numbers: how many, and the bits of what they are multiplied by.
+inline Step scale_step(const Written& step) {
+    return [=, count = step.numbers[0], scale = float_from(step.numbers[1])](const Values& values) {
+        const float* from = values[step.inputs[0]];
+        float* to = values[step.outputs[0]];
+        for (int64_t i = 0; i < count; i += LANES) {
+            store_floats(to + i, multiply(load_floats(from + i), all_lanes(scale)));
+        }
+    };
+}
+
 // Inputs: heads, cosines and sines of as many dimensions as turn. Numbers: heads, width, dimensions that turn: their
 // second half with the first one. "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021.
 inline Step rotary_step(const Written& step) {
@@ -136,10 +192,14 @@ inline Step rotary_step(const Written& step) {
 inline Step other_step(const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
     switch (step.kind) {
         case Kind::ATTENTION: return attention_step(step, team, threads);
+        case Kind::SOURCE_ATTENTION: return source_attention_step(step, team, threads);
         case Kind::RMS: return rms_step(step);
         case Kind::ROTARY: return rotary_step(step);
         case Kind::LAYER_NORM: return layer_norm_step(step);
         case Kind::GELU: return gelu_step(step);
+        case Kind::RELU: return relu_step(step);
+        case Kind::MULTIPLY: return multiply_step(step);
+        case Kind::SCALE: return scale_step(step);
         default: OPENVINO_THROW("Chain: no such step");
     }
 }

@@ -4,14 +4,16 @@
 #include <openvino/core/extension.hpp>
 #include <openvino/core/op_extension.hpp>
 
-#include "attention_operation.hpp"
+#include "cached_attention.hpp"
 #include "chain_operation.hpp"
 #include "products_operation.hpp"
 #include "shared.hpp"
+#include "source_attention.hpp"
 
 OPENVINO_CREATE_EXTENSIONS(std::vector<ov::Extension::Ptr>({
     std::make_shared<ov::OpExtension<lilliput::QuantizedProducts>>(),
     std::make_shared<ov::OpExtension<lilliput::CachedAttention>>(),
+    std::make_shared<ov::OpExtension<lilliput::SourceAttention>>(),
     std::make_shared<ov::OpExtension<lilliput::Chain>>(),
 }));
 

@@ -1,0 +1,91 @@
+// Attention of tokens to themselves and those before: what a state and an attention over it are otherwise.
+
+#pragma once
+
+#include "attention_operation.hpp"
+
+namespace lilliput {
+
+// Behind queries, keys and values: what of all tokens is no padding, int32 [sequences, tokens before and new]; which
+// sequence of the call before each one goes on from, int32 [sequences]; if there are `distances`, what they add to
+// scores, float32 [heads, distances] (see Bias). Where there are no tokens before, the cache starts anew. Without mask
+// and order each sequence goes on from itself, and nothing is padding: shapes that never change then spare the engine
+// much of its work around an operation.
+class CachedAttention : public AttentionOperation {
+public:
+    OPENVINO_OP("CachedAttention", "lilliput");
+    CachedAttention() = default;
+    CachedAttention(const ov::OutputVector& arguments, const CachedAttention& other)
+        : AttentionOperation(arguments, other), distances(other.distances) {
+        constructor_validate_and_infer_types();
+    }
+
+    std::shared_ptr<ov::Node> clone_with_new_inputs(const ov::OutputVector& arguments) const override {
+        return std::make_shared<CachedAttention>(arguments, *this);
+    }
+
+    bool visit_attributes(ov::AttributeVisitor& visitor) override {
+        visitor.on_attribute("window", work.window);
+        visitor.on_attribute("distances", distances);
+        return AttentionOperation::visit_attributes(visitor);
+    }
+
+private:
+    bool goes_on() const { return get_input_size() < 5; }
+
+    void infer() override {
+        open();
+        for (size_t i = 0; i < 3; i++) expect(i, ov::element::f32, 4);
+        if (!goes_on()) {
+            expect(3, ov::element::i32, 2);
+            expect(4, ov::element::i32, 1);
+        }
+        if (distances > 0) expect(get_input_size() - 1, ov::element::f32, 2);
+        set_output();
+    }
+
+    void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const override {
+        const auto shape = inputs[0].get_shape();
+        const int64_t sequences = shape[0], tokens = tokens_of(inputs[0], 0);
+        const Heads& heads = work.heads;
+        outputs[0].set_shape({shape[0], static_cast<size_t>(tokens), static_cast<size_t>(heads.queries * heads.width)});
+        if (sequences == 0 || tokens == 0) return;
+        for (size_t i = 1; i < 3; i++) {
+            OPENVINO_ASSERT(is_of(inputs[i], sequences) && tokens_of(inputs[i], i) == tokens,
+                            "CachedAttention: keys or values of other tokens than the queries");
+        }
+        const Places queries = places(inputs[0], 0, heads.queries);
+        const KeysAndValues added{places(inputs[1], 1, heads.keys), places(inputs[2], 2, heads.keys)};
+        const Bias bias = this->bias(inputs.back());
+        prepare(inputs, sequences, tokens);
+        const auto* real = goes_on() ? nullptr : integers(inputs[3]);
+        work.run(queries, added, tokens, real, bias, static_cast<float*>(outputs[0].data()));
+    }
+
+    Bias bias(const ov::Tensor& values) const {
+        if (distances == 0) return {};
+        OPENVINO_ASSERT(static_cast<int64_t>(values.get_size()) == work.heads.queries * distances,
+                        "CachedAttention: what distances add is of other heads or distances");
+        return {static_cast<const float*>(values.data()), distances / 2};
+    }
+
+    // The cache as the new tokens find it, with room for them.
+    void prepare(const ov::TensorVector& inputs, int64_t sequences, int64_t tokens) const {
+        if (goes_on()) {
+            OPENVINO_ASSERT(work.cache->count() == sequences,
+                            "CachedAttention: nothing was read yet of so many sequences");
+        } else {
+            OPENVINO_ASSERT(is_of(inputs[3], sequences) && is_of(inputs[4], sequences),
+                            "CachedAttention: the mask or the order is not of as many sequences");
+            const int64_t past = static_cast<int64_t>(inputs[3].get_shape()[1]) - tokens;
+            if (past == 0) work.cache->restart(sequences);
+            OPENVINO_ASSERT(past == work.cache->length, "CachedAttention: the mask is not of what was read");
+            if (past > 0) reorder(inputs[4], sequences);
+        }
+        work.cache->extend(tokens, work.heads);
+    }
+
+    int64_t distances = 0;  // 2 * furthest + 1; 0: they add nothing
+};
+
+}  // namespace lilliput

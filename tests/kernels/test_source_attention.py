@@ -1,0 +1,205 @@
+"""Our attention to a source: against numpy for any shape, and in every encoder-decoder's graph against transformers."""
+
+import numpy as np
+import openvino as ov
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lilliput.graph.seq2seq import encoder_graph
+from lilliput.kernels.attention import SHARED, one_more_token, use_attention
+from lilliput.kernels.build import kernels
+from lilliput.kernels.library import Heads
+from lilliput.runtime.engine import Engine
+from lilliput.runtime.sessions import Seq2SeqSession
+from tests.graph.test_decoders import EXACT
+from tests.graph.test_seq2seq import VARIANTS, Case, padded_sources, tokens
+from tests.kernels.test_kernel_attention import near, numbers, ones, stored
+
+LIBRARY = kernels().library
+pytestmark = pytest.mark.skipif(LIBRARY is None, reason=f"no kernels here: {kernels().about}")
+
+
+def attention(heads, width, scale=1.0, threads=2, tokens_first=(True, False, False)):
+    """The operation alone, compiled."""
+    shapes = [[-1, -1, heads, width] if first else [-1, heads, -1, width] for first in tokens_first]
+    places = [ov.opset13.parameter(shape, ov.Type.f32) for shape in shapes]
+    places += [ov.opset13.parameter([-1] * rank, ov.Type.i32) for rank in (2, 1, 2)]
+    parts = [Heads(p.output(0), heads, width, first) for p, first in zip(places[:3], tokens_first, strict=True)]
+    own = LIBRARY.for_one_model()
+    node = own.source_attention(parts, *(place.output(0) for place in places[3:]), threads, scale)
+    return Engine(ov.Model([node], places, "attention"), 1, EXACT, library=own)
+
+
+def expected(query, key, value, real, scale):
+    """Of ``query [B, T, H, D]`` to all of ``key``, ``value [B, S, H, D]`` that is no padding; in float64."""
+    scores = np.einsum("bthd,bshd->bhts", query.astype(np.float64), key) * scale
+    scores = np.where(real[:, None, None, :] != 0, scores, -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    mixed = np.einsum("bhts,bshd->bthd", weights / weights.sum(-1, keepdims=True), value)
+    return mixed.reshape(*query.shape[:2], -1)
+
+
+cases = st.fixed_dictionaries(
+    {
+        "heads": st.integers(1, 5),
+        "width": st.sampled_from([16, 48, 64]),
+        "length": st.sampled_from([1, 2, 63, 64, 65, 200]),
+        "parts": st.lists(st.sampled_from([1, 1, 2, 30]), min_size=1, max_size=4),
+        "rows": st.integers(1, 3),
+        "threads": st.integers(1, 4),
+        "scale": st.sampled_from([1.0, 0.125]),
+        "tokens_first": st.tuples(st.booleans(), st.booleans(), st.booleans()),
+        "seed": st.integers(0, 2**31),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(cases)
+def test_any_shape(case):
+    """Targets' tokens in parts, sequences that change places between them, sources of several lengths."""
+    random = np.random.default_rng(case["seed"])
+    rows, length, heads, width = (case[name] for name in ("rows", "length", "heads", "width"))
+    key, value = random.normal(size=(2, rows, length, heads, width)).astype(np.float32)
+    real = (np.arange(length) < random.integers(1, length + 1, (rows, 1))).astype(np.int32)
+    kept, kept_value = stored(key), stored(value)
+    engine = attention(heads, width, case["scale"], case["threads"], case["tokens_first"])
+    given_source = [
+        np.ascontiguousarray(part if first else part.swapaxes(1, 2))
+        for part, first in zip((key, value), case["tokens_first"][1:], strict=True)
+    ]
+    read = 0
+    for count in case["parts"]:
+        order = random.permutation(rows) if read else np.arange(rows)
+        kept, kept_value, real = kept[order], kept_value[order], real[order]
+        query = random.normal(size=(rows, count, heads, width)).astype(np.float32)
+        new = np.ascontiguousarray(query if case["tokens_first"][0] else query.swapaxes(1, 2))
+        read += count
+        (found,) = engine(new, *given_source, real, order.astype(np.int32), ones(rows, read))
+        given_source = [np.zeros_like(part[:1]) for part in given_source]  # not read again
+        wanted = expected(query, kept, kept_value, real, case["scale"])
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-4 * np.abs(value).max())
+
+
+def test_a_new_source_forgets_the_last_one():
+    one, other = ([numbers(2, 4, n, 16, seed=n + part) for part in (1, 2)] for n in (70, 9))
+    query, order = numbers(2, 1, 4, 16), np.arange(2, dtype=np.int32)
+    alone = attention(4, 16)(query, *other, ones(2, 9), order, ones(2, 1))[0]
+    engine = attention(4, 16)
+    engine(query, *one, ones(2, 70), order, ones(2, 1))
+    np.testing.assert_array_equal(engine(query, *other, ones(2, 9), order, ones(2, 1))[0], alone)
+
+
+@pytest.mark.parametrize(
+    ("source", "mask", "order", "target", "complaint"),
+    [
+        (4, ones(1, 5), [0], 1, "not of the source"),
+        (4, ones(2, 4), [0], 1, "not of as many sequences"),
+        (4, ones(1, 5), [0], 2, "not of the source"),
+        (4, ones(1, 4), [1], 2, "no such sequence"),
+        (4, ones(1, 4), [-1], 2, "no such sequence"),
+    ],
+)
+def test_inputs_that_contradict_each_other(source, mask, order, target, complaint):
+    engine = attention(2, 16)
+    parts = [numbers(1, 1, 2, 16), *(numbers(1, 2, source, 16) for _ in range(2))]
+    engine(*parts, ones(1, source), np.zeros(1, np.int32), ones(1, 1))
+    with pytest.raises(RuntimeError, match=complaint):
+        engine(*parts, mask, np.array(order, np.int32), ones(1, target))
+
+
+def test_keys_or_values_of_other_tokens_are_refused():
+    parts = [numbers(1, 1, 2, 16), numbers(1, 2, 4, 16), numbers(1, 2, 3, 16)]
+    with pytest.raises(RuntimeError, match="of other sequences or tokens"):
+        attention(2, 16)(*parts, ones(1, 4), np.zeros(1, np.int32), ones(1, 1))
+
+
+class Kernels(Case):
+    """A random model and our graphs of it, the decoder's attention ours."""
+
+    def __init__(self, kind, options, folder):
+        super().__init__(kind, options, folder)
+        self.names = use_attention(self.decoder, LIBRARY, 2)
+        self.ours = Engine(self.decoder, 1, EXACT)
+
+
+WIDE = {name: variant for name, variant in VARIANTS.items() if "narrow" not in name}
+
+
+@pytest.fixture(scope="module", params=WIDE)
+def case(request, tmp_path_factory):
+    return Kernels(*WIDE[request.param], tmp_path_factory.mktemp("model"))
+
+
+def test_all_of_a_decoder_s_attention_is_replaced(case):
+    assert len(case.names) == 4
+    assert not case.decoder.get_sinks()
+    kinds = [node.get_type_name() for node in case.decoder.get_ops()]
+    assert kinds.count("CachedAttention") == kinds.count("SourceAttention") == 2
+    assert not {"ScaledDotProductAttention", "ReadValue", "Assign"} & set(kinds)
+
+
+def test_a_padded_batch_of_sources_in_parts(case):
+    source, mask = padded_sources()
+    ids = tokens(3, 20)
+    case.start(source, mask)
+    parts = [case.run(ids[:, a:b], np.ones_like(ids[:, :b])) for a, b in ((0, 9), (9, 16), (16, 17), (17, 20))]
+    near(np.concatenate(parts, 1), case.expected(source, ids, mask))
+
+
+def test_sequences_that_change_places(case):
+    """The caller has the masks of sources in the sequences' order; sources themselves are kept in it."""
+    source, mask = padded_sources()
+    ids, order = tokens(3, 9), np.array([2, 0, 0])
+    case.start(source, mask)
+    case.run(ids[:, :8])
+    case.mask = mask[order]
+    found = case.run(np.full((3, 1), 7), np.ones((3, 9), np.int64), order.astype(np.int32))
+    ids = np.concatenate((ids[order, :8], np.full((3, 1), 7)), 1)
+    near(found, case.expected(source[order], ids, mask[order])[:, -1:])
+
+
+def test_heads_that_are_too_narrow_are_left_to_the_engine(tmp_path):
+    kind, options = next(variant for name, variant in VARIANTS.items() if "narrow" in name)
+    made = Kernels(kind, options, tmp_path)
+    assert options["d_kv"] % SHARED
+    assert made.names == []
+    assert one_more_token(made.decoder, LIBRARY) is None
+
+
+def test_an_encoder_is_left_to_the_engine(case):
+    assert use_attention(encoder_graph(case.config, case.weights), LIBRARY, 2) == []
+
+
+class Watched(Seq2SeqSession):
+    """Counts the tokens that the graph of fixed shapes reads."""
+
+    alone = 0
+
+    def _one(self, token):
+        self.alone += 1
+        return super()._one(token)
+
+
+def test_one_more_token_by_the_graph_of_fixed_shapes(case):
+    """Wherever a session is of one sequence, without padding in its source, either."""
+    single = Engine(one_more_token(case.decoder, LIBRARY), 1, EXACT)
+    session, plain = Watched(case.encoder, case.ours, 0, single), Seq2SeqSession(case.encoder, case.ours, 0)
+    first, second = tokens(1, 9, seed=2)[0], tokens(1, 4, seed=3)[0]
+    alone = [([token], [0]) for token in (5, 8, 13)]
+    for sources, steps, read in (
+        ([first], alone, 3),
+        ([first, second], [([5, 5], [0, 1]), ([8], [1]), ([13], [0])], 0),  # what stays has padding
+        ([second, first], [([5, 5], [0, 1]), ([8], [1]), ([13], [0])], 1),
+        ([first], [([5, 6, 7], [0, 0, 0]), ([8, 9], [2, 0]), ([13], [1]), ([14], [0])], 1),  # samples
+    ):
+        before = session.alone
+        runs = []
+        for made in (session, plain):
+            logits = [made.start(sources).copy()]
+            logits += [made.step(np.array(ids), np.array(parents)).copy() for ids, parents in steps]
+            runs.append(logits)
+        for found, wanted in zip(*runs, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-3)
+        assert session.alone == before + read
