@@ -10,6 +10,7 @@ from lilliput.graph.seq2seq import encoder_graph
 from lilliput.kernels.attention import SHARED, one_more_token, use_attention
 from lilliput.kernels.build import kernels
 from lilliput.kernels.library import Heads
+from lilliput.kernels.sources import CROSS, use_source_attention
 from lilliput.runtime.engine import Engine
 from lilliput.runtime.sessions import Seq2SeqSession
 from tests.graph.test_decoders import EXACT
@@ -20,15 +21,19 @@ LIBRARY = kernels().library
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason=f"no kernels here: {kernels().about}")
 
 
-def attention(heads, width, scale=1.0, threads=2, tokens_first=(True, False, False)):
-    """The operation alone, compiled."""
-    shapes = [[-1, -1, heads, width] if first else [-1, heads, -1, width] for first in tokens_first]
-    places = [ov.opset13.parameter(shape, ov.Type.f32) for shape in shapes]
-    places += [ov.opset13.parameter([-1] * rank, ov.Type.i32) for rank in (2, 1, 2)]
-    parts = [Heads(p.output(0), heads, width, first) for p, first in zip(places[:3], tokens_first, strict=True)]
-    own = LIBRARY.for_one_model()
-    node = own.source_attention(parts, *(place.output(0) for place in places[3:]), threads, scale)
-    return Engine(ov.Model([node], places, "attention"), 1, EXACT, library=own)
+class Pair:
+    """What keeps a source and what looks at it, compiled alone."""
+
+    def __init__(self, heads, width, scale=1.0, threads=2, tokens_first=(True, False, False)):
+        shapes = [[-1, -1, heads, width] if first else [-1, heads, -1, width] for first in tokens_first]
+        places = [ov.opset13.parameter(shape, ov.Type.f32) for shape in shapes]
+        masks = [ov.opset13.parameter([-1] * rank, ov.Type.i32) for rank in (2, 1, 2)]
+        parts = [Heads(p.output(0), heads, width, first) for p, first in zip(places, tokens_first, strict=True)]
+        own = LIBRARY.for_one_model()
+        real, order, target = (mask.output(0) for mask in masks)
+        memory, attention = own.source_attention(parts[0], parts[1:], (real, target), order, threads, scale)
+        self.read = Engine(ov.Model([memory], places[1:], "source"), 1, EXACT, library=own)
+        self.look = Engine(ov.Model([attention], [places[0], *masks], "attention"), 1, EXACT, library=own)
 
 
 def expected(query, key, value, real, scale):
@@ -64,11 +69,12 @@ def test_any_shape(case):
     key, value = random.normal(size=(2, rows, length, heads, width)).astype(np.float32)
     real = (np.arange(length) < random.integers(1, length + 1, (rows, 1))).astype(np.int32)
     kept, kept_value = stored(key), stored(value)
-    engine = attention(heads, width, case["scale"], case["threads"], case["tokens_first"])
-    given_source = [
+    pair = Pair(heads, width, case["scale"], case["threads"], case["tokens_first"])
+    source = [
         np.ascontiguousarray(part if first else part.swapaxes(1, 2))
         for part, first in zip((key, value), case["tokens_first"][1:], strict=True)
     ]
+    np.testing.assert_array_equal(pair.read(*source)[0], np.full(rows, length))
     read = 0
     for count in case["parts"]:
         order = random.permutation(rows) if read else np.arange(rows)
@@ -76,43 +82,53 @@ def test_any_shape(case):
         query = random.normal(size=(rows, count, heads, width)).astype(np.float32)
         new = np.ascontiguousarray(query if case["tokens_first"][0] else query.swapaxes(1, 2))
         read += count
-        (found,) = engine(new, *given_source, real, order.astype(np.int32), ones(rows, read))
-        given_source = [np.zeros_like(part[:1]) for part in given_source]  # not read again
+        (found,) = pair.look(new, real, order.astype(np.int32), ones(rows, read))
         wanted = expected(query, kept, kept_value, real, case["scale"])
         np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-4 * np.abs(value).max())
 
 
+def sources(rows, length, seed=0):
+    return [numbers(rows, 2, length, 16, seed=seed + part) for part in (1, 2)]
+
+
 def test_a_new_source_forgets_the_last_one():
-    one, other = ([numbers(2, 4, n, 16, seed=n + part) for part in (1, 2)] for n in (70, 9))
-    query, order = numbers(2, 1, 4, 16), np.arange(2, dtype=np.int32)
-    alone = attention(4, 16)(query, *other, ones(2, 9), order, ones(2, 1))[0]
-    engine = attention(4, 16)
-    engine(query, *one, ones(2, 70), order, ones(2, 1))
-    np.testing.assert_array_equal(engine(query, *other, ones(2, 9), order, ones(2, 1))[0], alone)
+    query, order = numbers(2, 1, 2, 16), np.arange(2, dtype=np.int32)
+    found = []
+    for lengths in ([9], [70, 9]):
+        pair = Pair(2, 16)
+        for length in lengths:
+            pair.read(*sources(2, length, seed=length))
+        found.append(pair.look(query, ones(2, 9), order, ones(2, 1))[0])
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize(
-    ("source", "mask", "order", "target", "complaint"),
+    ("mask", "order", "target", "complaint"),
     [
-        (4, ones(1, 5), [0], 1, "not of the source"),
-        (4, ones(2, 4), [0], 1, "not of as many sequences"),
-        (4, ones(1, 5), [0], 2, "not of the source"),
-        (4, ones(1, 4), [1], 2, "no such sequence"),
-        (4, ones(1, 4), [-1], 2, "no such sequence"),
+        (ones(1, 5), [0], ones(1, 1), "not of the source"),
+        (ones(2, 4), [0], ones(1, 1), "not of as many sequences"),
+        (ones(1, 4), [0], ones(2, 1), "not of as many sequences"),
+        (ones(1, 4), [1], ones(1, 2), "no such sequence"),
+        (ones(1, 4), [-1], ones(1, 2), "no such sequence"),
     ],
 )
-def test_inputs_that_contradict_each_other(source, mask, order, target, complaint):
-    engine = attention(2, 16)
-    parts = [numbers(1, 1, 2, 16), *(numbers(1, 2, source, 16) for _ in range(2))]
-    engine(*parts, ones(1, source), np.zeros(1, np.int32), ones(1, 1))
+def test_inputs_that_contradict_what_was_read(mask, order, target, complaint):
+    pair = Pair(2, 16)
+    pair.read(*sources(1, 4))
     with pytest.raises(RuntimeError, match=complaint):
-        engine(*parts, mask, np.array(order, np.int32), ones(1, target))
+        pair.look(numbers(1, 1, 2, 16), mask, np.array(order, np.int32), target)
 
 
-def test_keys_or_values_of_other_tokens_are_refused():
-    parts = [numbers(1, 1, 2, 16), numbers(1, 2, 4, 16), numbers(1, 2, 3, 16)]
+def test_sources_of_other_sequences_than_the_targets():
+    pair = Pair(2, 16)
+    pair.read(*sources(3, 4))
+    with pytest.raises(RuntimeError, match="of so many sequences"):
+        pair.look(numbers(1, 1, 2, 16), ones(1, 4), np.zeros(1, np.int32), ones(1, 1))
+
+
+def test_keys_of_other_tokens_than_the_values():
     with pytest.raises(RuntimeError, match="of other sequences or tokens"):
-        attention(2, 16)(*parts, ones(1, 4), np.zeros(1, np.int32), ones(1, 1))
+        Pair(2, 16).read(numbers(1, 2, 4, 16), numbers(1, 2, 3, 16))
 
 
 class Kernels(Case):
@@ -120,8 +136,20 @@ class Kernels(Case):
 
     def __init__(self, kind, options, folder):
         super().__init__(kind, options, folder)
-        self.names = use_attention(self.decoder, LIBRARY, 2)
-        self.ours = Engine(self.decoder, 1, EXACT)
+        encoder = encoder_graph(self.config, self.weights)
+        own = LIBRARY.for_one_model()
+        self.names = use_attention(self.decoder, own, 2), use_source_attention(self.decoder, encoder, own, 2)
+        self.encoder, self.ours = (Engine(model, 1, EXACT, library=own) for model in (encoder, self.decoder))
+
+    def start(self, source, mask=None):
+        self.mask = np.ones_like(source) if mask is None else mask
+        self.encoder(source, self.mask)
+
+    def run(self, ids, mask=None, beams=None):
+        mask = np.ones_like(ids) if mask is None else mask
+        positions = np.maximum(mask.cumsum(1) - 1, 0)[:, -ids.shape[1] :]
+        beams = np.arange(len(ids), dtype=np.int32) if beams is None else beams
+        return self.ours(ids, mask, positions, beams, self.mask)[0]
 
 
 WIDE = {name: variant for name, variant in VARIANTS.items() if "narrow" not in name}
@@ -133,7 +161,7 @@ def case(request, tmp_path_factory):
 
 
 def test_all_of_a_decoder_s_attention_is_replaced(case):
-    assert len(case.names) == 4
+    assert [len(names) for names in case.names] == [2, 2]
     assert not case.decoder.get_sinks()
     kinds = [node.get_type_name() for node in case.decoder.get_ops()]
     assert kinds.count("CachedAttention") == kinds.count("SourceAttention") == 2
@@ -162,13 +190,25 @@ def test_sequences_that_change_places(case):
 
 def test_heads_that_are_too_narrow_are_left_to_the_engine(tmp_path):
     kind, options = next(variant for name, variant in VARIANTS.items() if "narrow" in name)
-    made = Kernels(kind, options, tmp_path)
     assert options["d_kv"] % SHARED
-    assert made.names == []
+    made = Case(kind, options, tmp_path)
+    encoder = encoder_graph(made.config, made.weights)
+    assert use_attention(made.decoder, LIBRARY, 2) == []
+    assert use_source_attention(made.decoder, encoder, LIBRARY, 2) == []
+    assert one_more_token(made.decoder, LIBRARY) is None
+    assert CROSS in made.decoder.input(4).get_names()
+
+
+def test_an_encoder_that_gives_something_else_keeps_doing_so(tmp_path):
+    made = Case(*WIDE["t5"], tmp_path)
+    encoder = encoder_graph(made.config, made.weights)
+    whole = encoder.get_results()[0].input_value(0)
+    other = ov.Model([ov.opset13.relu(whole)], encoder.get_parameters(), "encoder")
+    assert use_source_attention(made.decoder, other, LIBRARY, 2) == []
     assert one_more_token(made.decoder, LIBRARY) is None
 
 
-def test_an_encoder_is_left_to_the_engine(case):
+def test_an_encoder_s_attention_is_the_engine_s(case):
     assert use_attention(encoder_graph(case.config, case.weights), LIBRARY, 2) == []
 
 

@@ -2,8 +2,7 @@
 
 What is replaced is a decoder's attention as :mod:`lilliput.graph.decoder` and :mod:`lilliput.graph.seq2seq` write it:
 keys and values behind a state, shared by several heads of queries or not, a causal mask, perhaps with a window or with
-what distances add (:mod:`lilliput.kernels.masks`); and attention to a source. The engine's own takes several times as
-long: see docs/kernels.md.
+what distances add (:mod:`lilliput.kernels.masks`). The engine's own takes several times as long: see docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from lilliput.kernels.library import ATTENTION, SOURCE_ATTENTION, Heads, Library
-from lilliput.kernels.masks import CausalMask, RelativeMask, padding_of
+from lilliput.kernels.masks import CausalMask, RelativeMask
 from lilliput.kernels.nodes import behind, kind, number, readers, same
 
 SHARED = 16
@@ -97,7 +96,14 @@ class Attention:
         if not known or shapes[1][1] != shapes[2][1] or len({shape[3].get_length() for shape in shapes}) != 1:
             return None
         (heads, width), kv_heads = (shapes[0][axis].get_length() for axis in (1, 3)), shapes[1][1].get_length()
-        return None if width % SHARED or heads % kv_heads else [_heads(part) for part in (self.query, key, value)]
+        return None if width % SHARED or heads % kv_heads else [heads_of(part) for part in (self.query, key, value)]
+
+    def replace(self, node: ov.Node) -> str:
+        """Put ``node`` in its place, under its name: that name."""
+        name = str(self.node.get_friendly_name())
+        node.set_friendly_name(name)
+        self.result.output(0).replace(node.output(0))
+        return name
 
 
 @dataclass(frozen=True)
@@ -147,61 +153,26 @@ def use_attention(model: ov.Model, library: Library, threads: int) -> list[str]:
     Returns:
         Names of the nodes replaced.
     """
-    found = [attention for node in model.get_ordered_ops() if (attention := Attention.of(node)) is not None]
-    stateful = [own for attention in found if (own := StatefulAttention.of(attention)) is not None]
-    if not stateful:
-        return []
-    masks: dict[str, ov.Output] = {}
-
-    def as_int32(mask: ov.Output) -> ov.Output:
-        name = mask.get_node().get_name()
-        if name not in masks:
-            masks[name] = ops.convert(mask, "i32").output(0)
-        return masks[name]
-
-    target, order = stateful[0].mask.real, stateful[0].keys.order
     replaced = []
-    for attention in found:
-        source = _source(attention)
-        if source is None:
+    masks: dict[str, ov.Output] = {}
+    for node in model.get_ordered_ops():
+        attention = Attention.of(node)
+        own = None if attention is None else StatefulAttention.of(attention)
+        if own is None:
             continue
-        real, parts = source
-        node = library.source_attention(parts, as_int32(real), order, as_int32(target), threads, attention.scale)
-        replaced.append(_replace(attention, node))
-    for own in stateful:
-        node = library.attention(
-            own.parts,
-            as_int32(own.mask.real),
-            own.keys.order,
-            threads,
-            own.attention.scale,
-            own.mask.window,
-            own.bias,
-        )
-        replaced.append(_replace(own.attention, node))
+        real = own.mask.real
+        source = real.get_node().get_name()
+        if source not in masks:
+            masks[source] = ops.convert(real, "i32").output(0)
+        scale, window = own.attention.scale, own.mask.window
+        found = library.attention(own.parts, masks[source], own.keys.order, threads, scale, window, own.bias)
+        replaced.append(own.attention.replace(found))
         for sink in (own.keys.sink, own.values.sink):
             variable = model.get_variable_by_id(sink.get_variable_id())
             model.remove_sink(sink)
             model.remove_variable(variable)
     model.validate_nodes_and_infer_types()
     return replaced
-
-
-def _source(attention: Attention) -> tuple[ov.Output, list[Heads]] | None:
-    """Of an attention to a source that is given to the graph: its mask, and what reads and is read."""
-    real = padding_of(attention.mask)
-    given = [behind(value, "Squeeze", "Split") for value in (attention.key, attention.value)]
-    if real is None or not all(value is not None and kind(value) == "Parameter" for value in given):
-        return None
-    parts = attention.heads(attention.key, attention.value)
-    return None if parts is None else (real, parts)
-
-
-def _replace(attention: Attention, node: ov.Node) -> str:
-    name = str(attention.node.get_friendly_name())
-    node.set_friendly_name(name)
-    attention.result.output(0).replace(node.output(0))
-    return name
 
 
 def one_more_token(model: ov.Model, library: Library) -> ov.Model | None:
@@ -211,7 +182,8 @@ def one_more_token(model: ov.Model, library: Library) -> ov.Model | None:
     operations takes milliseconds less. Its inputs are :data:`ONE_TOKEN_INPUTS`, ``[1, 1]``.
 
     Args:
-        model: what :func:`use_attention` made; it reads the tokens before.
+        model: what :func:`use_attention` made, and perhaps :func:`lilliput.kernels.sources.use_source_attention`; it
+            reads the tokens before.
         library: the kernels.
 
     Returns:
@@ -232,7 +204,7 @@ def one_more_token(model: ov.Model, library: Library) -> ov.Model | None:
     return step
 
 
-def _heads(value: ov.Output) -> Heads:
+def heads_of(value: ov.Output) -> Heads:
     """``value [B, heads, T, width]``, without the transposition that made it, if one did."""
     _, heads, _, width = value.get_partial_shape()
     turned = kind(value) == "Transpose" and _order(value.get_node()) == [0, 2, 1, 3]

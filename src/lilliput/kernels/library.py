@@ -18,6 +18,7 @@ from openvino.utils.node_factory import NodeFactory
 PRODUCTS = "QuantizedProducts"
 ATTENTION = "CachedAttention"
 SOURCE_ATTENTION = "SourceAttention"
+SOURCE_MEMORY = "SourceMemory"
 CHAIN = "Chain"
 
 _OWNERS = itertools.count(1)
@@ -192,35 +193,38 @@ class Library:
         """
         distances = 0 if bias is None else bias.get_partial_shape()[1].get_length()
         inputs = [*(part.value for part in parts), real, order, *([] if bias is None else [bias])]
-        attributes = {"window": window, "distances": distances, **self._of_attention(parts, threads, scale)}
-        return self._made(ATTENTION, inputs, attributes)
+        attributes = {"window": window, "distances": distances}
+        common = _of_attention(self._new_cache(), parts, parts[0].heads, parts[1].heads, threads, scale)
+        return self._made(ATTENTION, inputs, {**attributes, **common})
 
     def source_attention(
-        self, parts: Sequence[Heads], real: ov.Output, order: ov.Output, target: ov.Output, threads: int, scale: float
-    ) -> ov.Node:
-        """The operation: attention of a target's new tokens to a source, whose keys and values it keeps.
+        self,
+        queries: Heads,
+        source: Sequence[Heads],
+        masks: Sequence[ov.Output],
+        order: ov.Output,
+        threads: int,
+        scale: float,
+    ) -> tuple[ov.Node, ov.Node]:
+        """Two operations: what keeps a source, in an encoder's graph, and a target's attention to it, in a decoder's.
 
         Args:
-            parts: queries of the new tokens; keys and values of the source, read where there are no tokens before.
-            real: 0 at padding of the source, int32 ``[B, S]``.
+            queries: of the target's new tokens.
+            source: keys and values of the source's tokens.
+            masks: 0 at padding of the source, int32 ``[B, S]``; int32 ``[B, P]``, for P tokens of the target, before
+                and new.
             order: as for :meth:`attention`.
-            target: int32 ``[B, P]``, for P tokens of the target, before and new.
-            threads: that work on it.
+            threads: that work on each.
             scale: multiplies the products of queries and keys.
         """
-        inputs = [*(part.value for part in parts), real, order, target]
-        return self._made(SOURCE_ATTENTION, inputs, self._of_attention(parts, threads, scale))
+        cache, heads, kv_heads = self._new_cache(), queries.heads, source[0].heads
+        kept = _of_attention(cache, source, kv_heads, kv_heads, threads, scale)
+        looks = _of_attention(cache, [queries], heads, kv_heads, threads, scale)
+        memory = self._made(SOURCE_MEMORY, [part.value for part in source], kept)
+        return memory, self._made(SOURCE_ATTENTION, [queries.value, masks[0], order, masks[1]], looks)
 
-    def _of_attention(self, parts: Sequence[Heads], threads: int, scale: float) -> dict[str, Any]:
-        return {
-            "cache": int(self._native.lilliput_new_cache()),
-            "heads": parts[0].heads,
-            "kv_heads": parts[1].heads,
-            "width": parts[0].width,
-            "scale": scale,
-            "tokens_first": [int(part.tokens_first) for part in parts],
-            "threads": threads,
-        }
+    def _new_cache(self) -> int:
+        return int(self._native.lilliput_new_cache())
 
     def attention_going_on(self, node: ov.Node) -> ov.Node:
         """One that shares the cache of another, ``node``: each sequence goes on, and nothing is padding."""
@@ -241,3 +245,18 @@ class Library:
 
     def _made(self, name: str, inputs: list[ov.Output], attributes: dict[str, Any]) -> ov.Node:
         return self._factory.create(name, inputs, {**attributes, "owner": self._owner})
+
+
+def _of_attention(
+    cache: int, parts: Sequence[Heads], heads: int, kv_heads: int, threads: int, scale: float
+) -> dict[str, Any]:
+    """Attributes of an operation that has ``parts`` for its first inputs."""
+    return {
+        "cache": cache,
+        "heads": heads,
+        "kv_heads": kv_heads,
+        "width": parts[0].width,
+        "scale": scale,
+        "tokens_first": [int(part.tokens_first) for part in parts],
+        "threads": threads,
+    }

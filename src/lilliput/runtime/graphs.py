@@ -16,8 +16,8 @@ from lilliput.generator_manifest import SEQ2SEQ
 from lilliput.kernels.attention import one_more_token, use_attention
 from lilliput.kernels.build import kernels
 from lilliput.kernels.chain import in_a_chain
-from lilliput.kernels.library import Library
 from lilliput.kernels.products import use_kernels
+from lilliput.kernels.sources import use_source_attention
 from lilliput.runtime.engine import Engine, default_threads, is_out_of_memory, last_line
 from lilliput.runtime.pages import keep_small_constants, release_mapped, trim
 from lilliput.runtime.sessions import (
@@ -68,69 +68,86 @@ def decoder_engine(artifact: Artifact, threads: int | None, change: Callable[[ov
     """
     model = _read(artifact, DECODER_GRAPH, DECODER_INPUTS)
     with _runnable(artifact, DECODER_GRAPH):
-        return _compiled(change(model), artifact, threads)
+        return _Engines(artifact, threads).engine(change(model))
 
 
-def _compiled(model: ov.Model, artifact: Artifact, threads: int | None = None) -> Engine:
-    """A graph of a generator's artifact, ready to run; our own kernels do what they can of it.
+class _Engines:
+    """Graphs of an artifact to engines; our own kernels do what they can of them.
 
     Args:
-        model: read from the artifact; it is changed.
         artifact: says how inputs of products are rounded.
         threads: processor threads; ``None`` leaves the choice to the engine.
     """
-    return _engine(model, artifact, threads, _use_kernels(model, artifact, threads))
 
+    def __init__(self, artifact: Artifact, threads: int | None) -> None:
+        self.weights, self.threads = artifact.file(WEIGHTS), threads
+        self.options: dict[str, Any] = artifact.generator.activations.get("engine", {})
+        library = kernels().library
+        self.library = None if library is None else library.for_one_model()
 
-def _use_kernels(model: ov.Model, artifact: Artifact, threads: int | None) -> Library | None:
-    """Let our kernels do what they can of a graph; the library that its operations are of, if there is one."""
-    library, weights, options = kernels().library, artifact.file(WEIGHTS), _options(artifact)
-    if library is not None:
-        library = library.for_one_model()
-        group = int(options.get("DYNAMIC_QUANTIZATION_GROUP_SIZE", 0))
-        workers = threads or default_threads()
-        use_kernels(model, library, group, workers, lambda: release_mapped(weights))
-        if options.get("KV_CACHE_PRECISION") == "u8":
-            use_attention(model, library, workers)
-    keep_small_constants(model)
-    return library
+    @property
+    def workers(self) -> int:
+        """Threads of our own kernels."""
+        return self.threads or default_threads()
 
+    def engine(self, model: ov.Model) -> Engine:
+        """A graph, ready to run."""
+        self.use_kernels(model)
+        return self.compiled(model)
 
-def _engine(model: ov.Model, artifact: Artifact, threads: int | None, library: Library | None) -> Engine:
-    return Engine(model, threads, _options(artifact), artifact.file(WEIGHTS), library)
+    def use_kernels(self, model: ov.Model) -> None:
+        """Change a graph that was read, so that kernels do what they can of it."""
+        if self.library is not None:
+            group = int(self.options.get("DYNAMIC_QUANTIZATION_GROUP_SIZE", 0))
+            use_kernels(model, self.library, group, self.workers, lambda: release_mapped(self.weights))
+            if self.keeps:
+                use_attention(model, self.library, self.workers)
+        keep_small_constants(model)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether keys and values are kept in 8 bits, as kernels keep them."""
+        return self.options.get("KV_CACHE_PRECISION") == "u8"
 
-def _options(artifact: Artifact) -> dict[str, Any]:
-    options: dict[str, Any] = artifact.generator.activations.get("engine", {})
-    return options
+    def share_sources(self, decoder: ov.Model, encoder: ov.Model) -> None:
+        """Let the encoder's graph leave to the decoder's what kernels read of sources, if they can."""
+        if self.library is not None and self.keeps:
+            use_source_attention(decoder, encoder, self.library, self.workers)
+
+    def decoder(self, model: ov.Model) -> tuple[Engine, Engine | None]:
+        """Of a graph that kernels are used in; and if they do all that keeps earlier tokens, what reads one more token
+        faster."""
+        single = None if self.library is None else one_more_token(model, self.library)
+        if self.library is None or single is None:
+            return self.compiled(model), None
+        chained = in_a_chain(single, self.library, self.workers)
+        with ThreadPoolExecutor(1) as pool:  # side by side: each takes the engine a good part of a second
+            # A chain has threads of its own, and the engine's would take turns with them: they spin before they sleep.
+            step = pool.submit(self.compiled, chained or single, 1 if chained else self.threads)
+            return self.compiled(model), step.result()
+
+    def compiled(self, model: ov.Model, threads: int | None = None) -> Engine:
+        return Engine(model, threads or self.threads, self.options, self.weights, self.library)
 
 
 def _session(artifact: Artifact, threads: int | None) -> Session:
-    manifest = artifact.generator
+    manifest, engines = artifact.generator, _Engines(artifact, threads)
     if manifest.family != SEQ2SEQ:
-        decoder, single = _decoders(artifact, DECODER_INPUTS, threads)
+        model = _read(artifact, DECODER_GRAPH, DECODER_INPUTS)
+        with _runnable(artifact, DECODER_GRAPH):
+            engines.use_kernels(model)
+            decoder, single = engines.decoder(model)
         return DecoderSession(decoder, PASS_TOKENS if single is None else PASS_TOKENS_OF_KERNELS, single)
     assert manifest.start is not None  # the manifest's own check
-    model = _read(artifact, ENCODER_GRAPH, ENCODER_INPUTS)
-    with _runnable(artifact, ENCODER_GRAPH):
-        encoder = _compiled(model, artifact, threads)
-    decoder, single = _decoders(artifact, SEQ2SEQ_INPUTS, threads)
-    return Seq2SeqSession(encoder, decoder, manifest.start, single)
-
-
-def _decoders(artifact: Artifact, inputs: tuple[str, ...], threads: int | None) -> tuple[Engine, Engine | None]:
-    """A decoder, and if kernels do all that keeps earlier tokens, what reads one more token faster."""
-    model = _read(artifact, DECODER_GRAPH, inputs)
+    source = _read(artifact, ENCODER_GRAPH, ENCODER_INPUTS)
+    model = _read(artifact, DECODER_GRAPH, SEQ2SEQ_INPUTS)
     with _runnable(artifact, DECODER_GRAPH):
-        library = _use_kernels(model, artifact, threads)
-        single = None if library is None else one_more_token(model, library)
-        if library is None or single is None:
-            return _engine(model, artifact, threads, library), None
-        chained = in_a_chain(single, library, threads or default_threads())
-        with ThreadPoolExecutor(1) as pool:  # side by side: each takes the engine a good part of a second
-            # A chain has threads of its own, and the engine's would take turns with them: they spin before they sleep.
-            step = pool.submit(_engine, chained or single, artifact, 1 if chained else threads, library)
-            return _engine(model, artifact, threads, library), step.result()
+        engines.use_kernels(model)
+        engines.share_sources(model, source)
+        decoder, single = engines.decoder(model)
+    with _runnable(artifact, ENCODER_GRAPH):
+        encoder = engines.engine(source)
+    return Seq2SeqSession(encoder, decoder, manifest.start, single)
 
 
 def _read(artifact: Artifact, name: str, inputs: tuple[str, ...]) -> ov.Model:

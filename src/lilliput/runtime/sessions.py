@@ -10,6 +10,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from lilliput.kernels.attention import ONE_TOKEN_INPUTS
+from lilliput.kernels.sources import CROSS
 from lilliput.runtime.engine import Engine
 
 Ids = NDArray[np.int64]
@@ -43,7 +44,7 @@ RELEASE_STEPS = 64
 megabytes around a row of the embedding resident."""
 
 DECODER_INPUTS = ("input_ids", "attention_mask", "position_ids", "beam_idx")
-SEQ2SEQ_INPUTS = (*DECODER_INPUTS, "cross", "encoder_attention_mask")
+SEQ2SEQ_INPUTS = (*DECODER_INPUTS, CROSS, "encoder_attention_mask")
 ENCODER_INPUTS = ("input_ids", "attention_mask")
 
 
@@ -144,13 +145,14 @@ class Seq2SeqSession(DecoderSession):
     Args:
         encoder, decoder: the compiled graphs.
         first: id of the token that every target starts from.
-        single: as for a decoder. Where there is one, kernels keep what the decoder needs of sources, too.
+        single: as for a decoder.
     """
 
     def __init__(self, encoder: Engine, decoder: Engine, first: int, single: Engine | None = None) -> None:
         super().__init__(decoder, single=single)
         self.encoder = encoder
         self.first = first
+        self._gives = any(CROSS in value.get_names() for value in decoder.compiled.inputs)  # or kernels keep it
         self._cross = np.zeros((0, 0, 0, 0, 0), np.float32)
         self._source_mask = np.zeros((0, 0), np.int64)
 
@@ -158,28 +160,29 @@ class Seq2SeqSession(DecoderSession):
         """See :meth:`Session.start`. Sources are read in one pass: each of their tokens sees all others."""
         ids, mask = padded(rows, left=False)
         self.encoder.infer(dict(zip(ENCODER_INPUTS, (ids, mask), strict=True)))
-        self._look_at(np.array(self.encoder.request.get_output_tensor(0).data), mask)
+        self._look_at(mask, self.encoder.request.get_output_tensor(0).data if self._gives else self._cross)
         if advance is not None:
             advance(int(mask.sum()))
         logits = super().start([np.array([self.first], np.int64)] * len(rows))
-        if self.single is not None:  # not read again
-            self._look_at(np.zeros_like(self._cross[:, :1, :, :1]), mask)
+        if ids.size > KEPT_TOKENS:
+            self.encoder.release()
         return logits
 
     def step(self, tokens: NDArray[np.integer], parents: NDArray[np.integer]) -> Logits:
         """See :meth:`Session.step`."""
         if not np.array_equal(parents, np.arange(len(self._source_mask))):
-            cross = self._cross if self.single is not None else np.ascontiguousarray(self._cross[:, parents])
-            self._look_at(cross, self._source_mask[parents])
+            cross = np.ascontiguousarray(self._cross[:, parents]) if self._gives else self._cross
+            self._look_at(self._source_mask[parents], cross)
         return super().step(tokens, parents)
 
     def _whole(self) -> bool:
         return super()._whole() and bool(self._source_mask.all())
 
-    def _look_at(self, cross: NDArray[np.float32], mask: Ids) -> None:
+    def _look_at(self, mask: Ids, cross: NDArray[np.float32]) -> None:
         """Make these the decoder's inputs until others are: copied at every step, they would be most of its work."""
-        self._cross, self._source_mask = cross, mask
-        for name, value in (("cross", cross), ("encoder_attention_mask", mask)):
+        self._source_mask, self._cross = mask, cross
+        inputs = {"encoder_attention_mask": mask} | ({CROSS: cross} if self._gives else {})
+        for name, value in inputs.items():
             self.decoder.request.set_tensor(name, ov.Tensor(value, shared_memory=True))
 
 

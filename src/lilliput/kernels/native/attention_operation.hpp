@@ -8,8 +8,9 @@
 
 namespace lilliput {
 
-// Inputs begin with queries, keys and values, each [sequences, heads, tokens, width], or [sequences, tokens, heads,
-// width] as `tokens_first` tells of each. Output: [sequences, tokens, heads * width]. All copies have the same cache.
+// Inputs begin with queries, keys and values, or some of these, each [sequences, heads, tokens, width], or [sequences,
+// tokens, heads, width] as `tokens_first` tells of each. Attention's output is [sequences, tokens, heads * width]. All
+// copies have the same cache.
 class AttentionOperation : public Operation {
 public:
     AttentionOperation() = default;
@@ -45,14 +46,14 @@ protected:
         set_output_type(0, ov::element::f32, {shape[0], shape[tokens_first[0] ? 1 : 2], width});
     }
 
-    int64_t tokens_of(const ov::Tensor& tensor, size_t which) const {
-        return tensor.get_shape()[tokens_first[which] ? 1 : 2];
+    int64_t tokens_of(const ov::Tensor& tensor, size_t input) const {
+        return tensor.get_shape()[tokens_first[input] ? 1 : 2];
     }
 
-    Places places(const ov::Tensor& tensor, size_t which, int64_t count) const {
+    Places places(const ov::Tensor& tensor, size_t input, int64_t count) const {
         const auto shape = tensor.get_shape();
-        const bool first = tokens_first[which];
-        const int64_t tokens = tokens_of(tensor, which), width = work.heads.width;
+        const bool first = tokens_first[input];
+        const int64_t tokens = tokens_of(tensor, input), width = work.heads.width;
         OPENVINO_ASSERT(static_cast<int64_t>(shape[first ? 2 : 1]) == count && static_cast<int64_t>(shape[3]) == width,
                         get_type_name(), ": an input has other heads");
         return {static_cast<const float*>(tensor.data()), tokens * count * width, first ? count * width : width,
@@ -75,7 +76,7 @@ protected:
     static const int32_t* integers(const ov::Tensor& tensor) { return static_cast<const int32_t*>(tensor.data()); }
 
     int64_t number = 0;                 // of the cache
-    std::vector<int64_t> tokens_first;  // of queries, keys and values
+    std::vector<int64_t> tokens_first;  // of each input that has heads
     AttentionTeam work;
 };
 

@@ -13,6 +13,7 @@
 OPENVINO_CREATE_EXTENSIONS(std::vector<ov::Extension::Ptr>({
     std::make_shared<ov::OpExtension<lilliput::QuantizedProducts>>(),
     std::make_shared<ov::OpExtension<lilliput::CachedAttention>>(),
+    std::make_shared<ov::OpExtension<lilliput::SourceMemory>>(),
     std::make_shared<ov::OpExtension<lilliput::SourceAttention>>(),
     std::make_shared<ov::OpExtension<lilliput::Chain>>(),
 }));
