@@ -21,6 +21,7 @@ def main(file: str) -> int:
     library = Library(Path(file))
     wrong = [f"products of {bits}-bit weights" for bits in (4, 8) if not _multiplies(library, bits)]
     wrong += [] if _attends(library) else ["attention"]
+    wrong += [] if _looks(library) else ["attention to a source"]
     wrong += [] if _chains(library) else ["steps in a chain"]
     if wrong:
         print(f"wrong: {', '.join(wrong)}", file=sys.stderr)
@@ -60,6 +61,27 @@ def _attends(library: Library) -> bool:
     weights = np.exp(np.where(np.tri(71, dtype=bool), scores, -np.inf))
     wanted = np.einsum("bhts,bshd->bthd", weights / weights.sum(-1, keepdims=True), value.repeat(2, 2))
     return _is_near(np.concatenate(found, 1), wanted.reshape(1, 71, -1), 0.02)
+
+
+def _looks(library: Library) -> bool:
+    """A token, at a source whose last tokens are padding."""
+    places = [ov.opset13.parameter([-1, -1, 2, WIDTH], ov.Type.f32) for _ in range(3)]
+    masks = [ov.opset13.parameter([-1] * rank, ov.Type.i32) for rank in (2, 1, 2)]
+    queries, *source = (Heads(place.output(0), 2, WIDTH, True) for place in places)
+    real, order, target = (mask.output(0) for mask in masks)
+    memory, attention = library.source_attention(queries, source, (real, target), order, 2, 1.0)
+    read, look = (
+        ov.Core().compile_model(ov.Model([node], inputs, "trial"), "CPU")
+        for node, inputs in ((memory, places[1:]), (attention, [places[0], *masks]))
+    )
+    key, value = np.random.default_rng(0).normal(size=(2, 1, 71, 2, WIDTH)).astype(np.float32)
+    read([key, value])
+    query, kept = key[:, :1], 66
+    seen = (np.arange(71) < kept).astype(np.int32)[None]
+    found = look([query, seen, np.zeros(1, np.int32), np.ones((1, 1), np.int32)])[0]
+    weights = np.exp(np.einsum("bthd,bshd->bhts", query, key[:, :kept]))
+    wanted = np.einsum("bhts,bshd->bthd", weights / weights.sum(-1, keepdims=True), value[:, :kept])
+    return _is_near(found, wanted.reshape(1, 1, -1), 0.02)
 
 
 def _chains(library: Library) -> bool:
