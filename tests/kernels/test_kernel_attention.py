@@ -278,3 +278,16 @@ def test_one_more_token_by_the_graph_of_fixed_shapes(case):
 def test_what_keeps_an_engine_s_state_is_not_read_token_by_token(tmp_path):
     made = Case(*VARIANTS["llama"], tmp_path)
     assert one_more_token(made.model, LIBRARY) is None
+
+
+def test_nor_what_keeps_anything_else(tmp_path):
+    """A state besides those of attention, which the graph of one token would lose."""
+    made = Case(*VARIANTS["llama"], tmp_path)
+    use_attention(made.model, LIBRARY, 2)
+    info = ov.op.util.VariableInfo()
+    info.data_shape, info.data_type, info.variable_id = ov.PartialShape([1]), ov.Type.f32, "more"
+    variable = ov.op.util.Variable(info)
+    value = ov.opset13.read_value(ov.opset13.constant(np.zeros(1, np.float32)), variable)
+    made.model.add_variables([variable])
+    made.model.add_sinks([ov.opset13.assign(value, variable)])
+    assert one_more_token(made.model, LIBRARY) is None

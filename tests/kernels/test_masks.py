@@ -112,15 +112,16 @@ def test_only_that_is_it(change):
 
 
 def test_distances_that_are_not_cut_off_where_the_table_ends():
-    """The table has a place for each distance up to 5, the graph cuts off at 3."""
+    """The table has a place for each distance up to 5, the graph cuts off at 3, or nowhere."""
 
-    def change(ids, mask):
+    def change(ids, mask, cut=lambda value: ops.clamp(value, -3, 3)):
         (added, allowed), least = relative(5)(ids, mask).input_value(0).get_node().input_values(), MASKED
         gather = added.get_node().input_value(0).get_node()
         place = gather.input_value(1).get_node()
         clamp = place.input_value(0).get_node()
-        shorter = ops.add(ops.clamp(clamp.input_value(0), -3, 3), place.input_value(1))
+        shorter = ops.add(cut(clamp.input_value(0)), place.input_value(1))
         bias = ops.unsqueeze(ops.gather(gather.input_value(0), shorter, gather.input_value(2)), ops.constant(0))
         return ops.maximum(ops.add(bias, allowed), ops.constant(np.float32(least)))
 
     assert RelativeMask.of(mask_of(change)) is None
+    assert RelativeMask.of(mask_of(lambda ids, mask: change(ids, mask, ops.abs))) is None

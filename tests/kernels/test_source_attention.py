@@ -5,12 +5,13 @@ import openvino as ov
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openvino import opset13 as ops
 
 from lilliput.graph.seq2seq import encoder_graph
 from lilliput.kernels.attention import SHARED, one_more_token, use_attention
 from lilliput.kernels.build import kernels
-from lilliput.kernels.library import Heads
-from lilliput.kernels.sources import CROSS, use_source_attention
+from lilliput.kernels.library import SOURCE_ATTENTION, Heads
+from lilliput.kernels.sources import CROSS, SOURCE_MASK, use_source_attention
 from lilliput.runtime.engine import Engine
 from lilliput.runtime.sessions import Seq2SeqSession
 from tests.graph.test_decoders import EXACT
@@ -33,7 +34,9 @@ class Pair:
         real, order, target = (mask.output(0) for mask in masks)
         memory, attention = own.source_attention(parts[0], parts[1:], (real, target), order, threads, scale)
         self.read = Engine(ov.Model([memory], places[1:], "source"), 1, EXACT, library=own)
-        self.look = Engine(ov.Model([attention], [places[0], *masks], "attention"), 1, EXACT, library=own)
+        self.look_model = ov.Model([attention], [places[0], *masks], "attention")
+        self.look = Engine(self.look_model, 1, EXACT, library=own)
+        self.library = own
 
 
 def expected(query, key, value, real, scale):
@@ -126,6 +129,26 @@ def test_sources_of_other_sequences_than_the_targets():
         pair.look(numbers(1, 1, 2, 16), ones(1, 4), np.zeros(1, np.int32), ones(1, 1))
 
 
+def test_sources_of_other_heads_than_the_targets():
+    """Two graphs that share a cache and disagree."""
+    pair = Pair(2, 32)
+    places = [ov.opset13.parameter([-1, -1, 2, 16], ov.Type.f32)]
+    places += [ov.opset13.parameter([-1] * rank, ov.Type.i32) for rank in (2, 1, 2)]
+    attributes = {**nodes(pair.look_model, SOURCE_ATTENTION)[0].get_attributes(), "width": 16}
+    node = pair.library._made(SOURCE_ATTENTION, [place.output(0) for place in places], attributes)
+    look = Engine(ov.Model([node], places, "attention"), 1, EXACT, library=pair.library)
+    pair.read(*(numbers(1, 2, 4, 32, seed=part) for part in (1, 2)))
+    with pytest.raises(RuntimeError, match="of other heads"):
+        look(numbers(1, 1, 2, 16), ones(1, 4), np.zeros(1, np.int32), ones(1, 1))
+
+
+def test_a_source_of_no_tokens():
+    pair = Pair(2, 16)
+    pair.read(*sources(1, 0))
+    with pytest.raises(RuntimeError, match="were read"):
+        pair.look(numbers(1, 1, 2, 16), ones(1, 0), np.zeros(1, np.int32), ones(1, 1))
+
+
 def test_keys_of_other_tokens_than_the_values():
     with pytest.raises(RuntimeError, match="of other sequences or tokens"):
         Pair(2, 16).read(numbers(1, 2, 4, 16), numbers(1, 2, 3, 16))
@@ -199,13 +222,91 @@ def test_heads_that_are_too_narrow_are_left_to_the_engine(tmp_path):
     assert CROSS in made.decoder.input(4).get_names()
 
 
-def test_an_encoder_that_gives_something_else_keeps_doing_so(tmp_path):
+def another_end(encoder, change=lambda parts: parts, axis=0):
+    """An encoder that gives something else."""
+    parts = encoder.get_results()[0].input_value(0).get_node().input_values()
+    return ov.Model([ops.concat(change(list(parts)), axis)], encoder.get_parameters(), "encoder")
+
+
+def with_heads(parts, heads, width):
+    """All of them, with their numbers in other heads."""
+    return [ops.reshape(part, ops.constant([1, 0, heads, -1, width]), True) for part in parts]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda encoder: ov.Model(
+            [ops.relu(encoder.get_results()[0].input_value(0))], encoder.get_parameters(), "encoder"
+        ),
+        lambda encoder: another_end(encoder, axis=1),
+        lambda encoder: another_end(encoder, lambda parts: parts[:2]),
+        lambda encoder: another_end(encoder, lambda parts: with_heads(parts, 2, 32)),
+        lambda encoder: another_end(encoder, lambda parts: with_heads(parts, 8, 8)),
+    ],
+)
+def test_an_encoder_that_gives_something_else_keeps_doing_so(change, tmp_path):
     made = Case(*WIDE["t5"], tmp_path)
     encoder = encoder_graph(made.config, made.weights)
-    whole = encoder.get_results()[0].input_value(0)
-    other = ov.Model([ov.opset13.relu(whole)], encoder.get_parameters(), "encoder")
-    assert use_source_attention(made.decoder, other, LIBRARY, 2) == []
+    assert use_source_attention(made.decoder, change(encoder), LIBRARY, 2) == []
     assert one_more_token(made.decoder, LIBRARY) is None
+    assert use_source_attention(made.decoder, encoder, LIBRARY, 2)
+
+
+def nodes(model, kind):
+    return [node for node in model.get_ordered_ops() if node.get_type_name() == kind]
+
+
+def other_mask(decoder):
+    """The second layer's attention to sources has the target's mask."""
+    *_, last = [node for node in nodes(decoder, "NotEqual") if SOURCE_MASK in node.input_value(0).get_names()]
+    last.input(0).replace_source_output(decoder.input("attention_mask"))
+
+
+def read_elsewhere(decoder):
+    result = ops.result(ops.shape_of(decoder.input(CROSS)))
+    decoder.add_results([result])
+
+
+def part_read_elsewhere(decoder):
+    decoder.add_results([ops.result(nodes(decoder, "Squeeze")[0])])
+
+
+def causal(decoder):
+    """The engine then does not look at the mask."""
+    node = nodes(decoder, "ScaledDotProductAttention")[1]
+    other = ops.scaled_dot_product_attention(*node.input_values(), causal=True)
+    node.output(0).replace(other.output(0))
+
+
+@pytest.mark.parametrize("change", [other_mask, read_elsewhere, part_read_elsewhere, causal])
+def test_a_decoder_of_another_meaning_is_left_to_the_engine(change, tmp_path):
+    made = Case(*WIDE["t5"], tmp_path)
+    change(made.decoder)
+    assert use_source_attention(made.decoder, encoder_graph(made.config, made.weights), LIBRARY, 2) == []
+
+
+def counted_elsewhere(decoder):
+    """What distances add counts them in the source."""
+    column = nodes(decoder, "Clamp")[0].input_value(0).get_node().input_value(0)
+    shape = column.get_node().input_value(0).get_node().input_value(1).get_node().input_value(0).get_node()
+    shape.input(0).replace_source_output(decoder.input(SOURCE_MASK))
+
+
+def one_row(decoder):
+    """What distances add is the same for all heads."""
+    gather = nodes(decoder, "Clamp")[0].output(0).get_target_inputs().pop().get_node()
+    gather = gather.output(0).get_target_inputs().pop().get_node()
+    first = ops.gather(gather.input_value(0), ops.constant([0]), ops.constant(0))
+    gather.input(0).replace_source_output(first.output(0))
+
+
+@pytest.mark.parametrize("change", [counted_elsewhere, one_row])
+def test_other_distances_are_left_to_the_engine(change, tmp_path):
+    made = Case(*WIDE["t5"], tmp_path)
+    change(made.decoder)
+    made.decoder.validate_nodes_and_infer_types()
+    assert use_attention(made.decoder, LIBRARY, 2) == []
 
 
 def test_an_encoder_s_attention_is_the_engine_s(case):

@@ -53,6 +53,22 @@ def test_rows_become_many_change_places_and_leave(tiny):
     close(session.step(np.array([40, 41, 42]), np.array([1, 1, 0])), grown)
 
 
+def test_a_start_that_fails_counts(tiny, monkeypatch):
+    """Whoever wrote before it cannot go on: what they read is gone, or half gone."""
+    session = tiny.session()
+
+    def fail(inputs):
+        raise MemoryError
+
+    for part in {"encoder", "decoder"} & vars(session).keys():
+        session.start(rows(6))
+        before = session.starts
+        with monkeypatch.context() as patched, pytest.raises(MemoryError):
+            patched.setattr(getattr(session, part), "infer", fail)
+            session.start(rows(6))
+        assert session.starts == before + 1
+
+
 def test_a_start_forgets_what_was_before(tiny):
     one, other = rows(12, 5, seed=2)
     expected = alone(tiny, other, [7])

@@ -76,7 +76,7 @@ class Attention:
     def of(cls, node: ov.Node) -> Attention | None:
         """``None``: it is something else, or reads it otherwise."""
         result = _joined(node) if node.get_type_name() == "ScaledDotProductAttention" else None
-        if result is None or len(node.inputs()) < 4:
+        if result is None or len(node.inputs()) not in (4, 5) or node.get_attributes()["causal"]:
             return None
         query, key, value, mask, *given = node.input_values()
         width = query.get_partial_shape()[-1]
@@ -134,9 +134,10 @@ class StatefulAttention:
         parts = None if keys is None or values is None else attention.heads(keys.new, values.new)
         if keys is None or values is None or mask is None or parts is None:
             return None
-        if relative is not None and not same(relative.real, mask.real):
-            return None
-        return cls(attention, keys, values, parts, mask, None if relative is None else relative.bias)
+        if relative is None:
+            return cls(attention, keys, values, parts, mask, None)
+        fits = same(relative.real, mask.real) and relative.bias.get_partial_shape()[0] == parts[0].heads
+        return cls(attention, keys, values, parts, mask, relative.bias) if fits else None
 
 
 def use_attention(model: ov.Model, library: Library, threads: int) -> list[str]:
@@ -192,7 +193,7 @@ def one_more_token(model: ov.Model, library: Library) -> ov.Model | None:
     single = model.clone()
     attention = [node for node in single.get_ops() if node.get_type_name() in (ATTENTION, SOURCE_ATTENTION)]
     engines = any(node.get_type_name() == "ScaledDotProductAttention" for node in single.get_ops())
-    if not attention or engines:
+    if not attention or engines or single.get_sinks():
         return None
     for node in attention:
         replacement = library.attention_going_on(node)

@@ -211,8 +211,8 @@ class Library:
         Args:
             queries: of the target's new tokens.
             source: keys and values of the source's tokens.
-            masks: 0 at padding of the source, int32 ``[B, S]``; int32 ``[B, P]``, for P tokens of the target, before
-                and new.
+            masks: 0 at padding of the source, int32 ``[B, S]``; anything ``[B, P]``, for P tokens of the target,
+                before and new.
             order: as for :meth:`attention`.
             threads: that work on each.
             scale: multiplies the products of queries and keys.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import openvino as ov
 
 from lilliput.encoder import MASKED
-from lilliput.kernels.nodes import behind, inputs_of, number, same
+from lilliput.kernels.nodes import behind, inputs_of, kind, number, same
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,12 @@ class RelativeMask:
         """``None``: it is another mask."""
         total, *least = inputs_of(value, "Maximum") or [value]
         added, *allowed = inputs_of(total, "Add") or [total]
-        bias, place, axis = inputs_of(behind(added, "Unsqueeze") or added, "Gather") or (added, added, added)
-        if [number(constant) for constant in (*least, axis)] != [MASKED, 1] or not allowed:
+        gathered, *first = inputs_of(added, "Unsqueeze") or (added,)
+        bias, place, axis = inputs_of(gathered, "Gather") or (added, added, added)
+        if [number(constant) for constant in (*least, *first, axis)] != [MASKED, 0, 1] or not allowed:
             return None
         shape = bias.get_partial_shape()
-        if shape.rank.get_length() != 2 or not shape.is_static:
+        if shape.rank.get_length() != 2 or not shape.is_static or bias.get_element_type() != ov.Type.f32:
             return None
         real = _counted(place, int(shape[1].get_length()))
         return None if real is None else cls(allowed[0], bias, real)
@@ -98,7 +99,7 @@ def _counted(place: ov.Output, distances: int) -> ov.Output | None:
     column, *row = inputs_of(behind(clamped, "Clamp") or clamped, "Subtract") or (clamped,)
     every = inputs_of(behind(column, "Unsqueeze") or column, "Range")
     real = behind(every[1], "Gather", "ShapeOf") if every else None
-    if not furthest or not row or real is None or not _are_places(column, row[0], real):
+    if kind(clamped) != "Clamp" or not furthest or not row or real is None or not _are_places(column, row[0], real):
         return None
     bounds, most = clamped.get_node().get_attributes(), distances // 2
     limits = [bounds["min"], bounds["max"], number(furthest[0]), distances]

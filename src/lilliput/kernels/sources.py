@@ -15,10 +15,13 @@ from openvino import opset13 as ops
 from lilliput.kernels.attention import Attention, heads_of
 from lilliput.kernels.library import Heads, Library
 from lilliput.kernels.masks import padding_of
-from lilliput.kernels.nodes import behind, kind, number
+from lilliput.kernels.nodes import inputs_of, kind, number, readers, same
 
 CROSS = "cross"
 """What an encoder gives to a decoder, which this takes the place of."""
+
+SOURCE_MASK = "encoder_attention_mask"
+"""Of the decoder's inputs: 0 at padding of sources."""
 
 
 @dataclass(frozen=True)
@@ -27,36 +30,39 @@ class SourceAttention:
 
     Attributes:
         attention: the engine's.
-        queries: what looks.
-        layer: whose keys and values it looks at.
-        real: 0 at padding of sources, int64 ``[B, S]``.
+        parts: queries, and the keys and values that they look at.
+        layer: whose keys and values these are.
     """
 
     attention: Attention
-    queries: Heads
+    parts: Sequence[Heads]
     layer: int
-    real: ov.Output
 
     @classmethod
-    def of(cls, node: ov.Node) -> SourceAttention | None:
-        """``None``: it is another, or the kernels cannot compute it."""
-        attention = Attention.of(node)
-        real = None if attention is None else padding_of(attention.mask)
-        if attention is None or real is None:
+    def of(cls, attention: Attention, mask: ov.Output) -> SourceAttention | None:
+        """``None``: it is another, or the kernels cannot compute it.
+
+        Args:
+            attention: the engine's.
+            mask: 0 at padding of sources, int64 ``[B, S]``.
+        """
+        real = padding_of(attention.mask)
+        if real is None or not same(real, mask):
             return None
         places = [_place(value) for value in (attention.key, attention.value)]
         parts = attention.heads(attention.key, attention.value)
         if parts is None or places[0] is None or places[0] % 2 or places[1] != places[0] + 1:
             return None
-        return cls(attention, parts[0], places[0] // 2, real)
+        return cls(attention, parts, places[0] // 2)
 
 
 def _place(value: ov.Output) -> int | None:
-    """Which part of :data:`CROSS` it is."""
-    part = behind(value, "Squeeze")
-    source = None if part is None else behind(part, "Split")
-    is_cross = source is not None and kind(source) == "Parameter" and CROSS in source.get_names()
-    return part.get_index() if part is not None and is_cross else None
+    """Which part of :data:`CROSS` it is, if nothing else reads that part."""
+    part, *squeezed = inputs_of(value, "Squeeze") or [value]
+    cross, *split = inputs_of(part, "Split") or [part]
+    is_cross = kind(cross) == "Parameter" and CROSS in cross.get_names()
+    alone = len(readers(value)) == len(readers(part)) == 1
+    return part.get_index() if is_cross and alone and [number(axis) for axis in (*squeezed, *split)] == [0, 0] else None
 
 
 def use_source_attention(decoder: ov.Model, encoder: ov.Model, library: Library, threads: int) -> list[str]:
@@ -72,32 +78,36 @@ def use_source_attention(decoder: ov.Model, encoder: ov.Model, library: Library,
     Returns:
         Names of the nodes replaced.
     """
-    found = [own for node in decoder.get_ordered_ops() if (own := SourceAttention.of(node)) is not None]
-    made = _made(encoder)
-    if not found or [2 * own.layer for own in found] != list(range(0, len(made), 2)):
+    cross, mask, target, order = (decoder.input(name) for name in (CROSS, SOURCE_MASK, "attention_mask", "beam_idx"))
+    every = [attention for node in decoder.get_ordered_ops() if (attention := Attention.of(node)) is not None]
+    found = [own for attention in every if (own := SourceAttention.of(attention, mask)) is not None]
+    given = _given(encoder)
+    kept = [(part.heads, part.width) for own in found for part in own.parts[1:]]
+    in_turn = [own.layer for own in found] == list(range(len(found)))
+    if not found or not in_turn or kept != [(part.heads, part.width) for part in given] or len(readers(cross)) > 1:
         return []
-    order = decoder.input("beam_idx")
-    masks = [ops.convert(value, "i32").output(0) for value in (found[0].real, decoder.input("attention_mask"))]
+    real = ops.convert(mask, "i32").output(0)
     memories, names = [], []
     for own in found:
-        source = made[2 * own.layer : 2 * own.layer + 2]
-        memory, attention = library.source_attention(own.queries, source, masks, order, threads, own.attention.scale)
+        source, scale = given[2 * own.layer : 2 * own.layer + 2], own.attention.scale
+        memory, attention = library.source_attention(own.parts[0], source, (real, target), order, threads, scale)
         names.append(own.attention.replace(attention))
         memories.append(ops.result(memory))
     encoder.remove_result(encoder.get_results()[0])
     encoder.add_results(memories)
-    decoder.remove_parameter(decoder.input(CROSS).get_node())
+    decoder.remove_parameter(cross.get_node())
     for model in (decoder, encoder):
         model.validate_nodes_and_infer_types()
     return names
 
 
-def _made(encoder: ov.Model) -> Sequence[Heads]:
+def _given(encoder: ov.Model) -> Sequence[Heads]:
     """Keys and values of all layers, in turn; nothing: the graph is another."""
     results = encoder.get_results()
     whole = results[0].input_value(0) if len(results) == 1 else None
-    if whole is None or kind(whole) != "Concat":
+    if whole is None or kind(whole) != "Concat" or whole.get_node().get_attributes()["axis"] != 0:
         return []
-    parts = [(behind(value, "Unsqueeze"), value) for value in whole.get_node().input_values()]
-    fits = all(part is not None and number(value.get_node().input_value(1)) == 0 for part, value in parts)
-    return [heads_of(part) for part, _ in parts if part is not None] if fits else []
+    values = [inputs_of(value, "Unsqueeze") for value in whole.get_node().input_values()]
+    shapes = [value[0].get_partial_shape() if value and number(value[1]) == 0 else None for value in values]
+    fits = all(shape is not None and shape[1].is_static and shape[3].is_static for shape in shapes)
+    return [heads_of(value[0]) for value in values] if fits else []

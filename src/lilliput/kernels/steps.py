@@ -90,18 +90,19 @@ def _relu(node: ov.Node) -> Step | None:
 def _gate(node: ov.Node) -> Step | None:
     """What an activated value lets through of another."""
     one, other = node.input_values()
+    if kind(one) not in ("Gelu", "Relu") or shape_of(one) != shape_of(other):
+        return None
     count = prod(shape_of(one))
-    fits = kind(one) in ("Gelu", "Relu") and shape_of(one) == shape_of(other) and count % LANES == 0
-    return Step(Kind.MULTIPLY, (one, other), node.outputs(), (count,)) if fits else None
+    return None if count % LANES else Step(Kind.MULTIPLY, (one, other), node.outputs(), (count,))
 
 
 def _scaled_norm(node: ov.Node) -> Step | None:
     """A norm's output times one number."""
     value, factor = node.input_values()
-    count, by = prod(shape_of(value)), number(factor)
-    if by is None or count % LANES or kind(value) != "Multiply" or _rms(value.get_node()) is None:
+    by = number(factor)
+    if by is None or kind(value) != "Multiply" or _rms(value.get_node()) is None:
         return None
-    return Step(Kind.SCALE, (value,), node.outputs(), (count, _float_bits(by)))
+    return Step(Kind.SCALE, (value,), node.outputs(), (prod(shape_of(value)), _float_bits(by)))
 
 
 def _rms(node: ov.Node) -> Step | None:

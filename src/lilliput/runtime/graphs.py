@@ -127,6 +127,7 @@ class _Engines:
             return self.compiled(model), step.result()
 
     def compiled(self, model: ov.Model, threads: int | None = None) -> Engine:
+        """A graph that kernels are used in, ready to run; ``threads``: others than the engines' own."""
         return Engine(model, threads or self.threads, self.options, self.weights, self.library)
 
 
@@ -143,10 +144,11 @@ def _session(artifact: Artifact, threads: int | None) -> Session:
     model = _read(artifact, DECODER_GRAPH, SEQ2SEQ_INPUTS)
     with _runnable(artifact, DECODER_GRAPH):
         engines.use_kernels(model)
-        engines.share_sources(model, source)
-        decoder, single = engines.decoder(model)
     with _runnable(artifact, ENCODER_GRAPH):
+        engines.share_sources(model, source)
         encoder = engines.engine(source)
+    with _runnable(artifact, DECODER_GRAPH):
+        decoder, single = engines.decoder(model)
     return Seq2SeqSession(encoder, decoder, manifest.start, single)
 
 

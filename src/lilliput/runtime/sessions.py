@@ -10,7 +10,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from lilliput.kernels.attention import ONE_TOKEN_INPUTS
-from lilliput.kernels.sources import CROSS
+from lilliput.kernels.sources import CROSS, SOURCE_MASK
 from lilliput.runtime.engine import Engine
 
 Ids = NDArray[np.int64]
@@ -44,7 +44,7 @@ RELEASE_STEPS = 64
 megabytes around a row of the embedding resident."""
 
 DECODER_INPUTS = ("input_ids", "attention_mask", "position_ids", "beam_idx")
-SEQ2SEQ_INPUTS = (*DECODER_INPUTS, CROSS, "encoder_attention_mask")
+SEQ2SEQ_INPUTS = (*DECODER_INPUTS, CROSS, SOURCE_MASK)
 ENCODER_INPUTS = ("input_ids", "attention_mask")
 
 
@@ -92,7 +92,10 @@ class DecoderSession:
 
     def start(self, rows: Sequence[Ids], advance: Advance | None = None) -> Logits:
         """See :meth:`Session.start`; no row is empty."""
-        self.starts += 1
+        self.starts += 1  # first: what fails later leaves nothing that others could go on from
+        return self._read(rows, advance)
+
+    def _read(self, rows: Sequence[Ids], advance: Advance | None) -> Logits:
         self.decoder.request.reset_state()
         ids, self._mask = padded(rows, left=True)
         count, width = ids.shape
@@ -158,12 +161,13 @@ class Seq2SeqSession(DecoderSession):
 
     def start(self, rows: Sequence[Ids], advance: Advance | None = None) -> Logits:
         """See :meth:`Session.start`. Sources are read in one pass: each of their tokens sees all others."""
+        self.starts += 1
         ids, mask = padded(rows, left=False)
         self.encoder.infer(dict(zip(ENCODER_INPUTS, (ids, mask), strict=True)))
         self._look_at(mask, self.encoder.request.get_output_tensor(0).data if self._gives else self._cross)
         if advance is not None:
             advance(int(mask.sum()))
-        logits = super().start([np.array([self.first], np.int64)] * len(rows))
+        logits = self._read([np.array([self.first], np.int64)] * len(rows), None)
         if ids.size > KEPT_TOKENS:
             self.encoder.release()
         return logits
@@ -181,7 +185,7 @@ class Seq2SeqSession(DecoderSession):
     def _look_at(self, mask: Ids, cross: NDArray[np.float32]) -> None:
         """Make these the decoder's inputs until others are: copied at every step, they would be most of its work."""
         self._source_mask, self._cross = mask, cross
-        inputs = {"encoder_attention_mask": mask} | ({CROSS: cross} if self._gives else {})
+        inputs = {SOURCE_MASK: mask} | ({CROSS: cross} if self._gives else {})
         for name, value in inputs.items():
             self.decoder.request.set_tensor(name, ov.Tensor(value, shared_memory=True))
 

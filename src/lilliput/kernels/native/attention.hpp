@@ -53,7 +53,7 @@ struct Attention {
     Heads heads;
     float scale;          // of products
     int64_t window;       // how far back a token sees; 0: to the start
-    int64_t tokens, past; // new ones, which are the cache's last; those before. Where the cache is of a source, that is all
+    int64_t tokens, past; // new ones; those before in the cache: all of it, where it is a source's
     const Cache& cache;
     Places queries;
     const int32_t* real;  // [sequences, cache.length]: 0 at padding; null: there is none

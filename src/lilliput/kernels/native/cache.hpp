@@ -30,6 +30,9 @@ public:
 
     int64_t count() const { return sequences.size(); }
 
+    // Whether something was read, and kept as such heads read it.
+    bool has_for(const Heads& heads) const { return length > 0 && kept.keeps_as(heads); }
+
     // Sequence i goes on from what was sequence parents[i].
     void reorder(const int32_t* parents, int64_t count) {
         std::vector<Sequence> ordered;
@@ -39,7 +42,8 @@ public:
 
     // Room for `tokens` more of each sequence, in pages that no other sequence has.
     void extend(int64_t tokens, const Heads& heads) {
-        if (!pool) pool = shared_of<Pool>(heads.page_bytes());
+        if (!pool || !kept.keeps_as(heads)) pool = shared_of<Pool>(heads.page_bytes());
+        kept = heads;
         for (auto& pages : sequences) {
             for (int64_t i = length / PAGE; i * PAGE < length + tokens; i++) {
                 if (i == static_cast<int64_t>(pages.size())) {
@@ -57,6 +61,7 @@ public:
 private:
     using Sequence = std::vector<std::shared_ptr<Page>>;
     std::shared_ptr<Pool> pool;
+    Heads kept{};
     std::vector<Sequence> sequences;
 };
 

@@ -74,7 +74,8 @@ inline Step attention_step(const Written& step, const std::shared_ptr<Team>& tea
 // Input: query. Numbers: the team's.
 inline Step source_attention_step(const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
     return [=, work = attention_team(step.numbers, team, threads)](const Values& values) {
-        OPENVINO_ASSERT(work.cache->count() == 1, "Chain: no source was read yet of one sequence");
+        OPENVINO_ASSERT(work.cache->count() == 1 && work.cache->has_for(work.heads),
+                        "Chain: no source was read yet of one sequence");
         work.look({values[step.inputs[0]], 0, 0, work.heads.width}, 1, nullptr, values[step.outputs[0]]);
     };
 }

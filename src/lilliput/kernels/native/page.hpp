@@ -25,6 +25,7 @@ struct Heads {
     int64_t shares() const { return width / SHARED; }
     int64_t part_bytes() const { return PAGE * (width + 2 * shares()); }  // of a page's keys or values of one head
     int64_t page_bytes() const { return 2 * keys * part_bytes(); }
+    bool keeps_as(const Heads& other) const { return keys == other.keys && width == other.width; }
 };
 
 class Page {

@@ -42,8 +42,8 @@ private:
 };
 
 // Inputs: queries; what of the source is no padding, int32 [sequences, its tokens]; which sequence of the call before
-// each one goes on from, int32 [sequences]; the target's mask, int32, as long as its tokens before and new ones. Where
-// there are none before, the sequences are the sources that were read last. With queries alone each sequence goes on from
+// each one goes on from, int32 [sequences]; anything [sequences, the target's tokens, before and new]. Where there are
+// none before, the sequences are the sources that were read last. With queries alone each sequence goes on from
 // itself, and nothing is padding.
 class SourceAttention : public AttentionOperation {
 public:
@@ -64,7 +64,11 @@ private:
     void infer() override {
         open();
         expect(0, ov::element::f32, 4);
-        for (size_t i = 1; i < get_input_size(); i++) expect(i, ov::element::i32, i == 2 ? 1 : 2);
+        if (!goes_on()) {
+            expect(1, ov::element::i32, 2);
+            expect(2, ov::element::i32, 1);
+            expect(3, get_input_element_type(3), 2);
+        }
         set_output();
     }
 
@@ -76,7 +80,8 @@ private:
         if (sequences == 0 || tokens == 0) return;
         const Places queries = places(inputs[0], 0, heads.queries);
         if (!goes_on()) prepare(inputs, sequences, tokens);
-        OPENVINO_ASSERT(work.cache->count() == sequences, "SourceAttention: no sources of so many sequences were read");
+        OPENVINO_ASSERT(work.cache->count() == sequences && work.cache->has_for(heads),
+                        "SourceAttention: no sources of so many sequences, or of other heads, were read");
         work.look(queries, tokens, goes_on() ? nullptr : integers(inputs[1]), static_cast<float*>(outputs[0].data()));
     }
 
