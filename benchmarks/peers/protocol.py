@@ -70,4 +70,7 @@ os.dup2(2, 1)
 
 
 def _answer(value: Any) -> None:
-    print(json.dumps(value), file=_OUT, flush=True)
+    try:
+        print(json.dumps(value), file=_OUT, flush=True)
+    except BrokenPipeError:  # nobody waits any more
+        os._exit(1)
