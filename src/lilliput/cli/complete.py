@@ -33,7 +33,15 @@ def complete(
     repetition_penalty: Annotated[
         float, typer.Option("--repetition-penalty", help="Makes tokens already there less likely; 1: no less.")
     ] = 1.0,
-    samples: Annotated[int, typer.Option("--samples", min=1, help="Completions; several need a temperature.")] = 1,
+    samples: Annotated[
+        int, typer.Option("--samples", min=1, help="Completions; several need a temperature, or beams.")
+    ] = 1,
+    beams: Annotated[
+        int, typer.Option("--beams", min=1, help="More than 1: search for the likeliest texts, with so many at a time.")
+    ] = 1,
+    length_penalty: Annotated[
+        float, typer.Option("--length-penalty", help="Of that search: above 0, longer texts gain.")
+    ] = 1.0,
     stop: Annotated[
         list[str] | None,
         typer.Option("--stop", help="End before this text; \\n, \\t, \\r and \\\\ as in C. Repeatable."),
@@ -47,7 +55,7 @@ def complete(
     """Complete code, or fill a gap in it, on this computer.
 
     Needs the core install only. The completion is written as it comes, without the prompt, and ends in a line feed;
-    --json has it to the letter.
+    --json has it to the letter. What a search finds comes when it is whole.
     """
     from lilliput.verbs.complete import complete as run
     from lilliput.verbs.complete import complete_aloud, read_prompt, require_draws, unescaped
@@ -59,12 +67,14 @@ def complete(
         top_k=top_k,
         repetition_penalty=repetition_penalty,
         n=samples,
+        beams=beams,
+        length_penalty=length_penalty,
         stop=[unescaped(text) for text in stop or ()],
         seed=seed,
     )
     require_draws(Settings(**wanted), "--samples")  # before anybody types a prompt
     text, shown = read_prompt(prompt), progress.for_stream()
-    if samples == 1 and not json:
+    if samples == beams == 1 and not json:
         with _Paper() as paper:
             complete_aloud(artifact, text, paper.write, suffix, threads=threads, progress=shown, **wanted)
         return
@@ -73,7 +83,8 @@ def complete(
         print_json(result.as_dict())
         return
     for number, completion in enumerate(result.completions, 1):
-        typer.echo(f"--- completion {number} of {samples} ---")
+        if samples > 1:
+            typer.echo(f"--- completion {number} of {samples} ---")
         with _Paper() as paper:
             paper.write(completion.text)
 

@@ -25,7 +25,7 @@ TAKES: Mapping[str, frozenset[str]] = {
             *("served", "workers", "seconds", "memory", "unsafe", "challenges", "costs", "carbon_intensity"),
         )
     ),
-    "summarization": frozenset((*_TABLES, *_WRITING, "summary_column", "language")),
+    "summarization": frozenset((*_TABLES, *_WRITING, "summary_column", "language", "beams")),
     "repository": frozenset((*_WRITING, "repo", "language")),
 }
 """Kind of measurement -> its options, beside those that all have."""
@@ -81,6 +81,7 @@ def evaluate(
     n: generators.N = 1,
     temperature: generators.Temperature = 0.0,
     top_p: generators.TopP = 1.0,
+    beams: evaluate_text.Beams = 1,
     k: code_options.K = None,
     seed: options.Seed = 0,
     max_new_tokens: generators.NewTokens = None,

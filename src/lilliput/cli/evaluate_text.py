@@ -20,6 +20,9 @@ Language = Annotated[
         "--language", help="Language of the functions to summarize; or which of a repository's to measure on."
     ),
 ]
+Beams = Annotated[
+    int, typer.Option("--beams", min=1, help="For summaries: search the likeliest text, with so many at a time.")
+]
 NEW_TOKENS = 64
 
 
@@ -30,7 +33,9 @@ def summaries(given: dict[str, Any], command: str) -> None:
     named = (given["code_column"], given["summary_column"])
     if (None in named) and any(named):
         raise UserError("code and summary are named together.", where="--summary-column", remedy="Name both, or none.")
-    settings = SummarizationSettings(language=given["language"], examples=given["limit"], **_common(given))
+    settings = SummarizationSettings(
+        language=given["language"], examples=given["limit"], beams=given["beams"], **_common(given)
+    )
     found = evaluate_summarization(
         given["model"],
         given["data"],

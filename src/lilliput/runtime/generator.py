@@ -15,14 +15,15 @@ from lilliput.artifact import TOKENIZER, Artifact
 from lilliput.errors import UserError
 from lilliput.generator_manifest import GeneratorManifest
 from lilliput.progress import Progress
+from lilliput.runtime.beams import Beams, search
 from lilliput.runtime.classifier import require_threads
 from lilliput.runtime.graphs import open_session
 from lilliput.runtime.prompts import Prompt, PromptReader, checked_texts
-from lilliput.runtime.sessions import PASS_TOKENS, Session
+from lilliput.runtime.sessions import PASS_TOKENS, Advance, Session
 from lilliput.runtime.settings import Options, Settings
 from lilliput.runtime.streaming import TextStream
 from lilliput.runtime.tokens import read_tokenizer
-from lilliput.runtime.writing import Draft, Finish, groups, write
+from lilliput.runtime.writing import Draft, Finish, Group, groups, write
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ class Generator:
             prompts: a string, or several.
             progress: told of tokens read and written.
             options: ``max_new_tokens=256``, ``temperature=0`` (the likeliest token each time), ``top_k=0`` (all),
-                ``top_p=1`` (all), ``repetition_penalty=1`` (none), ``seed=0``, ``n=1``, ``stop=()``, ``batch=8``:
-                see :class:`~lilliput.runtime.settings.Settings`.
+                ``top_p=1`` (all), ``repetition_penalty=1`` (none), ``seed=0``, ``n=1``, ``beams=1`` (no search),
+                ``length_penalty=1``, ``stop=()``, ``batch=8``: see :class:`~lilliput.runtime.settings.Settings`.
 
         Raises:
             DataError: a prompt is no text.
@@ -140,8 +141,9 @@ class Generator:
             DataError, UserError: as :meth:`generate`, at once.
         """
         settings = Settings(**options)
-        if settings.n != 1:
-            raise UserError("must be 1 to stream.", where="n", remedy="Use generate for several completions.")
+        for name, value in (("n", settings.n), ("beams", settings.beams)):
+            if value != 1:
+                raise UserError("must be 1 to stream.", where=name, remedy="Use generate, which gives whole texts.")
         read = self._reader.plain(prompt, "prompt") if suffix is None else self._reader.gap(prompt, suffix)
         return self._pieces(read, settings, self._reader.ends(suffix is not None), progress or Progress())
 
@@ -161,13 +163,28 @@ class Generator:
         rows = [
             [self._draft(prompt, settings, row, i) for i in range(settings.n)] for row, prompt in enumerate(prompts)
         ]
-        batches = list(groups(rows, settings.batch))
-        work = sum(len(part[0].prompt.ids) + sum(draft.room for draft in part) for group in batches for part in group)
+        batches = list(groups(rows, settings.batch, settings.beams))
+        written = slice(1 if settings.beams > 1 else None)  # a search counts one text's tokens
+        parts = [part for group in batches for part in group]
+        work = sum(len(part[0].prompt.ids) + sum(draft.room for draft in part[written]) for part in parts)
         with (progress or Progress()).track("completing, in tokens", work) as advance:
             for group in batches:
+                if settings.beams > 1:
+                    self._search(group, settings, ends, advance)
+                    continue
                 for _ in write(self.session, group, settings.sampling, ends, read=advance, written=advance):
                     pass
         return [[_completion(draft) for draft in row] for row in rows]
+
+    def _search(self, group: Group, settings: Settings, ends: frozenset[int], advance: Advance) -> None:
+        """Write each prompt's drafts: the best texts of its search, in order."""
+        beams = Beams(settings.beams, settings.length_penalty, settings.repetition_penalty, ends)
+        prompts, rooms = zip(*((part[0].prompt, part[0].room) for part in group), strict=True)
+        for part, texts in zip(group, search(self.session, prompts, rooms, beams, advance, advance), strict=True):
+            for draft, found in zip(part, texts, strict=False):
+                for token in found.ids:
+                    if draft.finish is None:  # a stop string may end it before
+                        draft.take(token, ends)
 
     def _draft(self, prompt: Prompt, settings: Settings, row: int, sample: int) -> Draft:
         room = settings.max_new_tokens if prompt.room is None else min(settings.max_new_tokens, prompt.room)

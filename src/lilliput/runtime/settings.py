@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -21,6 +22,8 @@ class Options(TypedDict, total=False):
     repetition_penalty: float
     seed: int
     n: int
+    beams: int
+    length_penalty: float
     stop: str | Sequence[str]
     batch: int
 
@@ -33,6 +36,9 @@ class Settings:
         max_new_tokens: tokens of each completion, at most.
         temperature, top_k, top_p, repetition_penalty, seed: see :class:`~lilliput.runtime.sampling.Sampling`.
         n: completions of each prompt.
+        beams: more than 1: a search for the likeliest texts, that goes on with so many after each token
+            (:mod:`lilliput.runtime.beams`); ``n`` of them are given.
+        length_penalty: of that search: above 0, longer texts gain, below 0, shorter ones.
         stop: string, or strings, at the first of which a completion ends; they are not part of its text.
         batch: sequences that run side by side, at most: more are faster, and each takes memory of its own.
 
@@ -47,17 +53,30 @@ class Settings:
     repetition_penalty: float = 1.0
     seed: int = 0
     n: int = 1
+    beams: int = 1
+    length_penalty: float = 1.0
     stop: str | Sequence[str] = ()
     batch: int = 8
 
     def __post_init__(self) -> None:
-        for name, least in (("max_new_tokens", 1), ("n", 1), ("batch", 1), ("seed", 0), ("top_k", 0)):
+        for name, least in (("max_new_tokens", 1), ("n", 1), ("beams", 1), ("batch", 1), ("seed", 0), ("top_k", 0)):
             self._require_number(name, Integral, "a whole number")
             if getattr(self, name) < least:
                 raise UserError(f"must be {least} or more; it is {getattr(self, name)!r}.", where=name)
-        for name in ("temperature", "top_p", "repetition_penalty"):
+        for name in ("temperature", "top_p", "repetition_penalty", "length_penalty"):
             self._require_number(name, Real, "a number")
         _ = self.sampling, self.stops
+        if not math.isfinite(self.length_penalty):
+            raise UserError(f"must be finite; it is {self.length_penalty!r}.", where="length_penalty")
+        if self.beams > 1:
+            self._require_search()
+
+    def _require_search(self) -> None:
+        """A search draws nothing."""
+        if self.temperature != 0:
+            raise UserError("must be 0 for a beam search.", where="temperature", remedy="Leave out one of the two.")
+        if self.n > self.beams:
+            raise UserError(f"must be {self.beams} or less, as many as there are beams.", where="n")
 
     def _require_number(self, name: str, kind: type, words: str) -> None:
         value: Any = getattr(self, name)

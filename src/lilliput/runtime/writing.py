@@ -59,17 +59,18 @@ Group = Sequence[Sequence[Draft]]
 """Drafts that are written side by side: some of one prompt, some of another."""
 
 
-def groups(rows: Sequence[Sequence[Draft]], batch: int) -> Iterator[Group]:
+def groups(rows: Sequence[Sequence[Draft]], batch: int, beams: int = 1) -> Iterator[Group]:
     """Drafts in groups of ``batch`` at most, each of prompts of like length; the longest first, to claim memory early.
 
     Args:
         rows: the drafts of each prompt.
         batch: a prompt with more drafts than these is read again for each further part of them.
+        beams: more than 1: a prompt's drafts are the best of a search that takes so many places, and stay together.
     """
-    parts = [part for row in rows for part in _parts(row, batch)]
+    parts = [part for row in rows for part in (_parts(row, batch) if beams == 1 else [row])]
     group: list[Sequence[Draft]] = []
     for part in sorted(parts, key=lambda part: -len(part[0].prompt.ids)):
-        full = sum(map(len, group)) + len(part) > batch
+        full = sum(max(len(part), beams) for part in [*group, part]) > batch
         # Padding to the longest is work for nothing, but less of it than reading all weights for another group.
         if group and (full or 2 * len(part[0].prompt.ids) < len(group[0][0].prompt.ids)):
             yield group

@@ -163,7 +163,7 @@ def require_draws(settings: Settings, where: str = "--n") -> None:
     Raises:
         UserError: they would.
     """
-    if settings.n > 1 and settings.temperature == 0:
+    if settings.n > 1 and settings.temperature == 0 and settings.beams == 1:
         raise UserError(
             f"{settings.n} completions at temperature 0 would be the same.",
             where=where,

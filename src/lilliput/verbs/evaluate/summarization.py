@@ -35,7 +35,8 @@ class SummarizationSettings:
         seed: of the draw.
         code_tokens: of a function, at most: what is beyond is cut off.
         max_new_tokens: of a summary.
-        batch: summaries written side by side.
+        beams: texts that a search for the likeliest summary goes on with; 1: the likeliest token each time.
+        batch: sequences that run side by side.
 
     Raises:
         UserError: a value that means nothing.
@@ -48,6 +49,7 @@ class SummarizationSettings:
     seed: int = 0
     code_tokens: int = 512
     max_new_tokens: int = 64
+    beams: int = 1
     batch: int = 8
 
     def __post_init__(self) -> None:
@@ -57,7 +59,7 @@ class SummarizationSettings:
         for name, value in (("examples", self.examples), ("code_tokens", self.code_tokens)):
             if value is not None:
                 require_whole(value, 1, name)
-        Settings(max_new_tokens=self.max_new_tokens, batch=self.batch, seed=self.seed)
+        Settings(max_new_tokens=self.max_new_tokens, beams=self.beams, batch=self.batch, seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def evaluate_summarization(
     command: str = "",
     progress: Progress | None = None,
 ) -> SummarizationEvaluation:
-    """Measure a generator's summaries of functions, written greedily.
+    """Measure a generator's summaries of functions: the likeliest, or the likeliest token each time.
 
     Args:
         model_path: a generator's artifact.
@@ -145,7 +147,7 @@ def evaluate_summarization(
     codes = [_cut(example.code, generator, room) for example in examples]
     prompts = [form.prompt(code, language) for code, language in zip(codes, languages, strict=True)]
     left = [place for place in range(len(prompts)) if str(place) not in rows]
-    how: Options = {"max_new_tokens": settings.max_new_tokens, "stop": form.stop, "batch": settings.batch}
+    how = Options(max_new_tokens=settings.max_new_tokens, stop=form.stop, beams=settings.beams, batch=settings.batch)
     with progress.track("summarizing", len(prompts)) as advance:
         advance(len(prompts) - len(left))
         for begin in range(0, len(left), settings.batch):

@@ -1,0 +1,178 @@
+"""Beam search: the likeliest whole texts, where taking the likeliest token each time may miss them.
+
+The rule is that of transformers' ``generate`` with ``num_beams`` and ``early_stopping=False``: a text's score is the
+sum of its tokens' log-probabilities over ``length ** length_penalty``, the token that ends it counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.arrays import require_finite
+from lilliput.errors import UserError
+from lilliput.runtime.prompts import Prompt
+from lilliput.runtime.sampling import penalized
+from lilliput.runtime.sessions import Advance, Ids, Logits, Session
+
+
+@dataclass(frozen=True)
+class Beams:
+    """How texts are searched.
+
+    Attributes:
+        count: texts of a prompt that are gone on with after each token.
+        length_penalty: the power of its length that a text's score is divided by: above 0, longer texts gain.
+        repetition_penalty: see :class:`~lilliput.runtime.sampling.Sampling`; of log-probabilities.
+        ends: ids that end a text.
+    """
+
+    count: int
+    length_penalty: float
+    repetition_penalty: float
+    ends: frozenset[int]
+
+    @property
+    def candidates(self) -> int:
+        """Continuations that are looked at, so that enough are left when all that end a text are among them."""
+        return self.count * (1 + max(1, len(self.ends)))
+
+
+@dataclass(frozen=True)
+class Found:
+    """A text.
+
+    Attributes:
+        ids: its tokens, the one that ended it included.
+        score: what it is chosen by.
+    """
+
+    ids: tuple[int, ...]
+    score: float
+
+
+@dataclass
+class _Search:
+    """One prompt's.
+
+    Attributes:
+        prompt: what texts go on from.
+        room: tokens that a text may have.
+        beams: how.
+        texts: those that are gone on with, each as far as it is.
+        sums: of their tokens' log-probabilities.
+        tokens: that each of them has.
+        found: those at their ends, the best first, ``beams.count`` at most.
+    """
+
+    prompt: Prompt
+    room: int
+    beams: Beams
+    texts: list[tuple[int, ...]] = field(default_factory=lambda: [()])
+    sums: NDArray[np.float32] = field(default_factory=lambda: np.zeros(1, np.float32))
+    tokens: int = 0
+    found: list[Found] = field(default_factory=list)
+
+    def take(self, log_probabilities: Logits) -> NDArray[np.int64]:
+        """Go on by one token: which of its texts each of the new ones goes on from; none: it is at its end.
+
+        Args:
+            log_probabilities: of each text's next token, ``[texts, vocabulary]``.
+        """
+        count, ends = self.beams.count, self.beams.ends
+        totals = (log_probabilities + self.sums[:, None]).reshape(-1)
+        parents, tokens = np.divmod(_largest(totals, self.beams.candidates), log_probabilities.shape[1])
+        sums = totals[parents * log_probabilities.shape[1] + tokens]
+        texts = [(*self.texts[parent], int(token)) for parent, token in zip(parents, tokens, strict=True)]
+        self.tokens += 1
+        ended = np.array([self.tokens == self.room or token in ends for token in tokens.tolist()])
+        self.found += [Found(texts[place], self._score(sums[place])) for place in np.flatnonzero(ended[:count])]
+        self.found = sorted(self.found, key=lambda found: -found.score)[:count]
+        going = np.flatnonzero(~ended)[:count]
+        self.texts, self.sums = [texts[place] for place in going], sums[going]
+        # A text that is gone on with is judged as if it ended now.
+        worse = len(self.found) == count and going.size > 0 and self._score(self.sums[0]) <= self.found[-1].score
+        return parents[going[:0] if worse else going]
+
+    def _score(self, total: float) -> float:
+        return float(total / self.tokens**self.beams.length_penalty)
+
+
+def search(
+    session: Session,
+    prompts: Sequence[Prompt],
+    rooms: Sequence[int],
+    beams: Beams,
+    read: Advance | None = None,
+    written: Advance | None = None,
+) -> list[list[Found]]:
+    """The best texts for each prompt, ``beams.count`` at most, the best first.
+
+    Args:
+        session: what runs the model; prompts are searched side by side, each read once.
+        prompts: at least one.
+        rooms: tokens that a text of each prompt may have, at least 1.
+        beams: how.
+        read: told of prompts' tokens read.
+        written: told of each prompt's tokens, those of one text: written, or not needed any more.
+
+    Raises:
+        NumericError: logits that are no numbers.
+        UserError: more beams than the model's tokens allow.
+    """
+    searches = [_Search(prompt, room, beams) for prompt, room in zip(prompts, rooms, strict=True)]
+    logits = session.start([prompt.ids for prompt in prompts], read)
+    if beams.candidates > logits.shape[1]:
+        most = logits.shape[1] * beams.count // beams.candidates
+        raise UserError(f"must be {most} or less, for a model of {logits.shape[1]} tokens.", where="beams")
+    seen = _seen(prompts, logits.shape[1], beams)
+    live = searches
+    while True:
+        scores = penalized(_log_probabilities(logits), seen, beams.repetition_penalty)
+        parents, going = [], []
+        for one, rows in zip(live, _rows(live), strict=True):
+            own = rows[one.take(scores[rows])]
+            if own.size:
+                going.append(one)
+                parents.append(own)
+            if written is not None:
+                written(1 if own.size else 1 + one.room - one.tokens)
+        live = going
+        if not live:
+            return [one.found for one in searches]
+        order, tokens = np.concatenate(parents), np.array([text[-1] for one in live for text in one.texts])
+        seen = seen[order]
+        if seen.size:
+            seen[np.arange(len(tokens)), tokens] = True
+        logits = session.step(tokens, order)
+
+
+def _rows(searches: Sequence[_Search]) -> list[Ids]:
+    """Which rows each has: one a text, one search behind the other."""
+    ends = np.cumsum([len(one.texts) for one in searches])
+    return [np.arange(end - len(one.texts), end) for one, end in zip(searches, ends, strict=True)]
+
+
+def _seen(prompts: Sequence[Prompt], vocabulary: int, beams: Beams) -> NDArray[np.bool_]:
+    seen = np.zeros((len(prompts), 0 if beams.repetition_penalty == 1 else vocabulary), np.bool_)
+    if seen.size:
+        for row, prompt in enumerate(prompts):
+            seen[row, prompt.seen] = True
+    return seen
+
+
+def _log_probabilities(logits: Logits) -> Logits:
+    """Of each token, ``[B, vocabulary]``."""
+    most = logits.max(axis=1, keepdims=True)
+    require_finite(most)
+    less = logits - most
+    return np.asarray(less - np.log(np.exp(less).sum(axis=1, keepdims=True)), np.float32)
+
+
+def _largest(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Places of the ``count`` largest, the largest first."""
+    places = np.argpartition(-values, count - 1)[:count]
+    return np.asarray(places[np.argsort(-values[places], kind="stable")], np.int64)
