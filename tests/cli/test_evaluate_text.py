@@ -61,6 +61,9 @@ def test_summaries(artifact, summaries):
     assert found["task"] == "summarization" and found["n"] == 3
     assert 0 <= found["bleu4"]["value"] <= 100
     assert "n = 3" in invoked(*words)
+    searched = json.loads(invoked(*words, "--beams", 3, "--json"))
+    assert searched["settings"]["beams"] == 3
+    assert searched["settings"] == {**found["settings"], "beams": 3}
 
 
 def test_they_take_artifacts_alone_and_say_how_to_make_one(artifact, repository, summaries):
@@ -83,6 +86,7 @@ def test_what_goes_without_saying_is_said(artifact, summaries):
         (("--task", "repository", "--data", summaries), "--data: says nothing to task 'repository'"),
         (("--task", "humaneval"), "--data: task 'humaneval' needs it"),
         (("--task", "summarization", "--data", summaries, "--code-column", "code"), "are named together"),
+        (("--task", "humaneval", "--data", summaries, "--beams", 3), "--beams: says nothing to task 'humaneval'"),
     ):
         with pytest.raises(UserError, match=message):
             invoked(artifact, *words)

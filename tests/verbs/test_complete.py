@@ -115,6 +115,22 @@ def test_several_samples_that_would_be_the_same_are_refused_before_the_model_is_
         api.complete(tmp_path / "none", PROMPT, n=2)
 
 
+@pytest.mark.parametrize("name", ["llama", "t5"])
+def test_a_search(name, request):
+    """What it finds is shown when it is whole, alone or with the next best."""
+    made = request.getfixturevalue(name)
+    how = {"max_new_tokens": 9, "beams": 4, "length_penalty": 0.5}
+    best, second = lilliput.load(made.path).generate(PROMPT, n=2, **how)[0]
+    words = (made.path, PROMPT, "--max-new-tokens", 9, "--beams", 4, "--length-penalty", 0.5)
+    assert invoked(*words).removesuffix("\n") == best.text.removesuffix("\n")
+    assert [item["text"] for item in json.loads(invoked(*words, "--samples", 2, "--json"))["completions"]] == [
+        best.text,
+        second.text,
+    ]
+    with pytest.raises(UserError, match="n: must be 4 or less"):
+        invoked(*words, "--samples", 5)
+
+
 def test_stop_strings_with_escapes(llama):
     whole = llama.tiny.generator().generate(PROMPT, max_new_tokens=20)[0][0].text
     out = invoked(llama.path, PROMPT, "--max-new-tokens", 20, "--stop", "\\n\\nnever", "--stop", whole[4:6])

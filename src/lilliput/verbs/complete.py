@@ -85,7 +85,7 @@ class CompleteResult:
         prefill_seconds: spent reading them.
         first_token_ms: milliseconds from asking to the first token, the model being loaded.
         decode_tokens_per_second: tokens after the first of each completion, all together, in a second of the model's
-            time; ``None`` where there are none.
+            time; ``None`` where there are none. Of a beam search, those of all texts that it went on with.
     """
 
     completions: tuple[Completion, ...]
