@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lilliput.arrays import require_finite
 from lilliput.errors import UserError
 from lilliput.runtime.prompts import Prompt
-from lilliput.runtime.sampling import penalized
+from lilliput.runtime.sampling import penalized, seen_tokens
 from lilliput.runtime.sessions import Advance, Ids, Logits, Session
 
 
@@ -56,10 +56,9 @@ class Found:
 
 @dataclass
 class _Search:
-    """One prompt's.
+    """That of one prompt.
 
     Attributes:
-        prompt: what texts go on from.
         room: tokens that a text may have.
         beams: how.
         texts: those that are gone on with, each as far as it is.
@@ -68,7 +67,6 @@ class _Search:
         found: those at their ends, the best first, ``beams.count`` at most.
     """
 
-    prompt: Prompt
     room: int
     beams: Beams
     texts: list[tuple[int, ...]] = field(default_factory=lambda: [()])
@@ -123,12 +121,12 @@ def search(
         NumericError: logits that are no numbers.
         UserError: more beams than the model's tokens allow.
     """
-    searches = [_Search(prompt, room, beams) for prompt, room in zip(prompts, rooms, strict=True)]
+    searches = [_Search(room, beams) for room in rooms]
     logits = session.start([prompt.ids for prompt in prompts], read)
     if beams.candidates > logits.shape[1]:
         most = logits.shape[1] * beams.count // beams.candidates
         raise UserError(f"must be {most} or less, for a model of {logits.shape[1]} tokens.", where="beams")
-    seen = _seen(prompts, logits.shape[1], beams)
+    seen = seen_tokens([prompt.seen for prompt in prompts], logits.shape[1], beams.repetition_penalty)
     live = searches
     while True:
         scores = penalized(_log_probabilities(logits), seen, beams.repetition_penalty)
@@ -154,14 +152,6 @@ def _rows(searches: Sequence[_Search]) -> list[Ids]:
     """Which rows each has: one a text, one search behind the other."""
     ends = np.cumsum([len(one.texts) for one in searches])
     return [np.arange(end - len(one.texts), end) for one, end in zip(searches, ends, strict=True)]
-
-
-def _seen(prompts: Sequence[Prompt], vocabulary: int, beams: Beams) -> NDArray[np.bool_]:
-    seen = np.zeros((len(prompts), 0 if beams.repetition_penalty == 1 else vocabulary), np.bool_)
-    if seen.size:
-        for row, prompt in enumerate(prompts):
-            seen[row, prompt.seen] = True
-    return seen
 
 
 def _log_probabilities(logits: Logits) -> Logits:

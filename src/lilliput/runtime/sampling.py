@@ -5,6 +5,7 @@ The order is that of transformers' ``generate``: repetition penalty, temperature
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +75,15 @@ def next_tokens(
     sums = chances.cumsum(axis=1)
     reached = sums > draws * sums[:, -1:]
     return np.asarray(reached.argmax(axis=1), np.int64)
+
+
+def seen_tokens(rows: Sequence[NDArray[np.int64]], vocabulary: int, penalty: float) -> NDArray[np.bool_]:
+    """Which tokens each row has, ``[B, vocabulary]``; ``[B, 0]`` where no penalty asks for it."""
+    seen = np.zeros((len(rows), 0 if penalty == 1 else vocabulary), np.bool_)
+    if seen.size:
+        for row, ids in enumerate(rows):
+            seen[row, ids] = True
+    return seen
 
 
 def penalized(logits: Logits, seen: NDArray[np.bool_], penalty: float) -> Logits:

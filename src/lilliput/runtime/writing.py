@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lilliput.errors import UserError
 from lilliput.runtime.prompts import Prompt
-from lilliput.runtime.sampling import Sampling, next_tokens
+from lilliput.runtime.sampling import Sampling, next_tokens, seen_tokens
 from lilliput.runtime.sessions import Advance, Session
 from lilliput.runtime.streaming import TextStream
 
@@ -112,7 +111,7 @@ def write(
     drafts = [draft for part in group for draft in part]
     parents = np.array([row for row, part in enumerate(group) for _ in part])
     logits = logits[parents]
-    seen = _seen(drafts, logits.shape[1], sampling)
+    seen = seen_tokens([draft.prompt.seen for draft in drafts], logits.shape[1], sampling.repetition_penalty)
     while True:
         tokens = next_tokens(logits, seen, sampling, [draft.random for draft in drafts])
         if seen.size:
@@ -131,12 +130,3 @@ def write(
             )
         logits = session.step(tokens[live], parents[live])
         drafts, seen, parents = [drafts[row] for row in live], seen[live], np.arange(len(live))
-
-
-def _seen(drafts: Sequence[Draft], vocabulary: int, sampling: Sampling) -> NDArray[np.bool_]:
-    """Which tokens each draft has, ``[B, vocabulary]``; ``[B, 0]`` where nothing asks for it."""
-    seen = np.zeros((len(drafts), 0 if sampling.repetition_penalty == 1 else vocabulary), np.bool_)
-    if seen.size:
-        for row, draft in enumerate(drafts):
-            seen[row, draft.prompt.seen] = True
-    return seen
