@@ -46,6 +46,13 @@ protected:
         set_output_type(0, ov::element::f32, {shape[0], shape[tokens_first[0] ? 1 : 2], width});
     }
 
+    // Gives attention's output its shape; false: it has no numbers.
+    bool shape_output(ov::Tensor& output, const ov::Tensor& queries) const {
+        const size_t tokens = tokens_of(queries, 0), width = work.heads.queries * work.heads.width;
+        output.set_shape({queries.get_shape()[0], tokens, width});
+        return output.get_size() > 0;
+    }
+
     int64_t tokens_of(const ov::Tensor& tensor, size_t input) const {
         return tensor.get_shape()[tokens_first[input] ? 1 : 2];
     }

@@ -73,11 +73,9 @@ private:
     }
 
     void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const override {
-        const auto shape = inputs[0].get_shape();
-        const int64_t sequences = shape[0], tokens = tokens_of(inputs[0], 0);
+        if (!shape_output(outputs[0], inputs[0])) return;
+        const int64_t sequences = inputs[0].get_shape()[0], tokens = tokens_of(inputs[0], 0);
         const Heads& heads = work.heads;
-        outputs[0].set_shape({shape[0], static_cast<size_t>(tokens), static_cast<size_t>(heads.queries * heads.width)});
-        if (sequences == 0 || tokens == 0) return;
         const Places queries = places(inputs[0], 0, heads.queries);
         if (!goes_on()) prepare(inputs, sequences, tokens);
         OPENVINO_ASSERT(work.cache->count() == sequences && work.cache->has_for(heads),
