@@ -12,6 +12,7 @@ from lilliput.graph.blocks import ACTIVATIONS, layer_norm, rms_norm, rotary_tabl
 from lilliput.graph.rotary import Rotary
 from lilliput.kernels.build import kernels
 from lilliput.kernels.chain import in_a_chain
+from lilliput.kernels.library import Heads, Layout
 from lilliput.quantize.policy import policy
 from lilliput.runtime.engine import Engine
 from lilliput.runtime.loading import load
@@ -121,3 +122,52 @@ def test_what_is_no_step_is_left_to_the_engine():
     assert in_a_chain(ov.Model([scaled(place, 0.3)], [place], "scales no norm"), LIBRARY, 2) is None
     uneven = ops.parameter([1, 1, 40], ov.Type.f32)
     assert in_a_chain(ov.Model([rms_norm(uneven, weight(40, 0), None, 1e-5)], [uneven], "40"), LIBRARY, 2) is None
+
+
+class Writing:
+    """The kernels, with what is written of a chain changed on the way."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def chain(self, inputs, program, threads):
+        return LIBRARY.for_one_model().chain(inputs, self.change(program), threads)
+
+
+def products(value):
+    codes = np.ones((32, 64), np.uint8)
+    number = LIBRARY.packed(Layout(32, 64, 64, 8, 0, 0, 0), codes, np.ones((32, 1), np.float16), None, True, 1)
+    return LIBRARY.products(value.output(0), [number], 1)
+
+
+def attention(query, key, value):
+    parts = [Heads(part.output(0), 2, 16, True) for part in (query, key, value)]
+    mask, order = ops.constant(np.ones((1, 1), np.int32)), ops.constant(np.zeros(1, np.int32))
+    return LIBRARY.attention_going_on(LIBRARY.attention(parts, mask.output(0), order.output(0), 1, 0.25))
+
+
+@pytest.mark.parametrize(
+    ("build", "shapes"),
+    [
+        (products, [[1, 1, 64]]),
+        (attention, [[1, 1, 2, 16]] * 3),
+        (lambda value: rms_norm(value, weight(64, 0), None, 1e-5), [[1, 1, 64]]),
+        (lambda value: layer_norm(value, weight(64, 0), weight(64, 1), 1e-5), [[1, 1, 64]]),
+        (lambda value: scaled(rms_norm(value, weight(64, 0), None, 1e-5), 0.3), [[1, 1, 64]]),
+        (lambda one, other: ops.multiply(ops.relu(one), other), [[1, 1, 64]] * 2),
+        (ACTIVATIONS["gelu"], [[1, 1, 64]]),
+    ],
+)
+def test_values_of_other_sizes_than_are_touched_are_refused(build, shapes):
+    """As in a graph that was altered: nothing is read or written beyond a value's end."""
+
+    def made(change):
+        places = [ops.parameter(shape, ov.Type.f32) for shape in shapes]
+        return in_a_chain(ov.Model([build(*places)], places, "steps"), Writing(change), 2)
+
+    written = []
+    assert made(lambda program: written.extend(program) or program) is not None
+    for place in range(1, 1 + written[0]):  # a list of sizes is first
+        for size in (0, written[place] - 16, written[place] + 16):
+            with pytest.raises(RuntimeError, match="numbers where"):
+                made(lambda program, at=place, to=size: [*program[:at], to, *program[at + 1 :]])

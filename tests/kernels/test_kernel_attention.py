@@ -5,7 +5,9 @@ import openvino as ov
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openvino import opset13 as ops
 
+from lilliput.graph.blocks import causal_mask
 from lilliput.kernels.attention import SHARED, one_more_token, use_attention
 from lilliput.kernels.build import kernels
 from lilliput.kernels.library import Heads
@@ -237,14 +239,39 @@ def test_a_padded_batch(case):
     near(found[real], case.expected(ids, mask)[real])
 
 
+def behind_a_state(orders=(0, 0), axis=0, kept=("keys", "values")):
+    """Attention as decoders have it, but for what is given."""
+    ids, mask = (ops.parameter([-1, -1], ov.Type.i64) for _ in range(2))
+    given = [ops.parameter([-1], ov.Type.i32) for _ in range(2)]
+    query, *new = (ops.parameter([-1, 2, -1, 16], ov.Type.f32) for _ in range(3))
+    states, wholes = {}, []
+    for name, order, value in zip(("keys", "values"), orders, new, strict=True):
+        info = ov.op.util.VariableInfo()
+        info.data_shape, info.data_type, info.variable_id = ov.PartialShape([-1, 2, -1, 16]), ov.Type.f32, name
+        states[name] = ov.op.util.Variable(info)
+        past = ops.gather(ops.read_value(query, states[name]), given[order], ops.constant(axis))
+        wholes.append(ops.concat([past, value], 2))
+    sinks = [ops.assign(whole, states[name]) for whole, name in zip(wholes, kept, strict=True)]
+    found = ops.scaled_dot_product_attention(query, *wholes, causal_mask(ids, mask, None))
+    joined = ops.reshape(ops.transpose(found, ops.constant([0, 2, 1, 3])), ops.constant([0, 0, 32]), True)
+    return ov.Model([ops.result(joined)], sinks, [ids, mask, *given, query, *new], "one attention")
+
+
+def test_only_what_is_kept_as_decoders_keep_it_is_replaced():
+    assert len(use_attention(behind_a_state(), LIBRARY, 2)) == 1
+    assert use_attention(behind_a_state(orders=(0, 1)), LIBRARY, 2) == []
+    assert use_attention(behind_a_state(axis=2), LIBRARY, 2) == []
+    assert use_attention(behind_a_state(kept=("values", "keys")), LIBRARY, 2) == []
+
+
 class Watched(DecoderSession):
     """Counts the tokens that the graph of fixed shapes reads."""
 
     alone = 0
 
-    def _one(self, ids):
+    def _one(self, token, place):
         self.alone += 1
-        return super()._one(ids)
+        return super()._one(token, place)
 
 
 def after(session, prompts, *steps):

@@ -21,12 +21,14 @@ def mask_of(change):
     return mask_graph(change).get_results()[0].input_value(0)
 
 
-def another_mask(number, seen=ops.less_equal, low=MASKED):
+def another_mask(number, seen=ops.less_equal, low=MASKED, axis=1, of=lambda ids: ids):
     """As :func:`causal_mask` makes it, but for what is given."""
 
     def change(ids, mask):
         zero, one = ops.constant(0, ov.Type.i64), ops.constant(1, ov.Type.i64)
-        new, total = (ops.gather(ops.shape_of(value), one, zero) for value in (ids, mask))
+        new, total = (
+            ops.gather(ops.shape_of(value), ops.constant(axis, ov.Type.i64), zero) for value in (of(ids), mask)
+        )
         column = ops.unsqueeze(ops.range(zero, total, one, "i64"), ops.constant([0, 1, 2]))
         row = ops.unsqueeze(ops.range(ops.subtract(total, new), total, one, "i64"), ops.constant([0, 1, 3]))
         real = ops.unsqueeze(ops.not_equal(mask, ops.constant(number, ov.Type.i64)), ops.constant([1, 2]))
@@ -47,6 +49,8 @@ def near(column, row):
         (lambda ids, mask: causal_mask(ids, mask, None), 0),
         (lambda ids, mask: causal_mask(ids, mask, 5), 5),
         (another_mask(7), None),
+        (another_mask(0, axis=0), None),
+        (another_mask(0, of=lambda ids: ops.gather(ids, ops.constant([-1]), ops.constant(1))), None),
         (another_mask(0, low=-1.0), None),
         (another_mask(0, lambda c, r: ops.less_equal(c, ops.add(r, ops.constant(5, ov.Type.i64)))), None),
         (another_mask(0, lambda c, r: ops.less_equal(r, c)), None),

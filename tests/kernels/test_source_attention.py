@@ -318,9 +318,9 @@ class Watched(Seq2SeqSession):
 
     alone = 0
 
-    def _one(self, token):
+    def _one(self, token, place):
         self.alone += 1
-        return super()._one(token)
+        return super()._one(token, place)
 
 
 def test_one_more_token_by_the_graph_of_fixed_shapes(case):

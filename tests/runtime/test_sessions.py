@@ -53,13 +53,13 @@ def test_rows_become_many_change_places_and_leave(tiny):
     close(session.step(np.array([40, 41, 42]), np.array([1, 1, 0])), grown)
 
 
+def fail(inputs):
+    raise MemoryError
+
+
 def test_a_start_that_fails_counts(tiny, monkeypatch):
     """Whoever wrote before it cannot go on: what they read is gone, or half gone."""
     session = tiny.session()
-
-    def fail(inputs):
-        raise MemoryError
-
     for part in {"encoder", "decoder"} & vars(session).keys():
         session.start(rows(6))
         before = session.starts
@@ -67,6 +67,19 @@ def test_a_start_that_fails_counts(tiny, monkeypatch):
             patched.setattr(getattr(session, part), "infer", fail)
             session.start(rows(6))
         assert session.starts == before + 1
+
+
+def test_a_step_that_fails_is_not_gone_on_from(tiny, monkeypatch):
+    """Some of its layers may have read the token, and some not."""
+    session, step = tiny.session(), (np.array([8]), np.array([0]))
+    session.start(rows(6))
+    with monkeypatch.context() as patched, pytest.raises(MemoryError):
+        patched.setattr(session.decoder, "infer", fail)
+        session.step(*step)
+    with pytest.raises(IndexError):
+        session.step(*step)
+    close(session.start(rows(6))[0], alone(tiny, *rows(6)))
+    close(session.step(*step)[0], alone(tiny, *rows(6), [8]))
 
 
 def test_a_start_forgets_what_was_before(tiny):

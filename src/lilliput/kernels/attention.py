@@ -14,7 +14,7 @@ from openvino import opset13 as ops
 
 from lilliput.kernels.library import ATTENTION, SOURCE_ATTENTION, Heads, Library
 from lilliput.kernels.masks import CausalMask, RelativeMask
-from lilliput.kernels.nodes import behind, kind, number, readers, same
+from lilliput.kernels.nodes import behind, inputs_of, kind, number, readers, same
 
 SHARED = 16
 """Values that share a scale in the cache: a head's width is a multiple (``native/page.hpp``)."""
@@ -40,15 +40,22 @@ class Remembered:
     @classmethod
     def of(cls, value: ov.Output) -> Remembered | None:
         """What stands behind ``value``; ``None``: something else."""
-        if kind(value) == "Reshape":  # heads repeated for all queries that share them
-            value = behind(value, "Reshape", "Broadcast", "Unsqueeze") or value
-        if kind(value) != "Concat" or len(value.get_node().inputs()) != 2:
+        repeated = behind(value, "Reshape", "Broadcast")  # heads, for all queries that share them
+        if repeated is not None and kind(repeated) == "Unsqueeze":
+            value, axis = repeated.get_node().input_values()
+            if number(axis) != 2:
+                return None
+        if kind(value) != "Concat" or value.get_node().get_attributes()["axis"] != 2:
             return None
-        past, new = value.get_node().input_values()
+        past, *added = value.get_node().input_values()
         sinks = [reader for reader in readers(value) if reader.get_type_name() == "Assign"]
-        if kind(past) != "Gather" or kind(past.get_node().input_value(0)) != "ReadValue" or len(sinks) != 1:
+        state, *ordered = inputs_of(past, "Gather") or (past,)
+        if kind(state) != "ReadValue" or number(ordered[1]) != 0 or len(added) != 1:
             return None
-        return cls(new, sinks[0], past.get_node().input_value(1))
+        written, read = (
+            [node.get_attributes()["variable_id"] for node in each] for each in (sinks, [state.get_node()])
+        )
+        return cls(added[0], sinks[0], ordered[0]) if written == read else None
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ class StatefulAttention:
         relative = RelativeMask.of(attention.mask)
         mask = CausalMask.of(attention.mask if relative is None else relative.allowed)
         parts = None if keys is None or values is None else attention.heads(keys.new, values.new)
-        if keys is None or values is None or mask is None or parts is None:
+        if keys is None or values is None or mask is None or parts is None or not same(keys.order, values.order):
             return None
         if relative is None:
             return cls(attention, keys, values, parts, mask, None)

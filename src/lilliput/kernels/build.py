@@ -191,7 +191,9 @@ def _try_out(library: Path) -> None:
 def _run(command: list[str], complaint: str) -> str:
     """What a command prints."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Hindered(f"{complaint}: {error}") from error
     if done.returncode == -signal.SIGKILL or "Killed signal" in done.stderr:  # as where memory is short

@@ -42,9 +42,22 @@ def _are_places(column: ov.Output, row: ov.Output, real: ov.Output) -> bool:
     every, new = (inputs_of(behind(value, "Unsqueeze") or value, "Range") for value in (column, row))
     if not every or not new or [number(every[0]), number(every[2]), number(new[2])] != [0, 1, 1]:
         return False
-    length = behind(every[1], "Gather", "ShapeOf")
-    before, *_ = inputs_of(new[0], "Subtract") or (new[0],)
-    return length is not None and same(length, real) and same(every[1], new[1]) and same(before, new[1])
+    total, *given = inputs_of(new[0], "Subtract") or (new[0],)
+    counted = _counts(given[0]) if given else None
+    lengths = same(every[1], new[1]) and same(total, new[1]) and counted is not None
+    return lengths and _is_of(every[1], real) and kind(counted) == "Parameter"
+
+
+def _counts(length: ov.Output) -> ov.Output | None:
+    """Of which ids or mask, ``[B, T]``, it is T; ``None``: it is something else."""
+    shape, *place = inputs_of(length, "Gather") or (length,)
+    return behind(shape, "ShapeOf") if [number(constant) for constant in place] == [1, 0] else None
+
+
+def _is_of(length: ov.Output, real: ov.Output) -> bool:
+    """Whether it is how many places ``real`` has."""
+    counted = _counts(length)
+    return counted is not None and same(counted, real)
 
 
 def _window(near: ov.Output, column: ov.Output, row: ov.Output) -> int | None:
@@ -98,7 +111,7 @@ def _counted(place: ov.Output, distances: int) -> ov.Output | None:
     clamped, *furthest = inputs_of(place, "Add") or (place,)
     column, *row = inputs_of(behind(clamped, "Clamp") or clamped, "Subtract") or (clamped,)
     every = inputs_of(behind(column, "Unsqueeze") or column, "Range")
-    real = behind(every[1], "Gather", "ShapeOf") if every else None
+    real = _counts(every[1]) if every else None
     if kind(clamped) != "Clamp" or not furthest or not row or real is None or not _are_places(column, row[0], real):
         return None
     bounds, most = clamped.get_node().get_attributes(), distances // 2

@@ -43,6 +43,9 @@ RELEASE_STEPS = 64
 """After so many steps, what these read of the weights' file is given back: systems that keep files in large pages make
 megabytes around a row of the embedding resident."""
 
+_NOTHING = np.zeros((0, 0), np.int64)
+"""The mask of no sequences: an index into its rows is an error."""
+
 DECODER_INPUTS = ("input_ids", "attention_mask", "position_ids", "beam_idx")
 SEQ2SEQ_INPUTS = (*DECODER_INPUTS, CROSS, SOURCE_MASK)
 ENCODER_INPUTS = ("input_ids", "attention_mask")
@@ -84,7 +87,7 @@ class DecoderSession:
         self.single = single
         self.pass_tokens = pass_tokens
         self.starts = 0
-        self._mask = np.zeros((0, 0), np.int64)
+        self._mask = _NOTHING
         self._next = {name: np.zeros((1, 1), np.int64) for name in ONE_TOKEN_INPUTS}
         if single is not None:
             for name, value in self._next.items():
@@ -97,15 +100,17 @@ class DecoderSession:
 
     def _read(self, rows: Sequence[Ids], advance: Advance | None) -> Logits:
         self.decoder.request.reset_state()
-        ids, self._mask = padded(rows, left=True)
+        self._mask = _NOTHING
+        ids, mask = padded(rows, left=True)
         count, width = ids.shape
         stride = max(min(NARROWEST_PASS, self.pass_tokens), self.pass_tokens // count)
         order = np.arange(count)
         for begin in range(0, width, stride):
             part = slice(begin, begin + stride)
-            logits = self._pass(ids[:, part], self._mask[:, : begin + stride], order)
+            logits = self._pass(ids[:, part], mask[:, : begin + stride], order)
             if advance is not None:
-                advance(int(self._mask[:, part].sum()))
+                advance(int(mask[:, part].sum()))
+        self._mask = mask
         if ids.size > KEPT_TOKENS:
             self.decoder.release()
         return logits
@@ -115,19 +120,23 @@ class DecoderSession:
         if self._mask.shape[1] % RELEASE_STEPS == 0:
             self.decoder.release_weights()
         alone = len(self._mask) == len(parents) == 1
-        self._mask = np.concatenate((self._mask[parents], np.ones((len(parents), 1), np.int64)), 1)
-        if alone and self.single is not None and self._whole():
-            return self._one(int(tokens[0]))
-        return self._pass(tokens[:, None], self._mask, parents)
+        mask, self._mask = self._mask[parents], _NOTHING  # a step that fails halfway leaves nothing to go on from
+        mask = np.concatenate((mask, np.ones((len(parents), 1), np.int64)), 1)
+        if alone and self.single is not None and self._whole(mask):
+            logits = self._one(int(tokens[0]), mask.shape[1] - 1)
+        else:
+            logits = self._pass(tokens[:, None], mask, parents)
+        self._mask = mask
+        return logits
 
-    def _whole(self) -> bool:
+    def _whole(self, mask: Ids) -> bool:
         """Whether nothing is padding."""
-        return bool(self._mask.all())
+        return bool(mask.all())
 
-    def _one(self, token: int) -> Logits:
-        """Logits after one more ``token`` of the only sequence, where the engine wrote them."""
+    def _one(self, token: int, place: int) -> Logits:
+        """Logits after one more ``token`` of the only sequence, at ``place``, where the engine wrote them."""
         assert self.single is not None
-        for value, new in zip(self._next.values(), (token, self._mask.shape[1] - 1), strict=True):
+        for value, new in zip(self._next.values(), (token, place), strict=True):
             value[:] = new
         self.single.infer({})
         last: Logits = self.single.request.get_output_tensor(0).data[:, -1]
@@ -179,8 +188,8 @@ class Seq2SeqSession(DecoderSession):
             self._look_at(self._source_mask[parents], cross)
         return super().step(tokens, parents)
 
-    def _whole(self) -> bool:
-        return super()._whole() and bool(self._source_mask.all())
+    def _whole(self, mask: Ids) -> bool:
+        return super()._whole(mask) and bool(self._source_mask.all())
 
     def _look_at(self, mask: Ids, cross: NDArray[np.float32]) -> None:
         """Make these the decoder's inputs until others are: copied at every step, they would be most of its work."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -10,6 +9,9 @@ from typing import Any, TypedDict
 
 from lilliput.errors import UserError
 from lilliput.runtime.sampling import Sampling
+
+MOST_PENALTY = 10
+"""Of lengths, up or down: powers of texts' lengths stay numbers."""
 
 
 class Options(TypedDict, total=False):
@@ -66,10 +68,13 @@ class Settings:
         for name in ("temperature", "top_p", "repetition_penalty", "length_penalty"):
             self._require_number(name, Real, "a number")
         _ = self.sampling, self.stops
-        if not math.isfinite(self.length_penalty):
-            raise UserError(f"must be finite; it is {self.length_penalty!r}.", where="length_penalty")
+        if not abs(self.length_penalty) <= MOST_PENALTY:
+            complaint = f"must be {-MOST_PENALTY} to {MOST_PENALTY}; it is {self.length_penalty!r}."
+            raise UserError(complaint, where="length_penalty")
         if self.beams > 1:
             self._require_search()
+        elif self.length_penalty != Settings.length_penalty:
+            raise UserError("goes with a beam search.", where="length_penalty", remedy="Ask for two beams or more.")
 
     def _require_search(self) -> None:
         """A search draws nothing."""

@@ -7,32 +7,12 @@
 #include <functional>
 
 #include "attention_team.hpp"
-#include "products_team.hpp"
+#include "program.hpp"
 
 namespace lilliput {
 
 using Values = std::vector<float*>;  // by number
 using Step = std::function<void(const Values&)>;
-
-enum class Kind : int64_t {
-    PRODUCTS = 0,
-    ATTENTION = 1,
-    RMS = 2,
-    ROTARY = 3,
-    LAYER_NORM = 4,
-    GELU = 5,
-    RELU = 6,
-    MULTIPLY = 7,
-    SCALE = 8,
-    SOURCE_ATTENTION = 9,
-};
-
-// A step as it is written down.
-struct Written {
-    Kind kind;
-    std::vector<int64_t> inputs, outputs;  // values' numbers
-    std::vector<int64_t> numbers;          // what else there is to say: see the steps below
-};
 
 inline float float_from(int64_t bits) {
     const auto low = static_cast<uint32_t>(bits);
@@ -129,48 +109,37 @@ inline Step layer_norm_step(const Written& step) {
     };
 }
 
-// Input: numbers, a multiple of LANES. Numbers: how many, and 1 for tanh's approximation.
+// Of each number, or pair of numbers, what `change` makes of it. Numbers: how many, a multiple of LANES; and what else
+// `change` goes by.
+template <typename Change>
+Step mapped(const Written& step, const Change& change) {
+    return [=, count = step.numbers[0], last = step.inputs.size() - 1](const Values& values) {
+        const float *from = values[step.inputs[0]], *other = values[step.inputs[last]];
+        float* to = values[step.outputs[0]];
+        for (int64_t i = 0; i < count; i += LANES) {
+            store_floats(to + i, change(load_floats(from + i), load_floats(other + i)));
+        }
+    };
+}
+
+// 1 for tanh's approximation.
 inline Step gelu_step(const Written& step) {
-    const int64_t count = step.numbers[0];
-    return [=, by_tanh = step.numbers[1] != 0](const Values& values) {
-        const float* from = values[step.inputs[0]];
-        float* to = values[step.outputs[0]];
-        for (int64_t i = 0; i < count; i += LANES) {
-            const Floats numbers = load_floats(from + i);
-            store_floats(to + i, by_tanh ? gelu_by_tanh(numbers) : gelu(numbers));
-        }
-    };
+    const bool by_tanh = step.numbers[1] != 0;
+    return mapped(step, [=](Floats numbers, Floats) { return by_tanh ? gelu_by_tanh(numbers) : gelu(numbers); });
 }
 
-// Input: numbers, a multiple of LANES. Numbers: how many.
 inline Step relu_step(const Written& step) {
-    return [=, count = step.numbers[0]](const Values& values) {
-        const float* from = values[step.inputs[0]];
-        float* to = values[step.outputs[0]];
-        for (int64_t i = 0; i < count; i += LANES) store_floats(to + i, larger(all_lanes(0), load_floats(from + i)));
-    };
+    return mapped(step, [](Floats numbers, Floats) { return larger(all_lanes(0), numbers); });
 }
 
-// Inputs: as many numbers of both, a multiple of LANES. Numbers: how many.
 inline Step multiply_step(const Written& step) {
-    return [=, count = step.numbers[0]](const Values& values) {
-        const float *one = values[step.inputs[0]], *other = values[step.inputs[1]];
-        float* to = values[step.outputs[0]];
-        for (int64_t i = 0; i < count; i += LANES) {
-            store_floats(to + i, multiply(load_floats(one + i), load_floats(other + i)));
-        }
-    };
+    return mapped(step, [](Floats numbers, Floats others) { return multiply(numbers, others); });
 }
 
-// Input: numbers, a multiple of LANES. Numbers: how many, and the bits of what they are multiplied by.
+// The bits of what they are multiplied by.
 inline Step scale_step(const Written& step) {
-    return [=, count = step.numbers[0], scale = float_from(step.numbers[1])](const Values& values) {
-        const float* from = values[step.inputs[0]];
-        float* to = values[step.outputs[0]];
-        for (int64_t i = 0; i < count; i += LANES) {
-            store_floats(to + i, multiply(load_floats(from + i), all_lanes(scale)));
-        }
-    };
+    const float scale = float_from(step.numbers[1]);
+    return mapped(step, [=](Floats numbers, Floats) { return multiply(numbers, all_lanes(scale)); });
 }
 
 // Inputs: heads, cosines and sines of as many dimensions as turn. Numbers: heads, width, dimensions that turn: their
@@ -205,9 +174,10 @@ inline Step other_step(const Written& step, const std::shared_ptr<Team>& team, i
     }
 }
 
-// A program's steps. Each product is told where the next one begins; after the last comes the first, of the next token.
-inline std::vector<Step> steps_of(const std::vector<Written>& written, const std::shared_ptr<Team>& team,
-                                  int64_t threads) {
+// A program's steps, over values of these sizes. Each product is told where the next one begins; after the last comes the
+// first, of the next token.
+inline std::vector<Step> steps_of(const std::vector<Written>& written, const std::vector<int64_t>& sizes,
+                                  const std::shared_ptr<Team>& team, int64_t threads) {
     std::vector<std::vector<Weights>> weights(written.size());
     std::vector<Beginning> next;
     const auto begin = [&](size_t i) { return beginnings(weights[i], written[i].numbers[0] != 0, team->size()); };
@@ -216,6 +186,7 @@ inline std::vector<Step> steps_of(const std::vector<Written>& written, const std
         for (size_t k = 1; k < written[i].numbers.size(); k++) weights[i].push_back(registry.at(written[i].numbers[k]));
         if (next.empty()) next = begin(i);
     }
+    for (size_t i = 0; i < written.size(); i++) expect(sizes, written[i], touched(written[i], weights[i]));
     std::vector<Step> steps(written.size());
     for (size_t i = written.size(); i-- > 0;) {
         if (written[i].kind == Kind::PRODUCTS) {

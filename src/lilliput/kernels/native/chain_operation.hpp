@@ -62,7 +62,7 @@ private:
             sizes = list();
             std::vector<Written> written;
             while (at < program.size()) written.push_back({static_cast<Kind>(number()), list(), list(), list()});
-            steps = steps_of(written, team, threads);
+            steps = steps_of(written, sizes, team, threads);
             int64_t total = 0;
             for (size_t i = inputs; i + 1 < sizes.size(); i++) total += Layout::aligned(sizes[i]);
             room = Buffer<float>(total);

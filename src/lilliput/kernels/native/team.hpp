@@ -7,6 +7,8 @@
 
 #pragma once
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -14,6 +16,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -33,23 +36,35 @@ struct Beginning {
     const uint8_t* streams[2];
 };
 
-// One for all graphs of a process that have as many threads (shared_of).
+// How often the process forked on the way from the one that loaded the library.
+inline int64_t forks() {
+    static std::atomic<int64_t> count{0};
+    static const int counting = pthread_atfork(nullptr, nullptr, [] { count.fetch_add(1); });
+    static_cast<void>(counting);
+    return count.load(std::memory_order_relaxed);
+}
+
+// One for all graphs of a process that have as many threads (shared_of). A fork's child has no helpers, and works alone.
 class Team {
 public:
     explicit Team(int64_t threads) : parts(std::clamp<int64_t>(threads, 1, MOST_THREADS)) {
         try {
-            for (size_t i = 1; i < parts.size(); i++) helpers.emplace_back([this, i] { help(i); });
+            for (size_t i = 1; i < parts.size(); i++) helpers->threads.emplace_back([this, i] { help(i); });
         } catch (const std::system_error&) {  // the system has no more threads: whoever is there works for all
         }
     }
 
     ~Team() {
+        if (forks() != born) {
+            static_cast<void>(helpers.release());  // threads that are not there cannot be joined, nor their locks freed
+            return;
+        }
         {
-            const std::lock_guard<std::mutex> lock(mutex);
+            const std::lock_guard<std::mutex> lock(helpers->mutex);
             ended = true;
         }
-        wake.notify_all();
-        for (auto& helper : helpers) helper.join();
+        helpers->wake.notify_all();
+        for (auto& helper : helpers->threads) helper.join();
     }
 
     int64_t size() const { return parts.size(); }
@@ -65,7 +80,7 @@ public:
     // Calls `task` with 0 to count - 1, in any order; alone if the team works for somebody else.
     void run(int64_t count, const std::function<void(int64_t)>& task) {
         const std::unique_lock<std::mutex> asked(busy, std::try_to_lock);
-        if (helpers.empty() || count < 2 || !asked.owns_lock()) {
+        if (helpers->threads.empty() || count < 2 || !asked.owns_lock() || forks() != born) {
             for (int64_t i = 0; i < count; i++) task(i);
             return;
         }
@@ -78,8 +93,8 @@ public:
         open = true;
         product.fetch_add(1);
         if (sleeping.load() > 0) {
-            { const std::lock_guard<std::mutex> lock(mutex); }
-            wake.notify_all();
+            { const std::lock_guard<std::mutex> lock(helpers->mutex); }
+            helpers->wake.notify_all();
         }
         work(0);
         open = false;  // who has not joined by now comes too late
@@ -99,7 +114,7 @@ private:
         try {
             take_tasks(own);
         } catch (...) {
-            const std::lock_guard<std::mutex> lock(mutex);
+            const std::lock_guard<std::mutex> lock(helpers->mutex);
             if (!failed) failed = std::current_exception();
         }
     }
@@ -140,9 +155,9 @@ private:
             if (product.load() == seen) std::this_thread::yield();  // others may need this processor
         }
         if (product.load() == seen) {
-            std::unique_lock<std::mutex> lock(mutex);
+            std::unique_lock<std::mutex> lock(helpers->mutex);
             sleeping.fetch_add(1);
-            wake.wait(lock, [&] { return ended || product.load() != seen; });
+            helpers->wake.wait(lock, [&] { return ended || product.load() != seen; });
             sleeping.fetch_sub(1);
         }
         seen = product.load();
@@ -156,10 +171,16 @@ private:
         std::atomic<int64_t> asked{ASKED};                         // bytes of each that were asked for
     };
 
+    struct Helpers {
+        std::vector<std::thread> threads;
+        std::mutex mutex;
+        std::condition_variable wake;
+    };
+
+    const int64_t born = forks();
     std::vector<Part> parts;  // of the tasks, one for each thread
-    std::vector<std::thread> helpers;
-    std::mutex busy, mutex;
-    std::condition_variable wake;
+    std::unique_ptr<Helpers> helpers = std::make_unique<Helpers>();
+    std::mutex busy;
     std::atomic<uint64_t> product{0};
     std::atomic<int64_t> joined{0}, sleeping{0};
     std::atomic<bool> open{false}, ended{false};
