@@ -178,7 +178,7 @@ def usable_cores() -> int:
 def machine() -> dict[str, object]:
     """What a measurement ran on, for its record: no name of host or user.
 
-    Keys: ``cpu``, ``cores`` (usable, logical), ``python``, ``platform``, ``date`` (UTC, ISO 8601), ``packages``
+    Keys: ``cpu``, ``cores`` (usable, logical), ``python``, ``platform`` (system and architecture), ``date`` (UTC, ISO 8601), ``packages``
     (name -> installed version, of those that bear on a measurement; nothing is imported to find out), and ``kernels``
     where a generator was run: the instructions that its products used, or why they were the engine's.
     """
@@ -190,7 +190,7 @@ def machine() -> dict[str, object]:
         "cpu": cpu_name(),
         "cores": usable_cores(),
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()}-{platform.machine()}",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "packages": {name: version for name in PACKAGES if (version := _installed(name))},
     }

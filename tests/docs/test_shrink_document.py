@@ -1,0 +1,32 @@
+"""What docs/shrink.md tells people to type works, and its table names the options there are."""
+
+import re
+import shlex
+import sys
+
+import pytest
+
+from tests.docs.test_complete_document import options_of
+from tests.docs.test_documents import ROOT, commands, run
+
+DOCUMENT = "docs/shrink.md"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory, workshop):
+    """A folder with what the commands name."""
+    folder = tmp_path_factory.mktemp("shrink")
+    for name in ("train.jsonl", "valid.jsonl"):
+        (folder / name).symlink_to(workshop / name)
+    return folder
+
+
+def test_commands_of_the_document(desk):
+    for command in commands(DOCUMENT):  # each goes on from what the one before made
+        run([sys.executable, "-m", "lilliput", *shlex.split(command)[1:]], desk)
+    assert {"own", "small", "bag"} <= {path.name for path in desk.iterdir()}
+
+
+def test_the_table_has_every_option():
+    told = re.findall(r"^\| (`--.*?) \|", (ROOT / DOCUMENT).read_text(), re.MULTILINE)
+    assert set(re.findall(r"`(--[a-z-]+)`", " ".join(told))) == options_of("shrink") - {"--help"}
