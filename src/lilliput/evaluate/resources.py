@@ -178,9 +178,10 @@ def usable_cores() -> int:
 def machine() -> dict[str, object]:
     """What a measurement ran on, for its record: no name of host or user.
 
-    Keys: ``cpu``, ``cores`` (usable, logical), ``python``, ``platform`` (system and architecture), ``date`` (UTC, ISO 8601), ``packages``
-    (name -> installed version, of those that bear on a measurement; nothing is imported to find out), and ``kernels``
-    where a generator was run: the instructions that its products used, or why they were the engine's.
+    Keys: ``cpu``, ``cores`` (usable, logical), ``python``, ``platform`` (system and architecture), ``date`` (UTC, ISO
+    8601), ``packages`` (name -> installed version, of those that bear on a measurement; nothing is imported to find
+    out), and ``kernels`` where a generator was run: the instructions that its products used, or why they were the
+    engine's.
     """
     from lilliput.kernels.build import in_use
 
