@@ -16,17 +16,14 @@ from lilliput.artifact import GRAPH, TOKENIZER, Artifact
 from lilliput.data.dataset import Dataset
 from lilliput.data_flow import GraphInput, stacked
 from lilliput.encoder import EncoderConfig
-from lilliput.errors import ArtifactError, DataError, UserError, require_text, require_whole
+from lilliput.errors import ArtifactError, DataError, require_text
 from lilliput.progress import Progress
-from lilliput.runtime.engine import Engine, from_vectors, only_outputs, read_graph
+from lilliput.runtime.engine import Engine, from_vectors, only_outputs, read_graph, require_threads
 from lilliput.runtime.flow import Input, reader_for, tokens_of
 from lilliput.runtime.tokens import END, START, STEP, CodeTokenizer, length_buckets, pad
 
 LONGEST = 1 << 20
 """A limit on an input's tokens for models that have none of their own."""
-
-MOST_THREADS = 1024
-"""More than that no engine is asked for."""
 
 BATCH_TOKENS = 4096
 """Tokens a batch, padding included: enough to keep two cores busy, little memory."""
@@ -215,16 +212,6 @@ class Classifier:
         table = {label: float(p) for label, p in zip(self.labels, probabilities, strict=True)}
         best = max(table, key=lambda label: table[label])
         return Prediction(best, table[best], table)
-
-
-def require_threads(threads: int | None) -> None:
-    """Refuse a number of threads that is none.
-
-    Raises:
-        UserError: it is neither ``None`` nor an integer from 1 to :data:`MOST_THREADS`.
-    """
-    if threads is not None and require_whole(threads, 1, "threads") > MOST_THREADS:
-        raise UserError(f"{threads:,} are too many.", where="threads", remedy=f"Give {MOST_THREADS:,} at most.")
 
 
 def _listed(items: Iterable[Any], what: str) -> list[Any]:

@@ -11,10 +11,13 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from lilliput.errors import ArtifactError
+from lilliput.errors import ArtifactError, UserError, require_whole
 from lilliput.kernels.library import Library
 from lilliput.runtime.overflow import right_products, rounds_inputs
 from lilliput.runtime.pages import release_mapped, trim
+
+MOST_THREADS = 1024
+"""More than that no engine is asked for."""
 
 
 class Engine:
@@ -162,3 +165,13 @@ def from_vectors(model: ov.Model, cuts: Sequence[str]) -> ov.Model:
 
 def _text(value: Any) -> str:
     return value.astype(str) if hasattr(value, "astype") else str(value)
+
+
+def require_threads(threads: int | None) -> None:
+    """Refuse a number of threads that is none.
+
+    Raises:
+        UserError: it is neither ``None`` nor an integer from 1 to :data:`MOST_THREADS`.
+    """
+    if threads is not None and require_whole(threads, 1, "threads") > MOST_THREADS:
+        raise UserError(f"{threads:,} are too many.", where="threads", remedy=f"Give {MOST_THREADS:,} at most.")

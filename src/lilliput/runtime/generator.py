@@ -16,7 +16,7 @@ from lilliput.errors import UserError
 from lilliput.generator_manifest import GeneratorManifest
 from lilliput.progress import Progress
 from lilliput.runtime.beams import Beams, search
-from lilliput.runtime.classifier import require_threads
+from lilliput.runtime.engine import require_threads
 from lilliput.runtime.graphs import open_session
 from lilliput.runtime.prompts import Prompt, PromptReader, checked_texts
 from lilliput.runtime.sessions import PASS_TOKENS, Advance, Session

@@ -15,7 +15,8 @@ from lilliput.errors import UserError
 from lilliput.extras import require
 from lilliput.files import sha256_of
 from lilliput.progress import Progress
-from lilliput.runtime.classifier import Classifier, require_threads
+from lilliput.runtime.classifier import Classifier
+from lilliput.runtime.engine import require_threads
 from lilliput.runtime.flow import Input, resized, tokens_of
 from lilliput.shipped import names_told
 from lilliput.tasks import Task

@@ -9,7 +9,7 @@ from typing import Any
 from lilliput.errors import CheckpointError
 from lilliput.extras import require
 from lilliput.generator_manifest import DECODER, SEQ2SEQ, GeneratorManifest
-from lilliput.runtime.classifier import require_threads
+from lilliput.runtime.engine import require_threads
 from lilliput.runtime.generator import Generator
 from lilliput.runtime.sessions import Session
 from lilliput.teachers.chat_template import folder_template
