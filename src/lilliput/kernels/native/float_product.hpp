@@ -28,25 +28,15 @@ struct FloatProduct {
             const bool wide = columns - column >= WIDE;
             for (int64_t row = 0; row < rows; row += step) {
                 const int64_t count = std::min(step, rows - row);
-                wide ? tile_of<TILE_BLOCKS>(count, row, column) : tile_of<1>(count, row, column);
+                with_count<TILE_ROWS>(count, [&](auto high) {
+                    wide ? tile<high, TILE_BLOCKS>(row, column) : tile<high, 1>(row, column);
+                });
             }
             column += wide ? WIDE : LANES;
         }
     }
 
 private:
-    template <int VECTORS>
-    void tile_of(int64_t count, int64_t row, int64_t column) const {
-        switch (count) {
-            case 1: return tile<1, VECTORS>(row, column);
-            case 2: return tile<2, VECTORS>(row, column);
-            case 3: return tile<3, VECTORS>(row, column);
-            case 4: return tile<4, VECTORS>(row, column);
-            case 5: return tile<5, VECTORS>(row, column);
-            default: return tile<TILE_ROWS, VECTORS>(row, column);
-        }
-    }
-
     template <int ROWS, int VECTORS>
     void tile(int64_t row, int64_t column) const {
         const float* factors = a + row * a_stride;

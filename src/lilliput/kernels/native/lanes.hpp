@@ -20,6 +20,15 @@
 
 namespace lilliput {
 
+// Calls `body` with a count that the compiler knows: from 1 to MOST, which stands for all above, too.
+template <int MOST, typename Body>
+inline void with_count(int64_t count, const Body& body) {
+    if constexpr (MOST > 1) {
+        if (count < MOST) return with_count<MOST - 1>(count, body);
+    }
+    body(std::integral_constant<int, MOST>());
+}
+
 inline uint16_t half_of(float value) { return _cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT); }
 inline float float_of(uint16_t half) { return _cvtsh_ss(half); }
 

@@ -40,14 +40,7 @@ struct PairProduct {
     void compute(const Take& take) const {
         const int64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, step = (rows + tiles - 1) / tiles;
         for (int64_t row = 0; row < rows; row += step) {
-            switch (std::min(step, rows - row)) {
-                case 1: tile<1>(row, take); break;
-                case 2: tile<2>(row, take); break;
-                case 3: tile<3>(row, take); break;
-                case 4: tile<4>(row, take); break;
-                case 5: tile<5>(row, take); break;
-                default: tile<TILE_ROWS>(row, take);
-            }
+            with_count<TILE_ROWS>(std::min(step, rows - row), [&](auto high) { tile<high>(row, take); });
         }
     }
 

@@ -208,19 +208,6 @@ inline void tile(const uint8_t* codes, int64_t block_stride, const int8_t* input
     }
 }
 
-template <int BITS, int BLOCKS, typename... Rest>
-inline void tile_of(int64_t tokens, Rest... rest) {
-    static_assert(TILE_INPUTS<BITS> <= 6);
-    switch (tokens) {
-        case 1: return tile<BITS, 1, BLOCKS>(rest...);
-        case 2: return tile<BITS, 2, BLOCKS>(rest...);
-        case 3: return tile<BITS, 3, BLOCKS>(rest...);
-        case 4: return tile<BITS, 4, BLOCKS>(rest...);
-        case 5: return tile<BITS, 5, BLOCKS>(rest...);
-        default: return tile<BITS, 6, BLOCKS>(rest...);
-    }
-}
-
 // What is computed of CHUNK_TOKENS tokens and TILE_BLOCKS blocks.
 struct Results {
     alignas(64) float values[CHUNK_TOKENS * TILE_BLOCKS * LANES];
@@ -269,10 +256,11 @@ inline void chunk(const Layout& layout, const uint8_t* packed, int64_t index, co
         }
         for (int64_t token = first; token < last; token += TILE_INPUTS<BITS>) {
             const int64_t place = token * layout.groups() + g;
-            tile_of<BITS, BLOCKS>(std::min<int64_t>(TILE_INPUTS<BITS>, last - token), codes, stride,
-                                  rounded.at(layout, g, token), layout.group, layout.group,
-                                  rounded.scales.data() + place, rounded.totals.data() + place, layout.groups(), scales,
-                                  zeros, results.at(token - first, 0));
+            with_count<TILE_INPUTS<BITS>>(last - token, [&](auto tokens) {
+                tile<BITS, tokens, BLOCKS>(codes, stride, rounded.at(layout, g, token), layout.group, layout.group,
+                                           rounded.scales.data() + place, rounded.totals.data() + place,
+                                           layout.groups(), scales, zeros, results.at(token - first, 0));
+            });
         }
     }
     finish<BLOCKS>(layout, packed, index, last - first, results);
