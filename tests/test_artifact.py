@@ -175,6 +175,9 @@ def fields(**changes):
         (fields(labels=["a", "a"]), "'labels' must be distinct"),
         (fields(labels=["a", ""]), "'labels' must be words"),
         (fields(labels=["a", 1]), "'labels' must be words"),
+        (fields(labels=["a", "b\x1b[31m"]), "'labels' must be words"),
+        (fields(provenance={"seed": float("nan")}), "is damaged: it holds NaN"),
+        (sizes(layers=2**30), "'layers' must be at most 10,000"),
         (fields(labels=["a", ["b"]]), "'labels' must be words"),
         (fields(labels=["a", "b", "c"]), "one for each of 'classes'"),
         (fields(labels=["a", "\ud800"]), "is damaged: .*surrogates"),
@@ -200,7 +203,7 @@ def fields(**changes):
         (fields(provenance={"data": []}), "'provenance: data' must be an object"),
         (fields(provenance={"data": {"train": 5}}), "'provenance: data' must be of objects"),
         (fields(provenance={"teacher": "CodeBERT"}), "'provenance: teacher' must be an object"),
-        (lambda values: values["files"]["model.onnx"].update(bytes=float("inf")), "of the wrong kind"),
+        (lambda values: values["files"]["model.onnx"].update(bytes=float("inf")), "is damaged: it holds Infinity"),
         (lambda values: values["files"].update({"x" * 300: {"bytes": 1, "sha256": "0"}}), "cannot be read"),
     ],
 )

@@ -16,9 +16,9 @@ from operator import index
 from pathlib import Path
 from typing import Any
 
-from lilliput.constants import LARGEST
+from lilliput.constants import LARGEST, MOST_LAYERS
 from lilliput.encoder import EncoderConfig
-from lilliput.errors import ArtifactError
+from lilliput.errors import ArtifactError, is_plain
 from lilliput.files import atomic_folder, explain_disk_errors, read_json, sha256_of, write_json
 from lilliput.generator_manifest import KIND, SEQ2SEQ, GeneratorManifest
 from lilliput.shipped import NAMES, folder_named
@@ -287,7 +287,7 @@ def open_artifact(path: str | Path) -> Artifact:
 def _read_object(path: Path) -> dict[str, Any]:
     """A JSON object of an artifact."""
     try:
-        values = read_json(path)
+        values = read_json(path, strict=True)
     except (OSError, ValueError) as error:
         raise ArtifactError(f"is damaged: {error}.", where=path, remedy=_again()) from error
     if not isinstance(values, dict):
@@ -314,6 +314,7 @@ def _checked(values: Mapping[str, Any]) -> Manifest:
     for name, size in {**sizes, "max_tokens": values["max_tokens"], "arity": config.arity}.items():
         require(type(size) is int and (name not in absent) <= size <= LARGEST, name, "a positive whole number")
     require(config.architecture.hidden % config.architecture.heads == 0, "hidden", "a multiple of 'heads'")
+    require(config.architecture.layers <= MOST_LAYERS, "layers", f"at most {MOST_LAYERS:,}")
     require(config.arity in (1, 2), "arity", "1 or 2")
     require(type(config.vector) is int and 0 <= config.vector <= LARGEST, "vector", "a whole number, 0 or more")
     longest = LARGEST if config.reads_on else config.positions
@@ -324,7 +325,7 @@ def _checked(values: Mapping[str, Any]) -> Manifest:
     for name, text in texts.items():
         require(isinstance(text, str) and bool(text), name, "a word")
     require(isinstance(labels, list), "labels", "a list")
-    require(all(isinstance(label, str) and label for label in labels), "labels", "words")
+    require(all(isinstance(label, str) and label and is_plain(label) for label in labels), "labels", "words")
     require(len(set(labels)) == len(labels) == config.classes, "labels", "distinct, one for each of 'classes'")
     require(isinstance(made, dict), "provenance", "an object")
     for name in ("data", "teacher"):

@@ -6,6 +6,7 @@ what to do about it. The command line prints it without a traceback and exits wi
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -86,6 +87,16 @@ def require_text(value: object, where: str) -> str:
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise DataError("holds a lone surrogate, which is no Unicode text.", where=where, remedy="Remove it.")
     return str(value)
+
+
+def is_plain(text: str) -> bool:
+    """Whether text has no control characters, which a terminal would obey, and no lone surrogates."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+
+
+def plain(text: str) -> str:
+    """``text`` with such characters spelled out (``\\x1b``), for a terminal."""
+    return text if is_plain(text) else "".join(c if is_plain(c) else ascii(c)[1:-1] for c in text)
 
 
 class CheckpointError(UserError):

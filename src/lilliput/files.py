@@ -49,24 +49,28 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, strict: bool = False) -> Any:
     """The JSON value in a file, which may come from a stranger.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not JSON in UTF-8, is nested deeper than :data:`DEEPEST`, or holds text that is no UTF-8.
+        ValueError: as :func:`parse_json`, or it is not UTF-8.
     """
-    return parse_json(path.read_text(encoding="utf-8"))
+    return parse_json(path.read_text(encoding="utf-8"), strict)
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, strict: bool = False) -> Any:
     """A JSON value in text, which may come from a stranger.
+
+    Args:
+        text: what to parse.
+        strict: whether NaN and infinity, which many write and JSON does not have, are refused.
 
     Raises:
         ValueError: it is not JSON, is nested deeper than :data:`DEEPEST`, or holds text that is no UTF-8.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse_constant if strict else None)
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
     level = [value]
@@ -78,6 +82,10 @@ def parse_json(text: str) -> Any:
         if not level:
             return value
     raise ValueError(_TOO_DEEP)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}, which JSON does not have")
 
 
 def _parts(value: Any) -> Iterable[Any]:

@@ -75,6 +75,8 @@ class Grams:
             if any(len(part) != 2 for part in named):
                 raise ValueError("its parts are not each a name, '=' and a value")
             parts = {key.strip(): value.strip() for key, value in named}
+            if len(parts) < len(named):
+                raise ValueError("it names something twice")
             given: dict[str, Any] = {key: value if key == "scale" else int(value) for key, value in parts.items()}
             return cls(**{"order": 2, "bits": 16, "width": 16, **given})
         except (TypeError, ValueError) as error:

@@ -103,4 +103,6 @@ class TerminalProgress(Progress):
 def for_stream(stream: TextIO | None = None) -> Progress:
     """Bars where ``stream`` (standard error by default) is a terminal, lines elsewhere."""
     target = stream or sys.stderr
+    if target is None:  # the process was started without it
+        return Progress()
     return TerminalProgress(target) if target.isatty() else LogProgress(target)

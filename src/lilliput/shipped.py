@@ -60,7 +60,7 @@ def folder_of(name: str) -> Path:
 def shipped_named(path: str | Path) -> Shipped | None:
     """The shipped model where ``path`` is its name and no model of the user's is there."""
     found = SHIPPED.get(str(path))
-    return None if found is None or _is_a_model(Path(path)) else found
+    return None if found is None or is_model_folder(Path(path)) else found
 
 
 def folder_named(path: str | Path) -> Path:
@@ -84,7 +84,8 @@ def names_told(path: str | Path) -> Iterator[None]:
         raise
 
 
-def _is_a_model(folder: Path) -> bool:
+def is_model_folder(folder: Path) -> bool:
+    """Whether a model is there: its folder has one of :data:`MARKS`, or may not be looked into."""
     try:
         return any((folder / mark).is_file() for mark in MARKS)
     except OSError:  # a folder that may not be looked into: opening it says so

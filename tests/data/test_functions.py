@@ -134,7 +134,8 @@ def test_python() -> None:
 def test_python_functions_in_any_block_of_a_module_are_found() -> None:
     blocks = "try:\n    import a\nexcept ImportError:\n    def one(): pass\nfinally:\n    def two(): pass\n"
     blocks += "with a:\n    def three(): pass\nfor b in a:\n    def four(): pass\nwhile a:\n    def five(): pass\n"
-    assert [name for name, _ in found(blocks, "a.py")] == ["one", "two", "three", "four", "five"]
+    blocks += "match a:\n    case 1:\n        def six(): pass\n"
+    assert [name for name, _ in found(blocks, "a.py")] == ["one", "two", "three", "four", "five", "six"]
 
 
 @pytest.mark.parametrize("text", ["def f(:", "x = 1\n", "", "print 'two'\n", "(" * 5000])

@@ -45,6 +45,12 @@ def test_a_label_is_one_line_of_at_most_200_characters() -> None:
             label_text(text, HERE)
 
 
+@pytest.mark.parametrize("text", ["ok\x1b[31m", "a\0b", "a\tb", "x\ud800"])
+def test_a_label_can_be_shown(text: str) -> None:
+    with pytest.raises(DataError, match=r"file.jsonl, line 7: the label .* has a character in it that cannot be shown"):
+        label_text(text, HERE)
+
+
 def test_given_names_are_found_in_either_unicode_form() -> None:
     for name, label in (("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")):
         assert LabelSet(("tea", name)).index(label, HERE) == 1

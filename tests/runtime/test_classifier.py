@@ -140,8 +140,9 @@ def test_a_tokenizer_of_another_model_is_refused(change, small, tmp_path):
         Classifier(made)
 
 
-def test_what_a_graph_keeps_in_another_file_is_not_read(tmp_path):
-    """Nobody verified it."""
+def test_what_a_graph_keeps_in_another_file_is_not_read(tmp_path, monkeypatch):
+    """Nobody verified it: not where the graph is, nor where we are, where the engine would look."""
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "hidden.bin").write_bytes(np.float32(4).tobytes())
     weight = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1])
     weight.data_location = onnx.TensorProto.EXTERNAL
@@ -149,8 +150,27 @@ def test_what_a_graph_keeps_in_another_file_is_not_read(tmp_path):
     place, result = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy")
     graph = onnx.helper.make_graph([onnx.helper.make_node("Mul", ["x", "w"], ["y"])], "g", [place], [result], [weight])
     (tmp_path / "model.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
-    with pytest.raises(ArtifactError, match=r"model.onnx: is not a graph that OpenVINO can read"):
+    with pytest.raises(ArtifactError, match=r"model.onnx: keeps weights in other files"):
         read_graph(tmp_path / "model.onnx")
+
+
+def test_a_graph_of_another_kind_of_model_is_refused(small, tmp_path):
+    artifact = open_artifact(small)
+    files = {name: artifact.file(name).read_bytes() for name in artifact.hashes}
+    files["model.onnx"] = open_artifact("clone-python").file("model.onnx").read_bytes()
+    with pytest.raises(ArtifactError, match=r"model.onnx: is the graph of another kind of model"):
+        Classifier(save(tmp_path / "pairs", artifact.classifier, files))
+
+
+def test_a_token_beyond_the_embedding_is_refused_however_few_there_are(small, tmp_path):
+    artifact = open_artifact(small)
+    files = {name: artifact.file(name).read_bytes() for name in artifact.hashes}
+    tokenizer = json.loads(files["tokenizer.json"])
+    words = tokenizer["model"]["vocab"]
+    words[max(words, key=words.get)] = 5000
+    files["tokenizer.json"] = json.dumps(tokenizer).encode()
+    with pytest.raises(ArtifactError, match="numbers go up to 5,000"):
+        Classifier(save(tmp_path / "far", artifact.classifier, files))
 
 
 def test_an_engine_without_memory_says_so(monkeypatch):

@@ -164,6 +164,13 @@ def test_other_things_are_not_written_over(tmp_path, monkeypatch, occupy):
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
+def test_a_teacher_does_not_take_its_base_s_place(teacher_folder, tmp_path):
+    before = (teacher_folder / MANIFEST).read_bytes()
+    with pytest.raises(UserError, match="is the base that is read"):
+        finetune(teacher_folder, VULNERABILITY, singles(8), None, teacher_folder)
+    assert (teacher_folder / MANIFEST).read_bytes() == before
+
+
 def test_a_teacher_is_replaced_unless_someone_put_things_into_it(teacher_folder, tmp_path):
     folder = Path(shutil.copytree(teacher_folder, tmp_path / "t"))
     before = (folder / MANIFEST).read_text()
@@ -232,6 +239,9 @@ def _narrow_head(folder: Path) -> None:
     [
         (_edit(schema=99), "is of schema 99, this version reads schema 1. Update lilliput"),
         (_edit(pooling="max"), "cannot be read .*max"),
+        (_edit(label_names=[0, 1]), "'label_names' are not"),
+        (_edit(max_tokens="5"), "'max_tokens'"),
+        (_edit(output={"kind": "logits", "columns": [0, 7]}), "the columns of 'output'"),
         (_edit(output={}), "cannot be read .*kind"),
         (lambda folder: (folder / MANIFEST).write_text("{}"), "cannot be read .*schema"),
         (lambda folder: (folder / MANIFEST).write_text("{"), "cannot be read"),

@@ -45,6 +45,7 @@ def test_a_specification_says_its_sizes(size):
     [
         ("scratch:depth=3", "'depth' is not a size; these are: layers, hidden, heads"),
         ("scratch:layers=many", "layers must be a positive whole number; it is 'many'"),
+        ("scratch:layers=1,layers=2", "layers is given twice"),
         ("scratch:layers=0", "layers must be a positive whole number"),
         ("scratch:layers", "layers must be a positive whole number; it is ''"),
         ("scratch:hidden=100,heads=3", r"hidden \(100\) must be a multiple of heads \(3\)"),

@@ -104,6 +104,19 @@ def test_a_result_takes_the_place_of_no_input(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_result_takes_the_place_of_no_part_of_a_model(tmp_path):
+    model = tmp_path / "model"
+    (model / "parts").mkdir(parents=True)
+    for name in ("config.json", "model.safetensors", "parts/x.json"):
+        (model / name).write_text("{}")
+    for name in ("config.json", "parts/x.json"):
+        with pytest.raises(UserError, match="is a file that this command reads"):
+            refuse_inputs(model / name, [model])
+    refuse_inputs(model / "found.json", [model])  # which is not there yet
+    (tmp_path / "found.json").write_text("{}")
+    refuse_inputs(tmp_path / "found.json", [tmp_path])  # which is no model
+
+
 WORKING = """
 import sys
 from pathlib import Path

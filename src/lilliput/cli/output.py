@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from lilliput.errors import plain
 from lilliput.files import json_text
 
 
@@ -26,7 +27,7 @@ def print_facts(facts: Mapping[str, object]) -> None:
     """Names and values, aligned."""
     width = max(map(len, facts))
     for name, value in facts.items():
-        typer.echo(f"{name:<{width}}  {value}")
+        typer.echo(f"{name:<{width}}  {plain(str(value))}")
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -9,7 +9,7 @@ import typer
 from lilliput import progress
 from lilliput.cli import options
 from lilliput.cli.output import print_json
-from lilliput.errors import UserError
+from lilliput.errors import UserError, plain
 from lilliput.shipped import NAMES
 from lilliput.verbs.predict import predict as run
 from lilliput.verbs.predict import unknown_languages
@@ -39,7 +39,7 @@ def predict(
     else:
         for verdict in verdicts:
             parts = " and ".join(map(str, verdict.parts))
-            typer.echo(f"{parts}: {verdict.prediction.label} ({verdict.prediction.probability:.1%})")
+            typer.echo(plain(f"{parts}: {verdict.prediction.label} ({verdict.prediction.probability:.1%})"))
         for note in notes:
             typer.echo(f"note: {note}", err=True)
     for error in errors:

@@ -61,7 +61,7 @@ def search(
             "precision": result.precision,
             "size": f"{show_bytes(result.bytes)} ({result.bytes:,} bytes)",
             "compute": f"{result.gflops:.3f} GFLOP",
-            "fitness": f"{result.fitness:.4f}",
+            "fitness" if paper else objective: f"{result.fitness:,.4f}".removesuffix(".0000"),
             "latency": "not bounded" if result.latency_ms is None else f"{result.latency_ms:.2f} ms (predicted)",
             "search": f"{result.method}, {result.seconds:.2f} s",
         }

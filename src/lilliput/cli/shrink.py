@@ -143,7 +143,7 @@ def shrink(
             pooling=pooling,
             vector=vector,
             robust=float(robust),
-            grams=Grams.parsed(grams) if grams else None,
+            grams=None if grams is None else Grams.parsed(grams),
             grams_dropout=grams_dropout,
             dropout=dropout,
             data_flow=data_flow,

@@ -74,6 +74,8 @@ def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.F
                 yield from _definitions(node.body, f"{prefix}{node.name}.")
             case ast.If() | ast.For() | ast.AsyncFor() | ast.While():
                 yield from _definitions([*node.body, *node.orelse], prefix)
+            case ast.Match():
+                yield from _definitions([statement for case in node.cases for statement in case.body], prefix)
             case ast.With() | ast.AsyncWith():
                 yield from _definitions(node.body, prefix)
             case ast.Try() | ast.TryStar():

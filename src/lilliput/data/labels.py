@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lilliput.data.dataset import Dataset
 from lilliput.data.lines import Place, listed, shown
-from lilliput.errors import DataError, UserError
+from lilliput.errors import DataError, UserError, is_plain
 
 MAX_CLASSES = 1000
 """More different labels than this mean that the wrong column was named."""
@@ -30,8 +30,8 @@ def label_text(value: object, place: Place) -> str:
     ``false`` in whatever case they came, strings :func:`normalized`.
 
     Raises:
-        DataError: there is no label, or the value is no integer, string or boolean, or it has several lines or more
-            than :data:`MAX_LABEL` characters.
+        DataError: there is no label, or the value is no integer, string or boolean, or it has several lines, more than
+            :data:`MAX_LABEL` characters, or some that cannot be shown.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -40,10 +40,12 @@ def label_text(value: object, place: Place) -> str:
     if isinstance(value, int):
         return str(value)
     if value is None or (isinstance(value, str) and not value.strip()):
-        raise place.error("has no label.", "Add the label, or read the file as unlabelled.")
+        raise place.error("has no label.", "Add the label, or leave the row out.")
     if not isinstance(value, str):
         raise place.error(f"the label {shown(value)} is no integer, string or boolean.", "Write it as one of these.")
     text = normalized(value)
+    if len(text.splitlines()) == 1 and not is_plain(text):
+        raise place.error(f"the label {shown(text)} has a character in it that cannot be shown.", "Leave it out.")
     if len(text) > MAX_LABEL or len(text.splitlines()) > 1:
         wrong = f"has {len(text):,} characters" if len(text) > MAX_LABEL else "has a line break in it"
         raise place.error(

@@ -72,6 +72,8 @@ def read_source(path: Path | str, longest: int = MAX_FUNCTION_BYTES) -> str:
     """
     if str(path) == STANDARD_INPUT:
         place, size = Place(Path("standard input")), None
+        if sys.stdin is None:
+            raise place.error("is closed.", "Give it a source, or name a file.")
         content = sys.stdin.buffer.read(longest + 1)
     else:
         place = Place(Path(path))

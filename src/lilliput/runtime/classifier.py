@@ -66,7 +66,18 @@ class EncoderRunner:
         self._threads = threads
         self._options = options
         outputs = ["logits", "vectors"] if config.arity == 1 else ["vectors"]
+        given = {name for value in self._model.outputs for name in value.get_names()}
+        if not given.issuperset({"logits", "vectors"}) or (config.arity == 2) != self._takes_pairs:
+            raise ArtifactError(
+                "is the graph of another kind of model than its manifest says.",
+                where=graph if isinstance(graph, Path) else None,
+                remedy="Get the artifact again.",
+            )
         self.encoder = Engine(only_outputs(self._model, outputs), threads, options)
+
+    @property
+    def _takes_pairs(self) -> bool:
+        return any("pairs" in value.get_names() for value in self._model.inputs)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -138,10 +149,10 @@ class Classifier:
         self.labels = self.manifest.labels
         config = self.manifest.config
         tokenizer = CodeTokenizer.from_file(artifact.file(TOKENIZER), self.manifest.max_tokens)
-        known = tokenizer.tokenizer.get_vocab_size()
+        known = 1 + max(tokenizer.tokenizer.get_vocab().values(), default=-1)
         if None in (tokenizer.start, tokenizer.end) or known > config.architecture.vocabulary:
             raise ArtifactError(
-                f"does not belong to the model: it has {known:,} tokens, the model embeds "
+                f"does not belong to the model: its tokens' numbers go up to {known - 1:,}, the model embeds "
                 f"{config.architecture.vocabulary:,}, and both {START} and {END} must be among them.",
                 where=artifact.file(TOKENIZER),
                 remedy="Get the artifact again.",

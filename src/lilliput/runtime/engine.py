@@ -16,6 +16,9 @@ from lilliput.kernels.library import Library
 from lilliput.runtime.overflow import right_products, rounds_inputs
 from lilliput.runtime.pages import release_mapped, trim
 
+ELSEWHERE = b"location"
+"""What ONNX's external data name files by (``TensorProto.external_data``); our graphs do not have the word."""
+
 MOST_THREADS = 1024
 """More than that no engine is asked for."""
 
@@ -121,6 +124,10 @@ def read_graph(source: Path | bytes) -> ov.Model:
     if isinstance(source, bytes):
         return ov.Core().read_model(source)
     content = source.read_bytes()  # of a path the engine would read other files, too, which nobody verified
+    if ELSEWHERE in content:
+        raise ArtifactError(
+            "keeps weights in other files, which nobody verified.", where=source, remedy="Get the artifact again."
+        )
     try:
         return ov.Core().read_model(content)
     except Exception as error:  # the engine raises RuntimeError, and others with some versions

@@ -129,6 +129,12 @@ def finetune(
         UserError: settings that do not suit the base, or training that broke down.
     """
     settings, progress = settings or FinetuneSettings(), progress or Progress()
+    if not is_scratch(base) and out.exists() and Path(base).exists() and out.samefile(base):
+        raise UserError(
+            f"{out} is the base that is read.",
+            where="--out",
+            remedy="Name another folder: the teacher would take its place.",
+        )
     if refuse_occupied(out):
         progress.note(f"{out}: the teacher there is replaced when the new one is whole.")
     train = _labelled(train, task, train.label_names)

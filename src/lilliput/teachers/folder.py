@@ -15,7 +15,7 @@ from typing import Any
 import safetensors.torch
 from safetensors import SafetensorError
 
-from lilliput.errors import CheckpointError
+from lilliput.errors import CheckpointError, is_plain
 from lilliput.files import explain_disk_errors, read_json, write_json
 from lilliput.tasks import Task
 from lilliput.teachers.hub import TEACHER, checkpoint_files, tokenizer_files
@@ -63,6 +63,21 @@ class TeacherManifest:
         known = {item.name: values[item.name] for item in fields(cls)}
         known |= {"label_names": tuple(values["label_names"]), "output": OutputConvention.from_dict(values["output"])}
         return cls(**known)
+
+    def check(self) -> None:
+        """That its fields go together.
+
+        Raises:
+            KeyError, TypeError, ValueError: they do not; the message says which.
+        """
+        POOLINGS[self.pooling], JOINS[self.join]
+        labels, columns = self.label_names, self.output.columns
+        if not all(isinstance(name, str) and name and is_plain(name) for name in labels) or len(set(labels)) < 2:
+            raise ValueError("'label_names' are not two or more different words")
+        if self.arity not in (1, 2) or type(self.max_tokens) is not int or self.max_tokens <= 2:
+            raise ValueError("'arity' is not 1 or 2, or 'max_tokens' no number above 2")
+        if sorted(columns) != list(range(len(labels))):
+            raise ValueError("the columns of 'output' are not one for each label")
 
 
 def save_teacher(folder: Path, model: EncoderClassifier, tokenizer: Any, manifest: TeacherManifest) -> None:
@@ -127,7 +142,7 @@ def read_manifest(folder: Path) -> TeacherManifest:
                 remedy="Update lilliput.",
             )
         manifest = TeacherManifest.from_dict(values)
-        POOLINGS[manifest.pooling], JOINS[manifest.join]
+        manifest.check()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"cannot be read ({type(error).__name__}: {error}).", where=path, remedy="Fine-tune the teacher again."

@@ -53,11 +53,14 @@ def parse_scratch(base: str) -> Architecture:
         example = ",".join(f"{name}={value}" for name, value in DEFAULT.as_dict().items())
         return UserError(problem, where=base, remedy=f"Write it like {SCHEME}:{example}")
 
-    sizes = DEFAULT.as_dict()
+    sizes, given = DEFAULT.as_dict(), set[str]()
     for item in filter(None, base.removeprefix(SCHEME).removeprefix(":").split(",")):
         name, _, value = (part.strip() for part in item.partition("="))
         if name not in sizes:
             raise refuse(f"'{name}' is not a size; these are: {', '.join(sizes)}.")
+        if name in given:
+            raise refuse(f"{name} is given twice.")
+        given.add(name)
         if not (value.isascii() and value.isdecimal()) or not value.strip("0"):
             raise refuse(f"{name} must be a positive whole number; it is '{value}'.")
         most = getattr(LARGEST, name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lilliput.data.dataset import Dataset
 from lilliput.data.labels import require_two_classes
 from lilliput.data.tables import Columns
+from lilliput.errors import refuse_unused
 from lilliput.progress import Progress
 from lilliput.tasks import task_named
 
@@ -84,6 +85,7 @@ def finetune(
         UserError: bad input. Killed at any moment, the same call goes on where it was.
     """
     kind, columns = task_named(task), columns or Columns()
+    refuse_unused({"--join": (join != "difference" and kind.arity == 1, "goes with tasks of pairs")})
     data = kind.read(train, columns, kind.classes(label_names), True)
     require_two_classes(data)
     checked: Dataset = kind.read(valid, columns, data.label_names, True)

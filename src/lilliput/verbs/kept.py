@@ -18,6 +18,7 @@ from lilliput.data.lines import UTF8_BOM
 from lilliput.errors import UserError
 from lilliput.files import claim, explain_disk_errors, release, sha256_of
 from lilliput.kernels.build import kernels
+from lilliput.shipped import is_model_folder
 from lilliput.version import VERSION
 
 ENDING = ".kept.jsonl"
@@ -66,7 +67,7 @@ def refuse_inputs(target: Path, inputs: Inputs) -> None:
     """
     for given in inputs:
         for one in given if isinstance(given, Sequence) and not isinstance(given, str) else (given,):
-            if one is not None and _are_one(target, one):
+            if one is not None and (_are_one(target, one) or _is_part_of(target, one)):
                 raise UserError(
                     f"{target} is a file that this command reads.",
                     where="--out",
@@ -78,6 +79,14 @@ def _are_one(file: Path, other: str | Path) -> bool:
     try:
         return file.is_file() and file.samefile(other)
     except (OSError, ValueError):  # there is no other, or its name is no path
+        return False
+
+
+def _is_part_of(file: Path, model: str | Path) -> bool:
+    """Whether it is a file in a model's folder, or further down."""
+    try:
+        return file.is_file() and Path(model).resolve() in file.resolve().parents and is_model_folder(Path(model))
+    except (OSError, ValueError, RuntimeError):
         return False
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lilliput.artifact import MANIFEST, is_artifact, open_artifact
 from lilliput.data.dataset import Dataset
-from lilliput.errors import UserError
+from lilliput.errors import UserError, refuse_unused
 from lilliput.extras import require
 from lilliput.files import sha256_of
 from lilliput.progress import Progress
@@ -139,6 +139,7 @@ def open_subject(path: str | Path, task: str, tokenizer: Path | None = None, thr
         MissingExtra: it is a checkpoint, and torch is not installed.
     """
     if is_artifact(path):
+        refuse_unused({"--tokenizer": (tokenizer is not None, "goes with checkpoints: an artifact has its own")})
         return ArtifactSubject(path, task, threads)
     with names_told(path):
         return CheckpointSubject(path, task, tokenizer, threads)
