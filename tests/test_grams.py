@@ -89,7 +89,9 @@ def test_sizes_are_read_from_a_word():
     assert Grams.parsed("order=1,scale=norm") == Grams(1, 16, 16, "norm")
 
 
-@pytest.mark.parametrize("word", ["", "12", "bits", "bits=8,bits=9", "bits=x", "bits=40", "rows=3", "bits=12,,width=3", "scale=2"])
+@pytest.mark.parametrize(
+    "word", ["", "12", "bits", "bits=8,bits=9", "bits=x", "bits=40", "rows=3", "bits=12,,width=3", "scale=2"]
+)
 def test_other_words_are_refused(word):
     with pytest.raises(UserError, match="no table of n-grams") as caught:
         Grams.parsed(word)
