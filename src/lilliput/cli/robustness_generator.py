@@ -40,7 +40,7 @@ def measure(given: dict[str, Any], command: str) -> None:
         given["model"],
         given["data"][0],
         **{name: given[name] for name in same},
-        perturbations=names_of(given["perturbations"]) or given["perturbations"],
+        perturbations=names_of(given["perturbations"]) or given["perturbations"] or None,  # the parser says () for none
         seeds=given["seeds"] or SEEDS,
         settings=Settings(max_new_tokens=given["max_new_tokens"], batch=given["batch"], stop=STOPS),
         limits=Limits(given["seconds"], given["memory"]),

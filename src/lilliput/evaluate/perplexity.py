@@ -96,7 +96,7 @@ def passes(engine: Engine, ids: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.
         engine: see :func:`reader`.
         ids: ``[T]``, two at least.
     """
-    engine.request.reset_state()
+    engine.restart()
     for first in range(0, len(ids) - 1, PASS_TOKENS):
         part = ids[None, first : min(first + PASS_TOKENS, len(ids) - 1)]
         last = first + part.shape[1]

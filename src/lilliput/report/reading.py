@@ -46,8 +46,8 @@ def read_result(path: Path) -> Result:
         DataError: it cannot be read, is of no known kind, or a field is missing or wrong; the message names both.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise ValueError("a folder" if path.is_dir() else "no file")
+        if path.is_dir():
+            raise ValueError("a folder")
         values = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot be read as a result ({error}).", where=path, remedy=REMEDY) from error

@@ -95,12 +95,15 @@ class DecoderSession:
 
     def start(self, rows: Sequence[Ids], advance: Advance | None = None) -> Logits:
         """See :meth:`Session.start`; no row is empty."""
-        self.starts += 1  # first: what fails later leaves nothing that others could go on from
+        self._forget()
         return self._read(rows, advance)
 
-    def _read(self, rows: Sequence[Ids], advance: Advance | None) -> Logits:
-        self.decoder.request.reset_state()
+    def _forget(self) -> None:
+        self.starts += 1  # first: what fails later leaves nothing that others could go on from
         self._mask = _NOTHING
+        self.decoder.restart()
+
+    def _read(self, rows: Sequence[Ids], advance: Advance | None) -> Logits:
         ids, mask = padded(rows, left=True)
         count, width = ids.shape
         stride = max(min(NARROWEST_PASS, self.pass_tokens), self.pass_tokens // count)
@@ -170,7 +173,7 @@ class Seq2SeqSession(DecoderSession):
 
     def start(self, rows: Sequence[Ids], advance: Advance | None = None) -> Logits:
         """See :meth:`Session.start`. Sources are read in one pass: each of their tokens sees all others."""
-        self.starts += 1
+        self._forget()
         ids, mask = padded(rows, left=False)
         self.encoder.infer(dict(zip(ENCODER_INPUTS, (ids, mask), strict=True)))
         self._look_at(mask, self.encoder.request.get_output_tensor(0).data if self._gives else self._cross)

@@ -45,6 +45,9 @@ _HEAD_NORMS: Mapping[str, tuple[str, Axes]] = {
 }
 """Three tables, outside the layers, inside each, and Qwen3's own: name in GGUF -> name in a checkpoint, and shape."""
 
+MOST_PARTS = 10_000
+"""Of one model: more are none."""
+
 _ROPE_FACTORS = "rope_freqs.weight"
 """What each frequency of the rotary embedding is divided by: how Llama 3's scaling is stored."""
 
@@ -131,6 +134,8 @@ def _other_parts(path: Path, metadata: Mapping[str, Any]) -> list[Path]:
     count = metadata.get("split.count", 1)
     if not isinstance(count, int) or count <= 1:
         return []
+    if count > MOST_PARTS:
+        raise CheckpointError(f"names {count:,} parts.", where=path, remedy="Get the file again.")
     name = re.fullmatch(rf"(.+-)00001(-of-{count:05d}\.gguf)", path.name)
     if name is None:
         raise CheckpointError(

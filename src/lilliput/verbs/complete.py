@@ -197,6 +197,8 @@ def read_prompt(given: str | None) -> str:
     """
     if given not in (None, STANDARD_INPUT):
         return str(given)
+    if sys.stdin is None:
+        raise UserError("is missing, and standard input is closed.", where="PROMPT", remedy="Give a text.")
     if given is None and sys.stdin.isatty():
         raise UserError("is missing.", where="PROMPT", remedy="Give a text, or '-' to type one, ended by Ctrl-D.")
     place = Place(Path("<stdin>"))
