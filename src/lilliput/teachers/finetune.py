@@ -129,7 +129,7 @@ def finetune(
         UserError: settings that do not suit the base, or training that broke down.
     """
     settings, progress = settings or FinetuneSettings(), progress or Progress()
-    if not is_scratch(base) and out.exists() and Path(base).exists() and out.samefile(base):
+    if _are_one(out, base):
         raise UserError(
             f"{out} is the base that is read.",
             where="--out",
@@ -209,6 +209,13 @@ def finetune(
     shutil.rmtree(work)
     release(work)
     return FinetuneResult(out, history, kept)
+
+
+def _are_one(folder: Path, base: str | Path) -> bool:
+    try:
+        return folder.samefile(base)
+    except (OSError, ValueError):  # one of them is not there, or its name is no path
+        return False
 
 
 def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
