@@ -182,7 +182,7 @@ def fields(**changes):
         (fields(labels=["a", "b", "c"]), "one for each of 'classes'"),
         (fields(labels=["a", "\ud800"]), "is damaged: .*surrogates"),
         (config(arity=3), "'arity' must be 1 or 2"),
-        (config(arity=True), "'arity' must be a positive whole number"),
+        (config(arity=True), "'arity' must be 1 or 2"),
         (config(classes="2"), "'classes' must be a positive whole number"),
         (config(positions=127), "'max_tokens' must be more than 2 and at most 'positions'"),
         (config(positions=0), "'positions' must be a positive whole number"),
@@ -221,6 +221,37 @@ def test_a_bag_of_n_grams_needs_no_layers_and_old_tables_are_means(saved):
     edit(saved.path, change)
     config = artifact.open_artifact(saved.path).classifier.config
     assert (config.layered, config.pooled, config.grams.scale) == (False, 4, "mean")
+
+
+LINEAR = {"order": 2, "bits": 8, "width": 1, "scale": "root"}
+
+
+def test_a_linear_model_needs_no_network(saved):
+    def change(values):
+        values["config"].update(positions=0, arity=1, linear=LINEAR)
+        values["config"]["architecture"].update(layers=0, hidden=0, intermediate=0)
+
+    edit(saved.path, change)
+    config = artifact.open_artifact(saved.path).classifier.config
+    assert (config.network, config.width, config.linear.rows) == (False, 1, 256)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "linear", "arity", "message"),
+    [
+        ({"hidden": 0}, LINEAR, 1, "'hidden' must be a positive whole number"),
+        ({}, {**LINEAR, "width": 3}, 1, "'linear' must be as wide as the classes need"),
+        ({}, LINEAR, 2, "'linear' must be left out where an example joins two functions"),
+    ],
+)
+def test_a_linear_model_that_does_not_go_with_the_rest_is_refused(saved, sizes, linear, arity, message):
+    def change(values):
+        values["config"].update(linear=linear, arity=arity)
+        values["config"]["architecture"].update(sizes)
+
+    edit(saved.path, change)
+    with pytest.raises(ArtifactError, match=message):
+        artifact.open_artifact(saved.path)
 
 
 def test_a_manifest_nested_too_deep_is_refused(saved):

@@ -46,7 +46,7 @@ def test_a_bag_is_made_of_the_distinct_rows(functions, order, bits, scale):
     ids = torch.full((len(functions), 48), PAD_ID)
     for row, function in enumerate(functions):
         ids[row, : len(function)] = torch.tensor(function)
-    found = student.bag(ids, ids != PAD_ID).detach().numpy()
+    found = student.bag("grams", ids, ids != PAD_ID).detach().numpy()
     table = student.weight("grams.weight").detach().numpy()
     expected = [bag_by_loop(grams, table, function, 30) for function in functions]
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -60,10 +60,10 @@ def test_training_overlooks_the_share_of_n_grams_asked_for():
     ids = torch.arange(4, 1004)[None]
     distinct = len(np.unique(grams.hashes(1004)[0, 4:]))
     torch.manual_seed(0)
-    kept = student.bag(ids, ids != PAD_ID).item() * distinct**0.5 / 4  # those kept count four times
+    kept = student.bag("grams", ids, ids != PAD_ID).item() * distinct**0.5 / 4  # those kept count four times
     assert abs(kept / distinct - 0.25) < 0.06  # four standard deviations of a share of 880
     student.eval()
-    assert student.bag(ids, ids != PAD_ID).item() == pytest.approx(distinct**0.5)
+    assert student.bag("grams", ids, ids != PAD_ID).item() == pytest.approx(distinct**0.5)
 
 
 def test_hashes_never_change():

@@ -16,7 +16,7 @@ from operator import index
 from pathlib import Path
 from typing import Any
 
-from lilliput.constants import LARGEST, MOST_LAYERS
+from lilliput.constants import LARGEST
 from lilliput.encoder import EncoderConfig
 from lilliput.errors import ArtifactError, is_plain
 from lilliput.files import atomic_folder, explain_disk_errors, read_json, sha256_of, write_json
@@ -309,21 +309,12 @@ def _checked(values: Mapping[str, Any]) -> Manifest:
             raise ValueError(f"'{field}' must be {wanted}")
 
     config, labels, made = EncoderConfig.from_dict(values["config"]), values["labels"], values["provenance"]
-    sizes = {**config.architecture.as_dict(), "classes": config.classes, "positions": config.positions}
-    absent = ("layers", "intermediate", "positions") if config.grams and config.positions == 0 else ()
-    for name, size in {**sizes, "max_tokens": values["max_tokens"], "arity": config.arity}.items():
-        require(type(size) is int and (name not in absent) <= size <= LARGEST, name, "a positive whole number")
-    require(config.architecture.hidden % config.architecture.heads == 0, "hidden", "a multiple of 'heads'")
-    require(config.architecture.layers <= MOST_LAYERS, "layers", f"at most {MOST_LAYERS:,}")
-    require(config.arity in (1, 2), "arity", "1 or 2")
-    require(type(config.vector) is int and 0 <= config.vector <= LARGEST, "vector", "a whole number, 0 or more")
+    config.check(require)
     longest = LARGEST if config.reads_on else config.positions
+    require(type(values["max_tokens"]) is int, "max_tokens", "a positive whole number")
     require(2 < values["max_tokens"] <= longest, "max_tokens", "more than 2 and at most 'positions'")
-    require(isinstance(config.norm_epsilon, float), "norm_epsilon", "a number")
-    texts = {name: values[name] for name in ("task", "precision")}
-    texts |= {name: getattr(config, name) for name in ("pooling", "join", "activation")}
-    for name, text in texts.items():
-        require(isinstance(text, str) and bool(text), name, "a word")
+    for name in ("task", "precision"):
+        require(isinstance(values[name], str) and bool(values[name]), name, "a word")
     require(isinstance(labels, list), "labels", "a list")
     require(all(isinstance(label, str) and label and is_plain(label) for label in labels), "labels", "words")
     require(len(set(labels)) == len(labels) == config.classes, "labels", "distinct, one for each of 'classes'")

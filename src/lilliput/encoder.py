@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lilliput.constants import LARGEST, MOST_LAYERS
 from lilliput.data_flow import DataFlow
 from lilliput.grams import Grams
 from lilliput.search.space import Architecture
@@ -25,9 +29,19 @@ MASKED = -65504.0
 """Attention score of what may not be seen, such as padding: the lowest float16, so that it survives every precision."""
 
 
-def reads_on(pooling: str, grams: Grams | None) -> bool:
+def reads_on(pooling: str, *tables: Grams | None) -> bool:
     """Whether a student reads beyond what its layers see: a bag of all tokens or n-grams stands beside them."""
-    return pooling == "wide" or grams is not None
+    return pooling == "wide" or any(tables)
+
+
+def linear_width(classes: int) -> int:
+    """Numbers in a row of a linear model's table."""
+    return 1 if classes == 2 else classes
+
+
+def linear_outputs(classes: int) -> NDArray[np.float32]:
+    """What makes logits of these numbers, ``[classes, width]``; it is not learned."""
+    return np.array([[-0.5], [0.5]] if classes == 2 else np.eye(classes), np.float32)
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,9 @@ class EncoderConfig:
         grams: a table of n-grams; the rows of a function's distinct n-grams, made one as
             :attr:`~lilliput.grams.Grams.scale` says, stand beside the pooled tokens (the wide part of Wide & Deep);
             ``None``: there is none.
+        linear: the table of a linear model of n-grams, whose logits are added to the network's, or stand alone where
+            there is no network; single functions only. A row has a number a class, or one where there are two classes:
+            how much likelier it makes the second (:func:`linear_width`).
         data_flow: nodes of data flow that the layers see beside tokens; ``None``: there are none. A node's embedding is
             the mean of its token's, plus one vector for all nodes in the place of a position's (GraphCodeBERT, Guo et
             al. 2021, section 4.1); who attends to whom is the mask M of its section 4.2; pooling takes in nodes, too.
@@ -67,12 +84,13 @@ class EncoderConfig:
     norm_epsilon: float = 1e-5
     vector: int = 0
     grams: Grams | None = None
+    linear: Grams | None = None
     data_flow: DataFlow | None = None
 
     @property
     def reads_on(self) -> bool:
         """Whether inputs may be longer than ``positions``."""
-        return reads_on(self.pooling, self.grams)
+        return reads_on(self.pooling, self.grams, self.linear)
 
     @property
     def layered(self) -> bool:
@@ -80,19 +98,30 @@ class EncoderConfig:
         return self.positions > 0
 
     @property
+    def network(self) -> bool:
+        """Whether there is more than a linear model."""
+        return self.layered or self.grams is not None
+
+    @property
+    def tables(self) -> dict[str, Grams]:
+        """The tables of n-grams, by the names of their weights."""
+        found = {"grams": self.grams, "linear": self.linear}
+        return {name: table for name, table in found.items() if table}
+
+    @property
     def pooled(self) -> int:
-        """Numbers that pooling gives: the tokens' and the n-grams'."""
+        """Numbers that pooling gives the network: the tokens' and the n-grams'."""
         return (self.architecture.hidden if self.layered else 0) + (self.grams.width if self.grams else 0)
 
     @property
     def width(self) -> int:
-        """Numbers of a function's vector."""
-        return self.vector or self.pooled
+        """Numbers of a function's vector: the network's, and behind them the linear model's."""
+        return (self.vector or self.pooled) + (self.linear.width if self.linear else 0)
 
     @property
     def features(self) -> int:
-        """Width of the head's input."""
-        return self.width * self.arity
+        """Width of the network's head's input."""
+        return (self.vector or self.pooled) * self.arity
 
     @property
     def parameters(self) -> int:
@@ -107,10 +136,33 @@ class EncoderConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> EncoderConfig:
         """The inverse of :meth:`as_dict`."""
         parts: dict[str, Any] = {"architecture": Architecture(**values["architecture"])}
-        for name, kind in {"grams": Grams, "data_flow": DataFlow}.items():
+        for name, kind in {"grams": Grams, "linear": Grams, "data_flow": DataFlow}.items():
             stored = values.get(name)
             parts[name] = None if stored is None else kind(**stored)
         return cls(**{**values, **parts})
+
+    def check(self, require: Callable[[bool, str, str], None]) -> None:
+        """Tell of each field, and of what goes with what, whether it is sound.
+
+        Args:
+            require: told whether something is so, of which field, and what it must be.
+        """
+        sizes = {**self.architecture.as_dict(), "classes": self.classes, "positions": self.positions}
+        absent = set() if self.network else {"hidden"}
+        absent |= {"layers", "intermediate", "positions"} if self.tables and self.positions == 0 else set()
+        for name, size in sizes.items():
+            require(type(size) is int and (name not in absent) <= size <= LARGEST, name, "a positive whole number")
+        require(self.architecture.hidden % self.architecture.heads == 0, "hidden", "a multiple of 'heads'")
+        require(self.architecture.layers <= MOST_LAYERS, "layers", f"at most {MOST_LAYERS:,}")
+        require(type(self.arity) is int and self.arity in (1, 2), "arity", "1 or 2")
+        require(type(self.vector) is int and 0 <= self.vector <= LARGEST, "vector", "a whole number, 0 or more")
+        require(isinstance(self.norm_epsilon, float), "norm_epsilon", "a number")
+        for name in ("pooling", "join", "activation"):
+            word = getattr(self, name)
+            require(isinstance(word, str) and bool(word), name, "a word")
+        if self.linear:
+            require(self.arity == 1, "linear", "left out where an example joins two functions")
+            require(self.linear.width == linear_width(self.classes), "linear", "as wide as the classes need")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of every weight, in the order of the data flow. Linear weights are ``[out, in]``."""
@@ -143,6 +195,10 @@ class EncoderConfig:
             table["grams.weight"] = (self.grams.rows, self.grams.width)
         if self.vector:
             linear("projection", self.vector, self.pooled)
-        linear("head.dense", hidden, self.features)
-        linear("head.out", self.classes, hidden)
+        if self.network:
+            linear("head.dense", hidden, self.features)
+            linear("head.out", self.classes, hidden)
+        if self.linear:
+            table["linear.weight"] = (self.linear.rows, self.linear.width)
+            table["linear.bias"] = (self.classes,)
         return table

@@ -8,6 +8,7 @@ exactly in 32-bit integers. Hashed features: Weinberger et al., "Feature Hashing
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,16 +71,10 @@ class Grams:
         Raises:
             UserError: it says something else.
         """
+        kinds: dict[str, Callable[[str], Any]] = {"order": int, "bits": int, "width": int, "scale": str}
         try:
-            named = [part.split("=") for part in text.split(",")]
-            if any(len(part) != 2 for part in named):
-                raise ValueError("its parts are not each a name, '=' and a value")
-            parts = {key.strip(): value.strip() for key, value in named}
-            if len(parts) < len(named):
-                raise ValueError("it names something twice")
-            given: dict[str, Any] = {key: value if key == "scale" else int(value) for key, value in parts.items()}
-            return cls(**{"order": 2, "bits": 16, "width": 16, **given})
-        except (TypeError, ValueError) as error:
+            return cls(**{"order": 2, "bits": 16, "width": 16, **parsed_parts(text, kinds)})
+        except ValueError as error:
             raise UserError(
                 f"'{text}' is no table of n-grams: {error}.",
                 where="--grams",
@@ -95,6 +90,24 @@ class Grams:
         """A number below :attr:`rows` for each place in an n-gram and each token: ``[order, vocabulary]``."""
         numbers = np.arange(self.order * vocabulary, dtype=np.uint64).reshape(self.order, vocabulary)
         return (_scrambled(numbers) >> np.uint64(64 - self.bits)).astype(np.int32)
+
+
+def parsed_parts(text: str, kinds: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
+    """``order=2,bits=16`` as names and values, each of its kind.
+
+    Raises:
+        ValueError: it says something else, or names what is not in ``kinds``.
+    """
+    named = [part.split("=") for part in text.split(",")]
+    if any(len(part) != 2 for part in named):
+        raise ValueError("its parts are not each a name, '=' and a value")
+    parts = {key.strip(): value.strip() for key, value in named}
+    if len(parts) < len(named):
+        raise ValueError("it names something twice")
+    for key in parts:
+        if key not in kinds:
+            raise ValueError(f"there is no '{key}', only {', '.join(kinds)}")
+    return {key: kinds[key](value) for key, value in parts.items()}
 
 
 def _scrambled(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -47,6 +47,9 @@ VARIANTS = [
     {"arity": 2, "grams": Grams(2, 8, 5, "root")},
     {"arity": 2, "vector": 24, "positions": 0, "grams": Grams(2, 8, 5, "norm")},
     {"arity": 1, "positions": 0, "grams": Grams(2, 8, 5, "norm")},
+    {"arity": 1, "linear": Grams(2, 10, 1, "root")},
+    {"arity": 1, "vector": 8, "grams": Grams(2, 8, 4), "linear": Grams(3, 9, 3, "root"), "classes": 3},
+    {"arity": 1, "positions": 0, "linear": Grams(2, 9, 1, "root")},
 ]
 
 
@@ -54,6 +57,8 @@ VARIANTS = [
 def test_float_graph_equals_torch_in_both_engines(options):
     config = EncoderConfig(SMALL, **options)
     student = Student(config, seed=3)
+    for name in ("linear.weight", "linear.bias") if config.linear else ():  # which start as nothing
+        torch.nn.init.normal_(student.weight(name), generator=torch.Generator().manual_seed(4))
     ids = inputs((5, 17, 40, 33))
     members = np.array([[0], [3], [1]]) if config.arity == 1 else np.array([[0, 1], [3, 2], [2, 2]])
     expected, vectors = torch_logits(student, ids, members)

@@ -14,6 +14,7 @@ from lilliput.search.cost import (
     GRAPH_BASE_BYTES,
     GRAPH_BYTES_OF_FLOW,
     GRAPH_BYTES_OF_GRAMS,
+    GRAPH_BYTES_OF_LINEAR,
     GRAPH_BYTES_OF_PROJECTION,
     GRAPH_BYTES_PER_LAYER,
     GRAPH_BYTES_PER_ORDER,
@@ -65,22 +66,31 @@ shapes = st.builds(
     vector=st.sampled_from([0, 0, 8, 128]),
     grams=st.none() | GRAMS,
     nodes=st.sampled_from([0, 0, 7, 128]),
+    linear=st.none() | GRAMS,
 )
 bags = st.builds(
     StudentShape, classes=st.integers(2, 9), arity=st.sampled_from([1, 2]), positions=st.just(0),
-    vector=st.sampled_from([0, 8, 128]), grams=GRAMS,
+    vector=st.sampled_from([0, 8, 128]), grams=GRAMS, linear=st.none() | GRAMS,
 )  # fmt: skip
 """Students without layers."""
+
+linear_models = st.builds(
+    StudentShape, classes=st.integers(2, 9), arity=st.just(1), positions=st.just(0), linear=GRAMS,
+)  # fmt: skip
+"""Students without a network."""
 
 bag_architectures = st.builds(
     Architecture, layers=st.just(0), hidden=st.integers(1, 128), heads=st.just(1), intermediate=st.just(0),
     vocabulary=st.integers(3, 3000),
 )  # fmt: skip
-students = st.tuples(architectures, shapes) | st.tuples(bag_architectures, bags)
+no_architectures = st.builds(Architecture, st.just(0), st.just(0), st.just(1), st.just(0), st.integers(3, 3000))
+students = (
+    st.tuples(architectures, shapes) | st.tuples(bag_architectures, bags) | st.tuples(no_architectures, linear_models)
+)
 
 
 def config_of(architecture, shape):
-    fixed = {name: getattr(shape, name) for name in ("classes", "arity", "positions", "vector", "grams")}
+    fixed = {name: getattr(shape, name) for name in ("classes", "arity", "positions", "vector", "grams", "linear")}
     return EncoderConfig(architecture, **fixed, data_flow=DataFlow(shape.nodes, "c") if shape.nodes else None)
 
 
@@ -124,12 +134,13 @@ def test_flops_are_two_for_each_multiply_add(student, tokens):
     architecture, shape = student
     expected = 0
     for name, tensor in config_of(architecture, shape).shapes().items():
-        if len(tensor) == 2 and not name.startswith(("embeddings.", "grams.")):
+        if len(tensor) == 2 and not name.startswith(("embeddings.", "grams.", "linear.")):
             rows = 1 if name.startswith(("head.", "projection.")) else tokens + shape.nodes
             expected += 2 * rows * math.prod(tensor)
     width = architecture.hidden
     expected += architecture.layers * 2 * (2 * (tokens + shape.nodes) ** 2 * width)
     expected += 2 * shape.nodes * tokens * width  # means of embeddings
+    expected += 2 * shape.classes * shape.linear.width if shape.linear else 0
     assert flops(architecture, tokens, shape) == expected
 
 
@@ -138,15 +149,16 @@ def test_flops_are_two_for_each_multiply_add(student, tokens):
 def test_bytes_are_those_of_the_stored_arrays(student, name):
     architecture, shape = student
     precision = PRECISIONS[name]
-    stored = 0
+    stored, tables = 0, {"grams.weight": shape.grams, "linear.weight": shape.linear}
     for part, tensor in config_of(architecture, shape).shapes().items():
         values = np.ones(tensor, np.float32)
-        if part == "grams.weight" and shape.grams.scale == "norm":  # the weights of its norm, all 1
-            stored += 4 * shape.grams.width
+        table = tables.get(part)
+        if table and table.scale == "norm":  # the weights of its norm, all 1
+            stored += 4 * table.width
         if len(tensor) == 1 or precision.bits == 32 or part == "head.out.weight":
             stored += values.nbytes
             continue
-        if part == "grams.weight":  # 8 bits and one scale, whatever the precision
+        if table:  # 8 bits and one scale, whatever the precision
             stored += values.size + 4
             continue
         codes, scales = quantize_rows(values, precision)
@@ -157,8 +169,9 @@ def test_bytes_are_those_of_the_stored_arrays(student, name):
         + MANIFEST_AND_CARD_BYTES
         + estimated_tokenizer_bytes(architecture.vocabulary)
         + (GRAPH_BYTES_OF_PROJECTION if shape.vector else 0)
-        + (GRAPH_BYTES_OF_GRAMS + shape.grams.order * GRAPH_BYTES_PER_ORDER if shape.grams else 0)
-        + (shape.grams.hashes(architecture.vocabulary).nbytes if shape.grams else 0)
+        + (GRAPH_BYTES_OF_LINEAR if shape.linear else 0)
+        + sum(GRAPH_BYTES_OF_GRAMS + table.order * GRAPH_BYTES_PER_ORDER for table in tables.values() if table)
+        + sum(table.hashes(architecture.vocabulary).nbytes for table in tables.values() if table)
         + (GRAPH_BYTES_OF_FLOW if shape.nodes else 0)
     )
     assert artifact_bytes(architecture, name, shape) == stored + overhead

@@ -61,6 +61,13 @@ def shrink(
         float | None,
         typer.Option("--grams-dropout", help="Share of n-grams overlooked in training. Default: --dropout."),
     ] = None,
+    linear: Annotated[
+        str | None,
+        typer.Option(
+            "--linear",
+            help="A linear model of n-grams beside the network, or with --attended 0 alone: order=2,bits=18.",
+        ),
+    ] = None,
     dropout: Annotated[float, typer.Option("--dropout", help="Share of inner numbers overlooked in training.")] = 0.1,
     data_flow: Annotated[
         int,
@@ -114,6 +121,7 @@ def shrink(
     from lilliput.extras import require
 
     require("torch")
+    from lilliput.distill.linear import Linear
     from lilliput.grams import Grams
     from lilliput.verbs.shrink import ShrinkSettings
     from lilliput.verbs.shrink import shrink as run
@@ -145,6 +153,7 @@ def shrink(
             robust=float(robust),
             grams=None if grams is None else Grams.parsed(grams),
             grams_dropout=grams_dropout,
+            linear=None if linear is None else Linear.parsed(linear),
             dropout=dropout,
             data_flow=data_flow,
             language=language,

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from lilliput.batching import Nodes
 from lilliput.distill.flow import attention_with
-from lilliput.encoder import MASKED, VECTOR_LEVELS, VECTOR_SCALE, EncoderConfig
-from lilliput.grams import MEAN_SCALE, NORM_EPSILON, Grams
+from lilliput.encoder import MASKED, VECTOR_LEVELS, VECTOR_SCALE, EncoderConfig, linear_outputs
+from lilliput.grams import MEAN_SCALE, NORM_EPSILON
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "gelu": functional.gelu}
 
@@ -38,6 +38,8 @@ def unchanged(name: str, value: Tensor) -> Tensor:
 class Student(nn.Module):
     """The encoder of ``config``; parameter names are those of :meth:`EncoderConfig.shapes`.
 
+    Its linear model starts as nothing, and no gradients reach it: :mod:`lilliput.distill.linear` fits it.
+
     Args:
         config: sizes and options.
         dropout: probability, on sublayer outputs and the head's inputs; attention weights have none.
@@ -56,11 +58,12 @@ class Student(nn.Module):
         self.on_activation: Hook = unchanged
         generator = torch.Generator().manual_seed(seed)
         self.weights = nn.ParameterDict()
-        self.hashes: Tensor | None = None
-        if config.grams:
-            self.hashes = torch.from_numpy(config.grams.hashes(config.architecture.vocabulary))
+        vocabulary = config.architecture.vocabulary
+        self.outputs = torch.from_numpy(linear_outputs(config.classes))
+        self.hashes = {name: torch.from_numpy(grams.hashes(vocabulary)) for name, grams in config.tables.items()}
         for name, shape in config.shapes().items():
-            self.weights[name.replace(".", "/")] = nn.Parameter(_initial(name, shape, generator, config))
+            value = nn.Parameter(_initial(name, shape, generator, config))
+            self.weights[name.replace(".", "/")] = value.requires_grad_(not name.startswith("linear"))
 
     def weight(self, name: str) -> Tensor:
         """A parameter by its dotted name."""
@@ -103,10 +106,13 @@ class Student(nn.Module):
             ``[functions, config.width]``.
         """
         parts = [self.pooled(ids, mask, nodes)] if self.config.layered else []
-        if self.hashes is not None:
-            parts.append(self.drop(self.bag(ids, mask.bool())))
-        pooled = torch.cat(parts, -1)
-        return self.stored(pooled) if self.config.vector else pooled
+        if self.config.grams:
+            parts.append(self.drop(self.bag("grams", ids, mask.bool())))
+        if self.config.vector:
+            parts = [self.stored(torch.cat(parts, -1))]
+        if self.config.linear:
+            parts.append(self.bag("linear", ids, mask.bool()))
+        return torch.cat(parts, -1)
 
     def stored(self, pooled: Tensor) -> Tensor:
         """``pooled [functions, config.pooled]`` as the numbers an index keeps, ``[functions, config.vector]``.
@@ -144,10 +150,10 @@ class Student(nn.Module):
             pooled = pooled + summed / count[:, None].sqrt()
         return pooled
 
-    def bag(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """What the table says of the distinct n-grams: ``[functions, grams.width]``, from what :meth:`vectors` gets."""
-        table, config = self.weight("grams.weight"), cast("Grams", self.config.grams)
-        hashes = cast("Tensor", self.hashes).to(ids.device)
+    def bag(self, name: str, ids: Tensor, mask: Tensor) -> Tensor:
+        """What a table says of the distinct n-grams: ``[functions, its width]``, from what :meth:`vectors` gets."""
+        table, config = self.weight(f"{name}.weight"), self.config.tables[name]
+        hashes = self.hashes[name].to(ids.device)
         functions = torch.arange(len(ids), device=ids.device)
         keys, found = hashes[0, ids].long(), []
         for place in range(len(hashes)):  # each turn makes the n-grams one token longer
@@ -158,8 +164,9 @@ class Student(nn.Module):
         distinct = cast("Tensor", torch.unique(torch.cat(found)))
         starts = torch.searchsorted(distinct, functions * len(hashes) * len(table))
         count = torch.diff(starts, append=starts.new_tensor([len(distinct)]))
-        stored = self.on_weight("grams", table.view(1, -1)).view_as(table)  # one scale for all of it
-        weight = functional.dropout(torch.ones(len(distinct), device=ids.device), self.grams_dropout, self.training)
+        stored = self.on_weight(name, table.view(1, -1)).view_as(table)  # one scale for all of it
+        weight = torch.ones(len(distinct), device=ids.device)
+        weight = functional.dropout(weight, self.grams_dropout, self.training and name == "grams")
         rows = distinct % len(table)
         summed = functional.embedding_bag(rows, stored, starts, mode="sum", per_sample_weights=weight)
         return SCALED[config.scale](summed, count[:, None])
@@ -185,7 +192,16 @@ class Student(nn.Module):
     def classify(self, vectors: Tensor, members: Tensor) -> Tensor:
         """Logits ``[examples, classes]`` of examples that join rows ``members [examples, arity]`` of ``vectors``."""
         # An embedding, not indexing: the gradient of indexing is summed in random order when there are many threads.
-        parts = list(functional.embedding(members, vectors).unbind(1))
+        joined = functional.embedding(members, vectors)
+        if not self.config.linear:
+            return self.head(joined)
+        sums = joined[:, 0, -self.config.linear.width :]
+        logits = sums @ self.outputs.to(sums).T + self.weight("linear.bias")
+        return logits + self.head(joined[:, :, : -self.config.linear.width]) if self.config.network else logits
+
+    def head(self, joined: Tensor) -> Tensor:
+        """The network's logits ``[examples, classes]``, of its vectors ``[examples, arity, numbers]``."""
+        parts = list(joined.unbind(1))
         if self.config.arity == 2 and self.config.join == "difference":
             parts = [(parts[0] - parts[1]).abs(), parts[0] * parts[1]]
         hidden = torch.tanh(self.linear(self.drop(torch.cat(parts, -1)), "head.dense"))
@@ -211,7 +227,7 @@ def _initial(name: str, shape: tuple[int, ...], generator: torch.Generator, conf
         return torch.randn(shape, generator=generator) * _GRAMS_SPREAD[config.grams.scale]
     if name.endswith("norm.weight"):
         return torch.ones(shape)
-    if name.endswith("bias"):
+    if name.endswith("bias") or name.startswith("linear"):
         return torch.zeros(shape)
     spread = 0.05 if name.startswith("embeddings") else math.sqrt(2.0 / (shape[0] + shape[1]))
     return torch.randn(shape, generator=generator) * (spread * (0.1 if name.endswith(_QUIET) else 1.0))

@@ -21,7 +21,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from lilliput.encoder import MASKED, PAD_ID, VECTOR_LEVELS, VECTOR_SCALE, EncoderConfig
+from lilliput.encoder import MASKED, PAD_ID, VECTOR_LEVELS, VECTOR_SCALE, EncoderConfig, linear_outputs
 from lilliput.formats.precision import ActivationRange, Precision
 from lilliput.graph import onnx_flow
 from lilliput.graph.onnx_blocks import GraphBuilder, embedding, layer_norm, linear, quantize_activation
@@ -71,28 +71,44 @@ class _EncoderGraph:
         if config.data_flow:
             inputs += onnx_flow.inputs()
         mask = self.real("input_ids")
-        parts = [self.deep(mask)] if config.layered else []
-        if config.grams:
-            vocabulary, bits = config.architecture.vocabulary, self.precision.bits
-            parts.append(bag(build, "input_ids", mask, config.grams, self.weights["grams.weight"], vocabulary, bits))
-        pooled = parts[0]
-        if config.grams:
-            pooled = build.op("Concat", *parts, axis=-1, name="joined" if config.vector else "vectors")
-        if config.vector:
-            self.store(pooled)
         rows = "functions"
         if config.arity == 2:
             rows = "pairs"
             inputs.append(helper.make_tensor_value_info("pairs", TensorProto.INT64, [rows, 2]))
-        self.head("vectors" if config.arity == 1 else self.joined("vectors", "pairs"))
+        vector, logits = ("of network", "logits of network") if config.linear else ("vectors", "logits")
+        vectors, summands = [], []
+        if config.network:
+            vectors.append(self.vectors(mask, vector))
+            features = vector if config.arity == 1 else self.joined(vector, "pairs")
+            summands.append(self.head(features, logits))
+        if config.linear:
+            vectors.append(self.bag("linear", mask))
+            summands.append(self.linear_model(vectors[-1], "logits of n-grams"))
+            build.op("Concat", *vectors, axis=-1, name="vectors")
+            build.op("Sum", *summands, name="logits")
         outputs = [
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, [rows, config.classes]),
             helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["functions", config.width]),
         ]
         return build.model(inputs, outputs, {"precision": self.precision.name})
 
-    def deep(self, mask: str) -> str:
-        """One vector a function from the layers, of the tokens that they see and that are real at ``mask``."""
+    def bag(self, name: str, mask: str) -> str:
+        """The rows of the table of that name, made one for each function."""
+        vocabulary, bits = self.config.architecture.vocabulary, self.precision.bits
+        table = self.weights[f"{name}.weight"]
+        return bag(self.build, "input_ids", mask, self.config.tables[name], table, vocabulary, bits, name)
+
+    def vectors(self, mask: str, name: str) -> str:
+        """The network's vector of each function, of that name, from tokens that are real at ``mask``."""
+        config = self.config
+        last = "pooled" if config.vector else name
+        parts = [self.deep(mask, "of layers" if config.grams else last)] if config.layered else []
+        if config.grams:
+            self.build.op("Concat", *parts, self.bag("grams", mask), axis=-1, name=last)
+        return self.store(last, name) if config.vector else name
+
+    def deep(self, mask: str, name: str) -> str:
+        """A vector of that name for each function, from the layers, of tokens that they see, real at ``mask``."""
         build, config = self.build, self.config
         tokens, seen, value = self.embed("input_ids")
         near = self.near(mask)
@@ -106,7 +122,6 @@ class _EncoderGraph:
         bias = build.op("Unsqueeze", bias, build.ints(1))
         for index in range(config.architecture.layers):
             value = self.layer(index, value, bias)
-        name = "vectors" if config.grams is None and not config.vector else "pooled"
         return self.pool(value, near, tokens, mask, name)
 
     def quantized(self, value: str, name: str) -> str:
@@ -195,12 +210,12 @@ class _EncoderGraph:
         everything = build.op("Div", summed, build.op("Sqrt", count))
         return build.op("Add", build.op("Div", *total(value, near)), everything, name=name)
 
-    def store(self, pooled: str) -> None:
-        """The numbers an index keeps, see :class:`~lilliput.encoder.EncoderConfig`: the result is named ``vectors``."""
+    def store(self, pooled: str, name: str) -> str:
+        """The numbers an index keeps, see :class:`~lilliput.encoder.EncoderConfig`, of that name."""
         build = self.build
         exact = build.op("Tanh", self.linear(pooled, "projection"))
         levels = build.op("Round", build.op("Mul", exact, build.scalar(VECTOR_LEVELS)))
-        build.op("Mul", levels, build.scalar(VECTOR_SCALE), name="vectors")
+        return build.op("Mul", levels, build.scalar(VECTOR_SCALE), name=name)
 
     def joined(self, vectors: str, pairs: str) -> str:
         """The head's input for pairs ``[examples, 2 * hidden]``."""
@@ -216,11 +231,17 @@ class _EncoderGraph:
         apart = build.op("Abs", build.op("Sub", left, right))
         return build.op("Concat", apart, build.op("Mul", left, right), axis=-1)
 
-    def head(self, features: str) -> None:
-        """Dense, tanh, output: the result is named ``logits``."""
+    def head(self, features: str, name: str) -> str:
+        """Dense, tanh, output: the result is of that name."""
         hidden = self.build.op("Tanh", self.linear(features, "head.dense"))
         weight, bias = self.weights["head.out.weight"], self.weights["head.out.bias"]
         product = self.build.op(
             "MatMul", hidden, self.build.constant(np.ascontiguousarray(weight.T), "head.out.weight")
         )
-        self.build.op("Add", product, self.build.constant(bias, "head.out.bias"), name="logits")
+        return self.build.op("Add", product, self.build.constant(bias, "head.out.bias"), name=name)
+
+    def linear_model(self, sums: str, name: str) -> str:
+        """Logits of that name, of the sums of its rows ``[functions, width]``."""
+        outputs = self.build.constant(np.ascontiguousarray(linear_outputs(self.config.classes).T), "linear.outputs")
+        bias = self.build.constant(self.weights["linear.bias"], "linear.bias")
+        return self.build.op("Add", self.build.op("MatMul", sums, outputs), bias, name=name)

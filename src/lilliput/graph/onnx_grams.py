@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from lilliput.formats.precision import PRECISIONS, Precision, quantize_rows
+from lilliput.formats.precision import PRECISIONS, quantize_rows
 from lilliput.grams import MEAN_SCALE, NORM_EPSILON, Grams
 from lilliput.graph.onnx_blocks import GraphBuilder
 
@@ -15,7 +15,14 @@ END = np.iinfo(np.int64).max
 
 
 def bag(
-    build: GraphBuilder, ids: str, mask: str, grams: Grams, table: NDArray[np.float32], vocabulary: int, bits: int
+    build: GraphBuilder,
+    ids: str,
+    mask: str,
+    grams: Grams,
+    table: NDArray[np.float32],
+    vocabulary: int,
+    bits: int,
+    name: str = "grams",
 ) -> str:
     """The rows of each function's distinct n-grams, made one as :attr:`~lilliput.grams.Grams.scale` says.
 
@@ -30,11 +37,12 @@ def bag(
         table: ``[grams.rows, grams.width]``.
         vocabulary: tokens there are.
         bits: 32 stores the table as it is, fewer as 8 bits with one scale.
+        name: of the table.
 
     Returns:
         Name of the result ``[functions, width]``.
     """
-    hashes = [build.constant(row, f"grams.hash.{place}") for place, row in enumerate(grams.hashes(vocabulary))]
+    hashes = [build.constant(row, f"{name}.hash.{place}") for place, row in enumerate(grams.hashes(vocabulary))]
     at = [build.op("Gather", row, ids) for row in hashes]
     real, keys, rows, weights = mask, at[0], [], []
     for place in range(grams.order):
@@ -44,12 +52,12 @@ def bag(
         weights.append(build.op("Cast", _once(build, keys, real, grams.rows), to=TensorProto.FLOAT))
         rows.append(keys)
     weight = build.op("Concat", *weights, axis=1)
-    looked_up = _rows(build, build.op("Concat", *rows, axis=1), table, PRECISIONS["fp32" if bits == 32 else "int8"])
+    looked_up = _rows(build, build.op("Concat", *rows, axis=1), table, bits, name)
     summed = build.op(
         "ReduceSum", build.op("Mul", looked_up, build.op("Unsqueeze", weight, build.ints(2))), build.ints(1), keepdims=0
     )
     if grams.scale == "norm":
-        ones = build.constant(np.ones(grams.width, np.float32), "grams.norm")
+        ones = build.constant(np.ones(grams.width, np.float32), f"{name}.norm")
         return build.op("LayerNormalization", summed, ones, axis=-1, epsilon=NORM_EPSILON)
     count = build.op("ReduceSum", weight, build.ints(1), keepdims=1)
     if grams.scale == "root":
@@ -77,10 +85,10 @@ def _cut(build: GraphBuilder, value: str, start: int, end: int) -> str:
     return build.op("Slice", value, build.ints(start), build.ints(end), build.ints(1))
 
 
-def _rows(build: GraphBuilder, keys: str, table: NDArray[np.float32], precision: Precision) -> str:
+def _rows(build: GraphBuilder, keys: str, table: NDArray[np.float32], bits: int, name: str) -> str:
     """Rows ``keys`` of the table; only these are converted to float."""
-    if precision.bits == 32:
-        return build.op("Gather", build.constant(table, "grams.weight"), keys)
-    codes, scales = quantize_rows(table.reshape(1, -1), precision)
-    rows = build.op("Gather", build.constant(codes.reshape(table.shape), "grams.weight"), keys)
+    if bits == 32:
+        return build.op("Gather", build.constant(table, f"{name}.weight"), keys)
+    codes, scales = quantize_rows(table.reshape(1, -1), PRECISIONS["int8"])
+    rows = build.op("Gather", build.constant(codes.reshape(table.shape), f"{name}.weight"), keys)
     return build.op("Mul", build.op("Cast", rows, to=TensorProto.FLOAT), build.scalar(float(scales[0, 0])))

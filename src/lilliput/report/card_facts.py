@@ -70,11 +70,11 @@ def card_facts(
 
 def _architecture(config: EncoderConfig) -> str:
     """The layers, and what stands beside them."""
-    grams = config.grams
     beside = ""
-    if grams:
+    for name, grams in config.tables.items():
         kind = "single tokens" if grams.order == 1 else f"n-grams of 1 to {grams.order} tokens"
-        beside = f"; {kind}, {grams.rows:,} rows x {grams.width}"
+        how = "; linear model of " if name == "linear" else "; "
+        beside += f"{how}{kind}, {grams.rows:,} rows x {grams.width}"
     vector = f"; vectors of {config.vector} 8-bit numbers" if config.vector else ""
     flow = f"; {config.data_flow}" if config.data_flow else ""
     return f"{config.architecture}{beside}{flow}{vector}"

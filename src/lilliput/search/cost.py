@@ -68,6 +68,7 @@ class StudentShape:
         vector: numbers of a function's stored vector; 0: as many as are hidden, and no layer that makes them.
         grams: the table of n-grams, if there is one.
         nodes: of data flow that the layers see beside the tokens, at most.
+        linear: the table of a linear model, if there is one.
     """
 
     classes: int = 2
@@ -76,6 +77,12 @@ class StudentShape:
     vector: int = 0
     grams: Grams | None = None
     nodes: int = 0
+    linear: Grams | None = None
+
+    @property
+    def network(self) -> bool:
+        """Whether there is more than a linear model."""
+        return self.positions > 0 or self.grams is not None
 
 
 DEFAULT_SHAPE = StudentShape()
@@ -83,14 +90,15 @@ DEFAULT_SHAPE = StudentShape()
 
 
 def parameters(sizes: Sizes[Count], shape: StudentShape = DEFAULT_SHAPE) -> Count:
-    """Weights of the student: embeddings, post-norm blocks, and a head of two linear layers, biases included."""
+    """Weights of the student: tables, embeddings, post-norm blocks, a head of two linear layers, biases included."""
     h, i = sizes.hidden, sizes.intermediate
     embedding = (sizes.vocabulary + shape.positions + 2 + (shape.nodes > 0)) * h * _layered(shape)
     layer = 4 * (h * h + h) + 2 * h * i + i + h + 4 * h
-    table = shape.grams.rows * shape.grams.width if shape.grams else 0
+    tables = sum(grams.rows * grams.width for grams in (shape.grams, shape.linear) if grams)
+    tables += shape.classes if shape.linear else 0
     projection = shape.vector * (_pooled(h, shape) + 1)
-    head = (shape.arity * _width(h, shape) + 1) * h + shape.classes * (h + 1)
-    total: Count = sizes.layers * layer + (embedding + table + projection + head)
+    head = ((shape.arity * _width(h, shape) + 1) * h + shape.classes * (h + 1)) * shape.network
+    total: Count = sizes.layers * layer + (embedding + tables + projection + head)
     return total
 
 
@@ -103,6 +111,7 @@ def flops(sizes: Sizes[Count], tokens: int, shape: StudentShape = DEFAULT_SHAPE)
     h, i = sizes.hidden, sizes.intermediate
     means, places = 2 * shape.nodes * tokens * h, tokens + shape.nodes
     head = 2 * (shape.vector * _pooled(h, shape) + shape.arity * _width(h, shape) * h + shape.classes * h)
+    head += 2 * shape.classes * shape.linear.width if shape.linear else 0
     total: Count = sizes.layers * (linear_flops(h, i, places) + attention_flops(h, places)) + means + head
     return total
 
@@ -125,6 +134,9 @@ GRAPH_BYTES_OF_PROJECTION = 500
 
 GRAPH_BYTES_OF_GRAMS, GRAPH_BYTES_PER_ORDER = 900, 900
 """Bytes that a table of n-grams adds to the graph besides weights and hashes: once, and for each length of n-gram."""
+
+GRAPH_BYTES_OF_LINEAR = 500
+"""Bytes that a linear model adds to the graph, besides its table."""
 
 GRAPH_BYTES_OF_FLOW = 1600
 """Bytes that data flow adds to the graph, besides weights."""
@@ -171,10 +183,12 @@ def artifact_bytes(
     embedding = _matrix_bytes(vocabulary, h, stored) + _matrix_bytes(shape.positions, h, stored) + norm
     embedding *= _layered(shape)
     flow = 4 * h + GRAPH_BYTES_OF_FLOW if shape.nodes else 0
-    output = _linear_bytes(shape.classes, h, PRECISIONS["fp32"])
+    output = _linear_bytes(shape.classes, h, PRECISIONS["fp32"]) * shape.network
     projection = _linear_bytes(shape.vector, _pooled(h, shape), stored) if shape.vector else 0
-    extras = (GRAPH_BYTES_OF_PROJECTION if shape.vector else 0) + _grams_bytes(vocabulary, shape.grams, stored)
-    head = projection + extras + flow + _linear_bytes(h, shape.arity * _width(h, shape), stored) + output
+    tables = _grams_bytes(vocabulary, shape.grams, stored) + _grams_bytes(vocabulary, shape.linear, stored)
+    extras = GRAPH_BYTES_OF_PROJECTION if shape.vector else 0
+    extras += GRAPH_BYTES_OF_LINEAR + 4 * shape.classes if shape.linear else 0
+    head = projection + extras + tables + flow + _linear_bytes(h, shape.arity * _width(h, shape), stored) + output
     tokenizer = _measured(vocabulary, tokenizer_bytes) if tokenizer_bytes else estimated_tokenizer_bytes(vocabulary)
     total: Count = sizes.layers * layer + (embedding + head + tokenizer + GRAPH_BASE_BYTES + MANIFEST_AND_CARD_BYTES)
     return total

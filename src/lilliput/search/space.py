@@ -54,7 +54,7 @@ class Architecture:
 
     Attributes:
         layers: transformer blocks; 0: none, and no embeddings (a bag of n-grams).
-        hidden: width of the residual stream, and inside the head.
+        hidden: width of the residual stream, and inside the head; 0: there is no network.
         heads: attention heads; ``hidden`` is a multiple of it.
         intermediate: width inside the feed-forward block.
         vocabulary: rows of the token embedding, special tokens included.
@@ -71,6 +71,8 @@ class Architecture:
         return asdict(self)
 
     def __str__(self) -> str:
+        if not self.hidden:
+            return f"no network, vocabulary {self.vocabulary}"
         if not self.layers:
             return f"no layers, head of {self.hidden}, vocabulary {self.vocabulary}"
         return (
@@ -196,5 +198,5 @@ Beyond 16,000 entries the tokenizer (0.5 MB) and its embedding (2 MB at int8 and
 
 
 def bag_space(vocabulary: Sequence[int], hidden: int) -> SearchSpace:
-    """Students without layers: nothing varies but the tokenizer. ``hidden`` is the width inside the head."""
+    """Students without layers: nothing varies but the tokenizer. ``hidden`` is the width inside the head, or 0."""
     return SearchSpace(layers=(0,), hidden=(hidden,), heads=(1,), intermediate=(0,), vocabulary=vocabulary)

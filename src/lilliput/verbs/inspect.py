@@ -37,7 +37,9 @@ class Inspection:
     def _classifier(self, manifest: Manifest) -> dict[str, Any]:
         config = manifest.config
         nodes = config.data_flow.nodes if config.data_flow else 0
-        shape = StudentShape(config.classes, config.arity, config.positions, config.vector, config.grams, nodes)
+        shape = StudentShape(
+            config.classes, config.arity, config.positions, config.vector, config.grams, nodes, config.linear
+        )
         return {
             "kind": "classifier",
             "task": manifest.task,

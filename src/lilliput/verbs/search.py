@@ -153,8 +153,8 @@ def search_problem(
         return unmeasured
     exact_search(unmeasured)  # a budget too small for any model is told before half a minute of measuring
     models = {precision: latency_model(precision, progress=progress) for precision in precisions}
-    if shape.grams:
-        models = {name: model.plus(grams_ms(shape.grams, name, tokens)) for name, model in models.items()}
+    for grams in filter(None, (shape.grams, shape.linear)):
+        models = {name: model.plus(grams_ms(grams, name, tokens)) for name, model in models.items()}
     if shape.nodes:
         models = {name: model.plus(flow_ms(shape.nodes, name, tokens) + reading_ms) for name, model in models.items()}
     return SearchProblem(**{**vars(unmeasured), "max_ms": latency_ms, "latency": models})

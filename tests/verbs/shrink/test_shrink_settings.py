@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lilliput.distill.linear import Linear
 from lilliput.distill.losses import DistillationMix
 from lilliput.errors import UserError
 from lilliput.grams import Grams
@@ -51,6 +52,24 @@ def test_weights_that_teach_nothing_are_refused():
 def test_weights_that_mean_nothing_are_refused_before_the_work(mix, words):
     with pytest.raises(UserError, match=words):
         ShrinkSettings(mix=mix)
+
+
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [
+        ("--epochs", {"epochs": 3}),
+        ("--dropout", {"dropout": 0.2}),
+        ("--vector", {"vector": 8}),
+        ("--quantization", {"quantization": "aware"}),
+        ("--hidden", {"mix": {"hidden": 0.5}}),
+    ],
+)
+def test_options_of_networks_are_refused_where_there_is_none(option, given):
+    with pytest.raises(UserError, match="is for networks, and --linear alone is none") as caught:
+        ShrinkSettings(linear=Linear(), attended=0, **given)
+    assert caught.value.where == option
+    assert ShrinkSettings(linear=Linear(), **given).network
+    assert ShrinkSettings(linear=Linear(), attended=0, grams=Grams(2, 8, 4), **given).network
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from lilliput.data_flow import DataFlow
 from lilliput.encoder import EncoderConfig, reads_on
-from lilliput.errors import BudgetError
+from lilliput.errors import BudgetError, UserError
+from lilliput.grams import Grams
 from lilliput.runtime.tokens import STEP
 from lilliput.search import DEFAULT_SPACE, Architecture, SearchSpace, StudentShape, bag_space
 from lilliput.search.cost import MANIFEST_AND_CARD_BYTES
+from lilliput.tasks import Task
 from lilliput.verbs.shrink.settings import POOLING, ShrinkSettings
 
 if TYPE_CHECKING:
@@ -51,17 +53,21 @@ class StudentPlan:
         return self.settings.pooling or (POOLING[self.arity] if self.attended else "mean")
 
     @property
+    def linear(self) -> Grams | None:
+        """The table of the linear model, if there is one."""
+        return self.settings.linear.grams(self.classes) if self.settings.linear else None
+
+    @property
     def max_tokens(self) -> int:
         """The longest input: what the layers see, unless something beside them reads on."""
-        return self.settings.max_tokens if reads_on(self.pooling, self.settings.grams) else self.attended
+        return self.settings.max_tokens if reads_on(self.pooling, self.settings.grams, self.linear) else self.attended
 
     @property
     def shape(self) -> StudentShape:
         """For the search."""
         settings = self.settings
-        return StudentShape(
-            self.classes, self.arity, self.positions, settings.vector, settings.grams, settings.data_flow
-        )
+        beside = (settings.vector, settings.grams, settings.data_flow, self.linear)
+        return StudentShape(self.classes, self.arity, self.positions, *beside)
 
     @property
     def data_flow(self) -> DataFlow | None:
@@ -73,7 +79,7 @@ class StudentPlan:
         """The architectures to search, with tokenizers of these sizes."""
         if self.attended:
             return replace(DEFAULT_SPACE, vocabulary=vocabulary)
-        return bag_space(vocabulary, HEAD)
+        return bag_space(vocabulary, HEAD if self.settings.network else 0)
 
     def student(self, architecture: Architecture) -> Student:
         """A new student of an architecture."""
@@ -92,7 +98,22 @@ class StudentPlan:
             pooling=self.pooling,
             vector=self.settings.vector,
             grams=self.settings.grams,
+            linear=self.linear,
             data_flow=self.data_flow,
+        )
+
+
+def require_single(settings: ShrinkSettings, task: Task) -> None:
+    """Linear models read one function.
+
+    Raises:
+        UserError: examples of ``task`` join two.
+    """
+    if settings.linear and task.arity > 1:
+        raise UserError(
+            f"reads single functions; the examples of task '{task.name}' join {task.arity}.",
+            where="--linear",
+            remedy="Leave it out: --grams with --attended 0 makes a student without layers that reads pairs.",
         )
 
 

@@ -15,6 +15,7 @@ from lilliput.bpe import SMALLEST_VOCABULARY
 from lilliput.constants import LARGEST_SEED
 from lilliput.data.dataset import Dataset
 from lilliput.data_flow import MOST_NODES
+from lilliput.distill.linear import Linear
 from lilliput.distill.losses import DistillationMix
 from lilliput.errors import UserError, refuse_unused
 from lilliput.formats.precision import PRECISIONS
@@ -64,6 +65,9 @@ class ShrinkSettings:
         functions: distinct functions a training batch, or 0; ``None``: what :func:`batch_plan_for` the data finds.
         grams: the table of n-grams beside the layers (:class:`~lilliput.grams.Grams`); ``None``: there is none.
         grams_dropout: probability that an n-gram of a function is overlooked in a step; ``None``: ``dropout``.
+        linear: a linear model of n-grams (:class:`~lilliput.distill.linear.Linear`) beside the network, whose logits
+            and its own are averaged; or without layers (``attended`` 0) and ``grams`` alone: then nothing is trained by
+            steps. ``None``: there is none.
         data_flow: nodes of data flow that the layers see beside the tokens, at most; 0: none.
         mix: weights of the losses, all or some by name; :func:`mix_for` gives the rest.
         quantization: a name in :data:`QUANTIZATIONS`.
@@ -93,6 +97,7 @@ class ShrinkSettings:
     functions: int | None = None
     grams: Grams | None = None
     grams_dropout: float | None = None
+    linear: Linear | None = None
     data_flow: int = 0
     mix: DistillationMix | dict[str, float] | None = None
     quantization: str = "auto"
@@ -163,8 +168,10 @@ class ShrinkSettings:
                 ),
             }
         )
-        mix_for(np.zeros(1, np.int64), self.mix)
-        if not self.attended and self.grams is None:
+        mix = mix_for(np.zeros(1, np.int64), self.mix)
+        if not self.network and self.linear:
+            self._refuse_network(mix)
+        elif not self.network:
             raise UserError(
                 "a student without layers reads nothing but n-grams, and there are none.",
                 where="--attended",
@@ -182,6 +189,26 @@ class ShrinkSettings:
                 where="--pooling",
                 remedy="Leave it out, or give --attended some tokens.",
             )
+
+    @property
+    def network(self) -> bool:
+        """Whether there is more than a linear model."""
+        return self.attended > 0 or self.grams is not None
+
+    def _refuse_network(self, mix: DistillationMix) -> None:
+        """Options that a linear model alone has no use for, given all the same."""
+        plain = ShrinkSettings()
+        differ = {name: getattr(self, name) != getattr(plain, name) for name in _OF_NETWORKS}
+        differ |= {"hidden": bool(mix.hidden), "quantization": self.quantization == "aware"}
+        words = "is for networks, and --linear alone is none"
+        refuse_unused({f"--{name.replace('_', '-')}": (given, words) for name, given in differ.items()})
+
+
+_OF_NETWORKS = (
+    *("epochs", "learning_rate", "batch", "functions", "dropout", "aware_epochs", "aware_learning_rate"),
+    *("grams_dropout", "pooling", "vector", "data_flow"),
+)
+"""Settings of students that are trained by steps, or of their layers."""
 
 
 def batch_plan_for(settings: ShrinkSettings, train: Dataset) -> BatchPlan:

@@ -20,7 +20,7 @@ from lilliput.data.dataset import Dataset
 from lilliput.data.rewrites.datasets import AugmentedDataset, augmented, mixed_all
 from lilliput.distill.halving import Trial, successive_halving
 from lilliput.distill.integer import IntegerModel, calibrated, make_floating_point, make_quantization_aware
-from lilliput.distill.lesson import Lesson, distill, measures, predict_logits
+from lilliput.distill.lesson import Lesson, measures, predict_logits
 from lilliput.distill.losses import DistillationMix
 from lilliput.distill.student import Student
 from lilliput.encoder import EncoderConfig
@@ -35,9 +35,10 @@ from lilliput.search import DEFAULT_SPACE, Architecture, SearchResult, top
 from lilliput.tasks import Task
 from lilliput.teachers import Teacher
 from lilliput.teachers.outputs import TeacherOutputs, content_hash, teacher_outputs
-from lilliput.training import History, TrainingPlan
+from lilliput.training import History
 from lilliput.verbs.robustness import spoken
 from lilliput.verbs.search import search_problem
+from lilliput.verbs.shrink.fitting import Fitting
 from lilliput.verbs.shrink.inputs import StudentInputs, model_inputs
 from lilliput.verbs.shrink.plan import StudentPlan, searched_bytes
 from lilliput.verbs.shrink.settings import ShrinkSettings, batch_plan_for, mix_for
@@ -56,7 +57,8 @@ class ShrinkOutcome:
         tokenizer: the content of ``tokenizer.json``.
         shortlist: the architectures that were tried.
         trials: their short distillations.
-        history: of each stage of training, by its name: ``distillation``, ``quantization-aware`` if there was one.
+        history: of each stage of training, by its name: ``distillation``, ``linear``, ``quantization-aware``, those
+            that there were.
         float_accuracy: on validation data, before quantization.
         integer: the quantized model.
         valid_logits: the quantized model's, on validation data.
@@ -99,7 +101,7 @@ class ShrinkStages:
         """All stages, in order."""
         shortlist = self.shortlist()
         chosen, trials = self.choose(shortlist)
-        student, distillation = self.distilled(chosen)
+        student, history = self.distilled(chosen)
         floating = encoder_graph(student.config, student.export(), PRECISIONS["fp32"]).SerializeToString()
         float_accuracy = self.accuracy_of(floating, student.config)
         integer, awareness = self.quantized(student, floating, float_accuracy)
@@ -108,7 +110,7 @@ class ShrinkStages:
             tokenizer=tokenizer_bytes(truncate_tokenizer(self.tokenizer, student.config.architecture.vocabulary)),
             shortlist=tuple(shortlist),
             trials=trials,
-            history={"distillation": distillation} | ({"quantization-aware": awareness} if awareness else {}),
+            history=history | ({"quantization-aware": awareness} if awareness else {}),
             float_accuracy=float_accuracy,
             integer=integer,
             valid_logits=self.valid_logits(integer.graph, student.config),
@@ -133,6 +135,8 @@ class ShrinkStages:
     def mix(self) -> DistillationMix:
         """Weights of the losses."""
         mix, without = mix_for(self.train.labels, self.settings.mix), int((self.train.labels < 0).sum())
+        if not self.settings.network:  # a linear model has no vectors that could be like its teacher's
+            mix = dataclasses.replace(mix, hidden=0.0)
         if without and mix.soft == mix.hidden == 0:
             self.progress.note(f"warning: with --soft 0, {without:,} examples without labels teach nothing but words.")
         return mix
@@ -245,19 +249,31 @@ class ShrinkStages:
         epochs = math.ceil(examples / n)
         rows = np.random.default_rng([settings.seed, rung]).permutation(n)[: math.ceil(examples / epochs)]
         student = self.plan.student(architecture)
-        self.fit(student, self.lesson(architecture.vocabulary, np.sort(rows)), epochs, settings.learning_rate, name)
+        lesson = self.lesson(architecture.vocabulary, np.sort(rows))
+        if settings.network:
+            self.fitting.network(student, lesson, epochs, settings.learning_rate, name)
+        else:
+            self.fitting.linear(student, lesson, name)
         found = self.validated(student)
         return Trial(place, rung, len(rows) * epochs, found["valid_loss"], found["valid_accuracy"]).as_dict()
 
-    def distilled(self, chosen: SearchResult) -> tuple[Student, list[dict[str, float]]]:
-        """The student, fully trained."""
+    def distilled(self, chosen: SearchResult) -> tuple[Student, dict[str, list[History]]]:
+        """The student, fully trained: its network, its linear model, or both."""
         settings = self.settings
         student = self.plan.student(chosen.architecture)
+        fit = self.fitting
+
+        def validate() -> dict[str, float]:
+            return self.validated(student)
 
         def compute() -> tuple[dict[str, NDArray[np.float32]], Any]:
             lesson = self.lesson(chosen.architecture.vocabulary)
-            self.progress.note(f"training for {settings.epochs} epochs of {len(lesson.dataset):,} examples")
-            history = self.fit(student, lesson, settings.epochs, settings.learning_rate, "student", keep_best=True)
+            history: dict[str, list[History]] = {}
+            if settings.network:
+                steps = (settings.epochs, settings.learning_rate, "student")
+                history["distillation"] = fit.network(student, lesson, *steps, validate)
+            if settings.linear:
+                history["linear"] = [fit.linear(student, lesson, "student") | validate()]
             return student.export(), history
 
         weights, history = self.stages.weights("student", compute)
@@ -279,14 +295,16 @@ class ShrinkStages:
 
         first = calibrated(student, tokens, precision, accuracy_of, settings.seed)
         self.progress.note(f"calibrated: {first.accuracy:.2%} of validation, {float_accuracy:.2%} before")
-        enough = {"auto": first.accuracy >= float_accuracy - TOLERANCE, "calibration": True, "aware": False}
+        kept = not settings.network or first.accuracy >= float_accuracy - TOLERANCE
+        enough = {"auto": kept, "calibration": True, "aware": False}
         if enough[settings.quantization]:
             return first, []
 
         def compute() -> tuple[dict[str, NDArray[np.float32]], Any]:
             make_quantization_aware(student, precision, first.ranges)
             lesson = self.lesson(student.config.architecture.vocabulary)
-            history = self.fit(student, lesson, settings.aware_epochs, settings.aware_learning_rate, "aware", True)
+            steps = (settings.aware_epochs, settings.aware_learning_rate, "aware")
+            history = self.fitting.network(student, lesson, *steps, lambda: self.validated(student))
             make_floating_point(student)
             return student.export(), history
 
@@ -301,32 +319,11 @@ class ShrinkStages:
             self.progress.note(f"warning: quantization costs {lost:.1f} points of validation accuracy, more than 0.5.")
         return best, history
 
-    def fit(
-        self, student: Student, lesson: Lesson, epochs: int, learning_rate: float, name: str, keep_best: bool = False
-    ) -> list[dict[str, float]]:
-        """Distil into ``student``, with a checkpoint of that name."""
-        settings = self.settings
-        plan = TrainingPlan(
-            epochs=epochs,
-            learning_rate=learning_rate,
-            seed=settings.seed,
-            keep_best="valid_accuracy" if keep_best else None,
-            bfloat16=student.config.layered,  # without layers there is little to multiply, and much to round
-        )
-        checkpoint = self.stages.file(f"{name}.pt")
-        history = distill(
-            student,
-            lesson,
-            self.mix,
-            plan,
-            batch_plan_for(settings, self.train),
-            validate=(lambda: self.validated(student)) if keep_best else None,
-            checkpoint=checkpoint,
-            fingerprint=f"{name}|{student.config}|{self._hashes[id(self.train)]}",
-            progress=self.progress,
-        )
-        checkpoint.unlink(missing_ok=True)
-        return history
+    @cached_property
+    def fitting(self) -> Fitting:
+        """What trains students."""
+        batches, data = batch_plan_for(self.settings, self.train), self._hashes[id(self.train)]
+        return Fitting(self.settings, self.mix, batches, self.stages.file, data, self.progress)
 
     def validated(self, student: Student) -> dict[str, float]:
         """Accuracy and loss on the validation data, in torch."""

@@ -34,7 +34,7 @@ from lilliput.teachers.outputs import content_hash
 from lilliput.units import show_bytes
 from lilliput.verbs.robustness import spoken
 from lilliput.verbs.search import DEFAULT_LATENCY_MS
-from lilliput.verbs.shrink.plan import searched_bytes
+from lilliput.verbs.shrink.plan import require_single, searched_bytes
 from lilliput.verbs.shrink.settings import ShrinkSettings
 from lilliput.verbs.shrink.stages import ShrinkOutcome, ShrinkStages
 from lilliput.verbs.stages import Stages
@@ -117,6 +117,7 @@ def shrink(
     """
     kind, columns = task_named(task), columns or Columns()
     settings = settings or ShrinkSettings()
+    require_single(settings, kind)
     if settings.language is not None:
         language_named(settings.language)
     if settings.robust or settings.data_flow:
