@@ -33,6 +33,7 @@ from typing import Any
 
 from lilliput import api
 from lilliput.artifact import open_artifact
+from lilliput.distill.linear import Linear
 from lilliput.distill.losses import DistillationMix
 from lilliput.evaluate.resources import machine
 from lilliput.files import write_json
@@ -102,6 +103,7 @@ RUNS = {
             max_tokens=2048,
             attended=400,
             grams=Grams(order=2, bits=16, width=16),
+            linear=Linear(),
             mix=DistillationMix(temperature=1.0, soft=0.7, hard=0.3, hidden=0.0),
             largest_vocabulary=4000,
         ),
@@ -142,6 +144,11 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, choices=(3, 25, 50), default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--teacher", type=Path, help="a fine-tuned model, instead of one made in --work")
+    parser.add_argument(
+        "--latency",
+        type=float,
+        help="bound in milliseconds, instead of the run's: what 0.8 is on one machine is more on another",
+    )
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     if options.teacher is not None and not options.teacher.exists():
@@ -150,6 +157,8 @@ def main() -> None:
     made = options.task
     if options.megabytes in run.rooms:
         run, made = run.with_room(options.megabytes), f"{made}-{options.megabytes}"
+    if options.latency is not None:
+        run = replace(run, latency_ms=options.latency)
     recorded = options.work / "teacher.npz"
     teacher = options.teacher or (recorded if run.teacher is None else options.work / f"{options.task}-teacher")
     student = options.work / f"{made}-student-{options.seed}"
