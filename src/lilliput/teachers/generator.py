@@ -22,6 +22,7 @@ from lilliput.progress import Progress
 from lilliput.runtime.tokens import read_tokenizer
 from lilliput.teachers.chat_template import GGUF_KEY, folder_template
 from lilliput.teachers.hub import CONFIG, TOKENIZER_FILES, locate, weight_files
+from lilliput.teachers.packed import FIELD, refuse_quantized
 from lilliput.teachers.tensors import SafetensorsFolder
 from lilliput.teachers.torch_tensors import TorchFiles
 
@@ -184,6 +185,7 @@ def _open_folder(folder: Path) -> Opened:
     if (folder / GENERATION).is_file():
         values |= {name: value for name, value in _object(folder / GENERATION).items() if value is not None}
     architecture_of(values)  # an unknown one is refused before any weight is looked for
+    refuse_quantized(values.get(FIELD), folder / CONFIG)
     pickled = [file for file in weight_files(folder) if file.suffix == ".bin" or file.name.endswith(".bin.index.json")]
     tensors: Tensors = TorchFiles(folder) if pickled else SafetensorsFolder(folder)
     return values, tensors, lambda: tokenizer_of(folder)

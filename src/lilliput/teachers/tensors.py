@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
 from lilliput.files import parse_json, read_json
+from lilliput.teachers.packed import codes_refused
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 
@@ -33,14 +34,23 @@ _STORED: Mapping[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
-    "I64": np.dtype("<i8"),
-    "I32": np.dtype("<i4"),
-    "I16": np.dtype("<i2"),
-    "I8": np.dtype("i1"),
-    "U8": np.dtype("u1"),
-    "BOOL": np.dtype("?"),
 }
-"""Name in the header -> how the values are stored."""
+"""Name in the header -> how the values of a weight are stored."""
+
+_BYTES: Mapping[str, int] = {name: kind.itemsize for name, kind in _STORED.items()} | {
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U64": 8,
+    "U32": 4,
+    "U16": 2,
+    "U8": 1,
+    "BOOL": 1,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+}
+"""Name in the header -> bytes of a value; what is no weight (positions, masks) may be stored as any of these."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,10 @@ class SafetensorsFolder:
     def _place(self, name: str) -> _Place:
         if name not in self.places:
             raise no_such_tensor(name, self.places)
-        return self.places[name]
+        place = self.places[name]
+        if place.stored not in _STORED:
+            raise codes_refused(name, place.stored, place.file)
+        return place
 
 
 def _files(folder: Path) -> list[Path]:
@@ -158,12 +171,9 @@ def _header(file: Path) -> dict[str, _Place]:
         for name, entry in header.items():
             start, stop = map(int, entry["data_offsets"])
             shape = tuple(map(int, entry["shape"]))
-            if entry["dtype"] not in _STORED:
+            if entry["dtype"] not in _BYTES:
                 raise ValueError(f"tensor '{name}' is stored as {entry['dtype']}, which cannot be read")
-            if (
-                min((start, *shape), default=0) < 0
-                or stop - start != math.prod(shape) * _STORED[entry["dtype"]].itemsize
-            ):
+            if min((start, *shape), default=0) < 0 or stop - start != math.prod(shape) * _BYTES[entry["dtype"]]:
                 raise ValueError(f"tensor '{name}' has {stop - start:,} bytes, which is not what its shape needs")
             places[name] = _Place(file, 8 + length + start, entry["dtype"], shape)
             end = max(end, stop)
@@ -172,3 +182,14 @@ def _header(file: Path) -> dict[str, _Place]:
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise CheckpointError(f"is no sound safetensors file: {error}.", where=file, remedy=remedy) from error
     return places
+
+
+def refuse_codes(file: Path) -> None:
+    """Refuse a safetensors file that another reader would take codes for weights of.
+
+    Raises:
+        CheckpointError: it is damaged, or a weight in it is stored as integers.
+    """
+    for name, place in _header(file).items():
+        if name.endswith(".weight") and place.stored not in _STORED:
+            raise codes_refused(name, place.stored, file)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
 from lilliput.extras import require
+from lilliput.teachers.packed import codes_refused
 from lilliput.teachers.tensors import no_such_tensor, shards
 
 INDEX, SINGLE = "pytorch_model.bin.index.json", "pytorch_model.bin"
@@ -28,6 +29,7 @@ class TorchFiles:
         require("torch")
         from lilliput.torchfiles import load
 
+        self.folder = folder
         self.tensors: dict[str, Any] = {}
         index = folder / INDEX
         for file in shards(index) if index.is_file() else [folder / SINGLE]:
@@ -56,4 +58,7 @@ class TorchFiles:
     def _tensor(self, name: str) -> Any:
         if name not in self.tensors:
             raise no_such_tensor(name, self.tensors)
-        return self.tensors[name]
+        tensor = self.tensors[name]
+        if not tensor.is_floating_point() or tensor.element_size() == 1:
+            raise codes_refused(name, str(tensor.dtype), self.folder)
+        return tensor
