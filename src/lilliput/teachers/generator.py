@@ -186,8 +186,9 @@ def _open_folder(folder: Path) -> Opened:
         values |= {name: value for name, value in _object(folder / GENERATION).items() if value is not None}
     architecture_of(values)  # an unknown one is refused before any weight is looked for
     refuse_quantized(values.get(FIELD), folder / CONFIG)
-    pickled = [file for file in weight_files(folder) if file.suffix == ".bin" or file.name.endswith(".bin.index.json")]
-    tensors: Tensors = TorchFiles(folder) if pickled else SafetensorsFolder(folder)
+    weights = weight_files(folder)
+    safe = not weights or any(".safetensors" in file.name for file in weights)
+    tensors: Tensors = SafetensorsFolder(folder) if safe else TorchFiles(folder)
     return values, tensors, lambda: tokenizer_of(folder)
 
 
