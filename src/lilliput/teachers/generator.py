@@ -200,10 +200,10 @@ def _open_gguf(file: Path) -> Opened:
             remedy="Give the folder of a Hugging Face checkpoint, a hub id, or a file that ends in .gguf.",
         )
     from lilliput.teachers.gguf import GgufFile
-    from lilliput.teachers.gguf_tokenizer import read_tokenizer
+    from lilliput.teachers.gguf_tokenizer import end_tokens, read_tokenizer
 
     opened = GgufFile(file)
-    return dict(opened.config), opened, lambda: read_tokenizer(opened)
+    return {**opened.config, "eos_token_id": end_tokens(opened)}, opened, lambda: read_tokenizer(opened)
 
 
 def _object(path: Path) -> dict[str, Any]:
