@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -171,6 +172,14 @@ def test_a_token_beyond_the_embedding_is_refused_however_few_there_are(small, tm
     files["tokenizer.json"] = json.dumps(tokenizer).encode()
     with pytest.raises(ArtifactError, match="numbers go up to 5,000"):
         Classifier(save(tmp_path / "far", artifact.classifier, files))
+
+
+def test_threads_get_the_same_predictions_as_one_after_the_other(small):
+    classifier = lilliput.load(small, 1)
+    batches = [[f"int f{i}(char *p) {{ return p[{i}] + {j}; }}" for i in range(20)] for j in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(classifier.predict, batches * 5))
+    assert found == [classifier.predict(batch) for batch in batches] * 5
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class Engine:
         library: Library | None = None,
     ) -> None:
         self.mapped, self.library = mapped, library
+        self._turn = threading.Lock()
         properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # activations are quantized by the graph, or not at all
         if rounds_inputs(model):
@@ -56,9 +58,10 @@ class Engine:
         self._mute = properties.get("INFERENCE_NUM_THREADS") == 1
 
     def __call__(self, *inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
-        """Run once; the arrays returned are the caller's to keep."""
-        self.infer(list(inputs))
-        return [np.array(self.request.get_output_tensor(i).data) for i in range(len(self.compiled.outputs))]
+        """Run once; the arrays returned are the caller's to keep. Threads wait for each other."""
+        with self._turn:
+            self.infer(list(inputs))
+            return [np.array(self.request.get_output_tensor(i).data) for i in range(len(self.compiled.outputs))]
 
     def infer(self, inputs: Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]) -> None:
         """Run once; outputs stay in the request, and are copied no further: a token's logits are half a megabyte.
