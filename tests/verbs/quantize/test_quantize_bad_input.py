@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
@@ -64,25 +63,6 @@ def with_weight(value):
     return change
 
 
-def with_codes(folder):
-    tensors = load_file(shard(folder))
-    name = next(name for name, array in tensors.items() if array.ndim == 2)
-    tensors[name] = np.rint(tensors[name] * 100).astype(np.int8)
-    save_file(tensors, shard(folder), {"format": "pt"})
-
-
-def pickled_codes(folder):
-    tensors = {
-        name: torch.from_numpy(array)
-        for path in folder.glob("*.safetensors")
-        for name, array in load_file(path).items()
-    }
-    tensors["model.layers.1.mlp.up_proj.weight"] = tensors["model.layers.1.mlp.up_proj.weight"].to(torch.float8_e4m3fn)
-    for path in folder.glob("model*"):
-        path.unlink()
-    torch.save(tensors, folder / "pytorch_model.bin")
-
-
 def larger_tokenizer(folder):
     tiny_tokenizer(marks=[f"<{number}>" for number in range(30)]).save(str(folder / "tokenizer.json"))
 
@@ -128,21 +108,6 @@ DAMAGE = {
     "no weights": (lambda d: [p.unlink() for p in d.glob("model*")], ["holds neither model.safetensors nor"]),
     "NaN": (with_weight(np.nan), ["tensor 'model.", "no finite numbers", "Get the checkpoint again"]),
     "infinity": (with_weight(-np.inf), ["tensor 'model.", "no finite numbers"]),
-    "GPTQ": (
-        fields(quantization_config={"quant_method": "gptq", "bits": 4}),
-        [
-            "config.json: has 'quantization_config'",
-            "quantized already, by gptq.",
-            "Give the checkpoint that it was made",
-        ],
-    ),
-    "bitsandbytes of old": (
-        fields(quantization_config={"load_in_8bit": True}),
-        ["quantized already, by bitsandbytes."],
-    ),
-    "a method without a name": (fields(quantization_config="4 bits"), ["by a method that has no name there."]),
-    "codes for weights": (with_codes, ["00002-of-", ".weight' as I8: codes of weights that are quantized already"]),
-    "pickled codes": (pickled_codes, ["up_proj.weight' as torch.float8_e4m3fn: codes of weights"]),
     "no tokenizer": (without("tokenizer.json"), ["there is no tokenizer here", "--tokenizer"]),
     "a tokenizer that is none": (without("tokenizer.json", b"{}"), ["tokenizer.json: is not a tokenizer"]),
     "another model's tokenizer": (larger_tokenizer, ["the tokenizer has", "tokens, the model 320", "--tokenizer"]),
