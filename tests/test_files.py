@@ -166,6 +166,16 @@ def test_json_of_strangers(tmp_path, text, words):
         read_json(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"), [('{"a": 1, "b": {"c": 1, "d": 2, "c": 1}}', "'c' twice"), ("[NaN]", "holds NaN")]
+)
+def test_strict_json_of_strangers(tmp_path, text, words):
+    (tmp_path / "a.json").write_text(text)
+    read_json(tmp_path / "a.json")
+    with pytest.raises(ValueError, match=words):
+        read_json(tmp_path / "a.json", strict=True)
+
+
 def test_json_comes_back(tmp_path):
     value = {"a": [1, {"b": None}], "ü": "ö"}
     write_json(tmp_path / "a.json", value)

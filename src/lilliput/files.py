@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -64,13 +65,15 @@ def parse_json(text: str, strict: bool = False) -> Any:
 
     Args:
         text: what to parse.
-        strict: whether NaN and infinity, which many write and JSON does not have, are refused.
+        strict: whether NaN and infinity, which many write and JSON does not have, are refused, and a name that an
+            object has twice, of which each reader takes another.
 
     Raises:
         ValueError: it is not JSON, is nested deeper than :data:`DEEPEST`, or holds text that is no UTF-8.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant if strict else None)
+        hooks: dict[str, Any] = {"parse_constant": _refuse_constant, "object_pairs_hook": _once_each} if strict else {}
+        value = json.loads(text, **hooks)
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
     level = [value]
@@ -86,6 +89,14 @@ def parse_json(text: str, strict: bool = False) -> Any:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"it holds {name}, which JSON does not have")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = Counter(name for name, _ in pairs)
+        raise ValueError(f"it has '{names.most_common(1)[0][0]}' twice")
+    return found
 
 
 def _parts(value: Any) -> Iterable[Any]:

@@ -93,6 +93,14 @@ def test_one_piece_alone_gives_no_perplexity_and_shares_with_room():
     assert scores.every.top1.low < scores.every.top1.value < scores.every.top1.high
 
 
+def test_a_perplexity_beyond_all_numbers_is_none():
+    pieces = [Piece(name, np.arange(4), np.ones(4, np.bool_)) for name in ("a.py", "b.py", "c.py")]
+    counts = [counted(piece, np.array([0, 4, 5]), np.ones(3) * 300 * place) for place, piece in enumerate(pieces, 1)]
+    scores = next_token_scores(counts, counts)  # the interval's upper end alone is too large
+    assert scores.nll.value == pytest.approx(600) and scores.nll.high > 709.8
+    assert scores.perplexity is scores.as_dict()["perplexity"] is None
+
+
 def test_pieces_of_one_file_are_drawn_one_by_one():
     pieces = [Piece("a.py", np.arange(4), np.ones(4, np.bool_))] * 3
     counts = [counted(piece, np.array([0, 0, rank]), np.ones(3) * rank) for rank, piece in enumerate(pieces, 1)]

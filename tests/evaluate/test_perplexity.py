@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from lilliput.errors import UserError
 from lilliput.evaluate import perplexity as measured
-from lilliput.evaluate.perplexity import perplexity
+from lilliput.evaluate.perplexity import costs, perplexity
 from lilliput.quantize.activations import Activations
 from lilliput.quantize.policy import policy
 from lilliput.verbs.quantize import QuantizeSettings, quantize
@@ -44,6 +44,17 @@ def test_it_is_the_loss_of_transformers(tokens, llama, monkeypatch):
 def test_pieces_that_do_not_differ_give_no_interval(llama):
     for ids in (IDS[:1], np.repeat(IDS[:1], 3, axis=0)):
         assert perplexity(llama / "artifact", ids, 1).interval is None
+
+
+def test_one_beyond_all_numbers_is_none(llama, monkeypatch):
+    def costly(logits, tokens):
+        return costs(logits, tokens) + 800
+
+    monkeypatch.setattr(measured, "costs", costly)
+    found = perplexity(llama / "artifact", IDS, 1)
+    assert found.perplexity is found.interval is None
+    assert found.nll == pytest.approx(np.mean(found.pieces))
+    assert found.nll > 800
 
 
 def test_an_encoder_decoder_is_refused(tmp_path):

@@ -313,20 +313,20 @@ def test_weights_are_changed_before_they_are_rounded(opened, tmp_path):
     np.testing.assert_array_equal(read_back(entry, places.weights.read_bytes()), expected)
 
 
-class Zeros(Nearest):
+class Opposites(Nearest):
     def round(self, name, weight, scheme):
-        return super().round(name, np.zeros_like(weight), scheme)
+        return super().round(name, -weight, scheme)
 
 
 def test_a_rounding_finds_the_codes_of_matrices(opened, tmp_path):
     pieces, tensors = opened
-    rounding, places = Zeros(), places_in(tmp_path)
+    rounding, places = Opposites(), places_in(tmp_path)
     entries = stream(pieces, tensors, MIXED, places, rounding=rounding)
     matrices = ["embedding.weight", "layers.0.up.weight", "layers.0.down.weight", "head.weight"]
     assert rounding.told == ({}, places.weights)
     assert rounding.asked == list(pieces)
     assert rounding.rounded == matrices
-    assert {entry.name for entry in entries if entry.relative_error == 1} == set(matrices)
+    assert {entry.name for entry in entries if entry.relative_error > 1} == set(matrices)
 
 
 def test_a_place_that_cannot_be_written(opened, tmp_path):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -173,9 +174,18 @@ def test_a_token_beyond_the_embedding_is_refused_however_few_there_are(small, tm
         Classifier(save(tmp_path / "far", artifact.classifier, files))
 
 
-def test_an_engine_without_memory_says_so(monkeypatch):
+def test_threads_get_the_same_predictions_as_one_after_the_other(small):
+    classifier = lilliput.load(small, 1)
+    batches = [[f"int f{i}(char *p) {{ return p[{i}] + {j}; }}" for i in range(20)] for j in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(classifier.predict, batches * 5))
+    assert found == [classifier.predict(batch) for batch in batches] * 5
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_engine_without_memory_says_so(threads, monkeypatch):
     place = ov.opset13.parameter([1], ov.Type.f32)
-    engine = Engine(ov.Model([ov.opset13.relu(place)], [place], "relu"), 1)
+    engine = Engine(ov.Model([ov.opset13.relu(place)], [place], "relu"), threads)
     monkeypatch.setattr(engine, "request", Failing())
     with pytest.raises(MemoryError, match="bad_alloc"):
         engine.infer([np.ones(1, np.float32)])
@@ -186,6 +196,8 @@ class Failing:
 
     def infer(self, inputs, **how):
         raise RuntimeError("Exception from src/inference:\nstd::bad_alloc")
+
+    start_async = infer
 
 
 def test_a_graph_of_other_sizes_than_the_manifest_says_is_refused(small, tmp_path):

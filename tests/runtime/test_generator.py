@@ -1,5 +1,9 @@
 """Generators against transformers' ``generate``, and what their interface promises."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier, Event
+
 import numpy as np
 import pytest
 
@@ -230,6 +234,39 @@ def test_numbers_of_numpy_are_numbers(llama):
     generator = llama.generator()
     how = {"max_new_tokens": np.int64(3), "temperature": np.float32(0.5), "seed": np.int32(1)}
     assert generator.generate("a", **how) == generator.generate("a", max_new_tokens=3, temperature=0.5, seed=1)
+
+
+def in_threads(calls):
+    """What each call gives, all at once, each in a thread of its own."""
+    together = Barrier(len(calls))
+
+    def run(call):
+        together.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(run, call) for call in calls]]
+
+
+@pytest.mark.parametrize("how", [{}, {"temperature": 1.0, "n": 3}, {"beams": 2}])
+def test_threads_get_the_same_texts_as_one_after_the_other(how, tiny):
+    generator = tiny.generator(end=())
+    prompts = ["def f(a):", "return", "for i in range(n):"]
+    calls = [partial(generator.generate, [prompt] * 2, max_new_tokens=20, **how) for prompt in prompts]
+    assert in_threads(calls) == [call() for call in calls]
+
+
+def test_a_stream_waits_for_another_threads_completion(llama):
+    generator = llama.generator(end=())
+    whole = partial(generator.generate, "return", max_new_tokens=20)
+    expected, begun, step = (whole(), list(generator.stream("def f(a):"))), Event(), generator.session.step
+
+    def stream():
+        begun.wait()
+        return list(generator.stream("def f(a):"))
+
+    generator.session.step = lambda *inputs: [begun.set(), step(*inputs)][1]
+    assert tuple(in_threads([whole, stream])) == expected
 
 
 def test_a_stream_is_of_one_completion(llama):

@@ -115,6 +115,9 @@ def test_next_to_no_temperature_is_greedy(temperature):
         {"top_p": 0},
         {"top_p": 1.1},
         {"repetition_penalty": 0},
+        {"repetition_penalty": 1e-320},
+        {"repetition_penalty": 1001},
+        {"repetition_penalty": float("nan")},
         {"repetition_penalty": float("inf")},
     ],
 )

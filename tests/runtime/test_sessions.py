@@ -1,12 +1,15 @@
 """Sessions: what a row gives depends on what it and its forebears read, and on nothing else."""
 
 import gc
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lilliput.runtime.sessions import KEPT_TOKENS, padded
-from tests.runtime.tiny_generators import VOCABULARY, Tiny
+from lilliput.errors import UserError
+from lilliput.runtime.engine import Engine
+from lilliput.runtime.sessions import KEPT_TOKENS, Seq2SeqSession, padded
+from tests.runtime.tiny_generators import EXACT, VOCABULARY, Tiny
 
 
 @pytest.fixture(scope="module", params=["llama", "gpt2", "t5", "bart"])
@@ -63,10 +66,35 @@ def test_a_start_that_fails_counts(tiny, monkeypatch):
     for part in {"encoder", "decoder"} & vars(session).keys():
         session.start(rows(6))
         before = session.starts
-        with monkeypatch.context() as patched, pytest.raises(MemoryError):
+        with monkeypatch.context() as patched, pytest.raises(UserError, match="6 tokens are too many for the memory"):
             patched.setattr(getattr(session, part), "infer", fail)
             session.start(rows(6))
         assert session.starts == before + 1
+
+
+@pytest.fixture
+def little_memory():
+    """A few gigabytes more than there are now."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + 4 * 2**30, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell how much memory there is")
+@pytest.mark.parametrize("tiny", ["t5"], indirect=True)
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("before", [1, 9])
+def test_a_source_too_long_for_the_memory_is_refused_and_forgotten(tiny, threads, before, little_memory):
+    """A score for each two tokens of it: 640 GB. With one thread, the engine does not tell of its own accord."""
+    encoder = Engine(tiny.graphs["encoder"], threads, EXACT)
+    session = Seq2SeqSession(encoder, tiny.engines["model"], tiny.manifest.start)
+    expected = session.start(rows(before))
+    with pytest.raises(UserError, match=r"prompt: 200,000 tokens are too many for the memory that there is\. Shorten"):
+        session.start(rows(200_000))
+    close(session.start(rows(before)), expected)
 
 
 def test_a_step_that_fails_is_not_gone_on_from(tiny, monkeypatch):

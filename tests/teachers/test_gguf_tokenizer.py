@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from lilliput.errors import CheckpointError
+from lilliput.teachers.generator import open_generator
 from lilliput.teachers.gguf import GgufFile
-from lilliput.teachers.gguf_tokenizer import SPLITTINGS, read_tokenizer
+from lilliput.teachers.gguf_tokenizer import SPLITTINGS, end_tokens, read_tokenizer
 
 gguf = pytest.importorskip("gguf")
 from tiny_gguf import add_weights, finish, random_model, start  # noqa: E402
@@ -200,6 +201,31 @@ def test_the_types_may_be_missing(tmp_path):
     fields = stored_fields(trained("gpt-2"), "gpt-2")
     del fields["token_type"]
     assert np.size(read_tokenizer(opened(tmp_path / "m.gguf", fields)).encode("def f").ids) > 0
+
+
+def opened_with(path, **changes):
+    """With two more control tokens, one more word, and other fields."""
+    fields = stored_fields(trained("qwen2"), "qwen2")
+    fields["tokens"] += ["<|endoftext|>", "<|other|>", "<|im_end|>"]
+    fields["token_type"] += [3, 3, 1]
+    fields |= changes
+    return opened(path, {key: value for key, value in fields.items() if value is not None})
+
+
+def test_texts_end_where_the_file_says_and_at_control_tokens_of_known_names(tmp_path):
+    file = opened_with(tmp_path / "m.gguf", eot_token_id=7, eom_token_id=5)
+    tokens = file.metadata["tokenizer.ggml.tokens"]
+    ends = sorted([5, 7, tokens.index(MARKERS[1]), tokens.index("<|endoftext|>")])
+    assert end_tokens(file) == ends  # not the '<|im_end|>' that is a word
+    assert open_generator(tmp_path / "m.gguf").end == tuple(ends)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"token_type": None}, {"token_type": [3, 3]}, {"tokens": None}, {"tokens": [1, 2]}]
+)
+def test_names_of_no_known_type_end_nothing(changes, tmp_path):
+    file = opened_with(tmp_path / "m.gguf", **changes)
+    assert end_tokens(file) == [file.metadata["tokenizer.ggml.eos_token_id"]]
 
 
 def test_every_known_splitting_can_be_built():

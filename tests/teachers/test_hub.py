@@ -1,10 +1,12 @@
 """Models fetched from a hub, and what of them is fetched."""
 
+import json
+
 import pytest
 from tiny_hub import hub_with
 
 from lilliput.errors import CheckpointError
-from lilliput.teachers.hub import checkpoint_files, locate
+from lilliput.teachers.hub import checkpoint_files, locate, weight_files
 from lilliput.verbs.origin import origin_of
 
 MODEL = "some-owner/coder"
@@ -43,6 +45,19 @@ def test_a_model_without_a_card_is_one(fetched):
 def test_pickles_are_fetched_only_where_there_is_nothing_else(fetched):
     folder = fetched({"config.json": "{}", "pytorch_model.bin": "weights", "README.md": CARD})
     assert {file.name for file in folder.iterdir()} == {"config.json", "pytorch_model.bin", "README.md"}
+
+
+def test_weights_are_all_that_an_index_names(tmp_path):
+    named = {"a": "weights-1.safetensors", "b": "weights-2.safetensors"}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": named}))
+    for name in (*named.values(), "other.safetensors"):
+        (tmp_path / name).write_text("weights")
+    found = {file.name for file in weight_files(tmp_path)}
+    assert found == {"model.safetensors.index.json", *named.values()}
+    assert found <= {file.name for file in checkpoint_files(tmp_path)}
+    (tmp_path / "weights-2.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"weights-2\.safetensors: is missing"):
+        weight_files(tmp_path)
 
 
 def test_a_model_that_the_hub_does_not_have_is_refused(tmp_path, monkeypatch):

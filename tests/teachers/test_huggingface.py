@@ -116,6 +116,19 @@ def _lose_a_layer(folder: Path) -> None:
     save_file({name: value for name, value in load_file(path).items() if "layer.1." not in name}, path)
 
 
+def _quantized(folder: Path) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(values | {"quantization_config": {"quant_method": "awq"}}))
+
+
+def _codes(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    name = "encoder.layer.1.attention.self.query.weight"
+    save_file(tensors | {name: (tensors[name] * 100).to(torch.int8)}, folder / "model.safetensors")
+
+
 def _larger_vocabulary(folder: Path) -> None:
     wrapped(train_tokenizer([f"word{i} other{i * 7}" for i in range(300)], 900)).save_pretrained(folder)
 
@@ -129,8 +142,10 @@ def _larger_vocabulary(folder: Path) -> None:
         (lambda folder: (folder / "config.json").write_text("{"), "cannot be opened: .*not a valid JSON"),
         (lambda folder: (folder / "config.json").write_text('{"model_type": "zork"}'), "cannot be opened: .*zork"),
         (lambda folder: (folder / "config.json").write_text('{"model_type": "bart"}'), "'bart' models have a decoder"),
-        (lambda folder: os.truncate(folder / "model.safetensors", 900), "cannot be opened"),
+        (lambda folder: os.truncate(folder / "model.safetensors", 900), "no sound safetensors file"),
         (_bad_tokenizer, "cannot be opened"),
+        (_quantized, r"config\.json: has 'quantization_config': its weights are quantized already, by awq\."),
+        (_codes, r"query\.weight' as I8: codes of weights that are quantized already"),
         (_lose_a_layer, r"it holds no values for 16 weight\(s\): encoder\.layer\.1\."),
         (_larger_vocabulary, "tokens, the model embeds 3.*: they do not belong together"),
     ],

@@ -8,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from lilliput.errors import CheckpointError
+from lilliput.teachers import torch_tensors
 from lilliput.teachers.tensors import INDEX, SINGLE, SafetensorsFolder
 
 
@@ -88,6 +89,82 @@ def test_a_damaged_file_is_refused(damage, tmp_path):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(CheckpointError, match=r"model\.safetensors: is no sound safetensors file"):
         SafetensorsFolder(tmp_path)
+
+
+def of_header(header, data):
+    text = json.dumps(header) if isinstance(header, dict) else header
+    return struct.pack("<Q", len(text)) + text.encode() + data
+
+
+def entry(first, last, shape=(2,), kind="F32"):
+    return {"dtype": kind, "shape": list(shape), "data_offsets": [first, last]}
+
+
+CRAFTED = {
+    "overlapping": ({"a": entry(0, 8), "b": entry(4, 12)}, "tensor 'b' is at 4 instead of 8"),
+    "the same bytes": ({"a": entry(0, 8), "b": entry(0, 8), "c": entry(8, 12, (1,))}, "tensor 'b' is at 0 instead"),
+    "a hole": ({"a": entry(0, 4, (1,)), "b": entry(8, 12, (1,))}, "tensor 'b' is at 8 instead of 4"),
+    "a late start": ({"a": entry(4, 12)}, "tensor 'a' is at 4 instead of 0"),
+    "a name that comes twice": (
+        f'{{"a": {json.dumps(entry(0, 8))}, "a": {json.dumps(entry(8, 12, (1,)))}}}',
+        "it has 'a' twice",
+    ),
+    "a shape of fractions": ({"a": entry(0, 12, (3.5,))}, "place or a shape that is not of whole numbers"),
+    "places that are true": ({"a": entry(False, 12, (3,))}, "not of whole numbers"),
+}
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_a_crafted_header_is_refused(name, tmp_path):
+    header, words = CRAFTED[name]
+    (tmp_path / SINGLE).write_bytes(of_header(header, bytes(12)))
+    with pytest.raises(CheckpointError, match=words):
+        SafetensorsFolder(tmp_path)
+
+
+def test_tensors_may_be_listed_in_any_order(tmp_path):
+    header = {"b": entry(8, 12, (1,)), "nothing": entry(8, 8, (0,)), "a": entry(0, 8)}
+    (tmp_path / SINGLE).write_bytes(of_header(header, np.arange(3, dtype="<f4").tobytes()))
+    tensors = SafetensorsFolder(tmp_path)
+    assert [tensors.read(name).tolist() for name in ("a", "b", "nothing")] == [[0, 1], [2], []]
+
+
+def test_codes_are_no_weights(tmp_path):
+    save_file({"a.weight": torch.ones(3, dtype=torch.int8), "mask": torch.ones(3, dtype=torch.bool)}, tmp_path / SINGLE)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: holds the tensor 'a\.weight' as I8: codes"):
+        SafetensorsFolder(tmp_path).shape("a.weight")
+
+
+def torch_shards(folder):
+    for number in (1, 2):
+        path = folder / f"model-{number}.safetensors"
+        torch.save(load_file(path), folder / f"pytorch_model-{number}.bin")
+        path.unlink()
+    places = json.loads((folder / INDEX).read_text())["weight_map"]
+    places = {
+        name: file.replace("model", "pytorch_model").replace("safetensors", "bin") for name, file in places.items()
+    }
+    (folder / torch_tensors.INDEX).write_text(json.dumps({"weight_map": places}))
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_tensor_in_two_shards_or_in_another_than_the_index_says(pickled, listed, tmp_path):
+    shards(tmp_path)
+    places = json.loads((tmp_path / INDEX).read_text())
+    if listed:
+        places["weight_map"]["b"] = "model-2.safetensors"
+    else:
+        save_file({"d": torch.ones(3), "b": torch.ones(11)}, tmp_path / "model-2.safetensors")
+        del places["weight_map"]["b"]
+    (tmp_path / INDEX).write_text(json.dumps(places))
+    if pickled:
+        torch_shards(tmp_path)
+    kind = torch_tensors.TorchFiles if pickled else SafetensorsFolder
+    with pytest.raises(
+        CheckpointError, match=rf"model-{2 - listed}\..*'b', which belongs in .*model-{1 + listed}\..* alone"
+    ):
+        kind(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"weight_map": {"a": "../secret"}}', '{"weight_map": {"a": 1}}'])

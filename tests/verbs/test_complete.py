@@ -207,6 +207,25 @@ def test_options_are_checked_before_the_model_is_loaded(tmp_path):
         invoked(tmp_path / "none", PROMPT)
 
 
+@pytest.mark.parametrize("option", ["--top-p=0.9", "--top-k=5", "--seed=1"])
+@pytest.mark.parametrize("others", [(), ("--beams", 2), ("--json",)])
+def test_options_of_draws_are_refused_where_nothing_is_drawn(option, others, tmp_path):
+    name = option.partition("=")[0]
+    with pytest.raises(UserError, match=rf"^{name}: goes with a --temperature above 0.*Leave it out"):
+        invoked(tmp_path / "none", PROMPT, option, *others)
+    with pytest.raises(ArtifactError, match="is not an artifact"):
+        invoked(tmp_path / "none", PROMPT, option, "--temperature", 0.5)
+
+
+@pytest.mark.parametrize("others", [(), ("--beams", 2), ("--json",)])
+def test_a_closed_output_gets_nothing(others, llama):
+    """As from the shell: there is no file 1, and no object for it."""
+    process = started(llama.path, PROMPT, "--max-new-tokens", 3, *others, preexec_fn=lambda: os.close(1))
+    out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, b""), errors
+    assert b"rror" not in errors
+
+
 def test_generating_imports_nothing_of_the_extras(llama):
     code = (
         "import json, sys, lilliput\n"

@@ -15,6 +15,7 @@ from lilliput.errors import ArtifactError
 from lilliput.kernels.build import kernels
 from lilliput.kernels.library import Library
 from lilliput.quantize.policy import policy
+from lilliput.runtime.engine import Engine
 from lilliput.verbs.inspect import inspect
 from lilliput.verbs.quantize import QuantizeSettings, quantize
 from tests.verbs.tiny_checkpoints import FILL_MARKS, LLAMA, PLAIN, checkpoint, tiny_tokenizer
@@ -118,6 +119,16 @@ def test_too_little_memory_is_told_of_as_such(small, lilliput, monkeypatch):
     monkeypatch.setattr(Library, "packed", full)
     code, _, errors = lilliput("complete", small, "def f(")
     assert code == 2
+    assert "there is not enough memory for the model" in errors
+
+
+def test_too_little_memory_for_the_first_tokens_is_too_little_for_the_model(seq2seq, lilliput, monkeypatch):
+    def full(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(Engine, "infer", full)
+    code, _, errors = lilliput("complete", seq2seq, "def f(")
+    assert (code, errors.count("\n")) == (2, 1)
     assert "there is not enough memory for the model" in errors
 
 

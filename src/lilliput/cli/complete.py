@@ -58,7 +58,7 @@ def complete(
     --json has it to the letter. What a search finds comes when it is whole.
     """
     from lilliput.verbs.complete import complete as run
-    from lilliput.verbs.complete import complete_aloud, read_prompt, require_draws, unescaped
+    from lilliput.verbs.complete import complete_aloud, read_prompt, refuse_undrawn, require_draws, unescaped
 
     wanted = Options(
         max_new_tokens=max_new_tokens,
@@ -72,7 +72,9 @@ def complete(
         stop=[unescaped(text) for text in stop or ()],
         seed=seed,
     )
-    require_draws(Settings(**wanted), "--samples")  # before anybody types a prompt
+    settings = Settings(**wanted)
+    require_draws(settings, "--samples")  # before anybody types a prompt
+    refuse_undrawn(settings)
     text, shown = read_prompt(prompt), progress.for_stream()
     if samples == beams == 1 and not json:
         with _Paper() as paper:
@@ -105,7 +107,8 @@ class _Paper:
             self.write("\n")
 
     def write(self, text: str) -> None:
-        """Write at once."""
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        """Write at once; nowhere, where standard output is closed."""
+        if sys.stdout is not None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
         self._last = text or self._last

@@ -5,7 +5,6 @@ Measured in the pass that gives the perplexity: every token of a piece is predic
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from lilliput.data.code_pieces import Piece
 from lilliput.evaluate.clusters import bounded_ratio, ratio
 from lilliput.evaluate.intervals import Estimate
-from lilliput.evaluate.perplexity import costs, passes
+from lilliput.evaluate.perplexity import costs, passes, perplexity_of
 from lilliput.runtime.engine import Engine
 
 GUESSES = 5
@@ -68,7 +67,7 @@ class NextTokenScores:
 
     Attributes:
         nll: mean negative log-likelihood, nats a token; ``None``: it has no interval, as of one piece.
-        perplexity: e to the ``nll``.
+        perplexity: e to the ``nll``; ``None``: as that, or an end of its interval is beyond floating-point numbers.
         every: accuracy on all tokens.
         code: accuracy on tokens of code; ``None``: there are none.
         copied, copied_code: the same of the copy model (:func:`copied_ranks`).
@@ -167,16 +166,20 @@ def next_token_scores(model: Sequence[PieceCounts], copy: Sequence[PieceCounts])
     """
     by_file = _by_file(model)
     nll = ratio([each["nll"] for each in by_file], [each["tokens"] for each in by_file])
-    perplexity = None if nll is None else Estimate(math.exp(nll.value), math.exp(nll.low), math.exp(nll.high), nll.n)
     return NextTokenScores(
         nll=nll,
-        perplexity=perplexity,
+        perplexity=None if nll is None else _perplexity(nll),
         every=_accuracy(by_file, ""),
         code=_accuracy(by_file, "code_") if any(each["code_tokens"] for each in by_file) else None,
         copied=_accuracy(_by_file(copy), ""),
         copied_code=_accuracy(_by_file(copy), "code_") if any(each.code_tokens for each in copy) else None,
         pieces=len(model),
     )
+
+
+def _perplexity(nll: Estimate) -> Estimate | None:
+    value, low, high = (perplexity_of(each) for each in (nll.value, nll.low, nll.high))
+    return None if value is None or low is None or high is None else Estimate(value, low, high, nll.n)
 
 
 def _by_file(counts: Sequence[PieceCounts]) -> list[Counter[str]]:

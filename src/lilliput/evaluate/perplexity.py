@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,21 +26,24 @@ from lilliput.runtime.tokens import read_tokenizer
 PASS_TOKENS = 128
 """Tokens read at once: logits of a large vocabulary take a megabyte a token."""
 
+LARGEST_NLL = math.log(sys.float_info.max)
+"""Nats a token, of which the perplexity is a number."""
+
 
 @dataclass(frozen=True)
 class Perplexity:
     """What was measured.
 
     Attributes:
-        perplexity: e to the ``nll``.
+        perplexity: e to the ``nll``; ``None``: no number of a computer is so large, as of weights that are damaged.
         nll: mean negative log-likelihood, nats a token.
         interval: of the perplexity, 95 %, by a bootstrap over pieces: tokens of a piece are not independent;
-            ``None``: there is one piece, or all have the same nll.
+            ``None``: there is one piece, or all have the same nll; or an end of it is too large.
         pieces: nll of each.
         tokens: predicted, in all.
     """
 
-    perplexity: float
+    perplexity: float | None
     nll: float
     interval: tuple[float, float] | None
     pieces: tuple[float, ...]
@@ -74,8 +78,15 @@ def perplexity(
             advance()
     nlls = np.array(means)
     mean = bootstrap_mean(nlls)
-    interval = (math.exp(mean.low), math.exp(mean.high)) if mean.low < mean.high else None
-    return Perplexity(math.exp(mean.value), mean.value, interval, tuple(means), ids[:, 1:].size)
+    low, high = perplexity_of(mean.low), perplexity_of(mean.high)
+    interval = None if low is None or high is None or mean.low == mean.high else (low, high)
+    return Perplexity(perplexity_of(mean.value), mean.value, interval, tuple(means), ids[:, 1:].size)
+
+
+def perplexity_of(nll: float) -> float | None:
+    """e to a mean negative log-likelihood (nats); ``None``: it is beyond floating-point numbers, and JSON has no
+    infinity."""
+    return math.exp(nll) if nll < LARGEST_NLL else None
 
 
 def reader(artifact: Artifact, threads: int | None = None) -> Engine:

@@ -174,13 +174,13 @@ class Quantized:
         return codes.reshape(rows, width)
 
 
-LARGEST_SCALE = 65504
-"""Of float16; larger scales become it."""
+SMALLEST_SCALE, LARGEST_SCALE = 2.0**-24, 65504
+"""Of float16; smaller and larger scales become these."""
 
 
 def storable_scales(scales: NDArray[np.float32]) -> NDArray[np.float16]:
     """Scales as they are stored: none is zero, or too large for float16."""
-    tiny, huge = np.float32(2.0**-24), np.float32(LARGEST_SCALE)
+    tiny, huge = np.float32(SMALLEST_SCALE), np.float32(LARGEST_SCALE)
     clipped = np.clip(np.abs(scales), tiny, huge)
     stored = clipped.astype(np.float16)
     # Below 2^-14 float16 has few digits: a scale rounded down could leave the extreme weights steps away from a code.

@@ -52,9 +52,22 @@ def read_rotary(values: Mapping[str, Any], head_width: int, share: float = 1.0) 
         share: of its dimensions that are turned.
 
     Raises:
-        CheckpointError: a kind of scaling that is not known.
+        CheckpointError: a kind of scaling that is not known, or two tables of fields that tell different things.
     """
-    scaling = values.get("rope_parameters") or values.get("rope_scaling") or {}
+    # Transformers 4 wrote the one, 5 writes the other. Where both are there it takes the former alone, and the base of
+    # the latter is lost: hardly what was meant by whoever added the one to the other.
+    tables = [values[name] for name in ("rope_scaling", "rope_parameters") if values.get(name)]
+    first, *others = [_read(table, values, head_width, share) for table in tables or [{}]]
+    if any(other != first for other in others):
+        raise CheckpointError(
+            "fields 'rope_scaling' and 'rope_parameters' contradict each other.",
+            where="config.json",
+            remedy="Keep one of them, with its 'rope_theta'.",
+        )
+    return first
+
+
+def _read(scaling: Mapping[str, Any], values: Mapping[str, Any], head_width: int, share: float) -> Rotary:
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     base = float(scaling.get("rope_theta") or values.get("rope_theta") or 10000.0)
     width = int(head_width * share)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from lilliput.errors import CheckpointError
 from lilliput.files import explain_disk_errors
 from lilliput.formats.packing import lifted, packed, unsigned
-from lilliput.formats.weights import LARGEST_SCALE, TENSOR, Quantized, Scheme
+from lilliput.formats.weights import LARGEST_SCALE, SMALLEST_SCALE, TENSOR, Quantized, Scheme
 from lilliput.graph.architectures import stored_name
 from lilliput.graph.pieces import Piece, Pieces, Tensors
 from lilliput.graph.stored import CODES, SCALES, ZEROS, StoredWeight, append
@@ -162,14 +163,19 @@ def _checksum(stream: BinaryIO, entry: StoredWeight) -> int:
 def _write(
     name: str, source: WeightSource, policy: Policy, tied: bool, stream: BinaryIO, rounding: Rounding | None
 ) -> StoredWeight:
-    """Round a weight, and append it."""
+    """Round a weight, and append it; one too small to be rounded as it is."""
     shape = source.shape
     scheme = policy.scheme(name, shape, tied) or Scheme("fp32")
-    writer = _Writer(stream)
-    if scheme.kind.floating:
-        _write_floats(source, scheme, writer)
-    else:
-        _write_codes(name, source, scheme, writer, rounding)
+    writer, start = _Writer(stream), stream.seek(0, os.SEEK_END)
+    if not scheme.kind.floating:
+        largest = _write_codes(name, source, scheme, writer, rounding)
+        if largest > SMALLEST_SCALE or not writer.largest:
+            return writer.entry(name, shape, scheme)
+        # Weights so small that even the smallest scale rounds them to few codes, or to zeros. Models that are whole
+        # have hardly one such matrix, so that its bytes do not matter.
+        stream.truncate(start)
+        scheme, writer = Scheme("fp32"), _Writer(stream)
+    _write_floats(source, scheme, writer)
     return writer.entry(name, shape, scheme)
 
 
@@ -186,7 +192,8 @@ def _write_floats(source: WeightSource, scheme: Scheme, writer: _Writer) -> None
         writer.compare(block, values.astype(np.float32))
 
 
-def _write_codes(name: str, source: WeightSource, scheme: Scheme, writer: _Writer, rounding: Rounding | None) -> None:
+def _write_codes(name: str, source: WeightSource, scheme: Scheme, writer: _Writer, rounding: Rounding | None) -> float:
+    """Append codes, scales and zero points; the largest scale."""
     scales, zeros = [], []
     for block, part in _rounded(name, source, scheme, rounding):
         if (np.abs(part.scales) >= LARGEST_SCALE).any():
@@ -203,6 +210,7 @@ def _write_codes(name: str, source: WeightSource, scheme: Scheme, writer: _Write
     writer.add(SCALES, np.concatenate(scales).tobytes())
     if unsigned(scheme) and scheme.kind.table is None:
         writer.add(ZEROS, packed(np.concatenate(zeros), scheme.kind.stored_bits).data)
+    return float(max(np.abs(part).max() for part in scales))
 
 
 def _rounded(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
+from threading import RLock
 from typing import Unpack
 
 import numpy as np
@@ -23,7 +23,7 @@ from lilliput.runtime.sessions import PASS_TOKENS, Advance, Session
 from lilliput.runtime.settings import Options, Settings
 from lilliput.runtime.streaming import TextStream
 from lilliput.runtime.tokens import read_tokenizer
-from lilliput.runtime.writing import Draft, Finish, Group, groups, write
+from lilliput.runtime.writing import Draft, Finish, Group, Step, groups, write
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ class Completion:
 class Generator:
     """A generator of code.
 
-    Load one with :func:`lilliput.load`. It does one thing at a time: threads must take turns.
+    Load one with :func:`lilliput.load`. It does one thing at a time: threads wait for each other. With a stream they do
+    so a piece at a time, since nobody knows when the next one is asked for: if something else was started in between,
+    the stream ends in an error.
 
     Args:
         session: what runs its graphs.
@@ -56,6 +58,7 @@ class Generator:
     def __init__(self, session: Session, tokenizer: Tokenizer, manifest: GeneratorManifest) -> None:
         self.session, self.tokenizer, self.manifest = session, tokenizer, manifest
         self._reader = PromptReader(tokenizer, manifest)
+        self._turn = RLock()  # what is told of progress may ask for something itself
 
     @classmethod
     def open(cls, artifact: Artifact, threads: int | None = None) -> Generator:
@@ -153,9 +156,14 @@ class Generator:
         draft = self._draft(prompt, settings, 0, 0)
         with progress.track("reading the prompt", len(prompt.ids)) as advance:
             steps = write(self.session, [[draft]], settings.sampling, ends, read=advance)
-            first = next(steps)
-        for step in chain([first], steps):
+            step = self._next(steps)
+        while step is not None:
             yield from (piece for _, piece in step if piece)
+            step = self._next(steps)
+
+    def _next(self, steps: Iterator[Step]) -> Step | None:
+        with self._turn:
+            return next(steps, None)
 
     def _completed(
         self, prompts: Sequence[Prompt], settings: Settings, ends: frozenset[int], progress: Progress | None
@@ -167,7 +175,7 @@ class Generator:
         written = slice(1 if settings.beams > 1 else None)  # a search counts one text's tokens
         parts = [part for group in batches for part in group]
         work = sum(len(part[0].prompt.ids) + sum(draft.room for draft in part[written]) for part in parts)
-        with (progress or Progress()).track("completing, in tokens", work) as advance:
+        with self._turn, (progress or Progress()).track("completing, in tokens", work) as advance:
             for group in batches:
                 if settings.beams > 1:
                     self._search(group, settings, ends, advance)

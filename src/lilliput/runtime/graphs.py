@@ -19,6 +19,7 @@ from lilliput.kernels.chain import in_a_chain
 from lilliput.kernels.products import use_kernels
 from lilliput.kernels.sources import use_source_attention
 from lilliput.runtime.engine import Engine, default_threads, is_out_of_memory, last_line
+from lilliput.runtime.odd_weights import odd_weight
 from lilliput.runtime.pages import keep_small_constants, release_mapped, trim
 from lilliput.runtime.sessions import (
     DECODER_INPUTS,
@@ -165,6 +166,9 @@ def _read(artifact: Artifact, name: str, inputs: tuple[str, ...]) -> ov.Model:
         raise ArtifactError(f"has not the inputs {', '.join(inputs)} and one output.", where=where, remedy=_AGAIN)
     if name == DECODER_GRAPH and widths[0] != artifact.generator.vocabulary:
         raise ArtifactError("gives not the number of logits that the manifest names.", where=where, remedy=_AGAIN)
+    odd = odd_weight(model)
+    if odd is not None:
+        raise ArtifactError(f"has a weight of shapes that do not go together, {odd!r}.", where=where, remedy=_AGAIN)
     return model
 
 

@@ -16,6 +16,9 @@ from lilliput.errors import UserError
 
 Logits = NDArray[np.float32]
 
+MOST_REPETITION = 1000
+"""Of a repetition penalty, which may be as far below 1: logits stay numbers, and far smaller ones rule tokens out."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -43,7 +46,10 @@ class Sampling:
             "temperature": (0 <= self.temperature < float("inf"), "must be 0 or more"),
             "top_k": (self.top_k >= 0, "must be 0 or more"),
             "top_p": (0 < self.top_p <= 1, "must be above 0 and at most 1"),
-            "repetition_penalty": (0 < self.repetition_penalty < float("inf"), "must be above 0"),
+            "repetition_penalty": (
+                1 / MOST_REPETITION <= self.repetition_penalty <= MOST_REPETITION,
+                f"must be {1 / MOST_REPETITION:g} to {MOST_REPETITION:,}",
+            ),
         }
         for name, (fine, complaint) in sound.items():
             if not fine:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from lilliput.errors import UserError
 from lilliput.kernels.attention import ONE_TOKEN_INPUTS
 from lilliput.kernels.sources import CROSS, SOURCE_MASK
 from lilliput.runtime.engine import Engine
@@ -59,7 +61,11 @@ class Session(Protocol):
         """How many groups were started: it tells whether the state is still one's own."""
 
     def start(self, rows: Sequence[Ids], advance: Advance | None = None) -> Logits:
-        """Forget everything, read the prompts ``rows``: logits of each one's next token, ``[B, vocabulary]``."""
+        """Forget everything, read the prompts ``rows``: logits of each one's next token, ``[B, vocabulary]``.
+
+        Raises:
+            UserError: they are too long for the memory that there is.
+        """
 
     def step(self, tokens: NDArray[np.integer], parents: NDArray[np.integer]) -> Logits:
         """Read one more token of each of B' sequences: logits of the tokens after these, ``[B', vocabulary]``.
@@ -96,7 +102,8 @@ class DecoderSession:
     def start(self, rows: Sequence[Ids], advance: Advance | None = None) -> Logits:
         """See :meth:`Session.start`; no row is empty."""
         self._forget()
-        return self._read(rows, advance)
+        with _enough_memory(rows):
+            return self._read(rows, advance)
 
     def _forget(self) -> None:
         self.starts += 1  # first: what fails later leaves nothing that others could go on from
@@ -175,14 +182,25 @@ class Seq2SeqSession(DecoderSession):
         """See :meth:`Session.start`. Sources are read in one pass: each of their tokens sees all others."""
         self._forget()
         ids, mask = padded(rows, left=False)
-        self.encoder.infer(dict(zip(ENCODER_INPUTS, (ids, mask), strict=True)))
-        self._look_at(mask, self.encoder.request.get_output_tensor(0).data if self._gives else self._cross)
-        if advance is not None:
-            advance(int(mask.sum()))
-        logits = self._read([np.array([self.first], np.int64)] * len(rows), None)
+        with _enough_memory(rows):
+            self._encode(ids, mask)
+            self._look_at(mask, self.encoder.request.get_output_tensor(0).data if self._gives else self._cross)
+            if advance is not None:
+                advance(int(mask.sum()))
+            logits = self._read([np.array([self.first], np.int64)] * len(rows), None)
         if ids.size > KEPT_TOKENS:
             self.encoder.release()
         return logits
+
+    def _encode(self, ids: Ids, mask: Ids) -> None:
+        try:
+            self.encoder.infer(dict(zip(ENCODER_INPUTS, (ids, mask), strict=True)))
+        except MemoryError:
+            # Now half of the graph has the new length, and half that of the source before; another of that length would
+            # find the halves apart. One that differs from both sets them right.
+            other = np.ones((1, 2 if self._source_mask.shape[1] == 1 else 1), np.int64)
+            self.encoder.infer(dict.fromkeys(ENCODER_INPUTS, other))
+            raise
 
     def step(self, tokens: NDArray[np.integer], parents: NDArray[np.integer]) -> Logits:
         """See :meth:`Session.step`."""
@@ -200,6 +218,20 @@ class Seq2SeqSession(DecoderSession):
         inputs = {SOURCE_MASK: mask} | ({CROSS: cross} if self._gives else {})
         for name, value in inputs.items():
             self.decoder.request.set_tensor(name, ov.Tensor(value, shared_memory=True))
+
+
+@contextmanager
+def _enough_memory(rows: Sequence[Ids]) -> Iterator[None]:
+    """A lack of memory, told as what it is: that these prompts are too long."""
+    try:
+        yield
+    except MemoryError as error:
+        beside = f", {len(rows)} prompts side by side" if len(rows) > 1 else ""
+        raise UserError(
+            f"{max(map(len, rows)):,} tokens are too many for the memory that there is{beside}.",
+            where="prompt",
+            remedy=f"Shorten the text{', ask for a smaller batch' if beside else ''} or close programs.",
+        ) from error
 
 
 def padded(rows: Sequence[Ids], left: bool) -> tuple[Ids, Ids]:

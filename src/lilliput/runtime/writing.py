@@ -57,6 +57,9 @@ class Draft:
 Group = Sequence[Sequence[Draft]]
 """Drafts that are written side by side: some of one prompt, some of another."""
 
+Step = list[tuple[Draft, str]]
+"""The drafts that got a token, and their text that is now certain."""
+
 
 def groups(rows: Sequence[Sequence[Draft]], batch: int, beams: int = 1) -> Iterator[Group]:
     """Drafts in groups of ``batch`` at most, each of prompts of like length; the longest first, to claim memory early.
@@ -92,7 +95,7 @@ def write(
     ends: frozenset[int],
     read: Advance | None = None,
     written: Advance | None = None,
-) -> Iterator[list[tuple[Draft, str]]]:
+) -> Iterator[Step]:
     """Write a group's drafts to their ends; after each token, the drafts that got one and their text that is certain.
 
     Args:

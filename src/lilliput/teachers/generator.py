@@ -22,6 +22,7 @@ from lilliput.progress import Progress
 from lilliput.runtime.tokens import read_tokenizer
 from lilliput.teachers.chat_template import GGUF_KEY, folder_template
 from lilliput.teachers.hub import CONFIG, TOKENIZER_FILES, locate, weight_files
+from lilliput.teachers.packed import FIELD, refuse_quantized
 from lilliput.teachers.tensors import SafetensorsFolder
 from lilliput.teachers.torch_tensors import TorchFiles
 
@@ -184,8 +185,10 @@ def _open_folder(folder: Path) -> Opened:
     if (folder / GENERATION).is_file():
         values |= {name: value for name, value in _object(folder / GENERATION).items() if value is not None}
     architecture_of(values)  # an unknown one is refused before any weight is looked for
-    pickled = [file for file in weight_files(folder) if file.suffix == ".bin" or file.name.endswith(".bin.index.json")]
-    tensors: Tensors = TorchFiles(folder) if pickled else SafetensorsFolder(folder)
+    refuse_quantized(values.get(FIELD), folder / CONFIG)
+    weights = weight_files(folder)
+    safe = not weights or any(".safetensors" in file.name for file in weights)
+    tensors: Tensors = SafetensorsFolder(folder) if safe else TorchFiles(folder)
     return values, tensors, lambda: tokenizer_of(folder)
 
 
@@ -197,10 +200,10 @@ def _open_gguf(file: Path) -> Opened:
             remedy="Give the folder of a Hugging Face checkpoint, a hub id, or a file that ends in .gguf.",
         )
     from lilliput.teachers.gguf import GgufFile
-    from lilliput.teachers.gguf_tokenizer import read_tokenizer
+    from lilliput.teachers.gguf_tokenizer import end_tokens, read_tokenizer
 
     opened = GgufFile(file)
-    return dict(opened.config), opened, lambda: read_tokenizer(opened)
+    return {**opened.config, "eos_token_id": end_tokens(opened)}, opened, lambda: read_tokenizer(opened)
 
 
 def _object(path: Path) -> dict[str, Any]:

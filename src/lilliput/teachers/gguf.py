@@ -247,8 +247,8 @@ def _config(file: GgufFile, fields: _Fields) -> dict[str, Any]:
         "attention_bias": "model.layers.0.self_attn.q_proj.bias" in file,
         "mlp_bias": "model.layers.0.mlp.up_proj.bias" in file,
     }
-    ids = {f"{name}_token_id": file.metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos")}
-    return values | {name: value for name, value in ids.items() if isinstance(value, int)}
+    start = file.metadata.get("tokenizer.ggml.bos_token_id")
+    return values | ({"bos_token_id": start} if isinstance(start, int) else {})
 
 
 def _rope_scaling(file: GgufFile, fields: _Fields, width: int, base: float) -> dict[str, Any] | None:

@@ -19,6 +19,18 @@ from lilliput.teachers.gguf import GgufFile
 _CONTROL, _USER_DEFINED = 3, 4
 """Types of tokens that are found in a text before it is split; the first are markers, not text."""
 
+END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
+"""Under ``tokenizer.ggml.``: the tokens that end a text, a turn, and a message that more follows."""
+
+END_NAMES = (
+    *("<|endoftext|>", "<|im_end|>"),  # Qwen, of which a file names but one; StarCoder, SmolLM
+    *("<|end_of_text|>", "<|eot_id|>", "<|eom_id|>"),  # Llama 3
+    *("<｜end▁of▁sentence｜>", "<|EOT|>"),  # DeepSeek-Coder
+    *("</s>", "<EOT>", "▁<EOT>", "<|end|>", "<end_of_turn>"),
+)
+"""Control tokens that end texts wherever there are such. llama.cpp, too, goes by their names: of many models a file
+says one end, where the checkpoint's ``generation_config.json`` has several."""
+
 _DIGIT = r"\p{N}"
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _WORD = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
@@ -93,6 +105,16 @@ def read_tokenizer(file: GgufFile) -> Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = _frame(file, tokens, splitting.begins)
     return tokenizer
+
+
+def end_tokens(file: GgufFile) -> list[int]:
+    """Ids that end a text: those that the file says, and its control tokens of :data:`END_NAMES`."""
+    said = [file.metadata.get(f"tokenizer.ggml.{key}") for key in END_KEYS]
+    tokens, kinds = (file.metadata.get(f"tokenizer.ggml.{key}") for key in ("tokens", "token_type"))
+    named: list[int] = []
+    if isinstance(tokens, list) and isinstance(kinds, np.ndarray) and len(tokens) == len(kinds):
+        named = [int(place) for place in np.flatnonzero(kinds == _CONTROL) if tokens[place] in END_NAMES]
+    return sorted({number for number in said if isinstance(number, int)}.union(named))
 
 
 def _splitting(file: GgufFile) -> Splitting:

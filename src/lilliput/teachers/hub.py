@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lilliput.errors import CheckpointError
+from lilliput.teachers.tensors import shards
 
 CONFIG = "config.json"
 SAFETENSORS = ("model*.safetensors", "model.safetensors.index.json")
@@ -60,11 +61,16 @@ def locate(checkpoint: str | Path) -> Path:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weights of a folder: safetensors, or pickles where there are none."""
+    """The weights of a folder: safetensors, or pickles where there are none; what an index names, whatever its name.
+
+    Raises:
+        CheckpointError: an index is damaged, or a file that it names is missing.
+    """
     for patterns in (SAFETENSORS, PICKLES):
-        found = sorted(path for pattern in patterns for path in folder.glob(pattern))
+        found = {path for pattern in patterns for path in folder.glob(pattern)}
         if found:
-            return found
+            indices = [path for path in found if path.suffix == ".json"]
+            return sorted(found.union(*(shards(index).values() for index in indices)))
     return []
 
 

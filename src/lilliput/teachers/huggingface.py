@@ -23,7 +23,9 @@ from lilliput.errors import CheckpointError, UserError
 from lilliput.tasks import Task
 from lilliput.teachers.hub import CONFIG, TOKENIZER_FILES, checkpoint_files, locate, tokenizer_files, weight_files
 from lilliput.teachers.model import OutputConvention, SequenceClassifier
+from lilliput.teachers.packed import FIELD, refuse_quantized
 from lilliput.teachers.teacher import Teacher, Tokenize, fingerprint_of
+from lilliput.teachers.tensors import refuse_codes
 from lilliput.training import device
 
 ENCODER_HALVES = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel", "umt5": "UMT5EncoderModel"}
@@ -274,7 +276,9 @@ def _config(folder: Path) -> Any:
     if not (folder / CONFIG).is_file():
         raise CheckpointError(f"there is no {CONFIG} here.", where=folder, remedy="Name the folder of a whole model.")
     with _explained(folder), quiet():
-        return transformers.AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+        config = transformers.AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+    refuse_quantized(getattr(config, FIELD, None), folder / CONFIG)
+    return config
 
 
 def _load(kind: Any, folder: Path, config: Any) -> tuple[Any, list[str]]:
@@ -284,6 +288,9 @@ def _load(kind: Any, folder: Path, config: Any) -> tuple[Any, list[str]]:
         raise CheckpointError(
             "there are no weights here (model.safetensors).", where=folder, remedy="Name the folder of a whole model."
         )
+    for file in weights:
+        if file.suffix == ".safetensors":
+            refuse_codes(file)
     with _explained(folder), quiet():
         model, info = kind.from_pretrained(
             str(folder),

@@ -10,13 +10,14 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
 from lilliput.files import parse_json, read_json
+from lilliput.teachers.packed import codes_refused
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 
@@ -33,14 +34,23 @@ _STORED: Mapping[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
-    "I64": np.dtype("<i8"),
-    "I32": np.dtype("<i4"),
-    "I16": np.dtype("<i2"),
-    "I8": np.dtype("i1"),
-    "U8": np.dtype("u1"),
-    "BOOL": np.dtype("?"),
 }
-"""Name in the header -> how the values are stored."""
+"""Name in the header -> how the values of a weight are stored."""
+
+_BYTES: Mapping[str, int] = {name: kind.itemsize for name, kind in _STORED.items()} | {
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U64": 8,
+    "U32": 4,
+    "U16": 2,
+    "U8": 1,
+    "BOOL": 1,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+}
+"""Name in the header -> bytes of a value; what is no weight (positions, masks) may be stored as any of these."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +71,8 @@ class SafetensorsFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.places: dict[str, _Place] = {}
-        for file in _files(folder):
-            self.places.update(_header(file))
+        held = _held(folder)
+        self.places = joined({file: _header(file) for file in sorted({*held.values()})}, held)
 
     def __contains__(self, name: object) -> bool:
         return name in self.places
@@ -96,31 +105,35 @@ class SafetensorsFolder:
     def _place(self, name: str) -> _Place:
         if name not in self.places:
             raise no_such_tensor(name, self.places)
-        return self.places[name]
+        place = self.places[name]
+        if place.stored not in _STORED:
+            raise codes_refused(name, place.stored, place.file)
+        return place
 
 
-def _files(folder: Path) -> list[Path]:
-    """The safetensors files of a folder, each checked to be there."""
+def _held(folder: Path) -> dict[str, Path]:
+    """As :func:`shards`, of the safetensors files of a folder; ``""`` -> the only one, where there is no index."""
     index = folder / INDEX
-    if not index.is_file():
-        if not (folder / SINGLE).is_file():
-            raise CheckpointError(
-                f"holds neither {SINGLE} nor {INDEX}.",
-                where=folder,
-                remedy="Give the folder of a Hugging Face checkpoint with safetensors weights.",
-            )
-        return [folder / SINGLE]
-    return shards(index)
+    if index.is_file():
+        return shards(index)
+    if not (folder / SINGLE).is_file():
+        raise CheckpointError(
+            f"holds neither {SINGLE} nor {INDEX}.",
+            where=folder,
+            remedy="Give the folder of a Hugging Face checkpoint with safetensors weights.",
+        )
+    return {"": folder / SINGLE}
 
 
-def shards(index: Path) -> list[Path]:
-    """The files beside an index that it names, each checked to be there.
+def shards(index: Path) -> dict[str, Path]:
+    """Tensor -> the file beside an index that it names for it; each file is checked to be there.
 
     Raises:
         CheckpointError: it is no index, or a file is missing.
     """
     try:
-        names = sorted(set(read_json(index)["weight_map"].values()))
+        held = dict(read_json(index, strict=True)["weight_map"])
+        names = sorted(set(held.values()))
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise CheckpointError(
             f"is no index of shards ({type(error).__name__}: {error}).", where=index, remedy="Get the file again."
@@ -132,7 +145,34 @@ def shards(index: Path) -> list[Path]:
             )
         if not (index.parent / name).is_file():
             raise CheckpointError("is missing.", where=index.parent / name, remedy=f"Get it: {index.name} lists it.")
-    return [index.parent / name for name in names]
+    return {tensor: index.parent / name for tensor, name in held.items()}
+
+
+Held = TypeVar("Held")
+
+
+def joined(files: Mapping[Path, Mapping[str, Held]], held: Mapping[str, Path]) -> dict[str, Held]:
+    """The tensors of several files as one table.
+
+    Args:
+        files: what each holds.
+        held: see :func:`shards`.
+
+    Raises:
+        CheckpointError: a tensor is in two of them, or in another than the index says: which is meant, nobody knows.
+    """
+    found: dict[str, Held] = {}
+    holders = dict(held)
+    for file, tensors in files.items():
+        for name, tensor in tensors.items():
+            if holders.setdefault(name, file) != file:
+                raise CheckpointError(
+                    f"holds the tensor '{name}', which belongs in {holders[name].name} alone.",
+                    where=file,
+                    remedy="Get the checkpoint again: its files do not belong together.",
+                )
+            found[name] = tensor
+    return found
 
 
 def no_such_tensor(name: str, known: Iterable[str]) -> CheckpointError:
@@ -152,23 +192,35 @@ def _header(file: Path) -> dict[str, _Place]:
             length = int.from_bytes(stream.read(8), "little")
             if not 2 <= length <= min(size - 8, LARGEST_HEADER):
                 raise ValueError(f"a header of {length:,} bytes in a file of {size:,}")
-            header = parse_json(stream.read(length).decode("utf-8"))
+            header = parse_json(stream.read(length).decode("utf-8"), strict=True)
         header.pop("__metadata__", None)
         places, end = {}, 0
-        for name, entry in header.items():
-            start, stop = map(int, entry["data_offsets"])
-            shape = tuple(map(int, entry["shape"]))
-            if entry["dtype"] not in _STORED:
+        for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+            start, stop = entry["data_offsets"]
+            shape = tuple(entry["shape"])
+            if entry["dtype"] not in _BYTES:
                 raise ValueError(f"tensor '{name}' is stored as {entry['dtype']}, which cannot be read")
-            if (
-                min((start, *shape), default=0) < 0
-                or stop - start != math.prod(shape) * _STORED[entry["dtype"]].itemsize
-            ):
+            if not all(type(number) is int and number >= 0 for number in (start, stop, *shape)):
+                raise ValueError(f"tensor '{name}' has a place or a shape that is not of whole numbers")
+            if stop - start != math.prod(shape) * _BYTES[entry["dtype"]]:
                 raise ValueError(f"tensor '{name}' has {stop - start:,} bytes, which is not what its shape needs")
+            if start != end:
+                raise ValueError(f"tensor '{name}' is at {start:,} instead of {end:,}, behind the one before it")
             places[name] = _Place(file, 8 + length + start, entry["dtype"], shape)
-            end = max(end, stop)
+            end = stop
         if 8 + length + end != size:
             raise ValueError(f"it has {size:,} bytes where its header tells of {8 + length + end:,}")
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise CheckpointError(f"is no sound safetensors file: {error}.", where=file, remedy=remedy) from error
     return places
+
+
+def refuse_codes(file: Path) -> None:
+    """Refuse a safetensors file that another reader would take codes for weights of.
+
+    Raises:
+        CheckpointError: it is damaged, or a weight in it is stored as integers.
+    """
+    for name, place in _header(file).items():
+        if name.endswith(".weight") and place.stored not in _STORED:
+            raise codes_refused(name, place.stored, file)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lilliput.errors import CheckpointError
 from lilliput.extras import require
-from lilliput.teachers.tensors import no_such_tensor, shards
+from lilliput.teachers.packed import codes_refused
+from lilliput.teachers.tensors import joined, no_such_tensor, shards
 
 INDEX, SINGLE = "pytorch_model.bin.index.json", "pytorch_model.bin"
 
@@ -28,13 +29,16 @@ class TorchFiles:
         require("torch")
         from lilliput.torchfiles import load
 
-        self.tensors: dict[str, Any] = {}
+        self.folder = folder
         index = folder / INDEX
-        for file in shards(index) if index.is_file() else [folder / SINGLE]:
+        held = shards(index) if index.is_file() else {"": folder / SINGLE}
+        files: dict[Path, dict[str, Any]] = {}
+        for file in sorted({*held.values()}):
             values = load(file, mapped=True)
             if not isinstance(values, dict):
                 raise CheckpointError("holds no table of tensors.", where=file, remedy="Get the checkpoint again.")
-            self.tensors |= {name: value for name, value in values.items() if hasattr(value, "shape")}
+            files[file] = {name: value for name, value in values.items() if hasattr(value, "shape")}
+        self.tensors = joined(files, held)
 
     def __contains__(self, name: object) -> bool:
         return name in self.tensors
@@ -56,4 +60,7 @@ class TorchFiles:
     def _tensor(self, name: str) -> Any:
         if name not in self.tensors:
             raise no_such_tensor(name, self.tensors)
-        return self.tensors[name]
+        tensor = self.tensors[name]
+        if not tensor.is_floating_point() or tensor.element_size() == 1:
+            raise codes_refused(name, str(tensor.dtype), self.folder)
+        return tensor

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lilliput.artifact import open_artifact
 from lilliput.data.lines import UTF8_BOM, Place, decode
 from lilliput.data.sources import STANDARD_INPUT
-from lilliput.errors import UserError
+from lilliput.errors import UserError, refuse_unused
 from lilliput.progress import Progress
 from lilliput.runtime.generator import Completion, Generator
 from lilliput.runtime.sessions import Advance, Ids, Logits, Session
@@ -169,6 +169,19 @@ def require_draws(settings: Settings, where: str = "--n") -> None:
             where=where,
             remedy="Give a --temperature, such as 0.2, or 0.8 for more variety.",
         )
+
+
+def refuse_undrawn(settings: Settings) -> None:
+    """Refuse options of the command line that say how tokens are drawn, where none are: greedily, or in a search.
+
+    Raises:
+        UserError: one was given; the message names it.
+    """
+    given = {name: getattr(settings, name) != getattr(Settings, name) for name in ("top_p", "top_k", "seed")}
+    words = "goes with a --temperature above 0: otherwise nothing is drawn"
+    refuse_unused(
+        {f"--{name.replace('_', '-')}": (said and not settings.temperature, words) for name, said in given.items()}
+    )
 
 
 def _opened(path: str | Path, threads: int | None, options: Options) -> tuple[Generator, TimedSession]:

@@ -130,6 +130,10 @@ DAMAGE = {
     ),
     "a scaling without its factor": (fields(rope_parameters={"rope_type": "linear"}), ["KeyError: 'factor'"]),
     "an unknown scaling": (fields(rope_parameters={"rope_type": "yarn"}), ["asks for 'yarn'; known are default"]),
+    "two scalings": (
+        fields(rope_scaling={"type": "linear", "factor": 4.0}),
+        ["config.json: fields 'rope_scaling' and 'rope_parameters' contradict each other. Keep one"],
+    ),
     "an unknown activation": (fields(hidden_act="mish"), ["'activation' must be one of silu", "not 'mish'"]),
 }
 

@@ -87,7 +87,8 @@ def measured_perplexity(artifact: Artifact, measures: Measures, progress: Progre
     ids = _held_out(artifact, measures.perplexity_pieces, length)
     found = perplexity(artifact.path, ids, measures.threads, progress)
     if found.interval is None:
-        raise UserError("perplexity has no interval: all pieces have the same.", remedy="Is it a trained model?")
+        reason = "all pieces have the same" if len({*found.pieces}) == 1 else f"a token costs {found.nll:.0f} nats"
+        raise UserError(f"perplexity has no interval: {reason}.", remedy="Is it a trained model?")
     low, high = found.interval
     return {
         "value": found.perplexity,

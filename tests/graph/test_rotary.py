@@ -1,0 +1,40 @@
+"""What a ``config.json`` tells of rotary embeddings, in the fields of transformers 4 and of 5."""
+
+import pytest
+
+from lilliput.errors import CheckpointError
+from lilliput.graph.rotary import Rotary, read_rotary
+
+LINEAR = {"rope_type": "linear", "factor": 4.0}
+LINEAR_OF_OLD = {"type": "linear", "factor": 4.0}
+
+READ = {
+    "nothing": ({}, Rotary(8)),
+    "a base": ({"rope_theta": 5000}, Rotary(8, 5000)),
+    "of transformers 5": ({"rope_parameters": {**LINEAR, "rope_theta": 5000}}, Rotary(8, 5000, 4)),
+    "of transformers 4": ({"rope_theta": 5000, "rope_scaling": LINEAR_OF_OLD}, Rotary(8, 5000, 4)),
+    "of both": (
+        {"rope_theta": 5000, "rope_scaling": LINEAR_OF_OLD, "rope_parameters": {**LINEAR, "rope_theta": 5000}},
+        Rotary(8, 5000, 4),
+    ),
+    "of neither": ({"rope_scaling": None, "rope_parameters": {}}, Rotary(8)),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_either_table_is_read(name):
+    values, expected = READ[name]
+    assert read_rotary(values, 8) == expected
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rope_scaling": LINEAR, "rope_parameters": {"rope_type": "default"}},
+        {"rope_scaling": LINEAR, "rope_parameters": {**LINEAR, "factor": 2.0}},
+        {"rope_scaling": LINEAR, "rope_parameters": {**LINEAR, "rope_theta": 5000}},  # whose base transformers loses
+    ],
+)
+def test_tables_that_contradict_each_other_are_refused(values):
+    with pytest.raises(CheckpointError, match=r"contradict each other\. Keep one of them"):
+        read_rotary(values, 8)
