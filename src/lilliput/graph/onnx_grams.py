@@ -26,8 +26,7 @@ def bag(
 ) -> str:
     """The rows of each function's distinct n-grams, made one as :attr:`~lilliput.grams.Grams.scale` says.
 
-    Which occurrence of an n-gram counts is found in time that grows with the tokens only: every place writes its number
-    where its n-gram's row is, and the one that is still there afterwards counts, whichever it is.
+    Sorted, like n-grams stand side by side, and the first of them counts.
 
     Args:
         build: collects the nodes.
@@ -49,8 +48,9 @@ def bag(
         if place:
             keys = build.op("BitwiseXor", _cut(build, keys, 0, -1), _cut(build, at[place], place, END))
             real = _cut(build, real, 1, END)
-        weights.append(build.op("Cast", _once(build, keys, real, grams.rows), to=TensorProto.FLOAT))
-        rows.append(keys)
+        distinct, first = _distinct(build, keys, real, grams.rows)
+        weights.append(build.op("Cast", first, to=TensorProto.FLOAT))
+        rows.append(distinct)
     weight = build.op("Concat", *weights, axis=1)
     looked_up = _rows(build, build.op("Concat", *rows, axis=1), table, bits, name)
     summed = build.op(
@@ -65,19 +65,14 @@ def bag(
     return build.op("Mul", build.op("Div", summed, count), build.scalar(MEAN_SCALE))
 
 
-def _once(build: GraphBuilder, keys: str, real: str, rows: int) -> str:
-    """True at one place of each distinct key among the ``real`` ones ``[functions, places]``."""
-    shape = build.op("Shape", keys)
-    functions, length = (build.op("Gather", shape, build.ints(axis)) for axis in (0, 1))
-    zero, one = (build.constant(np.array(value, np.int64)) for value in (0, 1))
-    places = build.op("Range", zero, build.op("Squeeze", length), one)
-    places = build.op("Expand", build.op("Cast", places, to=TensorProto.INT32), shape)
+def _distinct(build: GraphBuilder, keys: str, real: str, rows: int) -> tuple[str, str]:
+    """``keys [functions, places]`` sorted, and the places where one of the ``real`` ones comes for the first time."""
     nowhere = build.constant(np.array(rows, np.int32))
-    own = build.op("Cast", build.op("Where", real, keys, nowhere), to=TensorProto.INT64)
-    empty = build.constant(np.zeros(1, np.int32))
-    board = build.op("Expand", empty, build.op("Concat", functions, build.ints(rows + 1), axis=0))
-    written = build.op("ScatterElements", board, own, places, axis=1)
-    return build.op("And", build.op("Equal", build.op("GatherElements", written, own, axis=1), places), real)
+    length = build.op("Slice", build.op("Shape", keys), build.ints(1), build.ints(2))
+    falling, _ = build.op_many("TopK", 2, build.op("Where", real, keys, nowhere), length, axis=1)
+    before = build.op("Pad", _cut(build, falling, 0, -1), build.ints(0, 1, 0, 0), nowhere)
+    first = build.op("Not", build.op("Equal", falling, before))
+    return build.op("Min", falling, build.constant(np.array(rows - 1, np.int32))), first
 
 
 def _cut(build: GraphBuilder, value: str, start: int, end: int) -> str:
