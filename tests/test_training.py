@@ -187,19 +187,20 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_ignored_with_a_note(tmp
     assert same(whole, again)
 
 
-def test_the_best_epoch_by_validation_is_kept(tmp_path):
-    snapshots, scores = [], iter([0.5, 0.8, 0.8])
+@pytest.mark.parametrize(("measure", "found"), [("accuracy", [0.5, 0.8, 0.8]), ("valid_loss", [0.8, 0.5, 0.5])])
+def test_the_best_epoch_by_validation_is_kept(tmp_path, measure, found):
+    snapshots, scores = [], iter(found)
     model = Tiny()
 
     def validate() -> dict[str, float]:
         assert not model.training
         snapshots.append([value.clone() for value in weights_of(model)])
-        return {"accuracy": next(scores)}
+        return {measure: next(scores)}
 
-    plan = TrainingPlan(epochs=3, learning_rate=0.05, keep_best="accuracy", bfloat16=False)
+    plan = TrainingPlan(epochs=3, learning_rate=0.05, keep_best=measure, bfloat16=False)
     checkpoint = tmp_path / "training.pt"
     history = fit(model, examples(), cross_entropy, plan, validate=validate, checkpoint=checkpoint)
-    assert [line["accuracy"] for line in history] == [0.5, 0.8, 0.8]
+    assert [line[measure] for line in history] == found
     assert all(torch.equal(a, b) for a, b in zip(weights_of(model), snapshots[1], strict=True))
     reopened = Tiny(seed=9)
     fit(reopened, examples(), cross_entropy, plan, validate=validate, checkpoint=checkpoint)

@@ -49,7 +49,8 @@ class TrainingPlan:
         weight_decay: AdamW's, on matrices only (not on biases and norms).
         clip: largest norm of the gradient; 0: no clipping.
         seed: of dropout and whatever else is drawn while training.
-        keep_best: the validation measure (higher is better) whose best epoch's weights are kept; ``None``: the last's.
+        keep_best: the validation measure whose best epoch's weights are kept (of a loss the lowest is best, of all else
+            the highest); ``None``: the last's.
         bfloat16: multiply in bfloat16 where the machine is fast at it, see :func:`autocast`.
         checkpoint_seconds: between checkpoints; longer where writing one takes more than a tenth of this.
     """
@@ -248,7 +249,8 @@ def _close_epoch(run: _Run, validate: Callable[[], Mapping[str, float]] | None, 
                 where="keep_best",
                 remedy="Name one of these, or give validation data.",
             )
-        if all(measures[plan.keep_best] > line[plan.keep_best] for line in run.history):
+        sign = -1 if plan.keep_best.endswith("loss") else 1
+        if all(sign * measures[plan.keep_best] > sign * line[plan.keep_best] for line in run.history):
             run.best = {name: value.detach().cpu().clone() for name, value in run.model.state_dict().items()}
     line = {"epoch": run.epoch + 1, "loss": run.loss_sum / run.batch, "seconds": round(run.seconds, 3), **measures}
     run.history.append(line)

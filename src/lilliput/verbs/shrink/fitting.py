@@ -45,12 +45,16 @@ class Fitting:
         name: str,
         validate: Callable[[], Mapping[str, float]] | None = None,
     ) -> list[History]:
-        """Train a student's network, with a checkpoint of that name; its best epoch is kept where it is validated."""
+        """Train a student's network, with a checkpoint of that name; its best epoch is kept where it is validated.
+
+        Of labels alone the most accurate one is best: a student may grow surer of itself than right and still say more
+        rightly. Where a teacher's probabilities count, the one of the least loss, which chance moves less.
+        """
         plan = TrainingPlan(
             epochs=epochs,
             learning_rate=learning_rate,
             seed=self.settings.seed,
-            keep_best="valid_accuracy" if validate else None,
+            keep_best=("valid_loss" if self.mix.soft else "valid_accuracy") if validate else None,
             bfloat16=student.config.layered,  # without layers there is little to multiply, and much to round
         )
         self.progress.note(f"training for {epochs} epochs of {len(lesson.dataset):,} examples")
