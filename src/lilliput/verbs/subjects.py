@@ -32,6 +32,7 @@ class Subject(Protocol):
     arity: int
     threads: int
     max_tokens: int
+    seen: Mapping[str, str]  # SHA-256 of data -> what they were to it: "train", "valid"
 
     def logits(self, dataset: Dataset, progress: Progress) -> NDArray[np.float32]:
         """Logits ``[examples, classes]`` in the order of the labels."""
@@ -64,6 +65,10 @@ class ArtifactSubject:
         self.facts: Mapping[str, Any] = {"kind": "artifact", "manifest_sha256": sha256_of(folder / MANIFEST)}
         self.label_names, self.max_tokens = manifest.labels, manifest.max_tokens
         self.arity = self.classifier.arity
+        data = manifest.provenance.get("data", {})
+        self.seen: Mapping[str, str] = {
+            str(data[name].get("sha256")): name for name in ("valid", "train") if name in data
+        }
 
     def logits(self, dataset: Dataset, progress: Progress) -> NDArray[np.float32]:
         """See :class:`Subject`."""
@@ -103,6 +108,7 @@ class CheckpointSubject:
             )
         self.name = self.teacher.name
         self.facts: Mapping[str, Any] = {"kind": "checkpoint"}
+        self.seen: Mapping[str, str] = {}
         self.label_names = tuple(self.teacher.label_names)
         self.arity, self.max_tokens = self.teacher.arity, self.teacher.max_tokens
 

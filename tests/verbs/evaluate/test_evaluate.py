@@ -18,6 +18,7 @@ from lilliput.evaluate import energy
 from lilliput.progress import Progress
 from lilliput.tasks import task_named
 from lilliput.verbs.evaluate import Evaluation, evaluate
+from lilliput.verbs.evaluate.classifier import SEEN
 from lilliput.verbs.subjects import CheckpointSubject, open_subject
 
 
@@ -70,6 +71,14 @@ def test_the_keys_of_the_json_contract(found):
     assert set(result["carbon"]) == {"grams_co2e_per_example", "intensity"}
     assert set(result["carbon"]["intensity"]) == {"grams_per_kwh", "region", "year", "source"}
     assert set(result["data"]) == {"sources", "sha256"}
+
+
+def test_data_that_the_model_has_seen_are_told(found, small, workshop, progress):
+    assert found.notes[0] == SEEN["valid"]
+    assert SEEN["valid"] in progress.notes
+    assert evaluate(small, "vulnerability", workshop / "train.jsonl").notes[0] == SEEN["train"]
+    (workshop / "others.jsonl").write_text("".join((workshop / "valid.jsonl").read_text().splitlines(True)[1:]))
+    assert not {*SEEN.values()} & {*evaluate(small, "vulnerability", workshop / "others.jsonl").notes}
 
 
 def test_one_example_is_told_before_the_work(small, workshop, tmp_path):

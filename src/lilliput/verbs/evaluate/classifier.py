@@ -24,6 +24,12 @@ from lilliput.verbs.subjects import Subject, example_runner, of_length, open_sub
 ENERGY_EXAMPLES = 256
 """Different examples classified while energy is watched, again and again."""
 
+SEEN = {
+    "train": "these data it was trained on: on code that it has not seen it will be less right.",
+    "valid": "these data chose it among others of its making: they flatter it a little.",
+}
+"""What data were to the model, by the names in its manifest -> what their figures are worth."""
+
 SHORTEST = 3
 """Tokens of the shortest input that latency can be measured at: one, between the two that frame it."""
 
@@ -148,7 +154,7 @@ def evaluate(
         )
     progress = progress or Progress()
     evaluation = measure(subject, kind, dataset, fitted, tokens, intensity, command, progress)
-    notes: list[str] = []
+    notes = [SEEN[name] for digest, name in subject.seen.items() if digest == dataset.sha256]
     memory = peak_memory_mb(path, task, tokenizer, threads, dataset, notes.append)
     for note in notes:
         progress.note(note)
