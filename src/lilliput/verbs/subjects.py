@@ -66,9 +66,8 @@ class ArtifactSubject:
         self.label_names, self.max_tokens = manifest.labels, manifest.max_tokens
         self.arity = self.classifier.arity
         data = manifest.provenance.get("data", {})
-        self.seen: Mapping[str, str] = {
-            str(data[name].get("sha256")): name for name in ("valid", "train") if name in data
-        }
+        told = {name: str(data[name].get("sha256")) for name in ("valid", "train") if name in data}
+        self.seen: Mapping[str, str] = {digest: name for name, digest in told.items()}
 
     def logits(self, dataset: Dataset, progress: Progress) -> NDArray[np.float32]:
         """See :class:`Subject`."""
