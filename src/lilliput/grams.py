@@ -26,6 +26,21 @@ MEAN_SCALE = 16.0
 SCALES = ("mean", "root", "norm")
 """What becomes of the sum of a function's rows, see :class:`Grams`."""
 
+STORED_BYTES = {"int8": 1, "fp16": 2, "fp32": 4}
+"""How a table can be stored -> bytes of each of its numbers; ``int8`` has one scale for all, four bytes more."""
+
+
+def table_storage(name: str, bits: int) -> str:
+    """How a student's table of that name is stored where its other weights have ``bits``.
+
+    Of a linear model, few weights are twenty times as large as most: with one scale for all, 8 bits round two thirds of
+    them to zero, and a third of a point of accuracy away (``docs/research/vulnerability.md``).
+    """
+    if bits == 32:
+        return "fp32"
+    return "fp16" if name == "linear" else "int8"
+
+
 NORM_EPSILON = 1e-5
 """Added to the variance where the sum is normalized."""
 

@@ -168,3 +168,22 @@ def test_any_mix_of_lengths_gives_each_function_its_own_vector(lengths):
     together = runner.encode(ids)[-1]
     for row, item in enumerate(ids):
         np.testing.assert_allclose(runner.encode([item])[-1][0], together[row], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["int8", "int4"])
+def test_a_linear_model_is_stored_in_16_bits_among_integers(name):
+    """Of its weights few are large and many small: one scale for all would round the small ones away."""
+    config = EncoderConfig(Architecture(0, 0, 1, 0, 300), positions=0, linear=Grams(2, 10, 1, "root"))
+    student, precision = Student(config), PRECISIONS[name]
+    with torch.no_grad():
+        student.weight("linear.weight").copy_(torch.randn(1024, 1, generator=torch.Generator().manual_seed(0)) ** 3)
+    ids, members = inputs((5, 40)), np.array([[0], [1]])
+    exact, _ = torch_logits(student, ids, members)
+    student.on_weight = FakeQuantizer(precision, {}).weight
+    rounded, _ = torch_logits(student, ids, members)
+    graph = encoder_graph(config, student.export(), precision).SerializeToString()
+    np.testing.assert_allclose(EncoderRunner(graph, config, 1, FLOAT).logits(ids, members), rounded, atol=1e-5)
+    np.testing.assert_allclose(
+        onnxruntime.InferenceSession(graph).run(["logits"], {"input_ids": pad(ids, 512)})[0], rounded, atol=1e-5
+    )
+    np.testing.assert_allclose(rounded, exact, atol=2e-3)

@@ -23,6 +23,7 @@ from onnx import TensorProto, helper
 
 from lilliput.encoder import MASKED, PAD_ID, VECTOR_LEVELS, VECTOR_SCALE, EncoderConfig, linear_outputs
 from lilliput.formats.precision import ActivationRange, Precision
+from lilliput.grams import table_storage
 from lilliput.graph import onnx_flow
 from lilliput.graph.onnx_blocks import GraphBuilder, embedding, layer_norm, linear, quantize_activation
 from lilliput.graph.onnx_grams import bag
@@ -94,9 +95,9 @@ class _EncoderGraph:
 
     def bag(self, name: str, mask: str) -> str:
         """The rows of the table of that name, made one for each function."""
-        vocabulary, bits = self.config.architecture.vocabulary, self.precision.bits
+        vocabulary, stored = self.config.architecture.vocabulary, table_storage(name, self.precision.bits)
         table = self.weights[f"{name}.weight"]
-        return bag(self.build, "input_ids", mask, self.config.tables[name], table, vocabulary, bits, name)
+        return bag(self.build, "input_ids", mask, self.config.tables[name], table, vocabulary, stored, name)
 
     def vectors(self, mask: str, name: str) -> str:
         """The network's vector of each function, of that name, from tokens that are real at ``mask``."""

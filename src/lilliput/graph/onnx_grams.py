@@ -21,7 +21,7 @@ def bag(
     grams: Grams,
     table: NDArray[np.float32],
     vocabulary: int,
-    bits: int,
+    stored: str,
     name: str = "grams",
 ) -> str:
     """The rows of each function's distinct n-grams, made one as :attr:`~lilliput.grams.Grams.scale` says.
@@ -35,7 +35,7 @@ def bag(
         grams: sizes of the table.
         table: ``[grams.rows, grams.width]``.
         vocabulary: tokens there are.
-        bits: 32 stores the table as it is, fewer as 8 bits with one scale.
+        stored: how the table is, a name in :data:`lilliput.grams.STORED_BYTES`.
         name: of the table.
 
     Returns:
@@ -52,7 +52,7 @@ def bag(
         weights.append(build.op("Cast", first, to=TensorProto.FLOAT))
         rows.append(distinct)
     weight = build.op("Concat", *weights, axis=1)
-    looked_up = _rows(build, build.op("Concat", *rows, axis=1), table, bits, name)
+    looked_up = _rows(build, build.op("Concat", *rows, axis=1), table, stored, name)
     summed = build.op(
         "ReduceSum", build.op("Mul", looked_up, build.op("Unsqueeze", weight, build.ints(2))), build.ints(1), keepdims=0
     )
@@ -80,10 +80,13 @@ def _cut(build: GraphBuilder, value: str, start: int, end: int) -> str:
     return build.op("Slice", value, build.ints(start), build.ints(end), build.ints(1))
 
 
-def _rows(build: GraphBuilder, keys: str, table: NDArray[np.float32], bits: int, name: str) -> str:
+def _rows(build: GraphBuilder, keys: str, table: NDArray[np.float32], stored: str, name: str) -> str:
     """Rows ``keys`` of the table; only these are converted to float."""
-    if bits == 32:
+    if stored == "fp32":
         return build.op("Gather", build.constant(table, f"{name}.weight"), keys)
+    if stored == "fp16":
+        rows = build.op("Gather", build.constant(table.astype(np.float16), f"{name}.weight"), keys)
+        return build.op("Cast", rows, to=TensorProto.FLOAT)
     codes, scales = quantize_rows(table.reshape(1, -1), PRECISIONS["int8"])
     rows = build.op("Gather", build.constant(codes.reshape(table.shape), f"{name}.weight"), keys)
     return build.op("Mul", build.op("Cast", rows, to=TensorProto.FLOAT), build.scalar(float(scales[0, 0])))

@@ -77,11 +77,13 @@ class FakeQuantizer:
     def weight(self, name: str, value: Tensor) -> Tensor:
         """A student's ``on_weight``: symmetric, one scale a row or a group; the output layer stays floating point.
 
-        A table of n-grams comes as one row, and always gets 8 bits.
+        A table of n-grams comes as one row, and gets what :func:`~lilliput.grams.table_storage` says.
         """
         if self.precision.bits == 32 or name == "head.out":
             return value
-        precision = PRECISIONS["int8"] if name in ("grams", "linear") else self.precision
+        if name == "linear":
+            return value.half().float()
+        precision = PRECISIONS["int8"] if name == "grams" else self.precision
         largest, group = precision.largest, precision.group or value.shape[1]
         padded = torch.nn.functional.pad(value, (0, -value.shape[1] % group)).view(value.shape[0], -1, group)
         scale = padded.detach().abs().amax(-1, keepdim=True).clamp_min(1e-12) / largest

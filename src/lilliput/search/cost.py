@@ -13,7 +13,7 @@ from typing import Any, overload
 import numpy as np
 
 from lilliput.formats.precision import PRECISIONS, Precision
-from lilliput.grams import Grams
+from lilliput.grams import STORED_BYTES, Grams, table_storage
 from lilliput.search.space import Architecture, Architectures, Count, FloatArray, IntArray, Sizes
 
 PAPER_TOKENS = 514
@@ -185,7 +185,8 @@ def artifact_bytes(
     flow = 4 * h + GRAPH_BYTES_OF_FLOW if shape.nodes else 0
     output = _linear_bytes(shape.classes, h, PRECISIONS["fp32"]) * shape.network
     projection = _linear_bytes(shape.vector, _pooled(h, shape), stored) if shape.vector else 0
-    tables = _grams_bytes(vocabulary, shape.grams, stored) + _grams_bytes(vocabulary, shape.linear, stored)
+    tables = _table_bytes(vocabulary, shape.grams, "grams", stored)
+    tables += _table_bytes(vocabulary, shape.linear, "linear", stored)
     extras = GRAPH_BYTES_OF_PROJECTION if shape.vector else 0
     extras += GRAPH_BYTES_OF_LINEAR + 4 * shape.classes if shape.linear else 0
     head = projection + extras + tables + flow + _linear_bytes(h, shape.arity * _width(h, shape), stored) + output
@@ -210,11 +211,12 @@ def _layered(shape: StudentShape) -> int:
     return int(shape.positions > 0)
 
 
-def _grams_bytes(vocabulary: Count, grams: Grams | None, precision: Precision) -> Count:
-    """The table of n-grams with its one scale, and what hashes tokens; the former is never of less than 8 bits."""
+def _table_bytes(vocabulary: Count, grams: Grams | None, name: str, precision: Precision) -> Count:
+    """A table of n-grams, with its one scale if it has any, and what hashes tokens."""
     if grams is None:
         return 0 * vocabulary
-    codes = grams.rows * grams.width * 4 if precision.bits == 32 else grams.rows * grams.width + 4
+    stored = table_storage(name, precision.bits)
+    codes = grams.rows * grams.width * STORED_BYTES[stored] + (4 if stored == "int8" else 0)
     codes += 4 * grams.width if grams.scale == "norm" else 0
     return 4 * grams.order * vocabulary + (codes + GRAPH_BYTES_OF_GRAMS + GRAPH_BYTES_PER_ORDER * grams.order)
 
