@@ -9,7 +9,8 @@ vulnerability_teacher.py, shrinks it, and measures the artifact, its teacher and
 validation split, with the trivial baselines fitted on the training split. Of clones, labels alone teach: with --teacher
 any model stands for the one that would be fine-tuned for an hour, and the artifact's weights are the same.
 
-What ships was made by these settings: vulnerability by seed 2; clone by seed 3, while the package was still changing,
+What ships was made by these settings: vulnerability's network by seed 2, before there were linear models (beside.py
+fitted the one beside it); clone by seed 3, while the package was still changing,
 so that another run will not give the same weights. beat_the_seeds.py measures what ships. The committed
 results/shrink-vulnerability.json and shrink-clone.json are of the recipes before these (transformers of 2 layers, no
 n-grams), kept because other pages refer to them; shrink-vulnerability-seeds.json has the seeds of this one.
