@@ -57,7 +57,6 @@ class Fitting:
             keep_best=("valid_loss" if self.mix.soft else "valid_accuracy") if validate else None,
             bfloat16=student.config.layered,  # without layers there is little to multiply, and much to round
         )
-        self.progress.note(f"training for {epochs} epochs of {len(lesson.dataset):,} examples")
         checkpoint = self.file(f"{name}.pt")
         history = distill(
             student,

@@ -270,6 +270,7 @@ class ShrinkStages:
             lesson = self.lesson(chosen.architecture.vocabulary)
             history: dict[str, list[History]] = {}
             if settings.network:
+                self.progress.note(f"training for {settings.epochs} epochs of {len(lesson.dataset):,} examples")
                 steps = (settings.epochs, settings.learning_rate, "student")
                 history["distillation"] = fit.network(student, lesson, *steps, validate)
             if settings.linear:
