@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,15 +86,9 @@ class Grams:
         Raises:
             UserError: it says something else.
         """
-        kinds: dict[str, Callable[[str], Any]] = {"order": int, "bits": int, "width": int, "scale": str}
-        try:
-            return cls(**{"order": 2, "bits": 16, "width": 16, **parsed_parts(text, kinds)})
-        except ValueError as error:
-            raise UserError(
-                f"'{text}' is no table of n-grams: {error}.",
-                where="--grams",
-                remedy="Give its sizes, such as order=2,bits=16,width=16.",
-            ) from error
+        kinds: Kinds = {"order": int, "bits": int, "width": int, "scale": str}
+        sizes = {"order": 2, "bits": 16, "width": 16}
+        return parsed_as(lambda **given: cls(**{**sizes, **given}), text, kinds, "table of n-grams", "--grams", _SUCH)
 
     @property
     def rows(self) -> int:
@@ -107,7 +101,35 @@ class Grams:
         return (_scrambled(numbers) >> np.uint64(64 - self.bits)).astype(np.int32)
 
 
-def parsed_parts(text: str, kinds: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
+_SUCH = "order=2,bits=16,width=16"
+
+Kinds = Mapping[str, Callable[[str], Any]]
+"""Name -> what makes its value of what was written."""
+
+Made = TypeVar("Made")
+
+
+def parsed_as(make: Callable[..., Made], text: str, kinds: Kinds, what: str, where: str, such: str) -> Made:
+    """What ``make`` makes of the sizes that ``text`` names.
+
+    Args:
+        make: takes them by name; a ``ValueError`` says what is wrong with them.
+        text: such as ``order=2,bits=16``.
+        kinds: the names there are.
+        what, where, such: what is made, the option, and sound sizes, for people.
+
+    Raises:
+        UserError: ``text`` says something else, or they are not sound.
+    """
+    try:
+        return make(**_parts(text, kinds))
+    except ValueError as error:
+        raise UserError(
+            f"'{text}' is no {what}: {error}.", where=where, remedy=f"Give its sizes, such as {such}."
+        ) from error
+
+
+def _parts(text: str, kinds: Kinds) -> dict[str, Any]:
     """``order=2,bits=16`` as names and values, each of its kind.
 
     Raises:

@@ -49,7 +49,12 @@ def minimize(
     optimizer = torch.optim.LBFGS(
         list(weights), max_iter=STEPS, history_size=REMEMBERED, tolerance_change=0.0, line_search_fn="strong_wolfe"
     )
+    progress = progress or Progress()
     done, value = _restore(checkpoint, identity, weights, optimizer)
+    if checkpoint is not None and checkpoint.exists():
+        progress.note(
+            f"{checkpoint}: {f'going on after {done * STEPS} steps' if done else 'of no use; starting anew'}."
+        )
     saved = time.monotonic()
 
     def closure() -> float:
@@ -58,7 +63,7 @@ def minimize(
         torch.autograd.backward(found)
         return float(found.detach())
 
-    with (progress or Progress()).track("fitting", STEPS * TURNS) as advance:
+    with progress.track("fitting", STEPS * TURNS) as advance:
         advance(done * STEPS)
         for turn in range(done, TURNS):
             optimizer.step(closure)  # type: ignore[no-untyped-call]

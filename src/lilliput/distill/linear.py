@@ -9,7 +9,7 @@ case-control study (conditional logistic regression, Breslow et al. 1978) and Ra
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,7 @@ from lilliput.distill.losses import DistillationMix, hard_loss, soft_loss
 from lilliput.distill.student import Student
 from lilliput.distill.twins import near_twins
 from lilliput.encoder import linear_width
-from lilliput.errors import UserError
-from lilliput.grams import Grams, parsed_parts
+from lilliput.grams import Grams, Kinds, parsed_as
 from lilliput.progress import Progress
 from lilliput.training import History
 
@@ -65,15 +64,8 @@ class Linear:
         Raises:
             UserError: it says something else.
         """
-        kinds: Mapping[str, Callable[[str], Any]] = {"order": int, "bits": int, "l2": float, "twins": float}
-        try:
-            return cls(**parsed_parts(text, kinds))
-        except ValueError as error:
-            raise UserError(
-                f"'{text}' is no linear model: {error}.",
-                where="--linear",
-                remedy="Give its sizes, such as order=2,bits=18.",
-            ) from error
+        kinds: Kinds = {"order": int, "bits": int, "l2": float, "twins": float}
+        return parsed_as(cls, text, kinds, "linear model", "--linear", "order=2,bits=18")
 
     def grams(self, classes: int) -> Grams:
         """The model's table."""
