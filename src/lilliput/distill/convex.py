@@ -52,9 +52,7 @@ def minimize(
     progress = progress or Progress()
     done, value = _restore(checkpoint, identity, weights, optimizer)
     if checkpoint is not None and checkpoint.exists():
-        progress.note(
-            f"{checkpoint}: {f'going on after {done * STEPS} steps' if done else 'of no use; starting anew'}."
-        )
+        progress.note(f"{checkpoint}: {f'resumed after {done * STEPS} steps' if done else 'not resumed from'}.")
     saved = time.monotonic()
 
     def closure() -> float:
