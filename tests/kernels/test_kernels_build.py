@@ -1,6 +1,8 @@
 """Kernels are compiled once, kept where nobody else can write, and done without where they cannot be had."""
 
 import os
+import platform
+import shutil
 import sys
 
 import pytest
@@ -11,6 +13,16 @@ from lilliput.kernels.library import Library
 
 SUPPORTED = build.kernels().library is not None
 needs_compiler = pytest.mark.skipif(not SUPPORTED, reason=f"no kernels here: {build.kernels().about}")
+
+
+def test_there_are_kernels_where_they_can_be():
+    """The other tests of kernels are skipped where there are none: not because they do not compile."""
+    switched_off = os.environ.get(build.SWITCH, "").lower() == "off"
+    if switched_off or sys.platform != "linux" or platform.machine() != "x86_64" or not shutil.which("c++"):
+        pytest.skip("no kernels are expected here")
+    if "avx2" not in build._processor().split():
+        pytest.skip("this processor has no AVX2")
+    assert build.kernels().library is not None, build.kernels().about
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ LANES = 16
 
 
 class Kind(IntEnum):
-    """A step: ``Kind`` of ``native/chain.hpp``, which says what is written of each."""
+    """A step: ``Kind`` of ``native/program.hpp``, which says what else is written of each."""
 
     PRODUCTS = 0
     ATTENTION = 1

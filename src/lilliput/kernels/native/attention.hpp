@@ -56,7 +56,7 @@ struct Attention {
     int64_t tokens, past; // new ones; those before in the cache: all of it, where it is a source's
     const Cache& cache;
     Places queries;
-    const int32_t* real;  // [sequences, cache.length]: 0 at padding; null: there is none
+    const int32_t* mask;  // [sequences, cache.length]: 0 at padding; null: there is none
     Bias bias;
 
     int64_t first_page(int64_t token) const {
@@ -97,9 +97,9 @@ struct Attention {
     // Scores of what a token may not see: later ones, those beyond the window, padding, places not yet written.
     void hide(const Part& part, int64_t index, float* scores) const {
         const int64_t begin = index * PAGE, end = begin + PAGE, sharing = heads.sharing();
-        const int32_t* kept = real ? real + part.sequence * cache.length : nullptr;
+        const int32_t* kept = mask ? mask + part.sequence * cache.length : nullptr;
         const int64_t written = std::min(end, cache.length);
-        const bool padded = real && std::find(kept + begin, kept + written, 0) != kept + written;
+        const bool padded = mask && std::find(kept + begin, kept + written, 0) != kept + written;
         for (int64_t row = 0; row < rows(part); row++, scores += PAGE) {
             const int64_t token = part.first_token + row / sharing;
             const int64_t low = window == 0 ? 0 : past + token - window + 1;

@@ -16,6 +16,42 @@ struct KeysAndValues {
     Places keys, values;
 };
 
+// How attention is cut up. A task: some tokens of a sequence and a head of keys; where the queries are few, several
+// heads; where those are too few for all threads, some of the pages.
+class AttentionCut {
+public:
+    const bool few;
+
+    AttentionCut(const Attention& attention, int64_t threads)
+        : few(attention.tokens * attention.heads.sharing() <= FEW_ROWS), attention(attention) {
+        const int64_t tokens = attention.tokens, keys = attention.heads.keys, sequences = attention.cache.count();
+        step = few ? tokens : std::max<int64_t>(1, ROWS_A_TASK / attention.heads.sharing());
+        steps = step == 0 ? 0 : (tokens + step - 1) / step;
+        together = few ? std::clamp<int64_t>(sequences * keys / threads, 1, keys) : 1;
+        groups = (keys + together - 1) / together;
+        tasks = sequences * groups * steps;
+        spans = tasks == 0 ? 1 : std::min((threads + tasks - 1) / tasks, attention.end_page(tokens - 1));
+    }
+
+    Part part(int64_t task, int64_t span) const {
+        const int64_t group = task / steps % groups, first = (steps - 1 - task % steps) * step;  // the longest first
+        Part part{task / steps / groups, group * together, std::min(attention.heads.keys, (group + 1) * together),
+                  first, std::min(attention.tokens, first + step), 0, 0};
+        const int64_t begin = attention.first_page(first), end = attention.end_page(part.end_token - 1);
+        const int64_t pages = (end - begin + spans - 1) / spans;
+        part.first_page = std::min(end, begin + span * pages);
+        part.end_page = std::min(end, part.first_page + pages);
+        return part;
+    }
+
+    int64_t tasks, spans;  // spans: of pages, of each task
+
+private:
+    const Attention& attention;
+    int64_t step, steps;       // tokens of a task; tasks that a sequence's tokens are cut into
+    int64_t together, groups;  // heads of a task; tasks that the heads are cut into
+};
+
 struct AttentionTeam {
     Heads heads{};
     float scale = 1;     // of products of queries and keys
@@ -25,16 +61,16 @@ struct AttentionTeam {
     std::shared_ptr<Cache> cache;
 
     // New tokens, for which the cache has been extended: `outputs` [sequences, tokens, heads * width].
-    void run(const Places& queries, const KeysAndValues& added, int64_t tokens, const int32_t* real, const Bias& bias,
+    void run(const Places& queries, const KeysAndValues& added, int64_t tokens, const int32_t* mask, const Bias& bias,
              float* outputs) const {
         const int64_t past = cache->length - tokens;
         if (tokens > 1) write(added, past);
-        attend({heads, scale, window, tokens, past, *cache, queries, real, bias}, tokens > 1 ? nullptr : &added, outputs);
+        attend({heads, scale, window, tokens, past, *cache, queries, mask, bias}, tokens > 1 ? nullptr : &added, outputs);
     }
 
     // Tokens that see all of the cache, which is of what they are not.
-    void look(const Places& queries, int64_t tokens, const int32_t* real, float* outputs) const {
-        attend({heads, scale, 0, tokens, cache->length, *cache, queries, real, {}}, nullptr, outputs);
+    void run_over_source(const Places& queries, int64_t tokens, const int32_t* mask, float* outputs) const {
+        attend({heads, scale, 0, tokens, cache->length, *cache, queries, mask, {}}, nullptr, outputs);
     }
 
     // Tokens from `past` on to the cache, which has been extended, a page by one thread.
@@ -58,44 +94,26 @@ private:
         }
     }
 
-    // A task: some tokens of a sequence and a head of keys; where the queries are few, several heads; where those are
-    // too few for all threads, some of the pages. A single token is not worth a round of writing: whoever reads its page
-    // writes it, if it is `unwritten`.
+    // A single token is not worth a round of writing: whoever reads its page writes it, if it is `unwritten`.
     void attend(const Attention& attention, const KeysAndValues* unwritten, float* outputs) const {
-        const int64_t tokens = attention.tokens, last = tokens - 1;
-        const bool few = tokens * heads.sharing() <= FEW_ROWS;
-        const int64_t step = few ? tokens : std::max<int64_t>(1, ROWS_A_TASK / heads.sharing());
-        const int64_t steps = step == 0 ? 0 : (tokens + step - 1) / step;
-        const int64_t together = few ? std::clamp<int64_t>(cache->count() * heads.keys / threads, 1, heads.keys) : 1;
-        const int64_t groups = (heads.keys + together - 1) / together, whole = cache->count() * groups * steps;
-        const int64_t spans = whole == 0 ? 1 : std::min((threads + whole - 1) / whole, attention.end_page(last));
-        const auto part_of = [&](int64_t task, int64_t span) {
-            const int64_t group = task / steps % groups, first = (steps - 1 - task % steps) * step;  // the longest first
-            Part part{task / steps / groups, group * together, std::min(heads.keys, (group + 1) * together),
-                      first, std::min(tokens, first + step), 0, 0};
-            const int64_t begin = attention.first_page(first), end = attention.end_page(part.end_token - 1);
-            const int64_t pages = (end - begin + spans - 1) / spans;
-            part.first_page = std::min(end, begin + span * pages);
-            part.end_page = std::min(end, part.first_page + pages);
-            return part;
-        };
-        std::vector<std::unique_ptr<Gathered>> gathered(whole * spans);
-        team->run(whole * spans, [&](int64_t number) {
-            const Part part = part_of(number / spans, number % spans);
-            const int64_t page = attention.past / PAGE;
+        const AttentionCut cut(attention, threads);
+        const int64_t page = attention.past / PAGE;
+        std::vector<std::unique_ptr<Gathered>> gathered(cut.tasks * cut.spans);
+        team->run(cut.tasks * cut.spans, [&](int64_t number) {
+            const Part part = cut.part(number / cut.spans, number % cut.spans);
             if (unwritten && part.first_page <= page && page < part.end_page) {
                 write_token(*unwritten, part.sequence, 0, attention.past, part.first_head, part.end_head);
             }
             auto& own = gathered[number];
             own = std::make_unique<Gathered>(part.end_head - part.first_head, attention.rows(part), heads.width);
-            few ? gather_codes(attention, part, *own) : gather_floats(attention, part, *own);
-            if (spans == 1) {
-                write_out(part, tokens, *own, outputs);
+            cut.few ? gather_codes(attention, part, *own) : gather_floats(attention, part, *own);
+            if (cut.spans == 1) {
+                write_out(part, attention.tokens, *own, outputs);
                 own.reset();
             }
         });
-        for (int64_t task = 0; spans > 1 && task < whole; task++) {
-            write_out(part_of(task, 0), tokens, combined(&gathered[task * spans], spans), outputs);
+        for (int64_t task = 0; cut.spans > 1 && task < cut.tasks; task++) {
+            write_out(cut.part(task, 0), attention.tokens, combined(&gathered[task * cut.spans], cut.spans), outputs);
         }
     }
 

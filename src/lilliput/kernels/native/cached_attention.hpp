@@ -56,8 +56,8 @@ private:
         const KeysAndValues added{places(inputs[1], 1, heads.keys), places(inputs[2], 2, heads.keys)};
         const Bias bias = this->bias(inputs.back());
         prepare(inputs, sequences, tokens);
-        const auto* real = goes_on() ? nullptr : integers(inputs[3]);
-        work.run(queries, added, tokens, real, bias, static_cast<float*>(outputs[0].data()));
+        const auto* mask = goes_on() ? nullptr : integers(inputs[3]);
+        work.run(queries, added, tokens, mask, bias, static_cast<float*>(outputs[0].data()));
     }
 
     Bias bias(const ov::Tensor& values) const {

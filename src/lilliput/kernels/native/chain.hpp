@@ -14,17 +14,10 @@ namespace lilliput {
 using Values = std::vector<float*>;  // by number
 using Step = std::function<void(const Values&)>;
 
-inline float float_from(int64_t bits) {
-    const auto low = static_cast<uint32_t>(bits);
-    float value;
-    std::memcpy(&value, &low, sizeof(value));
-    return value;
-}
-
-// Inputs: what is multiplied; perhaps what is added to the output. Numbers: 1 if gated, then those of the weights.
+// Inputs: what is multiplied; perhaps what is added to the output.
 inline Step products_step(const Written& step, const std::vector<Weights>& weights, const std::shared_ptr<Team>& team,
                           const std::vector<Beginning>& next) {
-    return [=, gated = step.numbers[0] != 0](const Values& values) {
+    return [=, gated = ProductsNumbers(step.numbers).gated](const Values& values) {
         std::vector<float*> outputs;
         for (const int64_t number : step.outputs) outputs.push_back(values[number]);
         const float* addends = step.inputs.size() > 1 ? values[step.inputs[1]] : nullptr;
@@ -32,76 +25,68 @@ inline Step products_step(const Written& step, const std::vector<Weights>& weigh
     };
 }
 
-// The cache's number, heads of queries, heads of keys, width, scale's bits, window.
-inline AttentionTeam attention_team(const std::vector<int64_t>& numbers, const std::shared_ptr<Team>& team,
-                                    int64_t threads) {
-    const Heads heads{numbers[1], numbers[2], numbers[3]};
-    return {heads, float_from(numbers[4]), numbers[5], threads, team, caches.at(numbers[0])};
+inline AttentionTeam attention_team(const AttentionNumbers& of, const std::shared_ptr<Team>& team, int64_t threads) {
+    return {of.heads, of.scale, of.window, threads, team, caches.at(of.cache)};
 }
 
-// Inputs: query, key, value; perhaps what distances add. Numbers: the team's, and how many distances.
+// Inputs: query, key, value; perhaps what distances add.
 inline Step attention_step(const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
-    return [=, work = attention_team(step.numbers, team, threads)](const Values& values) {
+    const AttentionNumbers of(step.numbers);
+    return [=, work = attention_team(of, team, threads)](const Values& values) {
         OPENVINO_ASSERT(work.cache->count() == 1, "Chain: nothing was read yet of one sequence");
         work.cache->extend(1, work.heads);
         const auto places = [&](size_t i) { return Places{values[step.inputs[i]], 0, 0, work.heads.width}; };
         const bool biased = step.inputs.size() > 3;
-        const Bias bias = biased ? Bias{values[step.inputs[3]], step.numbers[6] / 2} : Bias{};
+        const Bias bias = biased ? Bias{values[step.inputs[3]], of.distances / 2} : Bias{};
         work.run(places(0), {places(1), places(2)}, 1, nullptr, bias, values[step.outputs[0]]);
     };
 }
 
-// Input: query. Numbers: the team's.
+// Input: query.
 inline Step source_attention_step(const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
-    return [=, work = attention_team(step.numbers, team, threads)](const Values& values) {
+    return [=, work = attention_team(AttentionNumbers(step.numbers), team, threads)](const Values& values) {
         OPENVINO_ASSERT(work.cache->count() == 1 && work.cache->has_for(work.heads),
                         "Chain: no source was read yet of one sequence");
-        work.look({values[step.inputs[0]], 0, 0, work.heads.width}, 1, nullptr, values[step.outputs[0]]);
+        work.run_over_source({values[step.inputs[0]], 0, 0, work.heads.width}, 1, nullptr, values[step.outputs[0]]);
     };
 }
 
-// Inputs: numbers, and a weight for each of a row. Numbers: rows, width (a multiple of LANES), epsilon's bits.
-// "Root Mean Square Layer Normalization", 2019.
+// Inputs: numbers, and a weight for each of a row. "Root Mean Square Layer Normalization", 2019.
 inline Step rms_step(const Written& step) {
-    const int64_t rows = step.numbers[0], width = step.numbers[1];
-    const float epsilon = float_from(step.numbers[2]);
-    return [=](const Values& values) {
+    return [=, of = NormNumbers(step.numbers)](const Values& values) {
         const float *from = values[step.inputs[0]], *weights = values[step.inputs[1]];
         float* to = values[step.outputs[0]];
-        for (int64_t row = 0; row < rows; row++, from += width, to += width) {
+        for (int64_t row = 0; row < of.rows; row++, from += of.width, to += of.width) {
             Floats squares = all_lanes(0);
-            for (int64_t i = 0; i < width; i += LANES) {
+            for (int64_t i = 0; i < of.width; i += LANES) {
                 const Floats numbers = load_floats(from + i);
                 squares = multiply_add(numbers, numbers, squares);
             }
-            const float mean = total_values(squares) / static_cast<float>(width);
-            const Floats share = all_lanes(1.0f / std::sqrt(mean + epsilon));
-            for (int64_t i = 0; i < width; i += LANES) {
+            const float mean = total_values(squares) / static_cast<float>(of.width);
+            const Floats share = all_lanes(1.0f / std::sqrt(mean + of.epsilon));
+            for (int64_t i = 0; i < of.width; i += LANES) {
                 store_floats(to + i, multiply(multiply(load_floats(from + i), share), load_floats(weights + i)));
             }
         }
     };
 }
 
-// Inputs: numbers, and of each of a row a weight and a bias. Numbers: as for the root mean square.
-// "Layer Normalization", 2016.
+// Inputs: numbers, and of each of a row a weight and a bias. "Layer Normalization", 2016.
 inline Step layer_norm_step(const Written& step) {
-    const int64_t rows = step.numbers[0], width = step.numbers[1];
-    const float epsilon = float_from(step.numbers[2]);
-    return [=](const Values& values) {
+    return [=, of = NormNumbers(step.numbers)](const Values& values) {
         const float *from = values[step.inputs[0]], *weights = values[step.inputs[1]], *biases = values[step.inputs[2]];
         float* to = values[step.outputs[0]];
-        for (int64_t row = 0; row < rows; row++, from += width, to += width) {
+        for (int64_t row = 0; row < of.rows; row++, from += of.width, to += of.width) {
             Floats sums = all_lanes(0), squares = all_lanes(0);
-            for (int64_t i = 0; i < width; i += LANES) sums = add(sums, load_floats(from + i));
-            const Floats mean = all_lanes(total_values(sums) / static_cast<float>(width));
-            for (int64_t i = 0; i < width; i += LANES) {
+            for (int64_t i = 0; i < of.width; i += LANES) sums = add(sums, load_floats(from + i));
+            const Floats mean = all_lanes(total_values(sums) / static_cast<float>(of.width));
+            for (int64_t i = 0; i < of.width; i += LANES) {
                 const Floats off = subtract(load_floats(from + i), mean);
                 squares = multiply_add(off, off, squares);
             }
-            const float variance = total_values(squares) / static_cast<float>(width);
-            const Floats share = all_lanes(1.0f / std::sqrt(variance + epsilon));
-            for (int64_t i = 0; i < width; i += LANES) {
+            const float variance = total_values(squares) / static_cast<float>(of.width);
+            const Floats share = all_lanes(1.0f / std::sqrt(variance + of.epsilon));
+            for (int64_t i = 0; i < of.width; i += LANES) {
                 const Floats normal = multiply(subtract(load_floats(from + i), mean), share);
                 store_floats(to + i, multiply_add(normal, load_floats(weights + i), load_floats(biases + i)));
             }
@@ -109,11 +94,10 @@ inline Step layer_norm_step(const Written& step) {
     };
 }
 
-// Of each number, or pair of numbers, what `change` makes of it. Numbers: how many, a multiple of LANES; and what else
-// `change` goes by.
+// Of each number, or pair of numbers, what `change` makes of it.
 template <typename Change>
 Step mapped(const Written& step, const Change& change) {
-    return [=, count = step.numbers[0], last = step.inputs.size() - 1](const Values& values) {
+    return [=, count = MappedNumbers(step.numbers).count, last = step.inputs.size() - 1](const Values& values) {
         const float *from = values[step.inputs[0]], *other = values[step.inputs[last]];
         float* to = values[step.outputs[0]];
         for (int64_t i = 0; i < count; i += LANES) {
@@ -122,9 +106,9 @@ Step mapped(const Written& step, const Change& change) {
     };
 }
 
-// 1 for tanh's approximation.
+// How: 1 for tanh's approximation.
 inline Step gelu_step(const Written& step) {
-    const bool by_tanh = step.numbers[1] != 0;
+    const bool by_tanh = MappedNumbers(step.numbers).how != 0;
     return mapped(step, [=](Floats numbers, Floats) { return by_tanh ? gelu_by_tanh(numbers) : gelu(numbers); });
 }
 
@@ -136,25 +120,25 @@ inline Step multiply_step(const Written& step) {
     return mapped(step, [](Floats numbers, Floats others) { return multiply(numbers, others); });
 }
 
-// The bits of what they are multiplied by.
+// How: the bits of what they are multiplied by.
 inline Step scale_step(const Written& step) {
-    const float scale = float_from(step.numbers[1]);
+    const float scale = float_from(MappedNumbers(step.numbers).how);
     return mapped(step, [=](Floats numbers, Floats) { return multiply(numbers, all_lanes(scale)); });
 }
 
-// Inputs: heads, cosines and sines of as many dimensions as turn. Numbers: heads, width, dimensions that turn: their
-// second half with the first one. "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021.
+// Inputs: heads, cosines and sines of as many dimensions as turn. "RoFormer: Enhanced Transformer with Rotary Position
+// Embedding", 2021.
 inline Step rotary_step(const Written& step) {
-    const int64_t heads = step.numbers[0], width = step.numbers[1], turned = step.numbers[2], half = turned / 2;
-    return [=](const Values& values) {
+    const RotaryNumbers of(step.numbers);
+    return [=, half = of.turned / 2](const Values& values) {
         const float *from = values[step.inputs[0]], *cosines = values[step.inputs[1]], *sines = values[step.inputs[2]];
         float* to = values[step.outputs[0]];
-        for (int64_t head = 0; head < heads; head++, from += width, to += width) {
+        for (int64_t head = 0; head < of.heads; head++, from += of.width, to += of.width) {
             for (int64_t i = 0; i < half; i++) {
                 to[i] = from[i] * cosines[i] - from[half + i] * sines[i];
                 to[half + i] = from[half + i] * cosines[half + i] + from[i] * sines[half + i];
             }
-            std::copy(from + turned, from + width, to + turned);
+            std::copy(from + of.turned, from + of.width, to + of.turned);
         }
     };
 }
@@ -180,10 +164,13 @@ inline std::vector<Step> steps_of(const std::vector<Written>& written, const std
                                   const std::shared_ptr<Team>& team, int64_t threads) {
     std::vector<std::vector<Weights>> weights(written.size());
     std::vector<Beginning> next;
-    const auto begin = [&](size_t i) { return beginnings(weights[i], written[i].numbers[0] != 0, team->size()); };
+    const auto begin = [&](size_t i) {
+        return beginnings(weights[i], ProductsNumbers(written[i].numbers).gated, team->size());
+    };
     for (size_t i = 0; i < written.size(); i++) {
         if (written[i].kind != Kind::PRODUCTS) continue;
-        for (size_t k = 1; k < written[i].numbers.size(); k++) weights[i].push_back(registry.at(written[i].numbers[k]));
+        for (const int64_t k : ProductsNumbers(written[i].numbers).weights) weights[i].push_back(registry.at(k));
+        OPENVINO_ASSERT(!weights[i].empty(), "Chain: a product without weights");
         if (next.empty()) next = begin(i);
     }
     for (size_t i = 0; i < written.size(); i++) expect(sizes, written[i], touched(written[i], weights[i]));

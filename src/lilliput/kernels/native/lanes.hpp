@@ -33,10 +33,12 @@ inline uint16_t half_of(float value) { return _cvtss_sh(value, _MM_FROUND_TO_NEA
 inline float float_of(uint16_t half) { return _cvtsh_ss(half); }
 
 // Asks for a line of memory. GCC takes a function of __builtin_prefetch alone for one without effect, and leaves out calls.
-inline void ask_for(const void* line) { asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(line))); }
+inline void prefetch_line(const void* at) { asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(at))); }
 
 // The same for what is read later: to the second cache alone.
-inline void ask_for_later(const void* line) { asm volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(line))); }
+inline void prefetch_line_far(const void* at) {
+    asm volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(at)));
+}
 
 inline float as_float(int32_t bits) {
     float value;

@@ -63,7 +63,7 @@ public:
     void prefetch(int64_t head, int64_t step, int64_t steps) const {
         const int64_t lines = 2 * heads.part_bytes() / 64;
         const uint8_t* first = bytes + head * lines * 64;
-        for (int64_t i = lines * step / steps; i < lines * (step + 1) / steps; i++) ask_for(first + i * 64);
+        for (int64_t i = lines * step / steps; i < lines * (step + 1) / steps; i++) prefetch_line(first + i * 64);
     }
 
 private:

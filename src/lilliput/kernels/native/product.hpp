@@ -93,26 +93,28 @@ struct Pair {
     Block blocks[2];
 };
 
-constexpr int64_t AHEAD = 2048;  // bytes: how far before they are needed codes are asked of memory
+constexpr int64_t PREFETCH_DISTANCE = 2048;  // bytes: how far before they are needed codes are asked of memory
 
 // Whether they are: AMD's processors read ahead better by themselves (Zen 4: a token takes 5 % less time).
-inline bool asks_ahead() {
-    static const bool asks = [] {
+inline bool prefetches() {
+    static const bool amd = [] {
         __builtin_cpu_init();
-        return !__builtin_cpu_is("amd");
+        return __builtin_cpu_is("amd") != 0;
     }();
-    return asks;
+    return !amd;
 }
 
 // Sums of one token's codes with some columns of two blocks, a multiple of 16: twice COLUMNS_A_PARTIAL of them at most.
-template <int BITS, bool ASK>
+template <int BITS, bool PREFETCH>
 inline void add_column_sums(const uint8_t* const (&codes)[2], const int8_t* inputs, int64_t columns, Sums (&sums)[2]) {
     constexpr int64_t BYTES = 16 * LANES * BITS / 8;  // of a block's 16 columns
     Partial<BITS> parts[2][2] = {};
     for (int64_t i = 0; i < columns; i += 16, inputs += 16) {
         const int64_t place = i * LANES * BITS / 8;
         for (const uint8_t* own : codes) {
-            for (int64_t at = 0; ASK && at < BYTES; at += 64) __builtin_prefetch(own + place + AHEAD + at);
+            for (int64_t at = PREFETCH_DISTANCE; PREFETCH && at < PREFETCH_DISTANCE + BYTES; at += 64) {
+                __builtin_prefetch(own + place + at);
+            }
         }
         for (int b = 0; b < 2; b++) {
             Partial<BITS>(&part)[2] = parts[b];
@@ -136,7 +138,7 @@ inline void add_column_sums(const uint8_t* const (&codes)[2], const int8_t* inpu
 }
 
 // One token and a pair of blocks: `results`, a vector of each.
-template <int BITS, bool ASK>
+template <int BITS, bool PREFETCH>
 inline void token_pair(const Pair& pair, const Rounded& rounded, Floats (&results)[2]) {
     const int64_t group = pair.layouts[0]->group, groups = pair.layouts[0]->groups();
     constexpr int64_t STEP = COLUMNS_A_PARTIAL<BITS> == INT64_MAX ? INT64_MAX : 2 * COLUMNS_A_PARTIAL<BITS>;
@@ -146,7 +148,7 @@ inline void token_pair(const Pair& pair, const Rounded& rounded, Floats (&result
         for (int64_t i = 0; i < group; i += std::min(STEP, group)) {
             const int64_t place = (g * group + i) * LANES * BITS / 8;
             const uint8_t* const codes[2] = {pair.blocks[0].codes + place, pair.blocks[1].codes + place};
-            add_column_sums<BITS, ASK>(codes, rounded.codes.data() + g * group + i, std::min(STEP, group - i), sums);
+            add_column_sums<BITS, PREFETCH>(codes, rounded.codes.data() + g * group + i, std::min(STEP, group - i), sums);
         }
         const Floats total = all_lanes(static_cast<float>(rounded.totals[g]));
         for (int b = 0; b < 2; b++) {

@@ -118,7 +118,7 @@ inline std::vector<Beginning> beginnings(const std::vector<Weights>& weights, bo
     return found;
 }
 
-template <int BITS, bool ASK>
+template <int BITS, bool PREFETCH>
 void one_token(Team& team, const Work& work, const Rounded& rounded) {
     const auto tasks = [&](const Layout& layout) { return Cut(layout, work.gated).tasks(); };
     for_all(team, work, tasks, [&](size_t which, int64_t task) {
@@ -132,7 +132,7 @@ void one_token(Team& team, const Work& work, const Rounded& rounded) {
             const Pair pair{{&layout, &other.layout},
                             {{layout, one.bytes, block}, {other.layout, other.bytes, alone ? block : far}}};
             Floats results[2];
-            token_pair<BITS, ASK>(pair, rounded, results);
+            token_pair<BITS, PREFETCH>(pair, rounded, results);
             if (work.gated) results[0] = multiply(silu(results[0]), results[1]);
             store_rows(layout, block, results[0], work.addends_of(0), work.outputs[which]);
             if (!work.gated && !alone) store_rows(layout, far, results[1], work.addends_of(0), work.outputs[which]);
@@ -189,7 +189,7 @@ void do_work(Team& team, const Work& work) {
     if (work.tokens == 1) {
         round_token(layout, work.inputs, rounded, 0);
         if (work.next != nullptr) team.expect(*work.next);
-        asks_ahead() ? one_token<BITS, true>(team, work, rounded) : one_token<BITS, false>(team, work, rounded);
+        prefetches() ? one_token<BITS, true>(team, work, rounded) : one_token<BITS, false>(team, work, rounded);
     } else {
         team.run(work.tokens, [&](int64_t token) {
             round_token(layout, work.inputs + token * layout.columns, rounded, token);

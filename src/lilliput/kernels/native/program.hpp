@@ -2,6 +2,9 @@
 
 #pragma once
 
+#include <cstring>
+
+#include "page.hpp"
 #include "products_team.hpp"
 
 namespace lilliput {
@@ -23,7 +26,54 @@ enum class Kind : int64_t {
 struct Written {
     Kind kind;
     std::vector<int64_t> inputs, outputs;  // values' numbers
-    std::vector<int64_t> numbers;          // what else there is to say: see the steps below
+    std::vector<int64_t> numbers;          // what else there is to say, in the order of what follows
+};
+
+inline float float_from(int64_t bits) {
+    const auto low = static_cast<uint32_t>(bits);
+    float value;
+    std::memcpy(&value, &low, sizeof(value));
+    return value;
+}
+
+struct ProductsNumbers {
+    bool gated;
+    std::vector<int64_t> weights;  // in the registry
+    explicit ProductsNumbers(const std::vector<int64_t>& numbers)
+        : gated(numbers.at(0) != 0), weights(numbers.begin() + 1, numbers.end()) {}
+};
+
+struct AttentionNumbers {
+    int64_t cache;  // its number
+    Heads heads;
+    float scale;
+    int64_t window;
+    int64_t distances;  // that have a bias; 0: none, as of a source
+    explicit AttentionNumbers(const std::vector<int64_t>& numbers)
+        : cache(numbers.at(0)), heads{numbers.at(1), numbers.at(2), numbers.at(3)}, scale(float_from(numbers.at(4))),
+          window(numbers.at(5)), distances(numbers.size() > 6 ? numbers[6] : 0) {}
+    int64_t queries() const { return heads.queries * heads.width; }
+    int64_t keys() const { return heads.keys * heads.width; }
+};
+
+struct NormNumbers {
+    int64_t rows, width;  // width: a multiple of LANES
+    float epsilon;
+    explicit NormNumbers(const std::vector<int64_t>& numbers)
+        : rows(numbers.at(0)), width(numbers.at(1)), epsilon(float_from(numbers.at(2))) {}
+};
+
+struct RotaryNumbers {
+    int64_t heads, width, turned;  // dimensions that turn: their second half with the first one
+    explicit RotaryNumbers(const std::vector<int64_t>& numbers)
+        : heads(numbers.at(0)), width(numbers.at(1)), turned(numbers.at(2)) {}
+};
+
+struct MappedNumbers {
+    int64_t count;  // of numbers, a multiple of LANES
+    int64_t how;    // what else the change goes by; 0: nothing
+    explicit MappedNumbers(const std::vector<int64_t>& numbers)
+        : count(numbers.at(0)), how(numbers.size() > 1 ? numbers[1] : 0) {}
 };
 
 // How many numbers a step reads and writes of each of its values.
@@ -33,30 +83,47 @@ struct Touched {
 
 // Of a step, see chain.hpp; `weights` are a product's.
 inline Touched touched(const Written& step, const std::vector<Weights>& weights) {
-    const auto& numbers = step.numbers;
     switch (step.kind) {
         case Kind::PRODUCTS: {
             std::vector<int64_t> rows;
             for (const auto& packed : weights) rows.push_back(packed->layout.rows);
-            if (numbers[0] != 0) rows.resize(1);
+            if (ProductsNumbers(step.numbers).gated) rows.resize(1);
             std::vector<int64_t> inputs{weights.front()->layout.columns};
             if (step.inputs.size() > 1) inputs.push_back(rows[0]);
             return {inputs, rows};
         }
         case Kind::ATTENTION: {
-            const int64_t queries = numbers[1] * numbers[3], keys = numbers[2] * numbers[3];
-            std::vector<int64_t> inputs{queries, keys, keys};
-            if (step.inputs.size() > 3) inputs.push_back(numbers[1] * numbers[6]);
-            return {inputs, {queries}};
+            const AttentionNumbers of(step.numbers);
+            std::vector<int64_t> inputs{of.queries(), of.keys(), of.keys()};
+            if (step.inputs.size() > 3) inputs.push_back(of.heads.queries * of.distances);
+            return {inputs, {of.queries()}};
         }
-        case Kind::SOURCE_ATTENTION: return {{numbers[1] * numbers[3]}, {numbers[1] * numbers[3]}};
-        case Kind::RMS: return {{numbers[0] * numbers[1], numbers[1]}, {numbers[0] * numbers[1]}};
-        case Kind::LAYER_NORM: return {{numbers[0] * numbers[1], numbers[1], numbers[1]}, {numbers[0] * numbers[1]}};
-        case Kind::ROTARY: return {{numbers[0] * numbers[1], numbers[2], numbers[2]}, {numbers[0] * numbers[1]}};
-        case Kind::MULTIPLY: return {{numbers[0], numbers[0]}, {numbers[0]}};
+        case Kind::SOURCE_ATTENTION: {
+            const AttentionNumbers of(step.numbers);
+            return {{of.queries()}, {of.queries()}};
+        }
+        case Kind::RMS: {
+            const NormNumbers of(step.numbers);
+            return {{of.rows * of.width, of.width}, {of.rows * of.width}};
+        }
+        case Kind::LAYER_NORM: {
+            const NormNumbers of(step.numbers);
+            return {{of.rows * of.width, of.width, of.width}, {of.rows * of.width}};
+        }
+        case Kind::ROTARY: {
+            const RotaryNumbers of(step.numbers);
+            return {{of.heads * of.width, of.turned, of.turned}, {of.heads * of.width}};
+        }
+        case Kind::MULTIPLY: {
+            const int64_t count = MappedNumbers(step.numbers).count;
+            return {{count, count}, {count}};
+        }
         case Kind::GELU:
         case Kind::RELU:
-        case Kind::SCALE: return {{numbers[0]}, {numbers[0]}};
+        case Kind::SCALE: {
+            const int64_t count = MappedNumbers(step.numbers).count;
+            return {{count}, {count}};
+        }
     }
     OPENVINO_THROW("Chain: no such step");
 }

@@ -80,7 +80,8 @@ private:
         if (!goes_on()) prepare(inputs, sequences, tokens);
         OPENVINO_ASSERT(work.cache->count() == sequences && work.cache->has_for(heads),
                         "SourceAttention: no sources of so many sequences, or of other heads, were read");
-        work.look(queries, tokens, goes_on() ? nullptr : integers(inputs[1]), static_cast<float*>(outputs[0].data()));
+        const auto* mask = goes_on() ? nullptr : integers(inputs[1]);
+        work.run_over_source(queries, tokens, mask, static_cast<float*>(outputs[0].data()));
     }
 
     void prepare(const ov::TensorVector& inputs, int64_t sequences, int64_t tokens) const {

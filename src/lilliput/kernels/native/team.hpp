@@ -29,7 +29,7 @@ namespace lilliput {
 constexpr int64_t MOST_THREADS = 1024;
 constexpr auto LOOKOUT = std::chrono::microseconds(2000);  // more than there is between two tokens
 constexpr int64_t PATIENCE = 4096;  // looks at helpers that end: some tenths of a millisecond
-constexpr int64_t ASKED = 1 << 17;  // bytes of each stream that are asked for beforehand: the second cache holds two
+constexpr int64_t PREFETCHED = 1 << 17;  // bytes of each stream, beforehand: the second cache holds two
 
 // Where a thread begins to read: two streams.
 struct Beginning {
@@ -73,14 +73,14 @@ public:
     void expect(const std::vector<Beginning>& beginnings) {
         for (size_t i = 0; i < parts.size(); i++) {
             for (int k = 0; k < 2; k++) parts[i].streams[k].store(beginnings[i].streams[k], std::memory_order_relaxed);
-            parts[i].asked.store(0, std::memory_order_relaxed);
+            parts[i].prefetched.store(0, std::memory_order_relaxed);
         }
     }
 
     // Calls `task` with 0 to count - 1, in any order; alone if the team works for somebody else.
     void run(int64_t count, const std::function<void(int64_t)>& task) {
-        const std::unique_lock<std::mutex> asked(busy, std::try_to_lock);
-        if (helpers->threads.empty() || count < 2 || !asked.owns_lock() || forks() != born) {
+        const std::unique_lock<std::mutex> caller(busy, std::try_to_lock);
+        if (helpers->threads.empty() || count < 2 || !caller.owns_lock() || forks() != born) {
             for (int64_t i = 0; i < count; i++) task(i);
             return;
         }
@@ -100,7 +100,7 @@ public:
         open = false;  // who has not joined by now comes too late
         for (int64_t looks = 0; joined.load() > 0; looks++) {
             if (looks < PATIENCE) {
-                if (!ask_ahead(0)) pause();
+                if (!prefetch_ahead(0)) pause();
             } else {
                 std::this_thread::yield();  // a helper may need this processor
             }
@@ -136,12 +136,12 @@ private:
     }
 
     // Asks for a little more of what a thread will read; false: enough was.
-    bool ask_ahead(size_t own) {
+    bool prefetch_ahead(size_t own) {
         Part& part = parts[own];
-        const int64_t asked = part.asked.load(std::memory_order_relaxed);
-        if (asked >= ASKED) return false;
-        for (const auto& stream : part.streams) ask_for_later(stream.load(std::memory_order_relaxed) + asked);
-        part.asked.store(asked + 64, std::memory_order_relaxed);
+        const int64_t done = part.prefetched.load(std::memory_order_relaxed);
+        if (done >= PREFETCHED) return false;
+        for (const auto& stream : part.streams) prefetch_line_far(stream.load(std::memory_order_relaxed) + done);
+        part.prefetched.store(done + 64, std::memory_order_relaxed);
         return true;
     }
 
@@ -150,7 +150,7 @@ private:
         const auto until = std::chrono::steady_clock::now() + LOOKOUT;
         while (product.load() == seen && std::chrono::steady_clock::now() < until) {
             for (int i = 0; i < 64 && product.load() == seen; i++) {
-                if (!ask_ahead(own)) pause();
+                if (!prefetch_ahead(own)) pause();
             }
             if (product.load() == seen) std::this_thread::yield();  // others may need this processor
         }
@@ -168,7 +168,7 @@ private:
         std::atomic<int64_t> next{0};  // task to be taken; beyond `end`, there is none
         int64_t end = 0;
         std::atomic<const uint8_t*> streams[2]{nullptr, nullptr};  // where it begins next
-        std::atomic<int64_t> asked{ASKED};                         // bytes of each that were asked for
+        std::atomic<int64_t> prefetched{PREFETCHED};               // bytes of each
     };
 
     struct Helpers {
