@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from lilliput import progress
-from lilliput.cli.output import print_facts, print_json, print_table, with_interval
+from lilliput.cli.output import print_facts, print_json, print_table, print_text, with_interval
 from lilliput.data.tables import Columns
 from lilliput.evaluate.carbon import parse_intensity
 from lilliput.units import show_bytes
@@ -45,7 +45,8 @@ def show(result: dict[str, Any]) -> None:
         rows.append([f"{name.replace('_', ' ')} *", *cells])
     print_table([f"n = {result['n']:,}", "accuracy", "F1", "MCC"], rows)
     fitted = {scores["fitted_on"] for scores in result["baselines"]["details"].values()}
-    typer.echo(f"* baselines, fitted on: {'; '.join(sorted(fitted))}\n")
+    print_text(f"* baselines, fitted on: {'; '.join(sorted(fitted))}")
+    typer.echo("")
     parts = ", ".join(f"{name} {size:,}" for name, size in result["bytes"].items() if name != "total")
     memory = result["peak_memory_mb"]
     print_facts(
