@@ -9,7 +9,7 @@ import typer
 
 from lilliput import progress
 from lilliput.cli import options
-from lilliput.cli.output import command_line, print_json, print_table, print_text, with_interval
+from lilliput.cli.output import command_line, in_percent, print_json, print_table, print_text
 
 
 def demo(
@@ -57,7 +57,7 @@ def _row(name: str, found: dict[str, Any]) -> list[str]:
     return [
         name,
         f"{found['bytes']['total']:,}",
-        *(with_interval(found[name], found["intervals"][name]).replace(" %", "") for name in ("f1", "accuracy")),
+        *(in_percent(found[name], found["intervals"][name]) for name in ("f1", "accuracy")),
         f"{found['latency_ms']['p50']:.2f}",
         f"{1e3 * found['energy']['joules_per_example']:.1f}",
     ]
@@ -68,5 +68,5 @@ def _baselines(found: dict[str, Any]) -> list[list[str]]:
     rows = []
     for key, title in titles.items():
         scores = found["baselines"]["details"][key]
-        rows.append([title, "", f"{100 * scores['f1']:.1f}", f"{100 * scores['accuracy']:.1f}", "", ""])
+        rows.append([title, "", *(in_percent(scores[name], None) for name in ("f1", "accuracy")), "", ""])
     return rows

@@ -95,3 +95,8 @@ def with_interval(value: float | None, interval: Sequence[float] | None, percent
     if interval is None:
         return text
     return f"{text} [{interval[0] * factor:.{digits}f}, {interval[1] * factor:.{digits}f}]"
+
+
+def in_percent(value: float | None, interval: Sequence[float] | None) -> str:
+    """``96.1 [95.0, 97.1]``, under a heading that has the unit."""
+    return with_interval(value, interval).replace(" %", "")

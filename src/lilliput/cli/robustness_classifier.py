@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from lilliput import progress
-from lilliput.cli.output import print_facts, print_json, print_table, print_text, with_interval
+from lilliput.cli.output import in_percent, print_facts, print_json, print_table, print_text, with_interval
 from lilliput.data.tables import Columns
 
 
@@ -75,8 +75,7 @@ def _row(line: dict[str, Any]) -> list[str]:
 
 
 def _percent(found: dict[str, Any] | None) -> str:
-    """An estimate under a heading that has its unit."""
-    return _estimate(found).replace(" %", "")
+    return in_percent(None, None) if found is None else in_percent(found["value"], (found["low"], found["high"]))
 
 
 def _estimate(found: dict[str, Any] | None) -> str:
