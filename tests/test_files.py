@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 from lilliput.errors import UserError
-from lilliput.files import atomic_file, atomic_folder, cache_folder, claim, read_json, release, sha256_of, write_json
+from lilliput.files import (
+    atomic_file,
+    atomic_folder,
+    begin_work,
+    cache_folder,
+    claim,
+    read_json,
+    release,
+    require_place,
+    sha256_of,
+    write_json,
+)
 
 
 def test_a_file_that_fails_midway_leaves_the_old_one(tmp_path):
@@ -233,3 +244,38 @@ def test_without_a_home_a_cache_is_asked_for(monkeypatch):
     monkeypatch.setattr(Path, "home", nobody)
     with pytest.raises(UserError, match=r"no home folder\. Name a folder with LILLIPUT_CACHE"):
         cache_folder()
+
+
+@pytest.mark.parametrize("links", [False, True])
+@pytest.mark.parametrize("work_is", ["a dangling link", "a link", "a file"])
+def test_a_place_whose_work_has_none_is_refused_and_left_as_it_was(tmp_path, work_is, links):
+    out, work = tmp_path / "small", tmp_path / ".small.work"
+    (tmp_path / "elsewhere").mkdir()
+    if work_is == "a file":
+        work.write_text("mine")
+    else:
+        work.symlink_to(tmp_path / ("nowhere" if work_is == "a dangling link" else "elsewhere"))
+    target = out
+    if links:
+        target = tmp_path / "elsewhere" / "link"
+        target.symlink_to(out)
+    for refuse, given in ((require_place, target), (begin_work, work)):
+        with pytest.raises(UserError, match="it is a link or a file") as caught:
+            refuse(given)
+        assert caught.value.where == str(work)
+    assert not out.exists() and not (tmp_path / "nowhere").exists()
+
+
+def test_a_place_below_a_file_is_refused_and_one_below_nothing_is_not(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="a part of this path is a file"):
+        require_place(tmp_path / "file" / "deep" / "small")
+    require_place(tmp_path / "new" / "deep" / "small")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is where nobody may make files")
+def test_a_place_that_takes_no_files_is_refused():
+    with pytest.raises(UserError, match="cannot write") as caught:
+        require_place(Path("/proc/small"))
+    assert caught.value.where == "/proc/small"

@@ -19,7 +19,7 @@ from typing import Any
 from lilliput.constants import LARGEST
 from lilliput.encoder import EncoderConfig
 from lilliput.errors import ArtifactError, is_plain
-from lilliput.files import atomic_folder, explain_disk_errors, read_json, sha256_of, write_json
+from lilliput.files import atomic_folder, explain_disk_errors, read_json, require_place, sha256_of, write_json
 from lilliput.generator_manifest import KIND, SEQ2SEQ, GeneratorManifest
 from lilliput.shipped import NAMES, folder_named
 from lilliput.version import VERSION
@@ -192,9 +192,10 @@ def refuse_occupied(path: str | Path) -> bool:
 
     Raises:
         ArtifactError: there is something else: no artifact, or one with other files beside its own.
-        UserError: the place cannot be looked at.
+        UserError: the place cannot be looked at, or written to.
     """
     path = Path(path)
+    require_place(path)
     with explain_disk_errors(path):
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return False

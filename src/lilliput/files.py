@@ -220,6 +220,43 @@ def work_folder(target: Path) -> Path:
     return target.parent / f".{target.name}.work"
 
 
+def require_place(target: Path) -> None:
+    """Refuse a place that no folder can be written to, before the work whose result is to stand there; nothing is made.
+
+    Raises:
+        UserError: a folder above it is a file or cannot be written to, or a link or a file is where its work goes.
+    """
+    with explain_disk_errors(target):
+        place = followed(target)
+        above = next((folder for folder in place.parents if folder.exists()), place)
+        with tempfile.TemporaryFile(dir=above):
+            pass
+        _require_free(work_folder(place))
+
+
+def begin_work(folder: Path) -> bool:
+    """Make a folder of :func:`work_folder`, and claim it; whether it was there.
+
+    Raises:
+        UserError: another run is at work there, something else is, or the folder cannot be made.
+    """
+    with explain_disk_errors(folder):
+        _require_free(folder)
+        begun = folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        claim(folder)
+    return begun
+
+
+def _require_free(work: Path) -> None:
+    if work.is_symlink() or (work.exists() and not work.is_dir()):
+        raise UserError(
+            "a run keeps its work there, but it is a link or a file.",
+            where=work,
+            remedy="Remove it, or choose another --out.",
+        )
+
+
 def empty(folder: Path) -> None:
     """Remove what is in ``folder``."""
     for path in folder.iterdir():

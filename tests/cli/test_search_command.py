@@ -6,6 +6,7 @@ from typing import get_type_hints
 
 import pytest
 
+from lilliput.cli.app import app
 from lilliput.cli.evaluate import evaluate
 from lilliput.evaluate.carbon import parse_intensity
 from lilliput.progress import LogProgress
@@ -37,3 +38,9 @@ def test_the_region_that_the_help_names_is_one():
     region = re.search(r"such as (\w+)", option.help)
     assert region is not None
     assert parse_intensity(region[1]).grams_per_kwh > 0
+
+
+def test_a_target_that_the_paper_s_fitness_goes_over_is_told(capsys):
+    for size, over in (("3MB", True), ("206152B", False)):
+        app(["search", "--paper", "--size", size], standalone_mode=False)
+        assert ("over the target" in capsys.readouterr().out) == over

@@ -114,6 +114,22 @@ def test_many_classes_are_resampled_in_batches_to_the_same_answer(monkeypatch):
 def test_one_class_alone_scores_zero_where_nothing_is_defined():
     ours = score([0, 0, 0], [0, 0, 0], 2, 1)
     assert (ours.accuracy, ours.f1, ours.precision, ours.recall, ours.mcc) == (1.0, 0.0, 0.0, 0.0, 0.0)
+    assert ours.as_dict()["undefined"] == ["f1", "precision", "recall", "mcc"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "predictions", "positive", "undefined"),
+    [
+        ([0, 1, 1], [0, 1, 0], 1, ()),
+        ([0, 1, 1], [1, 0, 0], 1, ()),  # all wrong: zeros that are measured
+        ([0, 1, 1], [0, 0, 0], 1, ("precision", "mcc")),
+        ([0, 0, 0], [0, 1, 0], 1, ("recall", "mcc")),
+        ([1, 1, 1], [0, 1, 0], 1, ("mcc",)),
+        ([1, 1, 1], [1, 1, 1], None, ("mcc",)),
+    ],
+)
+def test_what_has_no_denominator_is_told_apart_from_a_score_of_zero(labels, predictions, positive, undefined):
+    assert score(labels, predictions, 2, positive).undefined == undefined
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from lilliput.errors import CheckpointError, UserError
+from lilliput.shipped import SHIPPED, folder_of
 from lilliput.teachers import KINDS, Teacher, open_teacher
+from lilliput.teachers.generator import open_generator
+from lilliput.teachers.huggingface import open_base
 from lilliput.teachers.teacher import Teacher as SameTeacher
 
 
@@ -39,6 +43,23 @@ def test_anything_else_is_refused_with_what_there_is(tmp_path):
     for path in (tmp_path, tmp_path / "notes.txt"):
         with pytest.raises(CheckpointError, match="is none of these: a teacher made by lilliput; a Hugging Face"):
             open_teacher(path)
+
+
+@pytest.mark.parametrize("open_it", [open_teacher, open_base, open_generator])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_an_artifact_is_told_from_a_checkpoint(open_it, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder_of(name), tmp_path / "copy")
+    for artifact in (name, "copy"):
+        with pytest.raises(CheckpointError, match=r"is an artifact: .* Give the model that it was made of") as caught:
+            open_it(artifact)
+        assert caught.value.where == artifact
+
+
+def test_a_checkpoint_with_a_manifest_of_somebody_s_own_is_one(base_folder, tmp_path):
+    folder = shutil.copytree(base_folder("roberta"), tmp_path / "base")
+    (folder / "manifest.json").write_text("{}")
+    assert open_base(folder).fingerprint == open_base(base_folder("roberta")).fingerprint
 
 
 def test_unknown_tasks_are_named(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lilliput import api
-from lilliput.errors import UserError
+from lilliput.errors import BudgetError, UserError
 from lilliput.search import Architecture, Conditions, LatencyModel, StudentShape, artifact_bytes
 from lilliput.search.latency import FEATURES
 from lilliput.verbs import search
@@ -78,6 +78,13 @@ def test_what_the_paper_s_search_does_not_know_is_refused_beside_it(given, where
 
 def test_the_paper_s_search_has_no_bound_in_time():
     assert api.search(3_000_000, None, paper=True).architecture == api.search(3_000_000, paper=True).architecture
+
+
+def test_a_target_below_the_paper_s_whole_space_is_refused():
+    with pytest.raises(BudgetError, match="the smallest takes 108,296 bytes") as caught:
+        api.search(108_295, paper=True)
+    assert caught.value.remedy
+    assert api.search(108_296, paper=True).bytes >= 108_296
 
 
 def test_data_flow_counts_in_milliseconds_and_bytes(monkeypatch):

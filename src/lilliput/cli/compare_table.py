@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from lilliput.cli.output import print_facts, print_table
+from lilliput.cli.output import print_facts, print_table, print_text
 from lilliput.units import show_bytes
 
 MAIN: Mapping[str, tuple[str, str]] = {"generator": ("decode", "decodes"), "classifier": ("fixed", "is")}
@@ -27,7 +27,7 @@ Figures = Mapping[str, Any]
 def show(result: Figures) -> None:
     """A comparison, for people: the verdict first."""
     for ratios in result["ratios"]:
-        typer.echo(verdict(result["kind"], ratios))
+        print_text(verdict(result["kind"], ratios))
     typer.echo("")
     models, others = result["models"], result["ratios"]
     print_table(

@@ -9,7 +9,7 @@ import typer
 
 from lilliput import progress
 from lilliput.cli import options
-from lilliput.cli.output import command_line, print_json, print_table, with_interval
+from lilliput.cli.output import command_line, in_percent, print_json, print_table, print_text
 
 
 def demo(
@@ -36,16 +36,17 @@ def demo(
         return
     typer.echo("")
     print_table(
-        ["held-out pairs", "bytes", "F1", "accuracy", "ms a function", "mJ a pair"],
+        ["held-out pairs", "bytes", "F1, %", "accuracy, %", "ms", "mJ"],
         [*(_row(name, result[name]) for name in ("teacher", "student")), *_baselines(result["student"])],
     )
     student, teacher = result["student"], result["teacher"]
     latency = student["latency_ms"]
-    typer.echo(
-        f"\nn = {student['n']:,}; brackets are 95 % intervals; ms at {latency['tokens']} tokens on "
-        f"{latency['threads']} thread; energy {student['energy']['kind']}."
+    typer.echo("")
+    print_text(
+        f"n = {student['n']:,}; brackets are 95 % intervals; ms a function of {latency['tokens']} tokens on "
+        f"{latency['threads']} thread; mJ a pair, {student['energy']['kind']}."
     )
-    typer.echo(
+    print_text(
         f"The student is {teacher['bytes']['total'] / student['bytes']['total']:.0f}x smaller and "
         f"{teacher['latency_ms']['p50'] / latency['p50']:.0f}x faster. Made in {result['seconds'] / 60:.1f} minutes."
     )
@@ -56,17 +57,16 @@ def _row(name: str, found: dict[str, Any]) -> list[str]:
     return [
         name,
         f"{found['bytes']['total']:,}",
-        with_interval(found["f1"], found["intervals"]["f1"]),
-        with_interval(found["accuracy"], found["intervals"]["accuracy"]),
+        *(in_percent(found[name], found["intervals"][name]) for name in ("f1", "accuracy")),
         f"{found['latency_ms']['p50']:.2f}",
         f"{1e3 * found['energy']['joules_per_example']:.1f}",
     ]
 
 
 def _baselines(found: dict[str, Any]) -> list[list[str]]:
-    titles = {"token_overlap": "token overlap", "token_logistic": "token-count regression", "majority": "majority"}
+    titles = {"token_overlap": "token overlap", "token_logistic": "token logistic", "majority": "majority"}
     rows = []
     for key, title in titles.items():
         scores = found["baselines"]["details"][key]
-        rows.append([title, "", with_interval(scores["f1"], None), with_interval(scores["accuracy"], None), "", ""])
+        rows.append([title, "", *(in_percent(scores[name], None) for name in ("f1", "accuracy")), "", ""])
     return rows

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
 
 from lilliput import progress
-from lilliput.cli.output import print_facts, print_json, print_table, with_interval
+from lilliput.cli.output import in_percent, print_facts, print_json, print_table, print_text, with_interval
 from lilliput.data.tables import Columns
 from lilliput.evaluate.carbon import parse_intensity
 from lilliput.units import show_bytes
+
+MEASURES = {"accuracy": "accuracy, %", "f1": "F1, %", "mcc": "MCC"}
+"""What the table shows, and under which heading."""
 
 
 def measure(given: dict[str, Any], command: str) -> None:
@@ -39,18 +43,21 @@ def measure(given: dict[str, Any], command: str) -> None:
 def show(result: dict[str, Any]) -> None:
     """An evaluation, for people."""
     intervals, latency, natural = result["intervals"], result["latency_ms"], result["latency_ms"]["natural"]
-    rows = [[result["name"], *(with_interval(result[m], intervals[m], m != "mcc") for m in ("accuracy", "f1", "mcc"))]]
-    for name, scores in result["baselines"]["details"].items():
-        cells = [with_interval(scores[m], None, m != "mcc") for m in ("accuracy", "f1", "mcc")]
-        rows.append([f"{name.replace('_', ' ')} *", *cells])
-    print_table([f"n = {result['n']:,}", "accuracy", "F1", "MCC"], rows)
-    fitted = {scores["fitted_on"] for scores in result["baselines"]["details"].values()}
-    typer.echo(f"* baselines, fitted on: {'; '.join(sorted(fitted))}\n")
+    rivals = result["baselines"]["details"]
+    rows = [[result["name"], *(_cell(result, name, intervals[name]) for name in MEASURES)]]
+    for rival, scores in rivals.items():
+        rows.append([f"{rival.replace('_', ' ')}*", *(_cell(scores, name) for name in MEASURES)])
+    print_table([f"n = {result['n']:,}", *MEASURES.values()], rows)
+    fitted = {scores["fitted_on"] for scores in rivals.values()}
+    print_text(f"* baselines, fitted on: {'; '.join(sorted(fitted))}")
+    if any(scores["undefined"] for scores in (result, *rivals.values())):
+        print_text("undefined: all labels or all predictions are one class, or none is the class that is looked for")
+    typer.echo("")
     parts = ", ".join(f"{name} {size:,}" for name, size in result["bytes"].items() if name != "total")
     memory = result["peak_memory_mb"]
     print_facts(
         {
-            "precision, recall": f"{result['precision']:.1%}, {result['recall']:.1%}",
+            "precision, recall, %": f"{_cell(result, 'precision')}, {_cell(result, 'recall')}",
             "bytes": f"{result['bytes']['total']:,} ({parts})",
             "peak memory": "not measured" if memory is None else f"{show_bytes(memory * 1e6)} resident",
             f"latency at {latency['tokens']} tokens": f"p50 {latency['p50']:.2f} ms, p95 {latency['p95']:.2f} ms, "
@@ -61,3 +68,11 @@ def show(result: dict[str, Any]) -> None:
             f"{result['carbon']['intensity']['grams_per_kwh']:g} g/kWh ({result['carbon']['intensity']['region']})",
         }
     )
+
+
+def _cell(scores: Mapping[str, Any], measure: str, interval: Sequence[float] | None = None) -> str:
+    if measure in scores["undefined"]:
+        return "undefined"
+    if measure == "mcc":
+        return with_interval(scores[measure], interval, percent=False)
+    return in_percent(scores[measure], interval)

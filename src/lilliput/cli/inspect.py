@@ -10,6 +10,7 @@ import typer
 from lilliput.cli import options
 from lilliput.cli.output import print_facts, print_json
 from lilliput.data_flow import DataFlow
+from lilliput.errors import plain
 from lilliput.generator_manifest import KIND
 from lilliput.report.generator_card import activations_in_words, in_words
 from lilliput.search.space import Architecture
@@ -31,9 +32,11 @@ def inspect(
         return
     sizes = {"bytes": f"{facts['bytes']['total']:,}"}
     sizes |= {f"  {name}": f"{size:,}" for name, size in facts["bytes"].items() if name != "total"}
-    hashes = {f"sha256 {name}": digest for name, digest in facts["sha256"].items()}
     shown = _generator(facts) if facts["kind"] == KIND else _classifier(facts)
+    hashes = {"sha256": "of every file, verified; as sha256sum writes it:"}
     print_facts({"artifact": facts["path"], **shown, **sizes, **_made(facts), **hashes})
+    for name, digest in facts["sha256"].items():
+        typer.echo(plain(f"{digest}  {name}"))
 
 
 def _classifier(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
 
 from lilliput.errors import plain
 from lilliput.files import json_text
+
+_ANY_LENGTH = 1_000_000
+_NARROWEST = 24  # of values beside their names: what is narrower is no longer read with ease
 
 
 def command_line() -> str:
@@ -23,25 +28,62 @@ def print_json(value: Mapping[str, Any]) -> None:
     typer.echo(json_text(value))
 
 
+def screen() -> int:
+    """Columns of the terminal, or what ``COLUMNS`` says; a pipe or a file takes lines of any length."""
+    return shutil.get_terminal_size((_ANY_LENGTH, 24)).columns
+
+
+def print_text(text: str) -> None:
+    """A paragraph, broken between words where the terminal ends."""
+    typer.echo(_broken(text, screen()))
+
+
 def print_facts(facts: Mapping[str, object]) -> None:
-    """Names and values, aligned."""
-    width = max(map(len, facts))
+    """Names and values, aligned; a value too long for the terminal goes on below its beginning."""
+    width = max(map(len, facts)) + 2
     for name, value in facts.items():
-        typer.echo(f"{name:<{width}}  {plain(str(value))}")
+        text = _broken(plain(str(value)), max(screen() - width, _NARROWEST))
+        typer.echo(f"{name:<{width}}" + text.replace("\n", "\n" + " " * width))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns, the first to the left and figures to the right, as plain text that copies well."""
+    """Columns, the first to the left and figures to the right, as plain text that copies well.
+
+    What is wider than the terminal comes in parts one below the other, each with the first column, and without the rows
+    that would be empty in it.
+    """
     widths = [max(len(str(row[i])) for row in (header, *rows)) for i in range(len(header))]
+    for number, part in enumerate(_parts(widths)):
+        if number:
+            typer.echo("")
+        typer.echo(_line(header, part, widths))
+        typer.echo("  ".join("-" * widths[column] for column in (0, *part)))
+        for row in rows:
+            if not number or any(row[column] for column in part):
+                typer.echo(_line(row, part, widths))
 
-    def line(cells: Sequence[str]) -> str:
-        first, *rest = (str(cell) for cell in cells)
-        return "  ".join([f"{first:<{widths[0]}}", *(f"{c:>{w}}" for c, w in zip(rest, widths[1:], strict=True))])
 
-    typer.echo(line(header))
-    typer.echo("  ".join("-" * width for width in widths))
-    for row in rows:
-        typer.echo(line(row))
+def _parts(widths: Sequence[int]) -> Iterator[list[int]]:
+    """Which columns, beside the first, stand beside one another: as many as fit, one at least."""
+    part: list[int] = []
+    for column in range(1, len(widths)):
+        if part and widths[0] + sum(2 + widths[other] for other in (*part, column)) > screen():
+            yield part
+            part = []
+        part.append(column)
+    yield part
+
+
+def _line(cells: Sequence[str], part: Sequence[int], widths: Sequence[int]) -> str:
+    shown = (f"{cells[column]!s:>{widths[column]}}" for column in part)
+    return "  ".join([f"{cells[0]!s:<{widths[0]}}", *shown]).rstrip()
+
+
+def _broken(text: str, width: int) -> str:
+    """``text`` in lines of at most ``width``, but for longer words."""
+    if len(text) <= width:
+        return text
+    return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False))
 
 
 def with_interval(value: float | None, interval: Sequence[float] | None, percent: bool = True) -> str:
@@ -53,3 +95,8 @@ def with_interval(value: float | None, interval: Sequence[float] | None, percent
     if interval is None:
         return text
     return f"{text} [{interval[0] * factor:.{digits}f}, {interval[1] * factor:.{digits}f}]"
+
+
+def in_percent(value: float | None, interval: Sequence[float] | None) -> str:
+    """``96.1 [95.0, 97.1]``, under a heading that has the unit."""
+    return with_interval(value, interval).replace(" %", "")

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from lilliput import progress
-from lilliput.cli.output import print_facts, print_json, print_table, with_interval
+from lilliput.cli.output import in_percent, print_facts, print_json, print_table, print_text, with_interval
 from lilliput.data.tables import Columns
 
 
@@ -39,11 +39,12 @@ def show(result: dict[str, Any]) -> None:
     models = [(result["name"], result["flips"]), *([] if against is None else [(against["name"], against["flips"])])]
     seeds = len(result["flips"]["seeds"])
     for name, found in models:
-        first = f"{name}, {result['n']:,} examples in {found['language']}"
+        before = _estimate(found["accuracy"])
+        print_text(f"{name}, {result['n']:,} examples in {found['language']}, accuracy before: {before}")
         rows = [_row(line) for line in (*found["rewrites"], found["any"])]
-        print_table([first, "changed", "flips", "broken", "mended", "accuracy"], rows)
-        typer.echo(f"accuracy before: {_estimate(found['accuracy'])}\n")
-    typer.echo(
+        print_table(["rewrite", "changed", "flips, %", "broken", "mended", "accuracy, %"], rows)
+        typer.echo("")
+    print_text(
         f"flips: of the examples that a rewrite changed, how many got another prediction, {seeds} seed(s); "
         "any: under one rewrite at least, and accuracy under all of them; brackets are 95 % intervals."
     )
@@ -66,11 +67,15 @@ def _row(line: dict[str, Any]) -> list[str]:
     return [
         line["rewrite"].replace("_", " "),
         f"{line['n']:,}",
-        _estimate(line["worst" if worst else "flipped"]),
+        _percent(line["worst" if worst else "flipped"]),
         f"{line['broken']:,}",
         f"{line['mended']:,}",
-        _estimate(line["worst_accuracy" if worst else "accuracy"]),
+        _percent(line["worst_accuracy" if worst else "accuracy"]),
     ]
+
+
+def _percent(found: dict[str, Any] | None) -> str:
+    return in_percent(None, None) if found is None else in_percent(found["value"], (found["low"], found["high"]))
 
 
 def _estimate(found: dict[str, Any] | None) -> str:

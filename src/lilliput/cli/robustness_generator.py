@@ -9,7 +9,7 @@ import typer
 
 from lilliput import progress
 from lilliput.cli.options import names_of
-from lilliput.cli.output import print_table, with_interval
+from lilliput.cli.output import print_table, print_text, with_interval
 from lilliput.cli.score import end
 from lilliput.errors import UserError
 
@@ -52,14 +52,15 @@ def measure(given: dict[str, Any], command: str) -> None:
 
 def show(result: dict[str, Any]) -> None:
     """The result, for people."""
-    header = [f"{result['name']}, n = {result['n']:,}", "seeds", "changed", "pass@1", "RP", "RD", "RR"]
+    typer.echo(f"{result['name']}, n = {result['n']:,}")
+    header = ["perturbation", "seeds", "changed", "pass@1", "RP", "RD", "RR"]
     for title, lines in (("", result["perturbations"]), ("worst case of a family", result["families"])):
         header[0] = title or header[0]
         print_table(header, [_row(line) for line in lines])
         typer.echo("")
     if result["against"] is not None:
         _show_against(result["against"])
-    typer.echo(
+    print_text(
         "pass@1: of the prompts as they were; RP, robust pass: after every version of a prompt; RD, robust drop: the "
         "share of pass@1 that is lost; RR, robust relative: problems that change; brackets are 95 % intervals."
     )
@@ -80,19 +81,14 @@ def _show_against(against: dict[str, Any]) -> None:
         found = line["difference"]
         lines.append((f"RP, {line['name']}", found["robust_pass"], found["robust_drop"]))
     lines.append(("mean of all versions", against["all"]["mean_pass"], None))
-    header = [
-        f"against {against['name']}, n = {against['n']:,}",
-        "gained",
-        "lost",
-        "p",
-        "points more",
-        "RD, points more",
-    ]
+    typer.echo(f"against {against['name']}, n = {against['n']:,}")
+    header = ["measure", "gained", "lost", "p", "points more", "RD, points more"]
     print_table(header, [[name, *_paired(found), _points(drop)] for name, found, drop in lines])
-    typer.echo(
+    print_text(
         "gained, lost: problems that this model alone passes, or the other one alone; p: of McNemar's exact test; all: "
-        "of what passes before in all forms, what still does after every version of all.\n"
+        "of what passes before in all forms, what still does after every version of all."
     )
+    typer.echo("")
 
 
 def _paired(found: dict[str, Any]) -> list[str]:

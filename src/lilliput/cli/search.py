@@ -39,8 +39,9 @@ def search(
     """
     from lilliput.verbs.search import search as run
 
+    wanted = parse_bytes(size)
     result = run(
-        parse_bytes(size),
+        wanted,
         None if latency == "none" else parse_milliseconds(latency),
         precisions=[part.strip() for part in precision.split(",")],
         method=method,
@@ -55,11 +56,12 @@ def search(
     if json:
         print_json(result.as_dict())
         return
+    over = ", over the target, which the paper's fitness allows" if result.bytes > wanted else ""
     print_facts(
         {
             "architecture": result.architecture,
             "precision": result.precision,
-            "size": f"{show_bytes(result.bytes)} ({result.bytes:,} bytes)",
+            "size": f"{show_bytes(result.bytes)} ({result.bytes:,} bytes{over})",
             "compute": f"{result.gflops:.3f} GFLOP",
             "fitness" if paper else objective: f"{result.fitness:,.4f}".removesuffix(".0000"),
             "latency": "not bounded" if result.latency_ms is None else f"{result.latency_ms:.2f} ms (predicted)",

@@ -5,7 +5,8 @@ such a sample has an error); F1 and MCC have the percentile bootstrap's.
 
 Conventions, where a denominator is zero: precision, recall and F1 of a class are 0; MCC is 0 (as when all
 predictions, or all labels, are one class). Macro averages run over the classes that occur among the labels or the
-predictions. These are scikit-learn's conventions with ``zero_division=0``.
+predictions. These are scikit-learn's conventions with ``zero_division=0``. What is 0 by convention alone is named in
+:attr:`ClassificationScores.undefined`, and shown to people as undefined.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class ClassificationScores:
         mcc: Matthews correlation coefficient, -1 to 1 (its multi-class form for more than two classes).
         confusion: shape ``[C, C]``: how many examples of class ``row`` were predicted as class ``column``.
         intervals: ``accuracy``, ``f1`` and ``mcc`` -> the 95 % interval ``(low, high)``.
+        undefined: which of ``f1``, ``precision``, ``recall`` and ``mcc`` have a denominator of zero, and so are 0 by
+            convention; of macro averages none.
     """
 
     n: int
@@ -49,12 +52,14 @@ class ClassificationScores:
     mcc: float
     confusion: Ints
     intervals: Mapping[str, tuple[float, float]]
+    undefined: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, without the table."""
         names = ("n", "accuracy", "f1", "precision", "recall", "mcc")
         intervals = {name: list(pair) for name, pair in self.intervals.items()}
-        return {**{name: getattr(self, name) for name in names}, "intervals": intervals}
+        scores = {name: getattr(self, name) for name in names}
+        return {**scores, "intervals": intervals, "undefined": list(self.undefined)}
 
 
 def score(
@@ -93,8 +98,19 @@ def score(
         n=n,
         confusion=confusion,
         intervals={"accuracy": (accuracy.low, accuracy.high), "f1": interval("f1"), "mcc": interval("mcc")},
+        undefined=_undefined(confusion, positive),
         **{name: float(values[0]) for name, values in measures.items()},
     )
+
+
+def _undefined(confusion: Ints, positive: int | None) -> tuple[str, ...]:
+    """Measures of a matrix ``[C, C]`` that have a denominator of zero."""
+    actual, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    empty = {"mcc": max(actual.max(), predicted.max()) == confusion.sum()}
+    if positive is not None:
+        empty |= {"precision": predicted[positive] == 0, "recall": actual[positive] == 0}
+        empty["f1"] = empty["precision"] and empty["recall"]
+    return tuple(name for name in ("f1", "precision", "recall", "mcc") if empty.get(name))
 
 
 def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) -> Ints:

@@ -75,6 +75,7 @@ class Baseline:
     f1: float | None = None
     mcc: float | None = None
     fitted_on: str = ""
+    undefined: tuple[str, ...] = ()
 
 
 def baselines(evidence: Evidence) -> list[Baseline]:
@@ -87,7 +88,7 @@ def baselines(evidence: Evidence) -> list[Baseline]:
         title = BASELINE_TITLES.get(name, clean(name))
         if isinstance(scores, Mapping):
             accuracy, f1, mcc = (as_number(scores.get(key)) for key in ("accuracy", "f1", "mcc"))
-            found[title] = Baseline(title, accuracy, f1, mcc, clean(scores.get("fitted_on") or ""))
+            found[title] = Baseline(title, accuracy, f1, mcc, clean(scores.get("fitted_on") or ""), undefined(scores))
         elif (accuracy := as_number(scores)) is not None:
             found[title] = Baseline(title, accuracy)
     return list(found.values())
@@ -123,6 +124,12 @@ def look_up(source: Any, *keys: str) -> Any:
     for key in keys:
         source = source.get(key) if isinstance(source, Mapping) else None
     return source
+
+
+def undefined(scores: Any) -> tuple[str, ...]:
+    """Measures that are 0 by convention alone, see :class:`~lilliput.evaluate.classification.ClassificationScores`."""
+    names = look_up(scores, "undefined")
+    return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def as_number(value: Any) -> float | None:

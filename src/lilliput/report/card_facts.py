@@ -7,6 +7,7 @@ from typing import Any
 
 from lilliput.artifact import GRAPH, TOKENIZER, Manifest
 from lilliput.encoder import EncoderConfig
+from lilliput.report import undefined
 from lilliput.report.card import CardFacts
 
 NAMED = 3
@@ -57,8 +58,8 @@ def card_facts(
         accuracy=valid.get("accuracy"),
         accuracy_interval=None if accuracy_interval is None else (accuracy_interval[0], accuracy_interval[1]),
         majority=valid.get("majority"),
-        f1=valid.get("f1"),
-        mcc=valid.get("mcc"),
+        f1=None if "f1" in undefined(valid) else valid.get("f1"),
+        mcc=None if "mcc" in undefined(valid) else valid.get("mcc"),
         n=valid.get("n"),
         operating_points=valid.get("operating_points"),
         address=address,

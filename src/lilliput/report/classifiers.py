@@ -16,6 +16,7 @@ from lilliput.report import (
     plots,
     scaled,
     significant,
+    undefined,
 )
 from lilliput.report.facts import FactTable, as_mapping, fact_table, without
 from lilliput.report.sections import ABSENT, Cell, Plot
@@ -29,6 +30,8 @@ MEASURED_BY = ("date", "command", "versions", "machine", "method", "intervals", 
 """Keys of an evaluation that say how it was measured; the figures of the main table are left out of them."""
 
 FIGURES = {"p50", "p95", "joules_per_example", "grams_co2e_per_example", "accuracy", "f1", "mcc"}
+
+UNDEFINED = Cell("undefined", "one class alone in labels or predictions")
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,8 @@ def model_row(evidence: Evidence) -> Row:
     scores = []
     for metric in METRICS:
         value, ends = evidence.number(metric), evidence.interval(metric)
-        scores.append(_cell(value, _score(metric, value or 0), ends and _bracket(metric, ends)))
+        known = _cell(value, _score(metric, value or 0), ends and _bracket(metric, ends))
+        scores.append(UNDEFINED if metric in undefined(evidence.evaluation) else known)
     size, memory = evidence.total_bytes, evidence.number("peak_memory_mb")
     p50, p95 = evidence.number("latency_ms", "p50"), evidence.number("latency_ms", "p95")
     energy = evidence.number("energy", "joules_per_example")
@@ -166,7 +170,10 @@ def model_row(evidence: Evidence) -> Row:
 def baseline_row(baseline: Baseline) -> Row:
     """A baseline's scores."""
     values = {metric: getattr(baseline, metric) for metric in METRICS}
-    scores = [_cell(value, _score(metric, value or 0)) for metric, value in values.items()]
+    scores = [
+        UNDEFINED if metric in baseline.undefined else _cell(value, _score(metric, value or 0))
+        for metric, value in values.items()
+    ]
     return Row(baseline.title, f"fitted on {baseline.fitted_on}" if baseline.fitted_on else "", scores, [])
 
 
@@ -183,7 +190,11 @@ def plot_groups(evidences: Sequence[Evidence]) -> list[list[Plot]]:
     for index, evidence in enumerate(evidences):
         name = clean(evidence.name)
         rates = [(rate, evidence.number(rate)) for rate in ("precision", "recall")]
-        tail = "".join(f", {rate} {percent(value)} %" for rate, value in rates if value is not None)
+        tail = "".join(
+            f", {rate} undefined" if rate in undefined(evidence.evaluation) else f", {rate} {percent(value)} %"
+            for rate, value in rates
+            if value is not None
+        )
         matrix = plots.confusion(evidence, f"confusion-{index}")
         classes = len(plots.confusion_matrix(evidence)[0])
         if matrix is None and classes:

@@ -192,7 +192,7 @@ class SearchProblem:
         """Names the smallest artifact where none fits the bytes, else the fastest of those that fit."""
         if not len(self.space):
             return _empty_space()
-        smallest = min(self._extremes(lambda sizes, precision: np.asarray(self.bytes(sizes, precision), float)))
+        smallest = min(_extremes(self, lambda sizes, precision: np.asarray(self.bytes(sizes, precision), float)))
         size, architecture, precision = smallest
         if not np.isfinite(size):
             return _empty_space()
@@ -202,7 +202,7 @@ class SearchProblem:
                 f"({architecture}, {precision}).",
                 remedy="Raise the budget, or allow a smaller precision.",
             )
-        milliseconds, architecture, precision = min(self._extremes(self._milliseconds_within_bytes))
+        milliseconds, architecture, precision = min(_extremes(self, self._milliseconds_within_bytes))
         return BudgetError(
             f"nothing within {self.budget_bytes:,} bytes runs in {self.max_ms:g} ms at {self.tokens} tokens: the "
             f"fastest possible takes {milliseconds:.3g} ms ({architecture}, {precision}).",
@@ -213,19 +213,6 @@ class SearchProblem:
         fits = self.bytes(sizes, precision) <= self.budget_bytes
         milliseconds: FloatArray = np.where(fits, self.latency[precision].predict(sizes, self.places), np.inf)
         return milliseconds
-
-    def _extremes(self, cost: Callable[[Architectures, str], FloatArray]) -> list[tuple[float, Architecture, str]]:
-        """The least ``cost`` at each precision and number of layers, with the architecture that has it.
-
-        What the space's own limit excludes costs infinitely much.
-        """
-        found = []
-        for precision in self.precisions:
-            for mesh in self.space.meshes():
-                allowed = self.space.excess(mesh) == 0
-                costs = np.broadcast_to(np.where(allowed, cost(mesh, precision), np.inf), mesh.shape)
-                found.append((float(costs.min()), mesh.at(int(costs.argmin())), precision))
-        return found
 
 
 @dataclass(frozen=True)
@@ -256,6 +243,38 @@ class PaperProblem:
     def infeasible(self) -> BudgetError:
         """Only an empty space has no answer to a soft target."""
         return _empty_space()
+
+    def require_reachable(self) -> None:
+        """Refuse a target below all of the space, around which a search would find nothing.
+
+        Raises:
+            BudgetError: the message names the smallest architecture.
+        """
+        size, architecture, _ = min(
+            _extremes(self, lambda sizes, _: np.asarray(4 * paper_parameters(sizes), np.float64))
+        )
+        if size > 1e6 * self.megabytes:
+            raise BudgetError(
+                f"nothing in the paper's space fits {1e6 * self.megabytes:,.0f} bytes: the smallest takes {size:,.0f} "
+                f"bytes ({architecture}, fp32).",
+                remedy="Raise the target.",
+            )
+
+
+def _extremes(
+    problem: Problem, cost: Callable[[Architectures, str], FloatArray]
+) -> list[tuple[float, Architecture, str]]:
+    """The least ``cost`` at each precision and number of layers, with the architecture that has it.
+
+    What the space's own limit excludes costs infinitely much.
+    """
+    found = []
+    for precision in problem.precisions:
+        for mesh in problem.space.meshes():
+            allowed = problem.space.excess(mesh) == 0
+            costs = np.broadcast_to(np.where(allowed, cost(mesh, precision), np.inf), mesh.shape)
+            found.append((float(costs.min()), mesh.at(int(costs.argmin())), precision))
+    return found
 
 
 Objective = Callable[[Architectures, SearchProblem, str], FloatArray]

@@ -18,7 +18,7 @@ from lilliput.batching import Batch, Batches, BatchPlan, TokenIds
 from lilliput.data.dataset import Dataset
 from lilliput.errors import DataError, UserError
 from lilliput.evaluate.classification import ClassificationScores, score
-from lilliput.files import atomic_folder, claim, explain_disk_errors, followed, release, work_folder
+from lilliput.files import atomic_folder, begin_work, explain_disk_errors, followed, release, work_folder
 from lilliput.progress import Progress
 from lilliput.provenance import versions
 from lilliput.tasks import Task
@@ -171,10 +171,8 @@ def finetune(
 
     provenance = _provenance(encoder, task, train, valid, settings)
     with explain_disk_errors(out):
-        place = followed(out)
-        work = work_folder(place)
-        work.mkdir(parents=True, exist_ok=True)  # a place that cannot be written is told now, not after an epoch
-        claim(work)
+        work = work_folder(followed(out))
+    begin_work(work)
     history = fit(
         model,
         Batches(train, tokens_of(train), BatchPlan(examples=settings.batch, seed=settings.seed)),

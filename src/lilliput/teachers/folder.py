@@ -16,7 +16,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from lilliput.errors import CheckpointError, is_plain
-from lilliput.files import explain_disk_errors, read_json, write_json
+from lilliput.files import explain_disk_errors, read_json, require_place, write_json
 from lilliput.tasks import Task
 from lilliput.teachers.hub import TEACHER, checkpoint_files, tokenizer_files
 from lilliput.teachers.huggingface import check_vocabulary, load_encoder, load_tokenizer, pad_id, quiet, tokenizing
@@ -101,8 +101,9 @@ def refuse_occupied(folder: Path) -> bool:
 
     Raises:
         CheckpointError: there is something else: no teacher, or one with other files beside its own.
-        UserError: the place cannot be looked at.
+        UserError: the place cannot be looked at, or written to.
     """
+    require_place(folder)
     with explain_disk_errors(folder):
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return False

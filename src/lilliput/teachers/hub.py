@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from lilliput.artifact import is_artifact
 from lilliput.errors import CheckpointError
 from lilliput.teachers.tensors import shards
 
@@ -45,9 +46,16 @@ def locate(checkpoint: str | Path) -> Path:
     """The folder or file that ``checkpoint`` names; a hub id is downloaded first, or found in the hub's cache.
 
     Raises:
-        CheckpointError: there is no such path, and no such model on the hub, or no way to reach it.
+        CheckpointError: there is no such path, and no such model on the hub, or no way to reach it; or an artifact is
+            there.
     """
     path = Path(checkpoint)
+    if is_artifact(path) and not any((path / name).is_file() for name in (CONFIG, TEACHER)):
+        raise CheckpointError(
+            "is an artifact: what lilliput makes of a checkpoint, and no checkpoint itself.",
+            where=path,
+            remedy="Give the model that it was made of ('lilliput inspect' names it), or another one.",
+        )
     with contextlib.suppress(RuntimeError):  # the home of nobody: a folder of that name, if anything
         path = path.expanduser()
     if path.exists():

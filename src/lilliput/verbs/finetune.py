@@ -36,10 +36,11 @@ class Finetuned:
         if scores is None:
             return {"teacher": self.result.path}
         low, high = scores.intervals["accuracy"]
+        told = {"f1": f"{scores.f1:.1%}", "mcc": f"{scores.mcc:.3f}"} | dict.fromkeys(scores.undefined, "undefined")
         return {
             "teacher": self.result.path,
             "accuracy (validation)": f"{scores.accuracy:.1%} [{low:.1%}, {high:.1%}], n = {scores.n:,}",
-            "F1, MCC": f"{scores.f1:.1%}, {scores.mcc:.3f}",
+            "F1, MCC": f"{told['f1']}, {told['mcc']}",
             "epochs": len(self.result.history),
         }
 

@@ -17,7 +17,7 @@ from lilliput.report.page import TITLE, write
 from lilliput.report.reading import Result, checked, read_result
 from lilliput.shipped import names_told
 from lilliput.verbs.inspect import inspect
-from lilliput.verbs.kept import refuse_inputs
+from lilliput.verbs.kept import refuse_inputs, refuse_unwritable
 
 EVALUATION = "evaluation.json"
 """Where an artifact's or a teacher's folder may keep what ``evaluate --json`` printed."""
@@ -42,10 +42,11 @@ def report(
 
     Raises:
         UserError: a subject is none of these, a field of it is wrong, no generator has the reference's name, or ``out``
-            is a file that is read.
+            is a file that is read, or cannot be written.
         MissingExtra: jinja2 or matplotlib is not installed.
     """
     refuse_inputs(Path(out), [*subjects, *map(_beside, subjects)])
+    refuse_unwritable(Path(out))
     evidences: list[Evidence] = []
     artifacts: list[Evidence] = []
     results: list[Result] = []

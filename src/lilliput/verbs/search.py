@@ -95,6 +95,7 @@ def search(
         }
         refuse_unused({option: (is_given, "does not go with --paper") for option, is_given in given.items()})
         problem = PaperProblem(_positive(size, "--size", "bytes") / 1e6)
+        problem.require_reachable()
     else:
         if type(data_flow) is not int or not 0 <= data_flow <= MOST_NODES:
             raise UserError(

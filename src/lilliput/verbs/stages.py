@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilliput.arrays import read_arrays
-from lilliput.files import atomic_file, claim, empty, explain_disk_errors, read_json, release, work_folder, write_json
+from lilliput.files import (
+    atomic_file,
+    begin_work,
+    empty,
+    explain_disk_errors,
+    read_json,
+    release,
+    work_folder,
+    write_json,
+)
 from lilliput.progress import Progress
 
 SETTINGS = "settings.json"
@@ -41,20 +50,13 @@ class Stages:
         self.progress = progress
         wanted = json.loads(json.dumps(settings))
         with explain_disk_errors(self.folder):
-            begun = self._claimed()
+            begun = begin_work(self.folder)
             if _settings(self.folder) != wanted:
                 begun = self._given_way(wanted, set_aside)
         if begun:
             progress.note(f"{self.folder}: going on from there.")
         else:
             write_json(self.file(SETTINGS), wanted)
-
-    def _claimed(self) -> bool:
-        """Make the folder, and keep other runs out; whether it was there."""
-        begun = self.folder.exists()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        claim(self.folder)
-        return begun
 
     def _given_way(self, wanted: Any, set_aside: bool) -> bool:
         """Take the folder's results away, and take back those set aside if they are of ``wanted``; whether they are."""
@@ -72,7 +74,7 @@ class Stages:
             aside.rename(self.folder)
             if found:
                 away.rename(aside)
-        self._claimed()
+        begin_work(self.folder)
         if found:
             place = f"set aside in {aside}" if set_aside else "thrown away"
             self.progress.note(f"{self.folder}: work under other settings, {place}{'' if back else '; starting anew'}.")

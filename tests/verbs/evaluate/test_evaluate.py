@@ -12,6 +12,7 @@ import torch
 
 import lilliput
 from lilliput import api
+from lilliput.cli.evaluate_classifier import show
 from lilliput.data.dataset import Dataset
 from lilliput.errors import DataError, MissingExtra, UserError
 from lilliput.evaluate import energy
@@ -56,13 +57,13 @@ def found(small, workshop, progress) -> Evaluation:
 
 def test_the_keys_of_the_json_contract(found):
     result = json.loads(json.dumps(found.as_dict()))
-    scores = {"n", "accuracy", "f1", "precision", "recall", "mcc", "intervals", "confusion", "label_names"}
+    scores = {"n", "accuracy", "f1", "precision", "recall", "mcc", "intervals", "undefined", "confusion", "label_names"}
     costs = {"bytes", "latency_ms", "peak_memory_mb", "energy", "carbon"}
     assert set(result) == scores | costs | {"name", "model", "task", "baselines", "machine", "data", "notes", "command"}
     assert set(result["intervals"]) == {"accuracy", "f1", "mcc"}
     assert set(result["baselines"]) == {"majority", "token_logistic", "details"}
     assert set(result["baselines"]["details"]) == {"majority", "token_logistic"}
-    assert set(result["baselines"]["details"]["majority"]) == {"accuracy", "f1", "mcc", "fitted_on"}
+    assert set(result["baselines"]["details"]["majority"]) == {"accuracy", "f1", "mcc", "undefined", "fitted_on"}
     assert set(result["bytes"]) == {"total", "weights", "tokenizer", "manifest", "other"}
     timed = {"p50", "p95", "n", "p50_interval", "per"}
     assert set(result["latency_ms"]) == timed | {"threads", "tokens", "natural"}
@@ -101,6 +102,20 @@ def test_the_numbers_fit_together(found):
     assert result["energy"]["n"] % 60 == 0
     assert result["energy"]["joules_per_example"] == pytest.approx(found.energy.joules / result["energy"]["n"])
     assert result["peak_memory_mb"] > 8
+
+
+def test_a_correlation_with_one_answer_alone_is_undefined(found, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    result = found.as_dict()
+    assert result["baselines"]["details"]["majority"]["undefined"] == ["mcc"]
+    show(result)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[-1] for line in lines if line.startswith("majority*")] == ["undefined"]
+    assert any(line.startswith("undefined: all labels or all predictions") for line in lines)
+    show({**result, "undefined": ["f1", "precision"]})
+    facts = dict(line.split("  ", maxsplit=1) for line in capsys.readouterr().out.splitlines() if "  " in line)
+    assert facts["precision, recall, %"].strip() == f"undefined, {100 * result['recall']:.1f}"
 
 
 def test_latency_is_at_what_the_model_takes_where_that_is_less(found, small, progress):

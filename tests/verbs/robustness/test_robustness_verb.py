@@ -127,6 +127,14 @@ def test_the_table_for_people(found, capsys):
         assert word in shown
 
 
+def test_the_table_fits_80_columns(found, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    show(found.as_dict())
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert shown.count("\nremove comments ") == 2  # the teacher's and the model's, each in one piece
+
+
 def test_the_command_prints_json_alone_and_shows_progress(small, workshop):
     verb = [sys.executable, "-m", "lilliput", "robustness", str(small), "--task", "vulnerability"]
     how = ["--data", str(workshop / "valid.jsonl"), "--limit", "5", "--json"]

@@ -227,5 +227,6 @@ def measure(
 
 
 def _baseline(item: baselines.BaselineScores) -> dict[str, Any]:
-    scores = item.scores
-    return {"accuracy": scores.accuracy, "f1": scores.f1, "mcc": scores.mcc, "fitted_on": item.fitted_on}
+    scores, names = item.scores, ("accuracy", "f1", "mcc")
+    undefined = [name for name in scores.undefined if name in names]
+    return {**{name: getattr(scores, name) for name in names}, "undefined": undefined, "fitted_on": item.fitted_on}

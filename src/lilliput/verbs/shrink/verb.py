@@ -118,6 +118,7 @@ def shrink(
     kind, columns = task_named(task), columns or Columns()
     settings = settings or ShrinkSettings()
     require_single(settings, kind)
+    refuse_occupied(out)
     if settings.language is not None:
         language_named(settings.language)
     if settings.robust or settings.data_flow:
