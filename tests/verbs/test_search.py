@@ -76,6 +76,15 @@ def test_what_the_paper_s_search_does_not_know_is_refused_beside_it(given, where
     assert caught.value.where == where
 
 
+@pytest.mark.parametrize("paper", [False, True])
+def test_a_seed_where_nothing_is_drawn_is_refused(paper):
+    with pytest.raises(UserError, match="goes with --method genetic") as caught:
+        api.search(3_000_000, None, paper=paper, seed=3)
+    assert caught.value.where == "--seed"
+    small, other = (api.search(3_000_000, None, paper=paper, method="genetic", seed=seed) for seed in (3, 3))
+    assert small.architecture == other.architecture
+
+
 def test_the_paper_s_search_has_no_bound_in_time():
     assert api.search(3_000_000, None, paper=True).architecture == api.search(3_000_000, paper=True).architecture
 
