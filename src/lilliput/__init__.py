@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from lilliput.errors import UserError
@@ -12,6 +13,9 @@ from lilliput.version import VERSION
 
 if TYPE_CHECKING:
     from lilliput.runtime.loading import load
+
+# OpenVINO tells its makers over the network, unasked, that it was imported. Without this package of theirs it does not.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: importing it fails
 
 __version__ = VERSION
 

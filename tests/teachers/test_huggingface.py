@@ -63,7 +63,7 @@ def test_an_input_as_long_as_the_limit_passes_and_one_longer_does_not(base_folde
     with torch.no_grad():
         base.encoder(input_ids=ids, attention_mask=torch.ones_like(ids))
     if LIMITS[kind] is not None:
-        with pytest.raises(UserError, match=r"max_tokens: 65 tokens .* this model\. Choose from 3 to 64"):
+        with pytest.raises(UserError, match=r"--max-tokens: 65 tokens .* this model\. Choose from 3 to 64"):
             usable_tokens(65, base.encoder)
 
 

@@ -50,6 +50,14 @@ def test_another_task_is_refused(tmp_path, logits, task):
         open_teacher(tmp_path / "t.npz", task=task)
 
 
+def test_a_tokenizer_is_refused(tmp_path, logits):
+    record(tmp_path / "t.npz", TEXTS, logits, LABELS)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(UserError, match="does not go with recorded logits") as caught:
+        open_teacher(tmp_path / "t.npz", task="vulnerability", tokenizer=tmp_path / "tokenizer.json")
+    assert caught.value.where == "--tokenizer"
+
+
 def test_a_file_of_something_else_is_refused(tmp_path, logits):
     (tmp_path / "text.npz").write_text("no archive")
     np.savez(tmp_path / "pickle.npz", functions=np.array([object()]), logits=logits, labels=np.array(LABELS))

@@ -40,13 +40,13 @@ def test_the_keys_of_the_json_contract(options):
         ({"latency_ms": -1.0}, "--latency"),
         ({"latency_ms": True}, "--latency"),
         ({"precisions": ()}, "--precision"),
-        ({"precisions": "int9"}, "precision"),
+        ({"precisions": "int9"}, "--precision"),
         ({"arity": 3}, "arity"),
         ({"arity": 0}, "arity"),
         ({"classes": 1}, "classes"),
         ({"classes": math.nan}, "classes"),
         ({"method": "guess"}, "--method"),
-        ({"tokens": 0}, "tokens"),
+        ({"tokens": 0}, "--tokens"),
         ({"data_flow": -1}, "--data-flow"),
         ({"data_flow": 1.5}, "--data-flow"),
     ],
@@ -74,6 +74,15 @@ def test_what_the_paper_s_search_does_not_know_is_refused_beside_it(given, where
     with pytest.raises(UserError, match="does not go with --paper") as caught:
         api.search(3_000_000, paper=True, **given)
     assert caught.value.where == where
+
+
+@pytest.mark.parametrize("paper", [False, True])
+def test_a_seed_where_nothing_is_drawn_is_refused(paper):
+    with pytest.raises(UserError, match="goes with --method genetic") as caught:
+        api.search(3_000_000, None, paper=paper, seed=3)
+    assert caught.value.where == "--seed"
+    small, other = (api.search(3_000_000, None, paper=paper, method="genetic", seed=seed) for seed in (3, 3))
+    assert small.architecture == other.architecture
 
 
 def test_the_paper_s_search_has_no_bound_in_time():

@@ -20,7 +20,7 @@ from lilliput.cli import (
     shrink,
     study,
 )
-from lilliput.cli.words import name_values
+from lilliput.cli.words import Verb, name_values
 from lilliput.version import VERSION
 
 app = typer.Typer(
@@ -53,7 +53,7 @@ VERBS = (
 
 for verb in VERBS:
     name_values(verb)
-    app.command()(verb)
+    app.command(cls=Verb)(verb)
 
 
 def _show_version(wanted: bool) -> None:

@@ -30,7 +30,7 @@ def search(
     data_flow: Annotated[
         int, typer.Option("--data-flow", min=0, max=256, help="Nodes of data flow beside the tokens, at most.")
     ] = 0,
-    seed: options.Seed = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the genetic method, which draws at random.")] = 0,
     json: options.Json = False,
 ) -> None:
     """Find the architecture to train for a budget of bytes and time.

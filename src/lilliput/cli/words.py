@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from typer.core import TyperCommand
 from typer.models import ArgumentInfo, OptionInfo
 
 WORDS: Mapping[Any, str] = {str: "TEXT", Path: "PATH", int: "NUMBER", float: "NUMBER"}
 """Type -> what a value of it is called; a flag's type is none of these, and a flag has no value."""
+
+_BRACES = str.maketrans("", "", "{}")
+_TYPE = re.compile(r" <[^<>]*>$")
+
+
+class Verb(TyperCommand):
+    """A command whose help calls arguments by their names alone, without braces and Python's types."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What stands after the verb in the line on its usage."""
+        return [piece.translate(_BRACES) for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The lists of arguments and of options."""
+        for title, kind in (("Arguments", "argument"), ("Options", "option")):
+            found = [one.get_help_record(ctx) for one in self.get_params(ctx) if one.param_type_name == kind]
+            rows = [(_TYPE.sub("", record[0]), record[1]) for record in found if record is not None]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
 
 def name_values(verb: Callable[..., None]) -> None:

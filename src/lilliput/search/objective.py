@@ -153,7 +153,7 @@ class SearchProblem:
         if not min(1, self.shape.positions) <= self.tokens <= self.shape.positions:
             raise UserError(
                 f"{self.tokens} is not between 1 and the student's {self.shape.positions} positions.",
-                where="tokens",
+                where="--tokens",
                 remedy="Choose a length that the position table has rows for.",
             )
 
@@ -303,4 +303,6 @@ OBJECTIVES: Mapping[str, Objective] = {"gflops": _gflops, "parameters": _paramet
 
 def _require_known(what: str, name: str, table: Mapping[str, object]) -> None:
     if name not in table:
-        raise UserError(f"there is no {what} '{name}'.", where=what, remedy=f"Choose one of: {', '.join(table)}.")
+        raise UserError(
+            f"there is no {what} '{name}'.", where=f"--{what}", remedy=f"Choose one of: {', '.join(table)}."
+        )

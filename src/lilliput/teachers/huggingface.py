@@ -188,7 +188,7 @@ def usable_tokens(wanted: int | None, model: nn.Module) -> int:
     if wanted < 3 or (limit is not None and wanted > limit):
         raise UserError(
             f"{wanted} tokens cannot be given to this model.",
-            where="max_tokens",
+            where="--max-tokens",
             remedy=f"Choose from 3 to {limit}." if limit else "Choose at least 3.",
         )
     return wanted

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lilliput.arrays import read_arrays
-from lilliput.errors import CheckpointError, DataError
+from lilliput.errors import CheckpointError, DataError, refuse_unused
 from lilliput.files import atomic_file
 from lilliput.tasks import Task
 from lilliput.teachers.model import Encoded, TeacherModel
@@ -60,7 +60,9 @@ def open_checkpoint(path: Path, *, tokenizer: Path | None, task: Task | None) ->
 
     Raises:
         CheckpointError: it is not such a file, or its classes are not the task's.
+        UserError: a tokenizer is named.
     """
+    refuse_unused({"--tokenizer": (tokenizer is not None, "does not go with recorded logits, which read no tokens")})
     arrays = _read(path)
     names, labels = arrays["functions"].tolist(), tuple(arrays["labels"].tolist())
     if task is not None and (task.arity != 1 or (task.label_names is not None and task.label_names != labels)):

@@ -69,7 +69,7 @@ def search(
         classes: output logits.
         data_flow: nodes of data flow that the layers see beside the tokens, at most. What they add to a pass counts;
             finding them depends on the functions, and does not (in ``shrink``, which has some, it does).
-        seed: of the genetic algorithm.
+        seed: of the genetic algorithm, and nothing else.
         progress: told how the calibration gets on.
 
     Raises:
@@ -81,6 +81,7 @@ def search(
     if arity not in (1, 2):
         raise UserError(f"{arity!r} is no arity.", where="arity", remedy="Give 1, or 2 for pairs of functions.")
     require_whole(classes, 2, "classes")
+    refuse_unused({"--seed": (method == "exact" and seed != 0, "goes with --method genetic")})
     precisions = (precisions,) if isinstance(precisions, str) else tuple(precisions)
     problem: Problem
     if paper:

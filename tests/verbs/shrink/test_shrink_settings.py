@@ -1,7 +1,5 @@
 """What a student learns from, where not all of it was asked for; and settings that would have no effect."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -25,7 +23,6 @@ ALL, SOME = np.array([0, 1, 1]), np.array([0, 1, -1])
         (ALL, {"soft": 0.7}, DistillationMix(soft=0.7)),
         (ALL, {"hidden": 0.2}, DistillationMix(hidden=0.2)),
         (ALL, {"hard": 0.0}, DistillationMix(hard=0.0)),
-        (SOME, {"soft": 0.0, "temperature": 3.0}, replace(LABELS_ALONE, temperature=3.0)),
         (ALL, {"temperature": 3.0}, DistillationMix(temperature=3.0)),
         (SOME, {"soft": 0.0}, LABELS_ALONE),
         (SOME, {"soft": 0.0, "hidden": 0.3}, DistillationMix(soft=0.0, hidden=0.3)),
@@ -46,6 +43,8 @@ def test_weights_that_teach_nothing_are_refused():
     [
         ({"sotf": 1.0}, "mix: there is no weight 'sotf'. Weights: temperature"),
         ({"temperature": -1.0}, "--temperature: must be above 0"),
+        ({"temperature": 2.0, "soft": 0.0}, "--temperature: goes with a --soft above 0"),
+        ({"temperature": 2.0, "soft": 0.0, "hidden": 0.3}, "--temperature: goes with a --soft above 0"),
         ({"soft": float("nan")}, "--soft: must be 0 or more"),
     ],
 )

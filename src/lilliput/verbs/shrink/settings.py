@@ -243,7 +243,7 @@ def mix_for(labels: NDArray[np.int64], asked: DistillationMix | Mapping[str, flo
             teacher teaches; where ``soft`` is 0 and ``hidden`` is not asked for, labels alone do.
 
     Raises:
-        UserError: weights that teach nothing, or mean nothing.
+        UserError: weights that teach nothing, or mean nothing, or a temperature of what has no weight.
     """
     if isinstance(asked, DistillationMix):
         return asked
@@ -253,6 +253,7 @@ def mix_for(labels: NDArray[np.int64], asked: DistillationMix | Mapping[str, flo
         if name not in known:
             raise UserError(f"there is no weight '{name}'.", where="mix", remedy=f"Weights: {', '.join(known)}.")
     if asked.get("soft") == 0:
+        refuse_unused({"--temperature": ("temperature" in asked, "goes with a --soft above 0")})
         alone = not asked.get("hidden")
     else:
         teaches = asked.keys() & {"soft", "temperature"} or asked.get("hidden") or asked.get("hard") == 0
