@@ -55,6 +55,14 @@ def test_a_repository(artifact, repository, tmp_path):
     assert "3 lines of 3 files" in shown and "copied" in shown
 
 
+def test_a_seed_is_refused_where_nothing_is_drawn(artifact, summaries):
+    words = (artifact, "--task", "summarization", "--data", summaries, "--seed", 1)
+    with pytest.raises(UserError, match=r"^--seed: goes with --limit"):
+        invoked(*words)
+    with pytest.raises(UserError, match=r"^--language: is needed"):  # which is looked at later
+        invoked(*words, "--limit", 2)
+
+
 def test_summaries(artifact, summaries):
     words = (artifact, "--task", "summarization", "--data", summaries, "--language", "python", "--max-new-tokens", 8)
     found = json.loads(invoked(*words, "--json"))

@@ -10,7 +10,7 @@ import typer
 
 from lilliput import progress
 from lilliput.cli.output import print_facts, print_json, print_table, with_interval
-from lilliput.errors import UserError
+from lilliput.errors import UserError, refuse_unused
 
 Repo = Annotated[Path | None, typer.Option("--repo", help="For repository: a folder with source files.")]
 SummaryColumn = Annotated[str | None, typer.Option("--summary-column", help="Column that holds the summary.")]
@@ -33,6 +33,8 @@ def summaries(given: dict[str, Any], command: str) -> None:
     named = (given["code_column"], given["summary_column"])
     if (None in named) and any(named):
         raise UserError("code and summary are named together.", where="--summary-column", remedy="Name both, or none.")
+    undrawn = bool(given["seed"]) and given["limit"] is None
+    refuse_unused({"--seed": (undrawn, "goes with --limit: otherwise all functions are taken, and nothing is drawn")})
     settings = SummarizationSettings(
         language=given["language"], examples=given["limit"], beams=given["beams"], **_common(given)
     )
