@@ -74,10 +74,15 @@ def _common(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"seed": given["seed"], "batch": given["batch"], "max_new_tokens": new_tokens}
 
 
-def _cell(estimate: Mapping[str, Any] | None, percent: bool = True) -> str:
-    if estimate is None:
-        return "-"
+def _cell(estimate: Mapping[str, Any], percent: bool = True) -> str:
     return with_interval(estimate["value"], (estimate["low"], estimate["high"]), percent)
+
+
+def _perplexity(found: Mapping[str, Any]) -> str:
+    if found["perplexity"] is not None:
+        return _cell(found["perplexity"], percent=False)
+    value = found["perplexity_value"]
+    return "beyond all numbers" if value is None else f"{value:.3f}, without an interval"
 
 
 def show_summaries(result: Mapping[str, Any]) -> None:
@@ -95,7 +100,7 @@ def show_repository(result: Mapping[str, Any]) -> None:
     found, lines = result["next_token"], result["lines"]
     facts = {"model": str(result["name"])}
     if found is not None:
-        facts["perplexity"] = _cell(found["perplexity"], percent=False)
+        facts["perplexity"] = _perplexity(found)
         rows = {
             "next token": (found["every"], found["copied"]),
             "next token of code": (found["code"], found["copied_code"]),
