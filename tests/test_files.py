@@ -11,6 +11,7 @@ import pytest
 
 from lilliput.errors import UserError
 from lilliput.files import atomic_file, atomic_folder, cache_folder, claim, read_json, release, sha256_of, write_json
+from lilliput.verbs.kept import refuse_unwritable
 
 
 def test_a_file_that_fails_midway_leaves_the_old_one(tmp_path):
@@ -41,6 +42,26 @@ def test_what_is_no_file_is_written_and_not_replaced(tmp_path):
         write_json(tmp_path / "pipe", 1)
         assert read.result(10) == "1\n"
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no names of open files")
+def test_an_open_file_is_not_replaced_by_its_name(tmp_path):
+    """As where a shell writes standard output to a file: /dev/stdout is a link to a name as these."""
+    with (tmp_path / "redirected").open("w") as stream:
+        stream.write("what a command prints")
+        stream.flush()
+        names = [Path(f"/proc/self/fd/{stream.fileno()}"), Path(f"/dev/fd/{stream.fileno()}"), tmp_path / "link"]
+        names[-1].symlink_to(names[0])
+        for name in names:
+            with pytest.raises(UserError, match=f"^{name}: is a name of a file that is open.*--json"):
+                write_json(name, 1)
+            with pytest.raises(UserError, match="is open"):
+                refuse_unwritable(name)
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to("link")  # a circle
+    with pytest.raises(UserError, match="cannot write"):
+        write_json(tmp_path / "link", 1)
+    assert (tmp_path / "redirected").read_text() == "what a command prints"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")

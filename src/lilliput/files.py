@@ -127,7 +127,11 @@ def atomic_file(target: Path) -> Iterator[Path]:
 
     A link is followed: what it names is replaced. What is neither file nor folder, such as ``/dev/null`` or a pipe,
     cannot be: it is yielded itself, and written as it comes.
+
+    Raises:
+        UserError: it cannot be written, or is a name of an open file (:func:`refuse_open`).
     """
+    refuse_open(target)
     with explain_disk_errors(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -146,6 +150,27 @@ def atomic_file(target: Path) -> Iterator[Path]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+_DESCRIPTOR = re.compile(r"/proc/\d+/(task/\d+/)?fd/\d+")
+
+
+def refuse_open(target: Path) -> None:
+    """Refuse a name that some process has for a file it opened, as ``/dev/stdout`` is where a shell writes to a file.
+
+    Raises:
+        UserError: it is one.
+    """
+    place = target
+    while target.is_file() and place.is_symlink():
+        place = place.parent.resolve() / place.name
+        if _DESCRIPTOR.fullmatch(str(place)):
+            raise UserError(
+                "is a name of a file that is open, which cannot be replaced.",
+                where=target,
+                remedy="Name the file itself; results are printed with --json.",
+            )
+        place = place.parent / place.readlink()
 
 
 def write_text(target: Path, text: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from lilliput.artifact import MANIFEST, Artifact
 from lilliput.data.lines import UTF8_BOM
 from lilliput.errors import UserError
-from lilliput.files import claim, explain_disk_errors, release, sha256_of
+from lilliput.files import claim, explain_disk_errors, refuse_open, release, sha256_of
 from lilliput.kernels.build import kernels
 from lilliput.shipped import is_model_folder
 from lilliput.version import VERSION
@@ -94,8 +94,9 @@ def refuse_unwritable(target: Path) -> None:
     """Refuse a place that no file can be written to, before the work whose result is to stand there.
 
     Raises:
-        UserError: it is a folder, or in one that cannot be made or written to.
+        UserError: it is a folder, in one that cannot be made or written to, or a name of an open file.
     """
+    refuse_open(target)
     with explain_disk_errors(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
