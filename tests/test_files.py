@@ -2,7 +2,6 @@
 
 import errno
 import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lilliput.errors import UserError
-from lilliput.files import atomic_file, atomic_folder, cache_folder, claim, read_json, release, sha256_of, write_json
+from lilliput.files import atomic_file, atomic_folder, cache_folder, read_json, sha256_of, write_json
 from lilliput.verbs.kept import refuse_unwritable
 
 
@@ -211,30 +210,6 @@ def test_hash_is_that_of_the_content(tmp_path):
 def test_half_a_surrogate_pair_loses_no_result(tmp_path):
     write_json(tmp_path / "a.json", {"text": "a\ud800b"})
     assert read_json(tmp_path / "a.json") == {"text": "a?b"}
-
-
-CLAIMING = """
-import sys
-from pathlib import Path
-from lilliput.files import claim
-claim(Path(sys.argv[1]))
-print("mine", flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
-def test_one_process_works_in_a_folder_at_a_time(tmp_path):
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", CLAIMING, tmp_path], stdin=pipe, stdout=pipe) as other:
-        assert other.stdout.readline() == b"mine\n"
-        with pytest.raises(UserError, match="another run is at work there"):
-            claim(tmp_path)
-        other.kill()
-    claim(tmp_path)  # its end let go
-    claim(tmp_path)  # one's own is no other
-    release(tmp_path)
-    release(tmp_path)
 
 
 def test_the_cache_is_where_variables_say(monkeypatch, tmp_path):

@@ -18,11 +18,6 @@ from typing import Any
 
 from lilliput.errors import UserError
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 DEEPEST = 100
 """Levels that JSON may be nested: far more than any file of ours, far fewer than Python's stack takes."""
 
@@ -249,41 +244,6 @@ def empty(folder: Path) -> None:
     """Remove what is in ``folder``."""
     for path in folder.iterdir():
         _remove(path)
-
-
-_CLAIMED: dict[Path, int] = {}
-"""Folder -> the descriptor that keeps other processes out."""
-
-
-def claim(folder: Path) -> None:
-    """Keep the runs of other processes out of ``folder``, or of a file, until :func:`release`, or the end of this one.
-
-    Where the file system or the system knows no such locks, nothing is kept out.
-
-    Raises:
-        UserError: another run is at work there.
-    """
-    release(folder)
-    if fcntl is None:
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise UserError(
-                "another run is at work there.", where=folder, remedy="Wait for its end, or write to another place."
-            ) from error
-        return
-    _CLAIMED[folder.absolute()] = descriptor
-
-
-def release(folder: Path) -> None:
-    """Let the runs of other processes into a folder that was claimed, or was not."""
-    descriptor = _CLAIMED.pop(folder.absolute(), None)
-    if descriptor is not None:
-        os.close(descriptor)
 
 
 def followed(target: Path) -> Path:

@@ -16,8 +16,9 @@ from typing import Any
 from lilliput.artifact import MANIFEST, Artifact
 from lilliput.data.lines import UTF8_BOM
 from lilliput.errors import UserError
-from lilliput.files import claim, explain_disk_errors, refuse_open, release, sha256_of
+from lilliput.files import explain_disk_errors, refuse_open, sha256_of
 from lilliput.kernels.build import kernels
+from lilliput.locks import claim, release
 from lilliput.shipped import is_model_folder
 from lilliput.version import VERSION
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilliput.arrays import read_arrays
-from lilliput.files import atomic_file, claim, empty, explain_disk_errors, read_json, release, work_folder, write_json
+from lilliput.files import atomic_file, empty, explain_disk_errors, read_json, work_folder, write_json
+from lilliput.locks import claim, release
 from lilliput.progress import Progress
 
 SETTINGS = "settings.json"
