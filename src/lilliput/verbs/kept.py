@@ -43,7 +43,8 @@ def beside(out: Path | None, result: str, inputs: Inputs = ()) -> tuple[Path | N
     """Where the result goes, and where what is found on the way is kept: a file, or ``result`` in a folder.
 
     Args:
-        out: a file that ends in ``.json``, or a folder; ``None``: nothing is written.
+        out: a file that ends in ``.json``, or a folder; a pipe or a device, beside which nothing is kept; ``None``:
+            nothing is written.
         result: name of the result's file in a folder.
         inputs: that neither may be.
 
@@ -52,6 +53,9 @@ def beside(out: Path | None, result: str, inputs: Inputs = ()) -> tuple[Path | N
     """
     if out is None:
         return None, None
+    refuse_open(out)
+    if out.exists() and not out.is_file() and not out.is_dir():
+        return out, None
     file = out if out.suffix == ".json" and not out.is_dir() else out / result
     kept = file.with_name(file.stem + ENDING)
     for target in (file, kept):
