@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from lilliput.errors import UserError
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from lilliput.runtime.loading import load
 
 __version__ = VERSION
+
+# The engine, when it is imported, tells its makers so over the network, by a package that it looks for: here it finds
+# none. Whoever imported the engine before this has decided for themselves.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 __all__ = ["UserError", "__version__", "load"]
 
