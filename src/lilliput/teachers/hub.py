@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from lilliput.artifact import is_artifact
 from lilliput.errors import CheckpointError
 from lilliput.teachers.tensors import shards
 
@@ -45,11 +46,16 @@ def locate(checkpoint: str | Path) -> Path:
     """The folder or file that ``checkpoint`` names; a hub id is downloaded first, or found in the hub's cache.
 
     Raises:
-        CheckpointError: there is no such path, and no such model on the hub, or no way to reach it.
+        CheckpointError: there is no such path, and no such model on the hub, or no way to reach it; or it is an
+            artifact.
     """
     path = Path(checkpoint)
     with contextlib.suppress(RuntimeError):  # the home of nobody: a folder of that name, if anything
         path = path.expanduser()
+    if is_artifact(path) and not any((path / mark).is_file() for mark in (CONFIG, TEACHER)):
+        raise CheckpointError(
+            "is an artifact, which was made of a checkpoint already.", where=path, remedy="Give the checkpoint itself."
+        )
     if path.exists():
         return path
     if isinstance(checkpoint, Path) or not _HUB_ID.fullmatch(checkpoint):
