@@ -153,14 +153,9 @@ def evaluate_generator(
     template = None if chat_template is None else str(chat_template)
     source = GeneratorSource(str(model), threads, precision, chat, template, served)
     _refuse_unused(source, benchmark, strip, challenges)
-    refuse_unused(
-        {
-            "--carbon-intensity": (
-                intensity != carbon.DEFAULT and not (costs and KINDS[kind_of(source)].is_local),
-                "goes with --costs and a model that runs here: otherwise no energy is measured",
-            )
-        }
-    )
+    is_local = KINDS[kind_of(source)].is_local
+    words = "goes with --costs and a model that runs here: otherwise no energy is measured"
+    refuse_unused({"--carbon-intensity": (intensity != carbon.DEFAULT and not (costs and is_local), words)})
     data = Path(data)
     problems = read_problems(data, benchmark.name, challenges=challenges)[:limit]
     if strip:
@@ -177,7 +172,7 @@ def evaluate_generator(
     if costs:
         progress.note("timing")
         speed = completer.speed(asked, settings)
-        if KINDS[kind_of(source)].is_local:
+        if is_local:
             memory = peak_memory_mb(source, asked, settings.batch, notes.append)
     for note in notes:
         progress.note(note)
