@@ -2,7 +2,6 @@
 
 import errno
 import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,13 +14,12 @@ from lilliput.files import (
     atomic_folder,
     begin_work,
     cache_folder,
-    claim,
     read_json,
-    release,
     require_place,
     sha256_of,
     write_json,
 )
+from lilliput.verbs.kept import refuse_unwritable
 
 
 def test_a_file_that_fails_midway_leaves_the_old_one(tmp_path):
@@ -52,6 +50,26 @@ def test_what_is_no_file_is_written_and_not_replaced(tmp_path):
         write_json(tmp_path / "pipe", 1)
         assert read.result(10) == "1\n"
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no names of open files")
+def test_an_open_file_is_not_replaced_by_its_name(tmp_path):
+    """As where a shell writes standard output to a file: /dev/stdout is a link to a name as these."""
+    with (tmp_path / "redirected").open("w") as stream:
+        stream.write("what a command prints")
+        stream.flush()
+        names = [Path(f"/proc/self/fd/{stream.fileno()}"), Path(f"/dev/fd/{stream.fileno()}"), tmp_path / "link"]
+        names[-1].symlink_to(names[0])
+        for name in names:
+            with pytest.raises(UserError, match=f"^{name}: is a name of a file that is open.*--json"):
+                write_json(name, 1)
+            with pytest.raises(UserError, match="is open"):
+                refuse_unwritable(name)
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to("link")  # a circle
+    with pytest.raises(UserError, match="cannot write"):
+        write_json(tmp_path / "link", 1)
+    assert (tmp_path / "redirected").read_text() == "what a command prints"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
@@ -201,30 +219,6 @@ def test_hash_is_that_of_the_content(tmp_path):
 def test_half_a_surrogate_pair_loses_no_result(tmp_path):
     write_json(tmp_path / "a.json", {"text": "a\ud800b"})
     assert read_json(tmp_path / "a.json") == {"text": "a?b"}
-
-
-CLAIMING = """
-import sys
-from pathlib import Path
-from lilliput.files import claim
-claim(Path(sys.argv[1]))
-print("mine", flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
-def test_one_process_works_in_a_folder_at_a_time(tmp_path):
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", CLAIMING, tmp_path], stdin=pipe, stdout=pipe) as other:
-        assert other.stdout.readline() == b"mine\n"
-        with pytest.raises(UserError, match="another run is at work there"):
-            claim(tmp_path)
-        other.kill()
-    claim(tmp_path)  # its end let go
-    claim(tmp_path)  # one's own is no other
-    release(tmp_path)
-    release(tmp_path)
 
 
 def test_the_cache_is_where_variables_say(monkeypatch, tmp_path):

@@ -14,10 +14,11 @@ from lilliput.version import VERSION
 if TYPE_CHECKING:
     from lilliput.runtime.loading import load
 
-# OpenVINO tells its makers over the network, unasked, that it was imported. Without this package of theirs it does not.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: importing it fails
-
 __version__ = VERSION
+
+# OpenVINO tells its makers over the network, unasked, that it was imported, by a package that it looks for: here it
+# finds none. Whoever imported it before this has decided for themselves.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: importing it fails
 
 __all__ = ["UserError", "__version__", "load"]
 

@@ -17,11 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.errors import UserError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from lilliput.locks import claim
 
 DEEPEST = 100
 """Levels that JSON may be nested: far more than any file of ours, far fewer than Python's stack takes."""
@@ -127,7 +123,11 @@ def atomic_file(target: Path) -> Iterator[Path]:
 
     A link is followed: what it names is replaced. What is neither file nor folder, such as ``/dev/null`` or a pipe,
     cannot be: it is yielded itself, and written as it comes.
+
+    Raises:
+        UserError: it cannot be written, or is a name of an open file (:func:`refuse_open`).
     """
+    refuse_open(target)
     with explain_disk_errors(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -146,6 +146,27 @@ def atomic_file(target: Path) -> Iterator[Path]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+_DESCRIPTOR = re.compile(r"/proc/\d+/(task/\d+/)?fd/\d+")
+
+
+def refuse_open(target: Path) -> None:
+    """Refuse a name that some process has for a file it opened, as ``/dev/stdout`` is where a shell writes to a file.
+
+    Raises:
+        UserError: it is one.
+    """
+    place = target
+    while target.is_file() and place.is_symlink():
+        place = place.parent.resolve() / place.name
+        if _DESCRIPTOR.fullmatch(str(place)):
+            raise UserError(
+                "is a name of a file that is open, which cannot be replaced.",
+                where=target,
+                remedy="Name the file itself; results are printed with --json.",
+            )
+        place = place.parent / place.readlink()
 
 
 def write_text(target: Path, text: str) -> None:
@@ -261,41 +282,6 @@ def empty(folder: Path) -> None:
     """Remove what is in ``folder``."""
     for path in folder.iterdir():
         _remove(path)
-
-
-_CLAIMED: dict[Path, int] = {}
-"""Folder -> the descriptor that keeps other processes out."""
-
-
-def claim(folder: Path) -> None:
-    """Keep the runs of other processes out of ``folder``, or of a file, until :func:`release`, or the end of this one.
-
-    Where the file system or the system knows no such locks, nothing is kept out.
-
-    Raises:
-        UserError: another run is at work there.
-    """
-    release(folder)
-    if fcntl is None:
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise UserError(
-                "another run is at work there.", where=folder, remedy="Wait for its end, or write to another place."
-            ) from error
-        return
-    _CLAIMED[folder.absolute()] = descriptor
-
-
-def release(folder: Path) -> None:
-    """Let the runs of other processes into a folder that was claimed, or was not."""
-    descriptor = _CLAIMED.pop(folder.absolute(), None)
-    if descriptor is not None:
-        os.close(descriptor)
 
 
 def followed(target: Path) -> Path:

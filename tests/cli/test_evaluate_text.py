@@ -1,6 +1,7 @@
 """``lilliput evaluate`` of summaries and of a repository, as people ask for it."""
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -53,6 +54,22 @@ def test_a_repository(artifact, repository, tmp_path):
     assert json.loads((tmp_path / "result.json").read_text())["lines"] == found["lines"]
     shown = invoked(*words)
     assert "3 lines of 3 files" in shown and "copied" in shown
+
+
+def test_a_repository_of_one_piece(artifact, tmp_path):
+    """There is a figure, and no interval."""
+    (tmp_path / "part.py").write_text(CODE)
+    shown = invoked(artifact, "--task", "repository", "--repo", tmp_path, "--max-new-tokens", 4)
+    (line,) = (line for line in shown.splitlines() if line.startswith("perplexity"))
+    assert re.fullmatch(r"perplexity +[\d.]+, without an interval", line)
+
+
+def test_a_seed_is_refused_where_nothing_is_drawn(artifact, summaries):
+    words = (artifact, "--task", "summarization", "--data", summaries, "--seed", 1)
+    with pytest.raises(UserError, match=r"^--seed: goes with --limit"):
+        invoked(*words)
+    with pytest.raises(UserError, match=r"^--language: is needed"):  # which is looked at later
+        invoked(*words, "--limit", 2)
 
 
 def test_summaries(artifact, summaries):

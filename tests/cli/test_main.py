@@ -10,6 +10,11 @@ from lilliput.cli import app
 from lilliput.errors import UserError
 
 
+def of(error, cause):
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("raised", "code", "message"),
     [
@@ -17,6 +22,11 @@ from lilliput.errors import UserError
         (OSError(errno.ENAMETOOLONG, "File name too long", "x"), 2, "error: x: file name too long.\n"),
         (MemoryError(), 2, "error: there is not enough memory. Close programs, or ask for less at a time.\n"),
         (KeyboardInterrupt(), 130, "interrupted; the same command goes on where it stopped\n"),
+        (
+            of(ImportError("initialization failed"), KeyboardInterrupt()),  # as of a library in C
+            130,
+            "interrupted; the same command goes on where it stopped\n",
+        ),
     ],
 )
 def test_what_ends_it_is_told_without_a_traceback(raised, code, message, monkeypatch, capsys):

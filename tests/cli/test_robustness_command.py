@@ -37,6 +37,16 @@ def test_all_perturbations_are_measured_unless_some_are_named(tmp_path):
     assert [line["name"] for line in json.loads(shown)["perturbations"]] == [*PERTURBATIONS]
 
 
+def test_threads_of_servers_are_refused(tmp_path):
+    data = write(tmp_path / "problems.jsonl.gz", [SHORT])
+    with served(knowing(SHORT)) as server:
+        words = ["robustness", server.url, "--task", "humaneval", "--data", str(data), "--threads", "1"]
+        with pytest.raises(UserError, match=r"^--threads: goes with a model that runs here"):
+            CliRunner().invoke(app, words, catch_exceptions=False)
+        with pytest.raises(UserError, match="there is no such"):  # the other one would run here
+            CliRunner().invoke(app, [*words, "--against", str(tmp_path / "none")], catch_exceptions=False)
+
+
 def test_names_of_an_option():
     assert names_of(["a,b", " c ,", ""]) == ["a", "b", "c"]
     assert names_of(None) == []

@@ -103,6 +103,15 @@ def test_options_of_the_other_kind_are_refused(files):
         invoked("evaluate", "model", "--task", "humaneval", "--data", files[1], "--data", files[1])
 
 
+@pytest.mark.parametrize("option", ["--top-p=0.9", "--seed=1"])
+def test_options_of_draws_are_refused_where_nothing_is_drawn(option, files):
+    how = ("evaluate", "http://127.0.0.1:9/v1", "--task", "humaneval", "--data", files[1], option)
+    with pytest.raises(UserError, match=f"^{option.partition('=')[0]}: goes with a --temperature above 0"):
+        invoked(*how)
+    with pytest.raises(UserError, match=r"^--threads: goes with"):  # which is looked at later
+        invoked(*how, "--temperature", 0.5, "--threads", 1)
+
+
 def test_every_option_of_one_kind_exists():
     import inspect
 

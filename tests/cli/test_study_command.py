@@ -49,6 +49,7 @@ def test_the_table_marks_the_front_and_tells_what_to_do_next(lilliput, desk):
         (("--prefer", "cheap"), "--prefer: there is no preference 'cheap'"),
         (("--executor", "slurm"), "--executor: there is none called 'slurm'"),
         (("--perturbations", "format, syntax", "--perturbations", "tab_indent"), "--perturbations: needs problems"),
+        (("--piece-tokens", "48", "--perplexity-pieces", "0", "--humaneval", "x"), "--piece-tokens: goes with"),
         (("--humaneval", "none.jsonl"), "none.jsonl"),
     ],
 )

@@ -97,7 +97,7 @@ def test_the_draw_is_by_seed_alone(folder):
 
 def test_languages_can_be_chosen(folder):
     assert names(folder, languages=["java"]) == ["sub/C.java"]
-    with pytest.raises(UserError, match="no language is called 'cobol'"):
+    with pytest.raises(UserError, match=r"^--language: no language is called 'cobol'"):
         read_sources(folder, languages=["cobol"])
 
 

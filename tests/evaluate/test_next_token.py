@@ -86,9 +86,10 @@ def test_without_code_there_is_no_accuracy_on_it():
     assert (scores.every.top1.value, scores.every.top5.value) == pytest.approx((1 / 3, 2 / 3))
 
 
-def test_one_piece_alone_gives_no_perplexity_and_shares_with_room():
-    counts = [counted(Piece("a.py", np.arange(4), np.ones(4, np.bool_)), np.array([0, 4, 5]), np.ones(3))]
+def test_one_piece_alone_gives_a_perplexity_without_interval_and_shares_with_room():
+    counts = [counted(Piece("a.py", np.arange(4), np.ones(4, np.bool_)), np.array([0, 4, 5]), np.log([1, 2, 4]))]
     scores = next_token_scores(counts, counts)
+    assert scores.perplexity_value == pytest.approx(2)
     assert scores.nll is scores.perplexity is scores.as_dict()["perplexity"] is None
     assert scores.every.top1.low < scores.every.top1.value < scores.every.top1.high
 
@@ -99,6 +100,9 @@ def test_a_perplexity_beyond_all_numbers_is_none():
     scores = next_token_scores(counts, counts)  # the interval's upper end alone is too large
     assert scores.nll.value == pytest.approx(600) and scores.nll.high > 709.8
     assert scores.perplexity is scores.as_dict()["perplexity"] is None
+    assert scores.perplexity_value == pytest.approx(np.exp(600))
+    counts = [counted(pieces[0], np.array([0, 4, 5]), np.ones(3) * 800)]
+    assert next_token_scores(counts, counts).perplexity_value is None
 
 
 def test_pieces_of_one_file_are_drawn_one_by_one():

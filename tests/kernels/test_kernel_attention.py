@@ -119,6 +119,16 @@ def test_any_shape(case):
         begin += count
 
 
+@pytest.mark.parametrize("size", [1, 1e-3, 1e-4, 1e-5, 1e-6])
+def test_small_values_lose_digits_and_no_more(size):
+    """Below 2^-14 the scales of float16 have few digits; the largest number has a code all the same."""
+    engine = attention(1, 1, 64)
+    query, key, value = (numbers(1, 1, 1, 64, seed=seed) * np.float32(size) for seed in range(3))
+    (found,) = engine(query, key, value, ones(1, 1), np.zeros(1, np.int32))
+    step = np.abs(value.reshape(4, 16)).max(1, keepdims=True) / 127 + 2.0**-24
+    assert (np.abs(found.reshape(4, 16) - value.reshape(4, 16)) <= 0.51 * step).all()
+
+
 def numbers(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 

@@ -162,6 +162,17 @@ def test_no_tokens_and_zeros():
     assert (engine(np.zeros((1, 2, 32), np.float32))[0] == 0).all()
 
 
+@pytest.mark.parametrize("tokens", [1, 40])
+@pytest.mark.parametrize("size", [1e-6, 1e-20, 1e-36, 1e-38, 1e-44])
+def test_tiny_inputs(size, tokens):
+    """They are rounded as others are, and vanish where float32 has no number left for what their scale divides."""
+    inputs = (np.random.default_rng(0).uniform(-1, 1, (1, tokens, 32)) * size).astype(np.float32)
+    (found,) = Engine(product_of(32, [simple(3)]), 1)(inputs)
+    exact = 3 * inputs.astype(np.float64).sum(-1, keepdims=True)
+    rounding = 3 * 32 * 0.51 * size / 127
+    assert (np.abs(found - exact) <= (rounding if size > 1e-37 else 1e-25)).all()
+
+
 def test_weights_live_as_long_as_an_operation_has_them():
     number = simple(1)
     first = product_of(32, [number])

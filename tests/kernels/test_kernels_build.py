@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -53,6 +54,20 @@ def test_what_was_compiled_is_kept_and_checked(cache, monkeypatch, capsys):
     monkeypatch.setattr(build, "_compile", lambda *_: (_ for _ in ()).throw(build.Unavailable("compiled again")))
     build.kernels.cache_clear()
     assert build.kernels() == build.Kernels(None, "compiled again")
+
+
+@needs_compiler
+def test_of_two_first_starts_one_compiles(cache, monkeypatch):
+    compiled, compile_ = [], build._compile
+
+    def counting(*what):
+        compiled.append(1)
+        compile_(*what)
+
+    monkeypatch.setattr(build, "_compile", counting)
+    with ThreadPoolExecutor(2) as pool:  # whose locks are of each its own, as two processes' are
+        places = list(pool.map(lambda _: build._built(), range(2)))
+    assert (len(compiled), len(set(places))) == (1, 1)
 
 
 @needs_compiler

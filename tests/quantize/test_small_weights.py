@@ -1,4 +1,4 @@
-"""Matrices whose weights are too small for the scales of float16."""
+"""Matrices whose weights are too small for float16, or for its scales."""
 
 import zlib
 
@@ -10,15 +10,15 @@ from lilliput.graph.stored import ALIGNMENT
 from lilliput.quantize.stream import stream
 from tests.quantize.test_stream import SCHEMES, checkpoint, places_in, read_back, uniform
 
-CODES = [name for name, scheme in SCHEMES.items() if not scheme.kind.floating]
+ROUNDED = [name for name in SCHEMES if name != "fp32"]
 
 
 def shrink(array):
     array *= 1e-8
 
 
-@pytest.mark.parametrize("name", CODES)
-def test_a_weight_too_small_for_scales_stays_as_it_is(name, tmp_path):
+@pytest.mark.parametrize("name", ROUNDED)
+def test_a_weight_too_small_stays_as_it_is(name, tmp_path):
     pieces, tensors = checkpoint(tmp_path / "checkpoint", layers__0__up__weight=shrink)
     places = places_in(tmp_path)
     entries = {entry.name: entry for entry in stream(pieces, tensors, uniform(SCHEMES[name]), places)}
@@ -40,9 +40,26 @@ def shrink_rows(array):
     array[1:] *= 1e-8
 
 
-@pytest.mark.parametrize("name", CODES)
+@pytest.mark.parametrize("name", ROUNDED)
 @pytest.mark.parametrize("change", [clear, shrink_rows])
-def test_zeros_and_rows_that_hardly_matter_are_codes(name, change, tmp_path):
+def test_zeros_and_rows_that_hardly_matter_are_rounded(name, change, tmp_path):
     pieces, tensors = checkpoint(tmp_path / "checkpoint", layers__0__up__weight=change)
     entries = {entry.name: entry for entry in stream(pieces, tensors, uniform(SCHEMES[name]), places_in(tmp_path))}
     assert entries["layers.0.up.weight"].scheme.format == SCHEMES[name].format
+
+
+def below_normal(array):
+    array *= 2.0**-15 / np.abs(array).max()
+
+
+def test_float16_keeps_all_its_digits_or_is_not_used(tmp_path):
+    """Half of the smallest number that has them is too small; what float16 has exactly is not."""
+    changes = {"layers__0__up__weight": below_normal, "layers__0__down__weight": exact}
+    pieces, tensors = checkpoint(tmp_path / "checkpoint", **changes)
+    entries = {entry.name: entry for entry in stream(pieces, tensors, uniform(SCHEMES["fp16"]), places_in(tmp_path))}
+    formats = {name: entries[f"layers.0.{name}.weight"].scheme.format for name in ("up", "down")}
+    assert formats == {"up": "fp32", "down": "fp16"}
+
+
+def exact(array):
+    array[:] = np.sign(array) * 2.0**-20

@@ -52,6 +52,16 @@ def test_a_full_page_has_every_section_in_its_order() -> None:
     assert [tag for tag, _ in outline.tags].count("svg") >= 10
 
 
+def test_a_perplexity_of_one_piece_is_shown_without_an_interval() -> None:
+    found = repository()
+    assert "5.50" in shown(found).text
+    found["next_token"] |= {"perplexity": None, "perplexity_value": 7.654}
+    outline = shown(found)
+    assert "7.65" in outline.text and "5.50" not in outline.text
+    del found["next_token"]["perplexity_value"]  # as earlier versions wrote it
+    assert "7.65" not in shown(found).text
+
+
 def test_every_figure_with_an_interval_is_drawn_to_it() -> None:
     html = page.render([], "t", "", given_of(ORIGINAL, OTHER, comparison()))
     labels = re.findall(r'aria-label="([^"]*)"', html)

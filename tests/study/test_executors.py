@@ -146,6 +146,7 @@ def test_workers_end_when_results_are_no_longer_wanted(tmp_path):
         (("slurm",), "--executor: there is none called 'slurm'"),
         (("local", 0), "--workers: must be 1 or more"),
         (("local", 1, "tcp://host:1"), "--address: is of a cluster"),
+        (("dask", 2, "tcp://host:1"), "--workers: says nothing to a cluster that is there"),
     ],
 )
 def test_what_cannot_be_opened_is_refused(arguments, words):

@@ -1,6 +1,7 @@
 """Models fetched from a hub, and what of them is fetched."""
 
 import json
+from pathlib import Path
 
 import pytest
 from tiny_hub import hub_with
@@ -64,3 +65,15 @@ def test_a_model_that_the_hub_does_not_have_is_refused(tmp_path, monkeypatch):
     with hub_with(tmp_path, MODEL, tmp_path / "cache", monkeypatch), pytest.raises(CheckpointError) as refusal:
         locate("some-owner/other")
     assert "some-owner/other" in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["vulnerability", "small"])
+def test_an_artifact_is_no_checkpoint(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "manifest.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=f"^{name}: is an artifact: .* Give the model that it was made of"):
+        locate(name)
+    (tmp_path / name).mkdir(exist_ok=True)
+    (tmp_path / name / "config.json").write_text("{}")  # a manifest beside it is of something else
+    assert locate(name) == Path(name)

@@ -65,6 +65,13 @@ def test_what_is_no_file_is_written_as_it_comes(monkeypatch):
     """Beside /dev/null an ordinary user writes nothing."""
     monkeypatch.setattr("tempfile.TemporaryFile", None)
     refuse_unwritable(Path("/dev/null"))
+    assert beside(Path("/dev/null"), "score.json") == (Path("/dev/null"), None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no names of open files")
+def test_an_open_file_is_no_folder_for_results(tmp_path):
+    with (tmp_path / "redirected").open("w") as stream, pytest.raises(UserError, match="a file that is open"):
+        beside(Path(f"/dev/fd/{stream.fileno()}"), "score.json")
 
 
 def test_findings_of_other_kernels_are_others(small, monkeypatch):

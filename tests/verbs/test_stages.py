@@ -47,10 +47,20 @@ def test_a_slip_that_came_to_nothing_costs_nothing(tmp_path, ended):
     slip = Stages(tmp_path / "out", OTHER, Told(), set_aside=True)
     if ended != "at once":
         slip.once("tokenizer", lambda: "made")
-        slip.finish()
+        slip.give_up()
     Stages(tmp_path / "out", THIRD, Told(), set_aside=True)  # another slip
     stages = Stages(tmp_path / "out", ONE, Told(), set_aside=True)
     assert stages.once("made", lambda: pytest.fail("made again")) == [300]
+    stages.finish()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_beside_a_target_that_is_there(tmp_path):
+    """A kill may have left work that was changing places, too."""
+    begun(tmp_path, ONE, set_aside=True)
+    stages = Stages(tmp_path / "out", OTHER, Told(), set_aside=True)
+    (tmp_path / ".out.work.old-new").mkdir()
+    assert len(list(tmp_path.iterdir())) == 3
     stages.finish()
     assert list(tmp_path.iterdir()) == []
 

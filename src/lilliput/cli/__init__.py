@@ -43,6 +43,11 @@ def main() -> None:
     except KeyboardInterrupt:  # while the verbs are imported
         _say_interrupted()
         sys.exit(INTERRUPTED)
+    except ImportError as error:
+        if not isinstance(error.__cause__, KeyboardInterrupt):  # of a library in C, while it was loaded
+            raise
+        _say_interrupted()
+        sys.exit(INTERRUPTED)
     except SystemExit as ending:
         if ending.code == INTERRUPTED:  # how typer ends, without a word, when a verb is interrupted
             _say_interrupted()

@@ -57,6 +57,7 @@ def measure(given: dict[str, Any], command: str) -> None:
     """Measure, with the options given, and show it."""
     from lilliput.evaluate.judging import Limits
     from lilliput.runtime.settings import Settings
+    from lilliput.verbs.complete import refuse_undrawn
     from lilliput.verbs.evaluate import evaluate_generator as run
     from lilliput.verbs.tally import parsed_ks
 
@@ -64,12 +65,14 @@ def measure(given: dict[str, Any], command: str) -> None:
         raise UserError("is one file of problems.", where="--data", remedy="Give it once.")
     asked = ("temperature", "top_p", "seed", "n", "batch")
     new_tokens = NEW_TOKENS if given["max_new_tokens"] is None else given["max_new_tokens"]
+    settings = Settings(max_new_tokens=new_tokens, **{name: given[name] for name in asked})
+    refuse_undrawn(settings)
     same = ("prompt", "strip", "limit", "challenges", "threads", "precision", "chat_template", "served", "workers")
     found = run(
         given["model"],
         given["task"],
         Path(given["data"][0]),
-        settings=Settings(max_new_tokens=new_tokens, **{name: given[name] for name in asked}),
+        settings=settings,
         k=parsed_ks(given["k"]),
         **{name: given[name] for name in (*same, "unsafe", "costs", "out")},
         limits=Limits(given["seconds"], given["memory"]),

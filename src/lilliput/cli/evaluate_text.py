@@ -10,7 +10,7 @@ import typer
 
 from lilliput import progress
 from lilliput.cli.output import print_facts, print_json, print_table, with_interval
-from lilliput.errors import UserError
+from lilliput.errors import UserError, refuse_unused
 
 Repo = Annotated[Path | None, typer.Option("--repo", help="For repository: a folder with source files.")]
 SummaryColumn = Annotated[str | None, typer.Option("--summary-column", help="Column that holds the summary.")]
@@ -33,6 +33,8 @@ def summaries(given: dict[str, Any], command: str) -> None:
     named = (given["code_column"], given["summary_column"])
     if (None in named) and any(named):
         raise UserError("code and summary are named together.", where="--summary-column", remedy="Name both, or none.")
+    undrawn = bool(given["seed"]) and given["limit"] is None
+    refuse_unused({"--seed": (undrawn, "goes with --limit: otherwise all functions are taken, and nothing is drawn")})
     settings = SummarizationSettings(
         language=given["language"], examples=given["limit"], beams=given["beams"], **_common(given)
     )
@@ -72,10 +74,15 @@ def _common(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"seed": given["seed"], "batch": given["batch"], "max_new_tokens": new_tokens}
 
 
-def _cell(estimate: Mapping[str, Any] | None, percent: bool = True) -> str:
-    if estimate is None:
-        return "-"
+def _cell(estimate: Mapping[str, Any], percent: bool = True) -> str:
     return with_interval(estimate["value"], (estimate["low"], estimate["high"]), percent)
+
+
+def _perplexity(found: Mapping[str, Any]) -> str:
+    if found["perplexity"] is not None:
+        return _cell(found["perplexity"], percent=False)
+    value = found["perplexity_value"]
+    return "beyond all numbers" if value is None else f"{value:.3f}, without an interval"
 
 
 def show_summaries(result: Mapping[str, Any]) -> None:
@@ -93,7 +100,7 @@ def show_repository(result: Mapping[str, Any]) -> None:
     found, lines = result["next_token"], result["lines"]
     facts = {"model": str(result["name"])}
     if found is not None:
-        facts["perplexity"] = _cell(found["perplexity"], percent=False)
+        facts["perplexity"] = _perplexity(found)
         rows = {
             "next token": (found["every"], found["copied"]),
             "next token of code": (found["code"], found["copied_code"]),

@@ -121,6 +121,7 @@ def quantize(
         drawn = {
             "--calibration-data": calibration.files,
             "--calibration-pieces": calibration.pieces != Calibration.pieces,
+            "--seed": calibration.seed != Calibration.seed,
             "--calibration-tokens": calibration.tokens != Calibration.tokens,
         }
         words = "goes with --rounding gptq, awq or awq-gptq, or with --activations static"

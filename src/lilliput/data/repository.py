@@ -99,7 +99,9 @@ def read_sources(
     root, wanted = Path(repo), frozenset(LANGUAGES if languages is None else languages)
     if unknown := wanted - LANGUAGES.keys():
         raise UserError(
-            f"no language is called {listed(sorted(unknown))}.", remedy=f"Choose among: {', '.join(LANGUAGES)}."
+            f"no language is called {listed(sorted(unknown))}.",
+            where="--language",
+            remedy=f"Choose among: {', '.join(LANGUAGES)}.",
         )
     if not root.is_dir():
         raise DataError("there is no such folder.", where=root, remedy="Give a folder with source files.")

@@ -68,6 +68,7 @@ class NextTokenScores:
     Attributes:
         nll: mean negative log-likelihood, nats a token; ``None``: it has no interval, as of one piece.
         perplexity: e to the ``nll``; ``None``: as that, or an end of its interval is beyond floating-point numbers.
+        perplexity_value: the same without its interval; ``None``: it is beyond floating-point numbers itself.
         every: accuracy on all tokens.
         code: accuracy on tokens of code; ``None``: there are none.
         copied, copied_code: the same of the copy model (:func:`copied_ranks`).
@@ -76,6 +77,7 @@ class NextTokenScores:
 
     nll: Estimate | None
     perplexity: Estimate | None
+    perplexity_value: float | None
     every: Accuracy
     code: Accuracy | None
     copied: Accuracy
@@ -165,10 +167,12 @@ def next_token_scores(model: Sequence[PieceCounts], copy: Sequence[PieceCounts])
         ValueError: there are no pieces.
     """
     by_file = _by_file(model)
-    nll = ratio([each["nll"] for each in by_file], [each["tokens"] for each in by_file])
+    summed, tokens = ([each[name] for each in by_file] for name in ("nll", "tokens"))
+    nll = ratio(summed, tokens)
     return NextTokenScores(
         nll=nll,
         perplexity=None if nll is None else _perplexity(nll),
+        perplexity_value=perplexity_of(sum(summed) / sum(tokens)),
         every=_accuracy(by_file, ""),
         code=_accuracy(by_file, "code_") if any(each["code_tokens"] for each in by_file) else None,
         copied=_accuracy(_by_file(copy), ""),

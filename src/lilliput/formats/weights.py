@@ -177,6 +177,9 @@ class Quantized:
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-24, 65504
 """Of float16; smaller and larger scales become these."""
 
+SMALLEST_NORMAL = 2.0**-14
+"""Of float16, which has fewer digits of what is smaller."""
+
 
 def storable_scales(scales: NDArray[np.float32]) -> NDArray[np.float16]:
     """Scales as they are stored: none is zero, or too large for float16."""

@@ -28,6 +28,7 @@ from lilliput.children import python_module
 from lilliput.errors import UserError
 from lilliput.files import cache_folder
 from lilliput.kernels.library import Library
+from lilliput.locks import in_turn
 
 SWITCH = "LILLIPUT_KERNELS"
 """Environment variable: ``off`` leaves the products to the engine."""
@@ -89,7 +90,9 @@ def _built() -> Path:
     folder = _own_folder(cache_folder() / "kernels")
     place = folder / f"{_key(compiler)}.so"
     if not _is_whole(place):
-        _make(compiler, place)
+        with in_turn(folder, _SECONDS, "lilliput: waiting for another process that compiles kernels."):
+            if not _is_whole(place):
+                _make(compiler, place)
     return place
 
 

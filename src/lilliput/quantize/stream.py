@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lilliput.errors import CheckpointError
 from lilliput.files import explain_disk_errors
 from lilliput.formats.packing import lifted, packed, unsigned
-from lilliput.formats.weights import LARGEST_SCALE, SMALLEST_SCALE, TENSOR, Quantized, Scheme
+from lilliput.formats.weights import LARGEST_SCALE, SMALLEST_NORMAL, SMALLEST_SCALE, TENSOR, Quantized, Scheme
 from lilliput.graph.architectures import stored_name
 from lilliput.graph.pieces import Piece, Pieces, Tensors
 from lilliput.graph.stored import CODES, SCALES, ZEROS, StoredWeight, append
@@ -167,19 +167,22 @@ def _write(
     shape = source.shape
     scheme = policy.scheme(name, shape, tied) or Scheme("fp32")
     writer, start = _Writer(stream), stream.seek(0, os.SEEK_END)
-    if not scheme.kind.floating:
-        largest = _write_codes(name, source, scheme, writer, rounding)
-        if largest > SMALLEST_SCALE or not writer.largest:
-            return writer.entry(name, shape, scheme)
-        # Weights so small that even the smallest scale rounds them to few codes, or to zeros. Models that are whole
-        # have hardly one such matrix, so that its bytes do not matter.
+    if scheme.kind.floating:
+        small = _write_floats(source, scheme, writer) < SMALLEST_NORMAL
+    else:
+        small = _write_codes(name, source, scheme, writer, rounding) <= SMALLEST_SCALE
+    if small and writer.largest:
+        # Weights so small that even the smallest scale rounds them to few codes, or float16 has few digits of them, or
+        # all become zeros. Models that are whole have hardly one such matrix, so that its bytes do not matter.
         stream.truncate(start)
         scheme, writer = Scheme("fp32"), _Writer(stream)
-    _write_floats(source, scheme, writer)
+        _write_floats(source, scheme, writer)
     return writer.entry(name, shape, scheme)
 
 
-def _write_floats(source: WeightSource, scheme: Scheme, writer: _Writer) -> None:
+def _write_floats(source: WeightSource, scheme: Scheme, writer: _Writer) -> float:
+    """Append the weights; the largest, without its sign."""
+    largest = 0.0
     for block in source.blocks():
         with np.errstate(over="ignore"):
             values = block.astype(np.float32 if scheme.kind.bits == 32 else np.float16)
@@ -189,7 +192,9 @@ def _write_floats(source: WeightSource, scheme: Scheme, writer: _Writer) -> None
                 remedy="Choose another format than fp16.",
             )
         writer.add(CODES, values.tobytes())
+        largest = max(largest, float(values.max(initial=0)), -float(values.min(initial=0)))
         writer.compare(block, values.astype(np.float32))
+    return largest
 
 
 def _write_codes(name: str, source: WeightSource, scheme: Scheme, writer: _Writer, rounding: Rounding | None) -> float:

@@ -196,6 +196,7 @@ KINDS: tuple[Kind, ...] = (
             *estimates("lines.baselines.*", "exact", "similarity"),
             Rule("lines.places", is_count, "a count", False),
             Rule("next_token", is_object, "an object", False),
+            Rule("next_token.perplexity_value", is_positive, "a positive number", False),
             *estimates("next_token", "perplexity", "every.top1", "code.top1", required=False),
         ),
     ),

@@ -14,7 +14,7 @@ SUMMARIES = {"bleu4": "BLEU-4", "rouge_l": "ROUGE-L", "chrf": "chrF"}
 
 LINES = {"exact": "Exact, %", "similarity": "Edit similarity, %"}
 
-TOKENS = {"perplexity": ("perplexity",), "next token, %": ("every", "top1"), "next token of code, %": ("code", "top1")}
+TOKENS = {"next token, %": ("every", "top1"), "next token of code, %": ("code", "top1")}
 
 
 def texts_section(given: Given) -> Section:
@@ -55,10 +55,11 @@ def _tokens(result: Result) -> Table | None:
     found = result.values["next_token"]
     if found is None:
         return None
-    lines = [
-        Line(title, [_cell(look_up(found, *keys), significant if keys == ("perplexity",) else percent)])
-        for title, keys in TOKENS.items()
-    ]
+    alone = found.get("perplexity_value")  # of one piece, without an interval
+    cell = NOTHING if alone is None else Cell(significant(alone))
+    first = cell if found.get("perplexity") is None else _cell(found["perplexity"], significant)
+    lines = [Line("perplexity", [first])]
+    lines += [Line(title, [_cell(look_up(found, *keys), percent)]) for title, keys in TOKENS.items()]
     legend = "In brackets: 95 % intervals over files."
     return Table(f"{clean(result.name)}: next tokens of a repository", ["", clean(result.name)], lines, legend)
 

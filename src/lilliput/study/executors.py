@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from lilliput.children import python_module
-from lilliput.errors import MissingExtra, UserError, require_whole
+from lilliput.errors import MissingExtra, UserError, refuse_unused, require_whole
 from lilliput.extras import require
 
 J = TypeVar("J")
@@ -301,6 +301,8 @@ def open_executor(name: str, workers: int = 1, address: str | None = None) -> Ex
         )
     if address is not None and name == "local":
         raise UserError("is of a cluster.", where="--address", remedy="Add --executor dask or ray, or leave it out.")
+    words = "says nothing to a cluster that is there already: all of its workers are used"
+    refuse_unused({"--workers": (workers != 1 and address is not None, words)})
     found: Executor = EXECUTORS[name](workers, address)
     return found
 

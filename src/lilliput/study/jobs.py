@@ -72,6 +72,7 @@ class Measures:
         for names, there, option in (
             (("limit", "strip", "max_new_tokens", "batch", "unsafe"), self.humaneval, "--humaneval"),
             (("perturbation_seeds",), self.perturbations, "--perturbations"),
+            (("piece_tokens",), self.perplexity_pieces, "--perplexity-pieces of 2 or more"),
         ):
             refuse_unused(
                 {

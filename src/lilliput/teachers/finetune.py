@@ -18,7 +18,8 @@ from lilliput.batching import Batch, Batches, BatchPlan, TokenIds
 from lilliput.data.dataset import Dataset
 from lilliput.errors import DataError, UserError
 from lilliput.evaluate.classification import ClassificationScores, score
-from lilliput.files import atomic_folder, begin_work, explain_disk_errors, followed, release, work_folder
+from lilliput.files import atomic_folder, begin_work, explain_disk_errors, followed, work_folder
+from lilliput.locks import release
 from lilliput.progress import Progress
 from lilliput.provenance import versions
 from lilliput.tasks import Task

@@ -46,18 +46,18 @@ def locate(checkpoint: str | Path) -> Path:
     """The folder or file that ``checkpoint`` names; a hub id is downloaded first, or found in the hub's cache.
 
     Raises:
-        CheckpointError: there is no such path, and no such model on the hub, or no way to reach it; or an artifact is
-            there.
+        CheckpointError: there is no such path, and no such model on the hub, or no way to reach it; or it is an
+            artifact.
     """
     path = Path(checkpoint)
+    with contextlib.suppress(RuntimeError):  # the home of nobody: a folder of that name, if anything
+        path = path.expanduser()
     if is_artifact(path) and not any((path / name).is_file() for name in (CONFIG, TEACHER)):
         raise CheckpointError(
             "is an artifact: what lilliput makes of a checkpoint, and no checkpoint itself.",
             where=path,
             remedy="Give the model that it was made of ('lilliput inspect' names it), or another one.",
         )
-    with contextlib.suppress(RuntimeError):  # the home of nobody: a folder of that name, if anything
-        path = path.expanduser()
     if path.exists():
         return path
     if isinstance(checkpoint, Path) or not _HUB_ID.fullmatch(checkpoint):

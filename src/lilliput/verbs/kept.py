@@ -16,8 +16,9 @@ from typing import Any
 from lilliput.artifact import MANIFEST, Artifact
 from lilliput.data.lines import UTF8_BOM
 from lilliput.errors import UserError
-from lilliput.files import claim, explain_disk_errors, release, sha256_of
+from lilliput.files import explain_disk_errors, refuse_open, sha256_of
 from lilliput.kernels.build import kernels
+from lilliput.locks import claim, release
 from lilliput.shipped import is_model_folder
 from lilliput.version import VERSION
 
@@ -42,7 +43,8 @@ def beside(out: Path | None, result: str, inputs: Inputs = ()) -> tuple[Path | N
     """Where the result goes, and where what is found on the way is kept: a file, or ``result`` in a folder.
 
     Args:
-        out: a file that ends in ``.json``, or a folder; ``None``: nothing is written.
+        out: a file that ends in ``.json``, or a folder; a pipe or a device, beside which nothing is kept; ``None``:
+            nothing is written.
         result: name of the result's file in a folder.
         inputs: that neither may be.
 
@@ -51,6 +53,9 @@ def beside(out: Path | None, result: str, inputs: Inputs = ()) -> tuple[Path | N
     """
     if out is None:
         return None, None
+    refuse_open(out)
+    if out.exists() and not out.is_file() and not out.is_dir():
+        return out, None
     file = out if out.suffix == ".json" and not out.is_dir() else out / result
     kept = file.with_name(file.stem + ENDING)
     for target in (file, kept):
@@ -94,8 +99,9 @@ def refuse_unwritable(target: Path) -> None:
     """Refuse a place that no file can be written to, before the work whose result is to stand there.
 
     Raises:
-        UserError: it is a folder, or in one that cannot be made or written to.
+        UserError: it is a folder, in one that cannot be made or written to, or a name of an open file.
     """
+    refuse_open(target)
     with explain_disk_errors(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -12,16 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilliput.arrays import read_arrays
-from lilliput.files import (
-    atomic_file,
-    begin_work,
-    empty,
-    explain_disk_errors,
-    read_json,
-    release,
-    work_folder,
-    write_json,
-)
+from lilliput.files import atomic_file, begin_work, empty, explain_disk_errors, read_json, work_folder, write_json
+from lilliput.locks import release
 from lilliput.progress import Progress
 
 SETTINGS = "settings.json"
@@ -37,7 +29,8 @@ class Stages:
         settings: everything that decides the result, as plain JSON values.
         progress: told when work goes on, or starts anew.
         set_aside: what to do with results kept under other settings: true: they are moved to ``.NAME.work.old``, in
-            place of what was there, and a run under their settings takes them back; false: they are thrown away.
+            place of what was there, and a run under their settings takes them back, until the target is there; false:
+            they are thrown away.
 
     Raises:
         UserError: another run is at work on the same target, or the folder cannot be made.
@@ -60,10 +53,10 @@ class Stages:
 
     def _given_way(self, wanted: Any, set_aside: bool) -> bool:
         """Take the folder's results away, and take back those set aside if they are of ``wanted``; whether they are."""
-        aside = self.folder.with_name(f"{self.folder.name}.old")
+        aside = self._aside()
         back = set_aside and _settings(aside) == wanted
         found = any(path.name != SETTINGS for path in self.folder.iterdir())
-        away = aside.with_name(f"{aside.name}-new") if back else aside
+        away = _between(aside) if back else aside
         if found and set_aside:
             shutil.rmtree(away, ignore_errors=True)
             self.folder.rename(away)
@@ -112,9 +105,24 @@ class Stages:
         return read_arrays(path), read_json(beside)
 
     def finish(self) -> None:
-        """The target is there: the folder is no longer needed."""
+        """The target is there: neither the folder nor what was set aside is needed any longer."""
+        aside = self._aside()
+        for folder in (aside, _between(aside)):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Nothing will come of it: the folder is not needed; what was set aside still is."""
         shutil.rmtree(self.folder, ignore_errors=True)
         release(self.folder)
+
+    def _aside(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.old")
+
+
+def _between(aside: Path) -> Path:
+    """Where work is while it changes places with what was set aside."""
+    return aside.with_name(f"{aside.name}-new")
 
 
 def _settings(folder: Path) -> Any:

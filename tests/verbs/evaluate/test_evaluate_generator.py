@@ -12,6 +12,7 @@ from lilliput import api
 from lilliput.artifact import open_artifact, save
 from lilliput.data.humaneval import instruction
 from lilliput.errors import CheckpointError, MissingExtra, NumericError, UserError
+from lilliput.evaluate.carbon import parse_intensity
 from lilliput.progress import Progress
 from lilliput.quantize.activations import Activations
 from lilliput.quantize.policy import policy
@@ -28,6 +29,7 @@ from tests.verbs.tiny_checkpoints import LLAMA, VARIANTS, checkpoint
 from tests.verbs.tiny_servers import completion, served
 
 KIND, OPTIONS = LLAMA
+DIRTY = parse_intensity("800")
 TEMPLATE = "<|user|>{{ messages[0].content }}<|end|>\n<|assistant|>"
 
 
@@ -287,6 +289,12 @@ def test_options_that_mean_nothing(how, where, desk):
         ("http://localhost:1/v1", {"precision": "bf16"}, "--precision"),
         ("llama", {"strip": True, "prompt": "chat"}, "--strip"),
         ("llama", {"challenges": True}, "--challenges"),
+        ("llama", {"intensity": DIRTY}, "--carbon-intensity"),
+        (
+            "http://localhost:1/v1",
+            {"intensity": DIRTY, "costs": True, "threads": None},
+            "--carbon-intensity",
+        ),
     ],
 )
 def test_options_without_effect(model, how, where, desk):

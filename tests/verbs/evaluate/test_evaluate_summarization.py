@@ -14,6 +14,7 @@ from lilliput.tasks.summarization import CUTS, FORMS
 from lilliput.verbs.evaluate import SummarizationSettings, evaluate_summarization
 from lilliput.verbs.evaluate import summarization as verb
 from lilliput.verbs.quantize import QuantizeSettings, quantize
+from tests.verbs.evaluate.test_evaluate import Recorded
 from tests.verbs.tiny_checkpoints import LLAMA, VARIANTS, checkpoint
 
 EXACT = QuantizeSettings(policy("fp32"), Activations("none"))
@@ -131,6 +132,16 @@ def test_a_language_is_asked_for_where_the_prompt_needs_one(artifact, data):
     rows = [{**json.loads(line), "language": "Java"} for line in data.read_text().splitlines()]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert evaluate_summarization(artifact, data, settings=settings, threads=1).settings["language"] == ["java"]
+
+
+def test_it_is_told_that_a_language_says_nothing_where_the_prompt_names_none(artifact, data):
+    progress = Recorded()
+    settings = SummarizationSettings(form="code", language="python", max_new_tokens=2)
+    evaluate_summarization(artifact, data, settings=settings, threads=1, progress=progress)
+    assert progress.notes == ["--language says nothing to artifact: its prompts ('code') name none"]
+    settings = SummarizationSettings(form="comment", language="python", max_new_tokens=2)
+    evaluate_summarization(artifact, data, settings=settings, threads=1, progress=progress)
+    assert len(progress.notes) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """``robustness``: its JSON contract, its table, and what it refuses."""
 
 import json
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -56,6 +57,16 @@ def test_the_numbers_are_those_of_the_models(found, small, workshop):
     assert by_name["loops"]["n"] == 0
     worst = max(line["worst"]["value"] * line["n"] for line in result["flips"]["rewrites"] if line["n"])
     assert result["flips"]["any"]["worst"]["value"] * 40 >= worst
+
+
+def test_a_tokenizer_is_the_teacher_s_where_the_model_has_its_own(found, small, workshop, tmp_path):
+    teacher = shutil.copytree(workshop / "teacher", tmp_path / "teacher")
+    tokenizer = (teacher / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    how = {"limit": 40, "tokenizer": tokenizer}
+    again = robustness(small, "vulnerability", workshop / "valid.jsonl", against=teacher, **how)
+    assert again.as_dict()["against"] == found.as_dict()["against"]
+    with pytest.raises(UserError, match=r"^--tokenizer: goes with checkpoints: an artifact has its own"):
+        robustness(small, "vulnerability", workshop / "valid.jsonl", against=small, **how)
 
 
 def test_more_seeds_find_no_fewer_flips(small, workshop):

@@ -20,6 +20,7 @@ def test_passes_and_robust_passes_are_measured(model, tmp_path, problems, monkey
     measures = replace(
         LEAN,
         perplexity_pieces=0,
+        piece_tokens=512,
         humaneval=str(problems),
         limit=2,
         max_new_tokens=4,

@@ -68,7 +68,9 @@ public:
 
 private:
     static uint16_t round_share(const float* values, int8_t* codes) {
-        const uint16_t scale = half_of(largest_magnitude(values, SHARED) / 127.0f);
+        const float largest = largest_magnitude(values, SHARED);
+        uint16_t scale = half_of(largest / 127.0f);
+        if (127.5f * float_of(scale) < largest) scale++;  // one of few digits, or zero: the largest would have no code
         const float stored = float_of(scale);  // codes are of the scale that is kept
         const Floats inverse = all_lanes(stored > 0 ? 1.0f / stored : 0.0f);
         for (int64_t i = 0; i < SHARED; i += LANES) {

@@ -12,6 +12,7 @@ from lilliput.verbs.completers.base import (
     kind_of,
     open_completer,
     refuse_precision,
+    refuse_threads,
     require_openable,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "kind_of",
     "open_completer",
     "refuse_precision",
+    "refuse_threads",
     "require_openable",
 ]

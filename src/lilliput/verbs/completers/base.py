@@ -162,6 +162,16 @@ def refuse_precision(precision: str, models: Sequence[str]) -> None:
     refuse_unused({"--precision": (asked and not runs, "goes with a checkpoint, and there is none")})
 
 
+def refuse_threads(threads: int | None, models: Sequence[str]) -> None:
+    """Refuse a number of threads where no model runs here.
+
+    Raises:
+        UserError: all of ``models`` are servers'.
+    """
+    local = any(KINDS[kind_of(GeneratorSource(model))].is_local for model in models)
+    refuse_unused({"--threads": (threads is not None and not local, "goes with a model that runs here")})
+
+
 def require_openable(source: GeneratorSource, note: Note | None = None) -> None:
     """Refuse what cannot be opened, as far as that shows without loading a model: before the work that comes first.
 

@@ -28,6 +28,7 @@ from lilliput.verbs.completers import (
     kind_of,
     open_completer,
     refuse_precision,
+    refuse_threads,
 )
 from lilliput.verbs.completers.chat import CUT, code_of
 from lilliput.verbs.completers.footprint import peak_memory_mb
@@ -152,6 +153,9 @@ def evaluate_generator(
     template = None if chat_template is None else str(chat_template)
     source = GeneratorSource(str(model), threads, precision, chat, template, served)
     _refuse_unused(source, benchmark, strip, challenges)
+    is_local = KINDS[kind_of(source)].is_local
+    words = "goes with --costs and a model that runs here: otherwise no energy is measured"
+    refuse_unused({"--carbon-intensity": (intensity != carbon.DEFAULT and not (costs and is_local), words)})
     data = Path(data)
     problems = read_problems(data, benchmark.name, challenges=challenges)[:limit]
     if strip:
@@ -168,7 +172,7 @@ def evaluate_generator(
     if costs:
         progress.note("timing")
         speed = completer.speed(asked, settings)
-        if KINDS[kind_of(source)].is_local:
+        if is_local:
             memory = peak_memory_mb(source, asked, settings.batch, notes.append)
     for note in notes:
         progress.note(note)
@@ -265,12 +269,12 @@ def _refuse_unused(source: GeneratorSource, benchmark: Benchmark, strip: bool, c
                 source.chat_template is not None and not framed,
                 "goes with --prompt chat and a model that runs here",
             ),
-            "--threads": (source.threads is not None and kind == "endpoint", "goes with a model that runs here"),
             "--served": (source.served is not None and kind != "endpoint", "goes with a server's address"),
             "--strip": (strip and source.chat, "goes with --prompt plain"),
             "--challenges": (challenges and benchmark.name != "mbpp", "goes with --task mbpp"),
         }
     )
+    refuse_threads(source.threads, [source.model])
 
 
 def attempts_of(

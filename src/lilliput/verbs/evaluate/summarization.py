@@ -134,6 +134,8 @@ def evaluate_summarization(
     found = read_summaries(data, columns)
     examples = _drawn(found, settings)
     prompted = form.template.find("{comment}") >= 0
+    if settings.language is not None and not prompted:  # no error: the same command measures models of both kinds
+        progress.note(f"--language says nothing to {artifact.path.name}: its prompts ('{form.name}') name none")
     languages = [_language(example, settings, prompted) for example in examples]
     cut = settings.cut or form.cut
     recorded = {**asdict(settings), "form": form.name, "template": form.template, "stop": list(form.stop), "cut": cut}

@@ -145,7 +145,7 @@ def quantize(
             build = partial(_build, checkpoint, input_rounding(settings.inputs, ranges))
             graphs = {file.name: file for file in write_graphs(build, entries, work.folder, weights)}
     except CheckpointError:  # nothing to go on with: that checkpoint will never do
-        work.finish()
+        work.give_up()
         raise
     settings = settings.fitted(entry.scheme.group for entry in entries)
     made = {**_provenance(checkpoint, command, progress), "calibration": calibration_facts(settings.calibration, data)}

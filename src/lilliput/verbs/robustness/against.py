@@ -47,6 +47,8 @@ def read_outcomes(path: Path, prompts: Prompts, facts: Mapping[str, Any]) -> Out
         found = _outcomes(values)
         theirs = _decisive(values["settings"])
         data = values["data"]["sha256"]
+    except FileNotFoundError as error:
+        raise DataError("there is no such file.", where=path, remedy="Check --against.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"is no result of a generator's robustness ({type(error).__name__}: {shown(str(error))}).",

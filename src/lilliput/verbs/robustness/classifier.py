@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from lilliput.artifact import is_artifact
 from lilliput.data.dataset import Dataset
 from lilliput.data.rewrites import LANGUAGES, language_named, language_of
 from lilliput.data.tables import Columns
-from lilliput.errors import DataError, UserError, require_whole
+from lilliput.errors import DataError, UserError, refuse_unused, require_whole
 from lilliput.evaluate.faithfulness import Calibration, Faithfulness, calibration, faithfulness
 from lilliput.evaluate.flips import Flips, flips
 from lilliput.files import write_json
@@ -123,6 +124,10 @@ def robustness(
     if language is not None:
         language_named(language)
     inputs = [path, data, against, tokenizer]
+    if tokenizer is not None:
+        models = [one for one in (path, against) if one is not None]
+        words = "goes with checkpoints: an artifact has its own"
+        refuse_unused({"--tokenizer": (all(map(is_artifact, models)), words)})
     target, kept_path = beside(None if out is None else Path(out), RESULT, inputs)
     subject = _opened(path, kind, tokenizer, threads)
     teacher = None if against is None else _opened(against, kind, tokenizer, threads)
@@ -183,6 +188,7 @@ def spoken(dataset: Dataset, task: str) -> str:
 
 
 def _opened(path: str | Path, task: Task, tokenizer: str | Path | None, threads: int) -> Subject:
-    subject = open_subject(path, task.name, None if tokenizer is None else Path(tokenizer), threads)
+    given = None if tokenizer is None or is_artifact(path) else Path(tokenizer)
+    subject = open_subject(path, task.name, given, threads)
     require_arity(subject, task)
     return subject

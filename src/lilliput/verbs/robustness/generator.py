@@ -24,7 +24,7 @@ from lilliput.files import sha256_of, write_json
 from lilliput.progress import Progress
 from lilliput.runtime.settings import Settings
 from lilliput.verbs.complete import require_draws
-from lilliput.verbs.completers import GeneratorSource, refuse_precision, require_openable
+from lilliput.verbs.completers import GeneratorSource, refuse_precision, refuse_threads, require_openable
 from lilliput.verbs.kept import Kept, beside
 from lilliput.verbs.programs import allowed
 from lilliput.verbs.robustness.against import against as compared
@@ -160,6 +160,7 @@ def robustness_generator(
     earlier = against is not None and Path(against).suffix == ".json"
     models = [str(one) for one in (model, None if earlier else against) if one is not None]
     refuse_precision(precision, models)
+    refuse_threads(threads, models)
     data = Path(data)
     problems = read_problems(data, TASK)[:limit]
     nominal = {"prompt": problems, "partial": [partial(problem) for problem in problems]}

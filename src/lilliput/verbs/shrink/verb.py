@@ -189,7 +189,7 @@ def shrink_model(
     try:
         work.shortlist()
     except BudgetError:  # nothing to go on with: under these settings there will never be a model
-        stages.finish()
+        stages.give_up()
         raise
     result = _write(work, work.run(), out, command)
     stages.finish()

@@ -122,7 +122,7 @@ def _possible(checkpoint: GeneratorCheckpoint, measures: Measures, progress: Pro
             remedy="Give HumanEval's file: --humaneval.",
         )
     progress.note(f"{checkpoint.path}: has an encoder, so that there is no perplexity.")
-    return replace(measures, perplexity_pieces=0)
+    return replace(measures, perplexity_pieces=0, piece_tokens=Measures.piece_tokens)
 
 
 def _obstacle(

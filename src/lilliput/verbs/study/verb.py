@@ -10,7 +10,8 @@ from typing import Any
 
 from lilliput.artifact import is_artifact
 from lilliput.errors import MissingExtra, UserError
-from lilliput.files import claim, explain_disk_errors, release, sha256_of, write_json, write_text
+from lilliput.files import explain_disk_errors, sha256_of, write_json, write_text
+from lilliput.locks import claim, release
 from lilliput.progress import Progress
 from lilliput.provenance import versions
 from lilliput.report.front_plot import FrontPoint, front_svg
