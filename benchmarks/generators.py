@@ -283,6 +283,7 @@ def main() -> None:
             "read_bandwidth_gb_per_second": {
                 "median": statistics.median(memory.rates) / 1e9,
                 "best": max(memory.rates) / 1e9,
+                "of": "threads that look for the largest of their numbers",
             },
             "rows": rows,
         },

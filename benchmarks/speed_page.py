@@ -56,20 +56,25 @@ class Measured:
 
 
 QWEN, QWEN15, CODEGEN, CODET5 = "Qwen 0.5 B", "Qwen 1.5 B", "CodeGen 350 M", "CodeT5 base"
-AMX, VNNI, AVX2, OLD_AVX2 = "Xeon, AMX", "EPYC, AVX-512 VNNI", "EPYC, AVX2", "EPYC, AVX2 in halves"
+AMX, XEON, EPYC = "Xeon, AMX", "Xeon, AVX-512 VNNI", "EPYC, AVX-512 VNNI"
+AVX2, OLD_AVX2 = "EPYC, AVX2", "EPYC, AVX2 in halves"
 
 RUNS = (
     Measured("generators-qwen", QWEN, AMX),
-    Measured("generators-qwen-vnni", QWEN, VNNI),
+    Measured("generators-qwen-xeon", QWEN, XEON),
+    Measured("generators-qwen-vnni", QWEN, EPYC),
     Measured("generators-qwen-avx2-full", QWEN, AVX2),
     Measured("generators-qwen-avx2", QWEN, OLD_AVX2),
     Measured("generators-qwen15", QWEN15, AMX),
-    Measured("generators-qwen15-vnni", QWEN15, VNNI),
+    Measured("generators-qwen15-xeon", QWEN15, XEON),
+    Measured("generators-qwen15-vnni", QWEN15, EPYC),
     Measured("generators-codegen", CODEGEN, AMX),
-    Measured("generators-codegen-vnni", CODEGEN, VNNI),
+    Measured("generators-codegen-xeon", CODEGEN, XEON),
+    Measured("generators-codegen-vnni", CODEGEN, EPYC),
     Measured("generators-codegen-avx2-full", CODEGEN, AVX2),
     Measured("generators-codegen-avx2", CODEGEN, OLD_AVX2),
-    Measured("generators-codet5-vnni", CODET5, VNNI),
+    Measured("generators-codet5-xeon", CODET5, XEON),
+    Measured("generators-codet5-vnni", CODET5, EPYC),
 )
 
 
