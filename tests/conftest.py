@@ -13,6 +13,8 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, one thread each: two with two threads would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+os.environ.pop("COLUMNS", None)  # what workers are told of this terminal's width: what is shown is as long as in a pipe
+
 SCRATCH = "scratch:layers=1,hidden=32,heads=2,intermediate=64,vocabulary=400"
 
 

@@ -155,18 +155,19 @@ def refuse_open(target: Path) -> None:
     """Refuse a name that some process has for a file it opened, as ``/dev/stdout`` is where a shell writes to a file.
 
     Raises:
-        UserError: it is one.
+        UserError: it is one, or nothing can be written there.
     """
     place = target
-    while target.is_file() and place.is_symlink():
-        place = place.parent.resolve() / place.name
-        if _DESCRIPTOR.fullmatch(str(place)):
-            raise UserError(
-                "is a name of a file that is open, which cannot be replaced.",
-                where=target,
-                remedy="Name the file itself; results are printed with --json.",
-            )
-        place = place.parent / place.readlink()
+    with explain_disk_errors(target):
+        while target.is_file() and place.is_symlink():
+            place = place.parent.resolve() / place.name
+            if _DESCRIPTOR.fullmatch(str(place)):
+                raise UserError(
+                    "is a name of a file that is open, which cannot be replaced.",
+                    where=target,
+                    remedy="Name the file itself; results are printed with --json.",
+                )
+            place = place.parent / place.readlink()
 
 
 def write_text(target: Path, text: str) -> None:

@@ -182,6 +182,15 @@ def test_threads_get_the_same_predictions_as_one_after_the_other(small):
     assert found == [classifier.predict(batch) for batch in batches] * 5
 
 
+def test_products_are_of_float32():
+    """On a processor with bfloat16 the engine would choose that: three digits of a logit."""
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(4, 256)).astype(np.float32), rng.normal(size=(256, 8)).astype(np.float32)
+    place = ov.opset13.parameter([4, 256], ov.Type.f32)
+    engine = Engine(ov.Model([ov.opset13.matmul(place, ov.opset13.constant(right), False, False)], [place], "product"))
+    np.testing.assert_allclose(engine(left)[0], left.astype(np.float64) @ right, atol=1e-4)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_engine_without_memory_says_so(threads, monkeypatch):
     place = ov.opset13.parameter([1], ov.Type.f32)

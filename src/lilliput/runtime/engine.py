@@ -47,6 +47,7 @@ class Engine:
         self._turn = threading.Lock()
         properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # activations are quantized by the graph, or not at all
+        properties["INFERENCE_PRECISION_HINT"] = "f32"  # else bfloat16 on processors that have it: logits of 3 digits
         if rounds_inputs(model):
             properties.update(right_products())
         if threads is not None:
