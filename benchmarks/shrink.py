@@ -13,7 +13,8 @@ What ships was made by these settings: vulnerability's network by seed 2, before
 fitted the one beside it); clone by seed 3, while the package was still changing,
 so that another run will not give the same weights. beat_the_seeds.py measures what ships. The committed
 results/shrink-vulnerability.json and shrink-clone.json are of the recipes before these (transformers of 2 layers, no
-n-grams), kept because other pages refer to them; shrink-vulnerability-seeds.json has the seeds of this one.
+n-grams), kept because other pages refer to them; shrink-vulnerability-linear.json has five seeds of this one, and
+shrink-vulnerability-seeds.json five before there were linear models.
 
 With --megabytes 25 or 50, the paper's other budgets, the room goes to more rows for n-grams, and of vulnerability's
 student to layers of more milliseconds: results/shrink-TASK-25.json and -50.json.
