@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lilliput.extras import require
 from lilliput.files import read_json, write_text
 from lilliput.report import clean
-from lilliput.report.drawing import INK, MARKERS, SERIES, drawing, new_figure
+from lilliput.report.drawing import INK, MARKERS, SERIES, as_file, drawing, new_figure
 
 FORMS = {"prompt": "prompts as they are", "partial": "with half a solution"}
 """What is perturbed -> what its unperturbed line is called."""
@@ -85,11 +84,7 @@ def main() -> None:
         right.set_title("paired differences", loc="left", fontsize=10, color=INK)
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower left", ncols=len(models), borderpad=0)
-        canvas = require("matplotlib.backends.backend_svg").FigureCanvasSVG(figure)
-        canvas.print_svg(given.out, metadata={"Date": None})
-    write_text(
-        given.out, "\n".join(line.rstrip() for line in given.out.read_text(encoding="utf-8").splitlines()) + "\n"
-    )
+        write_text(given.out, as_file(figure))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lilliput.extras import require
 from lilliput.files import read_json, write_text
-from lilliput.report.drawing import INK, MARKERS, MUTED, SERIES, drawing, log_axis, new_figure
+from lilliput.report.drawing import INK, MARKERS, MUTED, SERIES, as_file, drawing, log_axis, new_figure
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "speed.md"
@@ -194,10 +193,7 @@ def draw() -> None:
         axes[1].set_yticklabels([])
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower left", ncols=len(ENGINES), borderpad=0)
-        canvas = require("matplotlib.backends.backend_svg").FigureCanvasSVG(figure)
-        canvas.print_svg(PLOT, metadata={"Date": None})
-    text = PLOT.read_text(encoding="utf-8")
-    write_text(PLOT, "\n".join(line.rstrip() for line in text.splitlines()) + "\n")
+        write_text(PLOT, as_file(figure))
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ def _row(name: str, found: dict[str, Any]) -> list[str]:
     return [
         name,
         f"{found['bytes']['total']:,}",
-        *(in_percent(found[name], found["intervals"][name]) for name in ("f1", "accuracy")),
+        *(in_percent(found[score], found["intervals"][score]) for score in ("f1", "accuracy")),
         f"{found['latency_ms']['p50']:.2f}",
         f"{1e3 * found['energy']['joules_per_example']:.1f}",
     ]

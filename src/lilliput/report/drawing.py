@@ -94,15 +94,20 @@ def new_figure(height: float, width: float = WIDTH, rows: int = 1, columns: int 
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
+def as_file(figure: Figure) -> str:
+    """The figure as an SVG file of its own, in the colors that it was drawn in."""
+    target = io.StringIO()
+    require("matplotlib.backends.backend_svg").FigureCanvasSVG(figure).print_svg(target, metadata={"Date": None})
+    return "".join(f"{line.rstrip()}\n" for line in target.getvalue().splitlines())
+
+
 def as_svg(figure: Figure, label: str, key: str) -> str:
     """The figure as an ``<svg>`` element for HTML.
 
     Out go what a file of its own would need (namespaces, metadata, a style that would reach the whole page) and what
     two plots in a page would both claim (ids that nothing refers to); the ids left are made unique by ``key``.
     """
-    target = io.StringIO()
-    require("matplotlib.backends.backend_svg").FigureCanvasSVG(figure).print_svg(target, metadata={"Date": None})
-    root = ElementTree.fromstring(target.getvalue())
+    root = ElementTree.fromstring(as_file(figure))
     for parent in root.iter():
         for child in [c for c in parent if c.tag.rpartition("}")[2] in {"metadata", "style"}]:
             parent.remove(child)

@@ -5,7 +5,6 @@ It is drawn as a page's plots are, but stands alone: in colors of its own, on wh
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 from lilliput.evaluate.intervals import Estimate
 from lilliput.extras import require
 from lilliput.report import clean, scaled, significant
-from lilliput.report.drawing import INK, MUTED, SERIES, drawing, new_figure
+from lilliput.report.drawing import INK, MUTED, SERIES, as_file, drawing, new_figure
 
 FRONT, CHOSEN, BEATEN = SERIES[0], SERIES[1], "#9aa1a9"
 
@@ -81,10 +80,7 @@ def front_svg(points: Sequence[FrontPoint], name: str, title: str, percent: bool
         figure.legend(
             handles=keys, title=words, title_fontsize=10, alignment="left", loc="outside lower left", borderpad=0
         )
-        target = io.StringIO()
-        canvas = require("matplotlib.backends.backend_svg").FigureCanvasSVG(figure)
-        canvas.print_svg(target, metadata={"Date": None})
-    return target.getvalue()
+        return as_file(figure)
 
 
 def _draw(axes: Any, point: FrontPoint, percent: bool, number: int) -> Any:
