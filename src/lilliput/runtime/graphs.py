@@ -20,7 +20,7 @@ from lilliput.kernels.products import use_kernels
 from lilliput.kernels.sources import use_source_attention
 from lilliput.runtime.engine import Engine, default_threads, is_out_of_memory, last_line
 from lilliput.runtime.odd_weights import odd_weight
-from lilliput.runtime.pages import keep_small_constants, release_mapped, trim
+from lilliput.runtime.pages import keep_small_constants, release_code, release_mapped, trim
 from lilliput.runtime.sessions import (
     DECODER_INPUTS,
     ENCODER_INPUTS,
@@ -51,6 +51,7 @@ def open_session(artifact: Artifact, threads: int | None = None) -> Session:
         # The plugin copies the weights when it first runs: better now than while somebody waits for a first token.
         session.start([np.zeros(2, np.int64)])
     release_mapped(artifact.file(WEIGHTS))
+    release_code()
     trim()
     return session
 

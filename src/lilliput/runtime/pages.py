@@ -9,7 +9,10 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import functools
+import re
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import openvino as ov
@@ -32,17 +35,57 @@ def release_mapped(file: Path) -> int:
     Returns:
         Bytes of the mappings concerned; 0 where nothing is mapped, or on other systems than Linux.
     """
-    maps, libc = Path("/proc/self/maps"), _c_library()
-    if libc is None or not maps.exists():
+    wanted = str(file.resolve())
+    return sum(_released(mapping) for mapping in _mappings() if mapping.file == wanted)
+
+
+def release_code() -> int:
+    """Give back the resident code and constants of shared libraries; what is used again is read from the page cache.
+
+    Compiling a graph runs tens of megabytes of the engine's code that running it never touches.
+
+    Returns:
+        Bytes of the mappings concerned; 0 on other systems than Linux.
+    """
+    return sum(_released(mapping) for mapping in _mappings() if ".so" in Path(mapping.file).suffixes)
+
+
+@dataclass(frozen=True)
+class _Mapping:
+    """A part of this process's address space, a line of Linux's ``/proc/self/smaps``.
+
+    Attributes:
+        first, last: addresses, the latter exclusive.
+        permissions: such as ``r-xp``.
+        file: what is mapped; empty for anonymous memory.
+        modified: kilobytes of pages that differ from the file: relocations, breakpoints.
+    """
+
+    first: int
+    last: int
+    permissions: str
+    file: str
+    modified: int
+
+
+_MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+ *(.*)\n(?:[A-Z].*\n)*?Anonymous: +(\d+) kB", re.M)
+
+
+def _mappings() -> Iterator[_Mapping]:
+    """The mappings of this process; none on other systems than Linux."""
+    smaps = Path("/proc/self/smaps")
+    if smaps.exists():
+        for found in _MAPPING.finditer(smaps.read_text(encoding="utf-8", errors="replace")):
+            first, last, permissions, file, modified = found.groups()
+            yield _Mapping(int(first, 16), int(last, 16), permissions, file, int(modified))
+
+
+def _released(mapping: _Mapping) -> int:
+    """Give back a mapping's pages, unless it may hold what its file does not: bytes of it, or 0."""
+    libc, size = _c_library(), mapping.last - mapping.first
+    if libc is None or "w" in mapping.permissions or mapping.modified:
         return 0
-    wanted, given = str(file.resolve()), 0
-    for line in maps.read_text(encoding="utf-8", errors="replace").splitlines():
-        fields = line.split(maxsplit=5)
-        if len(fields) == 6 and fields[5] == wanted and "w" not in fields[1]:
-            first, last = (int(part, 16) for part in fields[0].split("-"))
-            if libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _DONT_NEED) == 0:
-                given += last - first
-    return given
+    return 0 if libc.madvise(ctypes.c_void_p(mapping.first), ctypes.c_size_t(size), _DONT_NEED) else size
 
 
 _SMALL = 1 << 16
