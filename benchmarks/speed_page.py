@@ -1,9 +1,9 @@
-"""The tables and the plot of docs/speed.md, made of what ``generators.py`` measured.
+"""Make the tables and the plot of docs/speed.md from what ``generators.py`` measured.
 
 Run: python benchmarks/speed_page.py
 
-Between ``<!-- table: NAME -->`` and ``<!-- end of table -->`` stands the table of ``results/NAME.json``; that of
-``overview`` has a line for each of them. ``results/speed.svg`` shows Qwen2.5-Coder-0.5B on every machine.
+The table of ``results/NAME.json`` goes between ``<!-- table: NAME -->`` and ``<!-- end of table -->``; ``overview``
+has a row for each results file. ``results/speed.svg`` shows Qwen2.5-Coder-0.5B on every machine.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", re
 
 INT8, INT4, ALL_INT4 = "lilliput int8", "lilliput int4", "lilliput int4 with int4 head"
 SHOWN = {ALL_INT4: "lilliput int4 with `--head int4`"}
-"""Name in the results -> in a table, where they differ."""
+"""Name in the results -> name in a table, where they differ."""
 
 EIGHT_BITS = ("llama.cpp Q8_0", "CTranslate2 int8", "optimum-intel int8", "torch bf16", "torch fp32")
 FOUR_BITS = ("llama.cpp Q4_0", "optimum-intel int4")
-"""Whom our int8, and our int4, are set beside in the overview: who reads at least as many bits of a weight."""
+"""Engines that int8 and int4 are compared with in the overview: those that read at least as many bits per weight."""
 
 Row = Mapping[str, Any]
 
@@ -39,9 +39,9 @@ class Measured:
     """One run of ``generators.py``.
 
     Attributes:
-        name: of its file in ``results/``, without '.json'.
-        model: what ran.
-        machine: where.
+        name: its file in ``results/``, without '.json'.
+        model: the model that ran.
+        machine: the machine it ran on.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Measured:
     machine: str
 
     def rows(self) -> dict[str, Row]:
-        """Engine and precision -> what was measured."""
+        """Map engine and precision to the measurements."""
         found = read_json(ROOT / "benchmarks" / "results" / f"{self.name}.json")
         return {row["name"]: row for row in found["rows"]}
 
@@ -78,7 +78,7 @@ RUNS = (
 
 
 def grid(head: Sequence[str], aligned: str, lines: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; ``aligned`` has '<' or '>' for each column."""
+    """Return a Markdown table; ``aligned`` has '<' or '>' for each column."""
     marks = {"<": "---", ">": "---:"}
     rows = [list(head), [marks[side] for side in aligned], *map(list, lines)]
     bars = [f"| {' | '.join(row)} |" for row in rows]
@@ -87,13 +87,13 @@ def grid(head: Sequence[str], aligned: str, lines: Iterable[Sequence[str]]) -> s
 
 
 def times(row: Row, what: str, ours: str) -> str:
-    """How many times as long as ``ours`` takes, with its interval."""
+    """Return the time as a multiple of ``ours``, with its interval."""
     value, (low, high) = row[f"{what}, times {ours}'s time"]
     return "1" if row["name"] == ours else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def table(run: Measured) -> str:
-    """Every engine on one machine, beside our int8."""
+    """Return the table of every engine on one machine, beside lilliput's int8."""
     lines = []
     for name, row in run.rows().items():
         limit = f" ({row['of_bandwidth']:.0%} of the limit)".replace("%", " %") if "of_bandwidth" in row else ""
@@ -108,12 +108,12 @@ def table(run: Measured) -> str:
                 f"{row['resident_mb']:,.0f}",
             )
         )
-    head = ("", "MB", "tokens/s", "a token's time, int8's = 1", "prompt, s", "its time, int8's = 1", "resident MB")
+    head = ("", "MB", "tokens/s", "time per token (int8 = 1)", "prompt, s", "prompt time (int8 = 1)", "resident MB")
     return grid(head, "<>><><>", lines)
 
 
 def nearest(rows: Mapping[str, Row], what: str, ours: str, others: Sequence[str]) -> str:
-    """The engine of ``others`` that comes nearest to ``ours``, and how many times as long it takes."""
+    """Name the fastest engine of ``others``, and its time as a multiple of ``ours``."""
     asked = [rows[name] for name in others if name in rows]
     if not asked:
         return ""
@@ -122,7 +122,7 @@ def nearest(rows: Mapping[str, Row], what: str, ours: str, others: Sequence[str]
 
 
 def overview() -> str:
-    """A line a run: ours, and how many times as long the nearest other engine takes."""
+    """Return a table with one row per run: lilliput, and how many times as long the fastest other engine takes."""
     lines = []
     for run in RUNS:
         rows = run.rows()
@@ -141,15 +141,16 @@ def overview() -> str:
                 nearest(rows, "prefill", ALL_INT4, FOUR_BITS),
             )
         )
-    head = ("model", "machine", "int8, tokens/s", "next", "int4", "next", "int8, prompt, s", "next", "int4", "next")
+    other = "best other"
+    head = ("model", "machine", "int8, tokens/s", other, "int4", other, "int8, prompt, s", other, "int4", other)
     return grid(head, "<<><><><><", lines)
 
 
 def with_tables(page: str) -> str:
-    """``page`` with each table between its marks.
+    """Return ``page`` with each table between its marks.
 
     Raises:
-        KeyError: a mark names no run.
+        KeyError: a mark names an unknown run.
     """
     made = {"overview": overview} | {run.name: (lambda run=run: table(run)) for run in RUNS}
     return BLOCK.sub(lambda block: f"{block[1]}{made[block[2]]()}{block[3]}", page)
@@ -163,14 +164,14 @@ ENGINES = {
     "CTranslate2 int8": ("CTranslate2 int8", SERIES[3], MARKERS[4]),
     "optimum-intel int4": ("optimum-intel int4", SERIES[5], MARKERS[5]),
 }
-"""Name in the results -> in the plot, color, marker."""
+"""Name in the results -> name in the plot, color, marker."""
 
 
 def draw() -> None:
-    """Tokens a second, and seconds for a prompt, of Qwen2.5-Coder-0.5B: a line a machine, a mark an engine."""
+    """Plot tokens per second and seconds per prompt of Qwen2.5-Coder-0.5B: a line per machine, a mark per engine."""
     runs = [run for run in RUNS if run.model == QWEN]
     panels = (
-        ("tokens_per_second", "tokens written a second, log scale", (8, 150)),
+        ("tokens_per_second", "tokens per second, log scale", (8, 150)),
         ("prefill_seconds", "seconds for a prompt of 512 tokens, log scale", (0.3, 14.5)),
     )
     with drawing():
@@ -197,7 +198,7 @@ def draw() -> None:
 
 
 def main() -> None:
-    """The command."""
+    """Rewrite the page and the plot."""
     write_text(PAGE, with_tables(PAGE.read_text(encoding="utf-8")))
     draw()
 

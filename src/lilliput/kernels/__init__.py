@@ -1,6 +1,6 @@
-"""Products with quantized weights, in C++, as an operation of the engine's graphs.
+"""Products with quantized weights, and attention, in C++, as operations of the engine's graphs.
 
-``native/`` is the source; :mod:`~lilliput.kernels.build` compiles it for the processor at hand when it is first needed;
-:mod:`~lilliput.kernels.products` puts the operation into graphs. Where it cannot be compiled, the engine's own products
-do the work.
+``native/`` holds the source, :mod:`~lilliput.kernels.build` compiles it for the processor at hand when it is first
+needed, and :mod:`~lilliput.kernels.products` and :mod:`~lilliput.kernels.attention` put the operations into graphs.
+Where they cannot be compiled, the engine's own operations do the work.
 """

@@ -1,8 +1,9 @@
-"""Graphs whose attention over earlier tokens our kernels compute, and keep the keys and values for.
+"""Replace attention over earlier tokens in graphs with kernels that also keep the keys and values.
 
 What is replaced is a decoder's attention as :mod:`lilliput.graph.decoder` and :mod:`lilliput.graph.seq2seq` write it:
-keys and values behind a state, shared by several heads of queries or not, a causal mask, perhaps with a window or with
-what distances add (:mod:`lilliput.kernels.masks`). The engine's own takes several times as long: see docs/kernels.md.
+keys and values kept in a state, perhaps shared by several query heads, and a causal mask, perhaps with a window or a
+relative position bias (:mod:`lilliput.kernels.masks`). The engine's own takes several times as long: see
+docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from lilliput.kernels.masks import CausalMask, RelativeMask
 from lilliput.kernels.nodes import behind, inputs_of, kind, number, readers, same
 
 SHARED = 16
-"""Values that share a scale in the cache: a head's width is a multiple (``native/page.hpp``)."""
+"""Values that share a scale in the cache: a head's width is a multiple of it (``native/page.hpp``)."""
 
 ONE_TOKEN_INPUTS = ("input_ids", "position_ids")
-"""Of :func:`one_more_token`'s graph."""
+"""Inputs of :func:`one_more_token`'s graph."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Remembered:
 
     Attributes:
         new: those of the new tokens, ``[B, heads, T, width]``.
-        sink: what keeps them, with those before, as the state.
-        order: which sequence of the step before each one goes on from, int32 ``[B]``.
+        sink: the node that stores them, with those of earlier tokens, as the state.
+        order: which sequence of the previous step each one continues, int32 ``[B]``.
     """
 
     new: ov.Output
@@ -39,7 +40,7 @@ class Remembered:
 
     @classmethod
     def of(cls, value: ov.Output) -> Remembered | None:
-        """What stands behind ``value``; ``None``: something else."""
+        """The keys or values that ``value`` is made from, or ``None`` if it is something else."""
         repeated = behind(value, "Reshape", "Broadcast")  # heads, for all queries that share them
         if repeated is not None and kind(repeated) == "Unsqueeze":
             value, axis = repeated.get_node().input_values()
@@ -60,15 +61,15 @@ class Remembered:
 
 @dataclass(frozen=True)
 class Attention:
-    """The engine's, with what the kernels need to know whatever it looks at.
+    """An attention of the engine's, with what the kernels need to know about any attention.
 
     Attributes:
-        node: it.
+        node: the attention's node.
         query: ``[B, heads, T, width]``.
         key, value: ``[B, heads, S, width]``.
-        mask: what is added to scores.
+        mask: added to scores.
         scale: multiplies the products of queries and keys.
-        result: ``[B, T, heads * width]``: the node's, heads side by side.
+        result: ``[B, T, heads * width]``: the node's output, heads side by side.
     """
 
     node: ov.Node
@@ -81,7 +82,7 @@ class Attention:
 
     @classmethod
     def of(cls, node: ov.Node) -> Attention | None:
-        """``None``: it is something else, or reads it otherwise."""
+        """The attention at ``node``, or ``None`` if it is something else or is read in another way."""
         result = _joined(node) if node.get_type_name() == "ScaledDotProductAttention" else None
         if result is None or len(node.inputs()) not in (4, 5) or node.get_attributes()["causal"]:
             return None
@@ -97,7 +98,7 @@ class Attention:
         return cls(node, query, key, value, mask, scale, result)
 
     def heads(self, key: ov.Output, value: ov.Output) -> list[Heads] | None:
-        """Queries, and keys and values as given; ``None``: the kernels cannot compute with such."""
+        """Queries, and the given keys and values; ``None`` if the kernels do not support their shapes."""
         shapes = [part.get_partial_shape() for part in (self.query, key, value)]
         known = all(shape.rank.get_length() == 4 and shape[1].is_static and shape[3].is_static for shape in shapes)
         if not known or shapes[1][1] != shapes[2][1] or len({shape[3].get_length() for shape in shapes}) != 1:
@@ -106,7 +107,7 @@ class Attention:
         return None if width % SHARED or heads % kv_heads else [heads_of(part) for part in (self.query, key, value)]
 
     def replace(self, node: ov.Node) -> str:
-        """Put ``node`` in its place, under its name: that name."""
+        """Put ``node`` in its place, under its name, and return that name."""
         name = str(self.node.get_friendly_name())
         node.set_friendly_name(name)
         self.result.output(0).replace(node.output(0))
@@ -115,14 +116,14 @@ class Attention:
 
 @dataclass(frozen=True)
 class StatefulAttention:
-    """An attention to new tokens and those before that the kernels can compute.
+    """An attention to new and earlier tokens that the kernels can compute.
 
     Attributes:
         attention: the engine's.
         keys, values: what it reads.
-        parts: the queries and these, of the new tokens.
-        mask: what it may see.
-        bias: what distances add; ``None``: nothing.
+        parts: queries, keys and values of the new tokens.
+        mask: what each token may see.
+        bias: relative position bias, or ``None``.
     """
 
     attention: Attention
@@ -134,7 +135,7 @@ class StatefulAttention:
 
     @classmethod
     def of(cls, attention: Attention) -> StatefulAttention | None:
-        """``None``: they cannot."""
+        """``None`` if the kernels cannot compute it."""
         keys, values = (Remembered.of(value) for value in (attention.key, attention.value))
         relative = RelativeMask.of(attention.mask)
         mask = CausalMask.of(attention.mask if relative is None else relative.allowed)
@@ -150,8 +151,8 @@ class StatefulAttention:
 def use_attention(model: ov.Model, library: Library, threads: int) -> list[str]:
     """Replace a graph's attention, in place, wherever the kernels can compute it.
 
-    Keys and values are then kept by the operations themselves, in 8 bits, and forgotten when a mask is as long as what
-    is new: the graph's state has them no more.
+    The operations themselves then keep the keys and values, in 8 bits, instead of the graph's state, and discard them
+    when a mask covers only the new tokens.
 
     Args:
         model: read, not compiled.
@@ -159,7 +160,7 @@ def use_attention(model: ov.Model, library: Library, threads: int) -> list[str]:
         threads: processor threads.
 
     Returns:
-        Names of the nodes replaced.
+        Names of the replaced nodes.
     """
     replaced = []
     masks: dict[str, ov.Output] = {}
@@ -184,18 +185,18 @@ def use_attention(model: ov.Model, library: Library, threads: int) -> list[str]:
 
 
 def one_more_token(model: ov.Model, library: Library) -> ov.Model | None:
-    """A graph that reads one more token of a single sequence, sharing weights and caches with ``model``.
+    """Make a graph that reads one more token of a single sequence, sharing weights and caches with ``model``.
 
-    All its shapes are known beforehand, so that the engine works out none while running: a graph of a hundred such
-    operations takes milliseconds less. Its inputs are :data:`ONE_TOKEN_INPUTS`, ``[1, 1]``.
+    All its shapes are static, so that the engine infers none while running, which saves milliseconds in a graph of a
+    hundred such operations. Its inputs are :data:`ONE_TOKEN_INPUTS`, ``[1, 1]``.
 
     Args:
-        model: what :func:`use_attention` made, and perhaps :func:`lilliput.kernels.sources.use_source_attention`; it
-            reads the tokens before.
+        model: made by :func:`use_attention`, and perhaps :func:`lilliput.kernels.sources.use_source_attention`; it
+            reads the earlier tokens.
         library: the kernels.
 
     Returns:
-        ``None``: some of its attention is the engine's.
+        The graph, or ``None`` if the engine computes some of its attention.
     """
     single = model.clone()
     attention = [node for node in single.get_ops() if node.get_type_name() in (ATTENTION, SOURCE_ATTENTION)]
@@ -213,7 +214,7 @@ def one_more_token(model: ov.Model, library: Library) -> ov.Model | None:
 
 
 def heads_of(value: ov.Output) -> Heads:
-    """``value [B, heads, T, width]``, without the transposition that made it, if one did."""
+    """``value [B, heads, T, width]``, without the transposition that made it, if there is one."""
     _, heads, _, width = value.get_partial_shape()
     turned = kind(value) == "Transpose" and _order(value.get_node()) == [0, 2, 1, 3]
     source = value.get_node().input_value(0) if turned else value
@@ -221,7 +222,7 @@ def heads_of(value: ov.Output) -> Heads:
 
 
 def _joined(node: ov.Node) -> ov.Node | None:
-    """What puts an attention's heads side by side, if nothing else reads it."""
+    """The node that puts an attention's heads side by side, if nothing else reads the attention."""
     turned = readers(node.output(0))
     if len(turned) != 1 or turned[0].get_type_name() != "Transpose" or _order(turned[0]) != [0, 2, 1, 3]:
         return None

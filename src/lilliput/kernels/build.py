@@ -1,7 +1,7 @@
 """The kernels, compiled once for the processor, the engine and the compiler at hand, and kept in the user's cache.
 
-They are not compiled beforehand: an operation of the engine's is tied to its version and to the compiler's C++, and the
-instructions that matter are the newest a processor has.
+They do not ship compiled: an operation for the engine is tied to the engine's version and the compiler's C++ ABI, and
+the instructions that matter are the newest a processor has.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ class Unavailable(Exception):
 
 
 class Hindered(Unavailable):
-    """There are none this time: something was in the way that may not be the next time."""
+    """There are no kernels this time, for a reason that may be temporary."""
 
 
 @dataclass(frozen=True)
 class Kernels:
-    """What there is.
+    """The kernels of this machine, if any.
 
     Attributes:
-        library: the kernels; ``None``: there are none.
+        library: the kernels, or ``None``.
         about: the instructions they use, or why there are none.
     """
 
@@ -62,7 +62,7 @@ class Kernels:
 
 @functools.cache
 def kernels() -> Kernels:
-    """The kernels of this machine; the first call on it compiles them, which takes some ten seconds."""
+    """Return the kernels of this machine; the first call compiles them, which takes about ten seconds."""
     try:
         library = Library(_built())
     except (Unavailable, UserError, OSError, RuntimeError) as error:  # RuntimeError: the engine's
@@ -71,15 +71,15 @@ def kernels() -> Kernels:
 
 
 def in_use() -> str | None:
-    """What :func:`kernels` said, for a measurement's record; ``None``: nothing asked for them yet."""
+    """What :func:`kernels` reported, for a measurement's record, or ``None`` if nothing has asked for them yet."""
     return kernels().about if kernels.cache_info().currsize else None
 
 
 def _built() -> Path:
-    """The compiled library.
+    """Return the compiled library, compiled first if necessary.
 
     Raises:
-        Unavailable: it cannot be had.
+        Unavailable: there is none, and it cannot be made.
         OSError: the cache cannot be written.
     """
     if os.environ.get(SWITCH, "").lower() == "off":
@@ -97,10 +97,10 @@ def _built() -> Path:
 
 
 def _make(compiler: Sequence[str], place: Path) -> None:
-    """Compile the library; that this cannot be done is noted, and not tried again for a day, unless it was hindered.
+    """Compile the library. Unless its cause may be temporary, a failure is recorded, and not retried for a day.
 
     Raises:
-        Unavailable: it cannot, or could not before.
+        Unavailable: it cannot be compiled, or could not be within the last day.
     """
     note = place.with_suffix(".failed")
     if note.exists() and time.time() - note.stat().st_mtime < _DAY:
@@ -121,11 +121,11 @@ def _make(compiler: Sequence[str], place: Path) -> None:
 
 
 def _compiler() -> tuple[str, ...]:
-    """The compiler's command: what ``CXX`` says, perhaps with arguments, or the first there is."""
+    """The compiler's command: ``CXX``, perhaps with arguments, or else the first compiler found."""
     try:
         chosen = shlex.split(os.environ.get("CXX", ""))
     except ValueError as error:
-        raise Unavailable(f"CXX is no command: {error}") from error
+        raise Unavailable(f"CXX is not a valid command: {error}") from error
     names = [chosen] if chosen else [["c++"], ["g++"], ["clang++"]]
     found = next(((path, *rest) for name, *rest in names if (path := shutil.which(name))), None)
     if found is None:
@@ -134,24 +134,24 @@ def _compiler() -> tuple[str, ...]:
 
 
 def _own_folder(folder: Path) -> Path:
-    """The folder, made if it is missing: what others can write, is not loaded."""
+    """Return the folder, made if missing; one that others can write to is refused."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()
     if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise Unavailable(f"others can write {folder}")
+        raise Unavailable(f"others can write to {folder}")
     return folder
 
 
 def _key(compiler: Sequence[str]) -> str:
-    """Of all that the compiled code depends on."""
-    version = _run([*compiler, "--version"], "does not tell its version")
+    """Hash of everything that the compiled code depends on."""
+    version = _run([*compiler, "--version"], "does not print its version")
     facts = (ov.__version__, *compiler, version, *_FLAGS, _processor())
     sources = (path.read_bytes() for path in sorted(_NATIVE.iterdir()) if path.is_file())
     return _hash((*(fact.encode() for fact in facts), *sources))[:32]
 
 
 def _processor() -> str:
-    """What ``-march=native`` looks at, nearly."""
+    """Approximately what ``-march=native`` depends on."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join(sorted({line for line in lines if line.startswith(("flags", "model", "cpu family"))}))
 
@@ -187,19 +187,19 @@ def _compile(compiler: Sequence[str], target: Path) -> None:
 
 
 def _try_out(library: Path) -> None:
-    """Let a process of its own use it: what crashes there is not loaded here."""
+    """Try the library in a separate process, so that one that crashes is not loaded here."""
     _run(python_module("lilliput.kernels.trial", str(library)), "does not work when compiled")
 
 
 def _run(command: list[str], complaint: str) -> str:
-    """What a command prints."""
+    """Run a command and return what it prints."""
     try:
         done = subprocess.run(
             command, capture_output=True, encoding="utf-8", errors="replace", timeout=_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Hindered(f"{complaint}: {error}") from error
-    if done.returncode == -signal.SIGKILL or "Killed signal" in done.stderr:  # as where memory is short
+    if done.returncode == -signal.SIGKILL or "Killed signal" in done.stderr:  # as when memory runs out
         raise Hindered(f"{complaint}: {command[0]} was killed")
     if done.returncode != 0:
         reasons = [line for line in done.stderr.splitlines() if line.strip()]

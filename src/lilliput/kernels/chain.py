@@ -1,8 +1,8 @@
-"""The graph that reads one more token, with all of its layers as one operation.
+"""Turn all layers of the graph that reads one more token into one operation.
 
-Around each operation of our own the engine works for some 30 microseconds, and a decoder of 24 layers has 121 of them
-for a token, with some hundred of the engine's between. They are written down as the steps of a program, which
-``native/chain.hpp`` runs. Where a graph has anything that is no step known here, it stays as it is.
+The engine spends some 30 microseconds around each custom operation, and a decoder of 24 layers has 121 of them per
+token, with some hundred of the engine's in between. Here they become the steps of a program, which ``native/chain.hpp``
+runs. A graph that contains an unknown step stays as it is.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Program:
     """Steps over numbered values.
 
     Attributes:
-        inputs: values that the graph gives.
-        places: their names -> their places.
-        steps: in order.
-        own: what the steps give: a value's name -> its number, less those of the inputs.
-        sizes: of what they give.
+        inputs: values that the graph provides.
+        places: names of the inputs -> their indices.
+        steps: each step with the numbers of the values it reads and writes, in order.
+        own: name of a value that a step computes -> its number, not counting the inputs.
+        sizes: sizes of the values that the steps compute.
     """
 
     inputs: list[ov.Output] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Program:
         self.steps.append((step, read, [self.own[name_of(value)] for value in step.outputs]))
 
     def _number(self, value: ov.Output) -> int:
-        """Of a value that a step gave, not negative; of an input, ``-1 - place``."""
+        """A value's number: not negative if a step computes it, ``-1 - place`` if it is an input."""
         value = seen_through(value)
         own = self.own.get(name_of(value))
         if own is not None:
@@ -56,7 +56,7 @@ class Program:
         return -1 - self.places[name]
 
     def written(self) -> list[int]:
-        """As ``native/chain_operation.hpp`` reads it."""
+        """Serialize the program as ``native/chain_operation.hpp`` reads it."""
         count = len(self.inputs)
         sizes = [prod(shape_of(value)) for value in self.inputs] + self.sizes
 
@@ -74,17 +74,17 @@ class Program:
 
 
 def in_a_chain(model: ov.Model, library: Library, threads: int) -> ov.Model | None:
-    """The same graph, its layers as one operation.
+    """Return the same graph with its layers as one operation.
 
     Args:
-        model: reads one token, all its shapes known (:func:`lilliput.kernels.attention.one_more_token`).
+        model: reads one token; all its shapes are static (:func:`lilliput.kernels.attention.one_more_token`).
         library: the kernels.
         threads: processor threads.
 
     Returns:
-        ``None``: it has something that is no step, or nothing that is one.
+        The graph, or ``None`` if it contains an unknown step, or no step.
     """
-    program, after = Program(), set[str]()  # names of the nodes that need something of our own
+    program, after = Program(), set[str]()  # names of the nodes that depend on an operation of ours
     for node in model.get_ordered_ops():
         step = step_at(node)
         if step is not None:

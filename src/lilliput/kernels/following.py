@@ -1,4 +1,4 @@
-"""What stands behind a product in a graph and can be computed with it, so that its result is written once."""
+"""Operations that follow a product in a graph and can be fused with it, so that its result is written once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lilliput.kernels.nodes import kind, readers
 
 @dataclass(frozen=True)
 class Bias:
-    """``product + values``, with one constant a row."""
+    """``product + values``, with one constant per row."""
 
     values: ov.op.Constant
     result: ov.Node
 
     @classmethod
     def of(cls, product: ov.Node, rows: int) -> Bias | None:
-        """Of a product, if nothing else reads it."""
+        """The bias of a product, if nothing else reads the product."""
         result, other = _sum(product)
         if result is None or other is None or kind(other) != "Constant":
             return None
@@ -38,7 +38,7 @@ class Gate:
 
     @classmethod
     def between(cls, values: Sequence[ov.Node]) -> Gate | None:
-        """Of two values of equal shape, whichever is the first."""
+        """The gate between two values of equal shape, in either order."""
         if len(values) != 2 or values[0].get_output_partial_shape(0) != values[1].get_output_partial_shape(0):
             return None
         for first, second in (values, values[::-1]):
@@ -59,7 +59,7 @@ class Addend:
 
     @classmethod
     def of(cls, value: ov.Node) -> Addend | None:
-        """Of a value, if nothing else reads it."""
+        """What is added to a value, if nothing else reads the value."""
         result, other = _sum(value)
         if result is None or other is None or kind(other) == "Constant" or other.get_node() == value:
             return None
@@ -70,7 +70,7 @@ class Addend:
 
 
 def _sum(value: ov.Node) -> tuple[ov.Node | None, ov.Output | None]:
-    """The addition that alone reads a value, and what is added."""
+    """The addition that is a value's only reader, and the other summand."""
     result = _only_reader(value)
     if result is None or result.get_type_name() != "Add":
         return None, None

@@ -1,4 +1,4 @@
-"""The compiled kernels, loaded: weights are packed by it, and graphs get its operation."""
+"""The loaded kernel library: it packs weights and makes operations for graphs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OWNERS = itertools.count(1)
 
 
 class Layout(ctypes.Structure):
-    """How weights are packed: ``Layout`` of ``native/packed.hpp``, which says what its fields mean."""
+    """How weights are packed: ``Layout`` of ``native/packed.hpp``, where the fields are documented."""
 
     _fields_ = [
         (name, ctypes.c_int64) for name in ("rows", "columns", "group", "bits", "grouped", "with_zeros", "with_bias")
@@ -45,9 +45,9 @@ class Heads:
 
     Attributes:
         value: ``[B, heads, T, width]``, or ``[B, T, heads, width]``; float32.
-        heads: how many there are.
-        width: of each.
-        tokens_first: whether it is the latter.
+        heads: number of heads.
+        width: width of each head.
+        tokens_first: whether ``value`` has the second of these shapes.
     """
 
     value: ov.Output
@@ -71,7 +71,7 @@ class Library:
     """The kernels in a shared library.
 
     Args:
-        file: what :mod:`lilliput.kernels.build` compiled.
+        file: the library that :mod:`lilliput.kernels.build` compiled.
 
     Raises:
         OSError: it cannot be loaded.
@@ -89,20 +89,20 @@ class Library:
 
     @property
     def instructions(self) -> str:
-        """The instructions that it uses: ``avx512-vnni, amx``, ``avx512-vnni``, ``avx-vnni``, ``avx2``."""
+        """The instructions that it uses: ``avx512-vnni, amx``, ``avx512-vnni``, ``avx-vnni`` or ``avx2``."""
         return str(self._native.lilliput_instructions().decode())
 
     def for_one_model(self) -> Library:
-        """The same, for the operations of one model, whose failures are told apart from others'."""
+        """Return the same library for the operations of one model, so that its failures are kept apart."""
         own = copy.copy(self)
         own._owner = next(_OWNERS)
         return own
 
     def raise_failure(self) -> None:
-        """Call after a graph was run that has these operations: the engine does not say what went wrong in them.
+        """Raise what went wrong in these operations, which the engine does not report. Call after each run of a graph.
 
         Raises:
-            RuntimeError: one of them failed, so that what the graph gave is worthless.
+            RuntimeError: an operation failed, so the graph's output is invalid.
         """
         message = self._native.lilliput_failure(ctypes.c_int64(self._owner))
         if message is not None:
@@ -118,19 +118,19 @@ class Library:
         threads: int,
         bias: NDArray[np.float32] | None = None,
     ) -> int:
-        """Pack weights: their number, with which :meth:`products` must be called once.
+        """Pack weights and return their number, which must be passed to :meth:`products` once.
 
         Args:
             layout: how to pack them.
-            codes: ``rows * columns``, as an artifact stores them: two 4-bit ones a byte, the first in the low half.
-            scales: ``[rows, S]``, each of ``columns / S`` columns.
-            zeros: of each scale a code, stored as ``codes``; ``None``: the middle of the codes' range.
+            codes: ``rows * columns``, as an artifact stores them: two 4-bit ones per byte, the first in the low half.
+            scales: ``[rows, S]``, each for ``columns / S`` columns.
+            zeros: one code for each scale, stored like ``codes``; ``None``: the middle of the codes' range.
             is_signed: whether codes and zeros are in two's complement.
-            threads: that work on it.
+            threads: number of threads.
             bias: ``[rows]``, added to the product.
 
         Raises:
-            MemoryError: there is none for the packed weights.
+            MemoryError: there is not enough memory for the packed weights.
         """
         codes, scales = np.ascontiguousarray(codes), np.ascontiguousarray(scales, np.float16)
         zeros = None if zeros is None else np.ascontiguousarray(zeros)
@@ -140,11 +140,11 @@ class Library:
         stored = _Stored(codes.ctypes.data, scales.ctypes.data, optional[0], group, optional[1], is_signed)
         number = int(self._native.lilliput_pack(ctypes.byref(layout), ctypes.byref(stored), ctypes.c_int64(threads)))
         if number == 0:
-            raise MemoryError(f"{codes.nbytes} bytes of weights, once more in the kernels' order")
+            raise MemoryError(f"too little for a copy of {codes.nbytes} bytes of weights in the kernels' order")
         return number
 
     def forget(self, number: int) -> None:
-        """Give back packed weights with which :meth:`products` will not be called."""
+        """Release packed weights that will not be passed to :meth:`products`."""
         self._native.lilliput_forget(ctypes.c_int64(number))
 
     def products(
@@ -155,15 +155,14 @@ class Library:
         gated: bool = False,
         addend: ov.Output | None = None,
     ) -> ov.Node:
-        """The operation: ``inputs [..., columns]``, float32, to ``[..., rows]`` for each of the packed weights, whose
-        columns, groups and bits must be equal.
+        """Make the operation from ``inputs [..., columns]``, float32, to ``[..., rows]`` for each of the weights.
 
         Args:
             inputs: what is multiplied.
-            numbers: of the weights.
-            threads: that work on it.
-            gated: of two weights of equal rows, ``silu(inputs @ first.T) * (inputs @ second.T)`` is the only output.
-            addend: added to the output, if it is the only one.
+            numbers: the weights' numbers; their columns, groups and bits must be equal.
+            threads: number of threads.
+            gated: the only output is ``silu(inputs @ first.T) * (inputs @ second.T)``, of two weights of equal rows.
+            addend: added to the output, of which there must be one.
         """
         arguments = [inputs] if addend is None else [inputs, addend]
         return self._made(PRODUCTS, arguments, {"weights": list(numbers), "threads": threads, "gated": gated})
@@ -178,18 +177,17 @@ class Library:
         window: int = 0,
         bias: ov.Output | None = None,
     ) -> ov.Node:
-        """The operation: attention of new tokens to themselves and to those before, whose keys and values it keeps.
+        """Make the operation in which new tokens attend to themselves and to earlier ones; it caches keys and values.
 
         Args:
             parts: queries, keys and values of the new tokens.
-            real: 0 at padding, int32 ``[B, S]``, of the tokens before and the new ones; it starts anew where there are
-                none before.
-            order: which sequence of the call before each one goes on from, int32 ``[B]``.
-            threads: that work on it.
+            real: 0 at padding, int32 ``[B, S]``, for earlier and new tokens; without earlier ones the cache is reset.
+            order: which sequence of the previous call each one continues, int32 ``[B]``.
+            threads: number of threads.
             scale: multiplies the products of queries and keys.
             window: how far back tokens see; 0: to the start.
-            bias: what scores gain, float32 ``[heads, distances]``: for keys ``distances // 2`` tokens before or more,
-                ..., none before, ..., as many behind.
+            bias: added to scores, float32 ``[heads, distances]``: for keys at least ``distances // 2`` tokens before
+                the query, ..., at the query, ..., at least as many after it.
         """
         distances = 0 if bias is None else bias.get_partial_shape()[1].get_length()
         inputs = [*(part.value for part in parts), real, order, *([] if bias is None else [bias])]
@@ -206,15 +204,15 @@ class Library:
         threads: int,
         scale: float,
     ) -> tuple[ov.Node, ov.Node]:
-        """Two operations: what keeps a source, in an encoder's graph, and a target's attention to it, in a decoder's.
+        """Make two operations: one stores a source, in an encoder's graph; the other attends to it, in a decoder's.
 
         Args:
-            queries: of the target's new tokens.
+            queries: queries of the target's new tokens.
             source: keys and values of the source's tokens.
-            masks: 0 at padding of the source, int32 ``[B, S]``; anything ``[B, P]``, for P tokens of the target,
-                before and new.
+            masks: 0 at padding of the source, int32 ``[B, S]``; any tensor ``[B, P]``, for P earlier and new tokens of
+                the target.
             order: as for :meth:`attention`.
-            threads: that work on each.
+            threads: number of threads of each.
             scale: multiplies the products of queries and keys.
         """
         cache, heads, kv_heads = self._new_cache(), queries.heads, source[0].heads
@@ -227,14 +225,14 @@ class Library:
         return int(self._native.lilliput_new_cache())
 
     def attention_going_on(self, node: ov.Node) -> ov.Node:
-        """One that shares the cache of another, ``node``: each sequence goes on, and nothing is padding."""
+        """Make an attention that shares ``node``'s cache; each sequence continues itself, and nothing is padding."""
         attributes, inputs = node.get_attributes(), node.input_values()
         if node.get_type_name() == SOURCE_ATTENTION:
             return self._made(SOURCE_ATTENTION, inputs[:1], attributes)
         return self._made(ATTENTION, inputs[:3] + inputs[5:], attributes)
 
     def chain(self, inputs: Sequence[ov.Output], program: Sequence[int], threads: int) -> ov.Node:
-        """The operation: steps in a row, ``[1, 1, size]`` of the last one's result.
+        """Make the operation that runs the steps of a program and gives the last result, ``[1, 1, size]``.
 
         Args:
             inputs: the first values of the program, float32.
@@ -250,7 +248,7 @@ class Library:
 def _of_attention(
     cache: int, parts: Sequence[Heads], heads: int, kv_heads: int, threads: int, scale: float
 ) -> dict[str, Any]:
-    """Attributes of an operation that has ``parts`` for its first inputs."""
+    """Attributes of an operation whose first inputs are ``parts``."""
     return {
         "cache": cache,
         "heads": heads,

@@ -1,4 +1,4 @@
-"""Masks of attention, found in graphs: what is added to the scores, and why."""
+"""Recognize attention masks in graphs: what is added to the scores, and why."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CausalMask:
 
     @classmethod
     def of(cls, value: ov.Output) -> CausalMask | None:
-        """``None``: it is another mask."""
+        """``None`` if it is another mask."""
         allowed, *choices = inputs_of(value, "Select") or [value]
         seen, padding = inputs_of(allowed, "LogicalAnd") or (allowed, allowed)
         seen, *near = inputs_of(seen, "LogicalAnd") or (seen,)
@@ -38,7 +38,7 @@ class CausalMask:
 
 
 def _are_places(column: ov.Output, row: ov.Output, real: ov.Output) -> bool:
-    """Whether they are the places of all tokens, ``[S, 1]`` turned, and of the new ones."""
+    """Whether ``column`` holds the positions of all tokens, and ``row`` those of the new ones."""
     every, new = (inputs_of(behind(value, "Unsqueeze") or value, "Range") for value in (column, row))
     if not every or not new or [number(every[0]), number(every[2]), number(new[2])] != [0, 1, 1]:
         return False
@@ -49,19 +49,19 @@ def _are_places(column: ov.Output, row: ov.Output, real: ov.Output) -> bool:
 
 
 def _counts(length: ov.Output) -> ov.Output | None:
-    """Of which ids or mask, ``[B, T]``, it is T; ``None``: it is something else."""
+    """The ids or mask ``[B, T]`` of which ``length`` is T; ``None`` if it is something else."""
     shape, *place = inputs_of(length, "Gather") or (length,)
     return behind(shape, "ShapeOf") if [number(constant) for constant in place] == [1, 0] else None
 
 
 def _is_of(length: ov.Output, real: ov.Output) -> bool:
-    """Whether it is how many places ``real`` has."""
+    """Whether ``length`` is the number of tokens in ``real``."""
     counted = _counts(length)
     return counted is not None and same(counted, real)
 
 
 def _window(near: ov.Output, column: ov.Output, row: ov.Output) -> int | None:
-    """Of ``column > row - window``; ``None``: it is another condition."""
+    """The window in ``column > row - window``; ``None`` if it is another condition."""
     place, *bound = inputs_of(near, "Greater") or (near,)
     source, *size = (inputs_of(bound[0], "Subtract") if bound else []) or (near,)
     found = number(size[0]) if size else None
@@ -69,7 +69,7 @@ def _window(near: ov.Output, column: ov.Output, row: ov.Output) -> int | None:
 
 
 def padding_of(value: ov.Output) -> ov.Output | None:
-    """Of the mask that hides padding and nothing else: 0 at padding, int64 ``[B, S]``; ``None``: it is another mask."""
+    """What a mask of padding alone is made from: 0 at padding, int64 ``[B, S]``; ``None`` if it is another mask."""
     allowed, *choices = inputs_of(value, "Select") or [value]
     real, *nothing = inputs_of(behind(allowed, "Unsqueeze") or allowed, "NotEqual") or (allowed,)
     return real if [number(constant) for constant in (*choices, *nothing)] == [0, MASKED, 0] else None
@@ -77,12 +77,12 @@ def padding_of(value: ov.Output) -> ov.Output | None:
 
 @dataclass(frozen=True)
 class RelativeMask:
-    """What :mod:`lilliput.graph.seq2seq` makes of a mask and of what distances add.
+    """A mask with a relative position bias, as :mod:`lilliput.graph.seq2seq` makes it.
 
     Attributes:
         allowed: the mask.
-        bias: ``[heads, distances]``, of keys as many tokens before as ``distances // 2``, ..., as many behind.
-        real: of all tokens, int64 ``[B, S]``: its length is what distances are counted from.
+        bias: ``[heads, distances]``, for keys ``distances // 2`` tokens before the query, ..., as many after it.
+        real: int64 ``[B, S]``, for all tokens: distances are counted from its length.
     """
 
     allowed: ov.Output
@@ -91,7 +91,7 @@ class RelativeMask:
 
     @classmethod
     def of(cls, value: ov.Output) -> RelativeMask | None:
-        """``None``: it is another mask."""
+        """``None`` if it is another mask."""
         total, *least = inputs_of(value, "Maximum") or [value]
         added, *allowed = inputs_of(total, "Add") or [total]
         gathered, *first = inputs_of(added, "Unsqueeze") or (added,)
@@ -106,8 +106,11 @@ class RelativeMask:
 
 
 def _counted(place: ov.Output, distances: int) -> ov.Output | None:
-    """The mask of whose places it is each key's less each query's, at least 0, below ``distances``, 0 in the middle;
-    ``None``: it is something else."""
+    """The mask over whose tokens ``place`` is a clamped distance; ``None`` if it is something else.
+
+    A distance is the key's position minus the query's, clamped and shifted so that it indexes ``distances`` columns,
+    with distance 0 in the middle.
+    """
     clamped, *furthest = inputs_of(place, "Add") or (place,)
     column, *row = inputs_of(behind(clamped, "Clamp") or clamped, "Subtract") or (clamped,)
     every = inputs_of(behind(column, "Unsqueeze") or column, "Range")

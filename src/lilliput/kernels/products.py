@@ -1,8 +1,8 @@
-"""Graphs whose products with quantized weights our kernels compute, instead of the engine's.
+"""Replace products with quantized weights in graphs with kernels.
 
 The engine multiplies 4-bit weights by unpacking them to memory first, and keeps two threads busy with what one core's
-integer instructions do as fast as memory gives the codes: see docs/kernels.md for both, measured. The arithmetic is the
-same: inputs rounded to 8 bits, a scale for each group of a token's values (dynamic quantization), sums of integers.
+integer instructions do as fast as memory delivers the codes (measurements: docs/kernels.md). The arithmetic is the
+same: inputs rounded to 8 bits, a scale for each group of a token's values (dynamic quantization), and integer sums.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from lilliput.kernels.library import Layout, Library
 from lilliput.kernels.nodes import kind
 
 GRANULE = 16
-"""Inputs that share a scale are a multiple of so many."""
+"""The number of inputs that share a scale is a multiple of this."""
 
 CODE_TYPES = {"i4": (4, True), "u4": (4, False), "i8": (8, True), "u8": (8, False)}
-"""The engine's name of a type of codes -> their bits, and whether they are signed."""
+"""The engine's name of a type of codes -> bits of a code, and whether it is signed."""
 
 
 @dataclass(frozen=True)
 class StoredProduct:
-    """A product of a graph, with weights stored as integers.
+    """A product in a graph whose weights are stored as integers.
 
     Attributes:
         node: the product.
         codes: constant, ``[rows, columns]`` or ``[rows, groups, group]``.
-        scales: constant, float16; one for each group, row, or for all.
-        zeros: constant, as many codes; ``None``: the codes' own zero.
+        scales: constant, float16; one per group, per row, or for all.
+        zeros: constant, one code per scale; ``None``: the codes' own zero.
     """
 
     node: ov.Node
@@ -45,7 +45,7 @@ class StoredProduct:
 
     @property
     def bits(self) -> int:
-        """Of a code."""
+        """Bits of a code."""
         return CODE_TYPES[self.codes.get_element_type().get_type_name()][0]
 
     @property
@@ -55,12 +55,12 @@ class StoredProduct:
 
     @property
     def rows(self) -> int:
-        """Of the weights: the width of the product."""
+        """Rows of the weights: the width of the product."""
         return int(self.codes.shape[0])
 
     @property
     def columns(self) -> int:
-        """Of the weights: the width of the inputs."""
+        """Columns of the weights: the width of the inputs."""
         return int(np.prod(list(self.codes.shape)[1:]))
 
 
@@ -69,9 +69,9 @@ class KernelProduct:
     """A product that the kernels can compute.
 
     Attributes:
-        stored: it.
-        layout: how they want its weights.
-        bias: what is added to it.
+        stored: the product as the graph stores it.
+        layout: how its weights are to be packed.
+        bias: what is added to it, or ``None``.
     """
 
     stored: StoredProduct
@@ -90,7 +90,7 @@ class KernelProduct:
 
     @classmethod
     def of(cls, stored: StoredProduct, input_group: int) -> KernelProduct | None:
-        """``None``: they cannot."""
+        """``None`` if the kernels cannot compute it."""
         group = _group(stored, input_group)
         if group is None:
             return None
@@ -108,13 +108,13 @@ def use_kernels(
     Args:
         model: read, not compiled. Its weights are copied, in another order.
         library: the kernels.
-        input_group: values of a token that share a scale once they are rounded, at most; 0: inputs are not to be
-            rounded, so that nothing is replaced.
+        input_group: maximum number of a token's values that share a scale when rounded; 0: inputs are not to be
+            rounded, so nothing is replaced.
         threads: processor threads.
         after_each: called after each replacement.
 
     Returns:
-        Names of the products replaced.
+        Names of the replaced products.
     """
     replaced = []
     for products in _together(model, input_group):
@@ -137,7 +137,7 @@ def use_kernels(
 
 
 def _together(model: ov.Model, input_group: int) -> list[list[KernelProduct]]:
-    """The products that the kernels can compute, those that can share an operation together."""
+    """The products that the kernels can compute, grouped by those that can share an operation."""
     together: dict[tuple[Any, ...], list[KernelProduct]] = {}
     for stored in stored_products(model) if input_group else ():
         product = KernelProduct.of(stored, input_group)
@@ -149,7 +149,7 @@ def _together(model: ov.Model, input_group: int) -> list[list[KernelProduct]]:
 
 
 def _all_packed(products: Sequence[KernelProduct], library: Library, threads: int) -> list[int]:
-    """Weights of products that an operation will compute together; none are kept if there is no memory for all."""
+    """Pack the weights of products that share an operation; if memory is short, none are kept."""
     numbers: list[int] = []
     try:
         for product in products:
@@ -213,8 +213,10 @@ def _stored_product(node: ov.Node) -> StoredProduct | None:
 
 
 def _multiplies_its_weights(product: StoredProduct) -> bool:
-    """Whether the product is of float inputs with ``[rows, columns]``, and there is a scale for each group, or row, or
-    for all: a graph comes from a file, and may be of any shape."""
+    """Whether inputs are float, weights ``[rows, columns]``, and scales one per group, per row, or for all.
+
+    A graph comes from a file, so its shapes may be anything.
+    """
     inputs, weights = product.node.input_values()
     width = inputs.get_partial_shape()[-1] if inputs.get_partial_shape().rank.is_static else None
     codes, scales = list(product.codes.shape), list(product.scales.shape)
@@ -229,14 +231,14 @@ def _multiplies_its_weights(product: StoredProduct) -> bool:
 
 
 def _table(scales: ov.op.Constant) -> NDArray[np.float16]:
-    """``[rows or 1, groups of a row]``."""
+    """Scales as ``[rows or 1, groups of a row]``."""
     shape = list(scales.shape)
     table: NDArray[np.float16] = scales.data.reshape(shape[0] if shape else 1, -1)
     return table
 
 
 def _group(product: StoredProduct, input_group: int) -> int | None:
-    """Columns of a product's weights whose inputs are to share a scale; ``None``: the kernels cannot compute it."""
+    """Number of a product's columns whose inputs are to share a scale; ``None`` if the kernels cannot compute it."""
     rows_with_scales, groups = _table(product.scales).shape
     zeros_of_all = product.zeros is not None and rows_with_scales != product.rows
     if zeros_of_all:

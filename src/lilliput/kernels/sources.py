@@ -1,7 +1,7 @@
-"""Graphs of an encoder-decoder whose attention to sources our kernels compute, and keep sources' keys and values for.
+"""Replace an encoder-decoder's attention to sources with kernels that keep the sources' keys and values.
 
-The encoder's graph (:mod:`lilliput.graph.seq2seq`) gives all decoder layers' keys and values as one output, which the
-decoder's graph takes apart again. Here it leaves them in caches, in 8 bits, where the decoder's graph finds them.
+The encoder's graph (:mod:`lilliput.graph.seq2seq`) gives the keys and values for all decoder layers as one output,
+which the decoder's graph splits again. Here it leaves them in 8-bit caches, where the decoder's graph finds them.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from lilliput.kernels.masks import padding_of
 from lilliput.kernels.nodes import inputs_of, kind, number, readers, same
 
 CROSS = "cross"
-"""What an encoder gives to a decoder, which this takes the place of."""
+"""The encoder's output and decoder's input that the caches replace."""
 
 SOURCE_MASK = "encoder_attention_mask"
-"""Of the decoder's inputs: 0 at padding of sources."""
+"""The decoder's input that is 0 at padding of sources."""
 
 
 @dataclass(frozen=True)
 class SourceAttention:
-    """A decoder's attention to the sources that it is given.
+    """A decoder's attention to its sources (cross-attention).
 
     Attributes:
         attention: the engine's.
-        parts: queries, and the keys and values that they look at.
-        layer: whose keys and values these are.
+        parts: queries, and the keys and values that they attend to.
+        layer: the decoder layer of these keys and values.
     """
 
     attention: Attention
@@ -40,7 +40,7 @@ class SourceAttention:
 
     @classmethod
     def of(cls, attention: Attention, mask: ov.Output) -> SourceAttention | None:
-        """``None``: it is another, or the kernels cannot compute it.
+        """``None`` if it is another attention, or the kernels cannot compute it.
 
         Args:
             attention: the engine's.
@@ -57,7 +57,7 @@ class SourceAttention:
 
 
 def _place(value: ov.Output) -> int | None:
-    """Which part of :data:`CROSS` it is, if nothing else reads that part."""
+    """The index of the part of :data:`CROSS` that it is, if nothing else reads that part."""
     part, *squeezed = inputs_of(value, "Squeeze") or [value]
     cross, *split = inputs_of(part, "Split") or [part]
     is_cross = kind(cross) == "Parameter" and CROSS in cross.get_names()
@@ -68,7 +68,7 @@ def _place(value: ov.Output) -> int | None:
 def use_source_attention(decoder: ov.Model, encoder: ov.Model, library: Library, threads: int) -> list[str]:
     """Replace the decoder's attention to sources, in place, if the kernels can compute all of it.
 
-    The encoder's graph then gives nothing of use, and the decoder's is not given :data:`CROSS`.
+    The encoder's outputs then hold nothing of use, and the decoder has no input :data:`CROSS`.
 
     Args:
         decoder, encoder: read, not compiled.
@@ -76,7 +76,7 @@ def use_source_attention(decoder: ov.Model, encoder: ov.Model, library: Library,
         threads: processor threads.
 
     Returns:
-        Names of the nodes replaced.
+        Names of the replaced nodes.
     """
     cross, mask, target, order = (decoder.input(name) for name in (CROSS, SOURCE_MASK, "attention_mask", "beam_idx"))
     every = [attention for node in decoder.get_ordered_ops() if (attention := Attention.of(node)) is not None]
@@ -102,7 +102,7 @@ def use_source_attention(decoder: ov.Model, encoder: ov.Model, library: Library,
 
 
 def _given(encoder: ov.Model) -> Sequence[Heads]:
-    """Keys and values of all layers, in turn; nothing: the graph is another."""
+    """Keys and values for all layers, in order; empty if the graph is a different one."""
     results = encoder.get_results()
     whole = results[0].input_value(0) if len(results) == 1 else None
     if whole is None or kind(whole) != "Concat" or whole.get_node().get_attributes()["axis"] != 0:

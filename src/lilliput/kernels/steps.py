@@ -1,4 +1,4 @@
-"""Steps of a token's way through a decoder, as its graph has them: what ends in which node."""
+"""Recognize the steps of decoding a token in a graph, each by the node at which it ends."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lilliput.kernels.library import ATTENTION, PRODUCTS, SOURCE_ATTENTION
 from lilliput.kernels.nodes import behind, kind, number
 
 LANES = 16
-"""Rows that are normalized are a multiple, whatever the processor (``native/lanes.hpp``)."""
+"""The width of normalized rows is a multiple of this, whatever the processor (``native/lanes.hpp``)."""
 
 
 class Kind(IntEnum):
-    """A step: ``Kind`` of ``native/program.hpp``, which says what else is written of each."""
+    """The kind of a step: ``Kind`` of ``native/program.hpp``, which also lists each kind's numbers."""
 
     PRODUCTS = 0
     ATTENTION = 1
@@ -38,9 +38,9 @@ class Step:
 
     Attributes:
         kind: what it does.
-        inputs: what it reads.
-        outputs: what it gives.
-        numbers: what else there is to say.
+        inputs: values it reads.
+        outputs: values it computes.
+        numbers: its other parameters.
     """
 
     kind: Kind
@@ -50,7 +50,7 @@ class Step:
 
 
 def step_at(node: ov.Node) -> Step | None:
-    """What a node of a graph of one token ends; ``None``: no step, or a part of one."""
+    """The step that ends at a node of a one-token graph; ``None`` if no step ends there."""
     find = _ENDS.get(node.get_type_name())
     return None if find is None else find(node)
 
@@ -88,7 +88,7 @@ def _relu(node: ov.Node) -> Step | None:
 
 
 def _gate(node: ov.Node) -> Step | None:
-    """What an activated value lets through of another."""
+    """An activated value times another."""
     one, other = node.input_values()
     if kind(one) not in ("Gelu", "Relu") or shape_of(one) != shape_of(other):
         return None
@@ -97,7 +97,7 @@ def _gate(node: ov.Node) -> Step | None:
 
 
 def _scaled_norm(node: ov.Node) -> Step | None:
-    """A norm's output times one number."""
+    """A norm's output times a scalar."""
     value, factor = node.input_values()
     by = number(factor)
     if by is None or kind(value) != "Multiply" or _rms(value.get_node()) is None:
@@ -147,7 +147,7 @@ def _layer_norm(node: ov.Node) -> Step | None:
 def _rotary(node: ov.Node) -> Step | None:
     """The rotation that :func:`lilliput.graph.blocks.rotated` makes."""
     turned, source = node.output(0), None
-    if node.get_type_name() == "Concat":  # with the dimensions that do not turn
+    if node.get_type_name() == "Concat":  # with the dimensions that are not rotated
         turned, rest = node.input_values() if len(node.inputs()) == 2 else (turned, turned)
         source = behind(rest, "VariadicSplit")
         if source is None or rest.get_index() != 1 or kind(turned) != "Add":
@@ -160,7 +160,7 @@ def _rotary(node: ov.Node) -> Step | None:
     if source is None and split is None:
         source = head
     elif source is None or split is None or name_of(split) != name_of(source) or head.get_index() != 0:
-        return None  # of a part of the dimensions: their Concat is the step
+        return None  # only some dimensions are rotated: their Concat is the step
     shapes = [shape_of(value) for value in (head, cosine, sine)]
     same = {shape[-1] for shape in shapes} | {prod(shape) for shape in shapes[1:]}
     if not _is_swapped(swapped, head) or (kind(cosine), kind(sine)) != ("Cos", "Sin") or len(same) != 1:
@@ -196,12 +196,12 @@ def _is_swapped(value: ov.Output, head: ov.Output) -> bool:
 
 
 def name_of(value: ov.Output) -> tuple[str, int]:
-    """What tells it from all others of its graph."""
+    """A key that is unique within the graph."""
     return value.get_node().get_name(), value.get_index()
 
 
 def shape_of(value: ov.Output) -> list[int]:
-    """Its sizes, all of them known."""
+    """Its shape, which must be static."""
     return [int(size) for size in value.get_shape()]
 
 
@@ -210,19 +210,19 @@ def _is(value: ov.Output, number: float) -> bool:
 
 
 def _float_bits(value: float) -> int:
-    """Of it as a float32."""
+    """The bits of a value as float32."""
     return int(np.float32(value).view(np.int32))
 
 
 def seen_through(value: ov.Output) -> ov.Output:
-    """What stands behind operations that leave the numbers, of one token, in their order."""
+    """Skip operations that, for one token, leave the numbers in their order."""
     while (source := _same_numbers(value.get_node())) is not None:
         value = source
     return value
 
 
 def _same_numbers(node: ov.Node) -> ov.Output | None:
-    """What a node only gives another shape; ``None``: it does more."""
+    """The input of a node that only changes its shape; ``None`` if it does more."""
     if node.get_type_name() not in ("Reshape", "Transpose", "Gather"):
         return None
     source, how = node.input_value(0), node.input_value(1)
@@ -231,7 +231,7 @@ def _same_numbers(node: ov.Node) -> ov.Output | None:
         case "Transpose":
             moved = [axis for axis in how.get_node().data if sizes[axis] > 1] if kind(how) == "Constant" else [1, 0]
             return source if moved == sorted(moved) else None
-        case "Gather":  # the last of one token
+        case "Gather":  # the last token of one
             axis = node.input_value(2)
             only = kind(axis) == "Constant" and sizes[int(axis.get_node().data)] == 1
             return source if only and prod(shape_of(node.output(0))) == prod(sizes) else None

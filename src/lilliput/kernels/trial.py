@@ -1,4 +1,4 @@
-"""Kernels tried out: ``python -m lilliput.kernels.trial LIBRARY`` ends with exit code 0 if they compute rightly."""
+"""Try out kernels: ``python -m lilliput.kernels.trial LIBRARY`` exits with 0 if their results are right."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS, COLUMNS, GROUP, WIDTH = 40, 96, 32, 48
 
 
 def main(file: str) -> int:
-    """Say what is wrong with the kernels."""
+    """Test the kernels, and print those that give wrong results."""
     library = Library(Path(file))
     wrong = [f"products of {bits}-bit weights" for bits in (4, 8) if not _multiplies(library, bits)]
     wrong += [] if _attends(library) else ["attention"]
@@ -29,7 +29,7 @@ def main(file: str) -> int:
 
 
 def _multiplies(library: Library, bits: int) -> bool:
-    """One token, some, and more: each has a way of its own."""
+    """One token, a few, and more: each takes a different code path."""
     random = np.random.default_rng(0)
     inputs = random.integers(-127, 128, (2, 7, COLUMNS)).astype(np.float32)
     inputs[..., ::GROUP] = 127  # so that rounding changes nothing
@@ -64,7 +64,7 @@ def _attends(library: Library) -> bool:
 
 
 def _looks(library: Library) -> bool:
-    """A token, at a source whose last tokens are padding."""
+    """A token that attends to a source whose last tokens are padding."""
     places = [ov.opset13.parameter([-1, -1, 2, WIDTH], ov.Type.f32) for _ in range(3)]
     masks = [ov.opset13.parameter([-1] * rank, ov.Type.i32) for rank in (2, 1, 2)]
     queries, *source = (Heads(place.output(0), 2, WIDTH, True) for place in places)

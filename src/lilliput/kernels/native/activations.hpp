@@ -1,5 +1,5 @@
-// Activations: of a gate, x / (1 + exp(-x)); and x times the normal distribution's cumulative function ("Gaussian Error
-// Linear Units (GELUs)", 2016), as it is or by tanh.
+// Activations: SiLU, x / (1 + exp(-x)), for gates; and GELU, x times the normal distribution's cumulative function
+// ("Gaussian Error Linear Units (GELUs)", 2016), exact or by tanh.
 
 #pragma once
 
@@ -7,13 +7,13 @@
 
 namespace lilliput {
 
-// e to the power of -x, off by 0.6 millionths at most where |x| < 10 (2 where |x| < 30); from 2^-125.5 to 2^125.5.
+// exp(-x), with an error of at most 0.6 millionths for |x| < 10 (2 for |x| < 30); clamped to 2^-125.5 to 2^125.5.
 inline Floats exponential_of_minus(Floats x) {
     const Floats turns = smaller(all_lanes(125.5f), multiply(x, all_lanes(-1.44269504f)));  // powers of two
     const Floats bounded = larger(all_lanes(-125.5f), turns);
     const Sums whole = to_sums(bounded);
     const Floats part = subtract(bounded, to_floats(whole));  // from -1/2 to 1/2
-    // Taylor's series of 2^part = exp(part * ln 2)
+    // Taylor series of 2^part = exp(part * ln 2)
     Floats power = all_lanes(1.54035304e-4f);
     power = multiply_add(power, part, all_lanes(1.33335581e-3f));
     power = multiply_add(power, part, all_lanes(9.61812911e-3f));
@@ -33,7 +33,7 @@ inline Floats gelu_by_tanh(Floats x) {
     return divide(x, add(all_lanes(1), exponential_of_minus(twice)));
 }
 
-// x (1 + erf(x / sqrt(2))) / 2, where erf is off by 0.15 millionths at most (Abramowitz and Stegun, 7.1.26).
+// x (1 + erf(x / sqrt(2))) / 2, with an error of erf of at most 0.15 millionths (Abramowitz and Stegun, 7.1.26).
 inline Floats gelu(Floats x) {
     const Floats size = larger(x, subtract(all_lanes(0), x));
     const Floats z = multiply(size, all_lanes(0.707106781f));

@@ -1,8 +1,8 @@
 // Products of many tokens by the matrix unit of Intel's processors (AMX): 16 tokens times 16 rows, 64 columns, in one
-// instruction, which reads four neighbours of a row after another, as they are packed.
+// instruction, which reads groups of four neighbouring codes of a row, as they are packed.
 //
-// The unit adds up a group's products; what they come to is the processor's to add, and takes as long: so it adds one
-// tile's while the unit computes the next.
+// The unit sums the products of a group. The processor scales and accumulates these sums, which takes as long, so it
+// does one tile's while the unit computes the next.
 
 #pragma once
 
@@ -21,22 +21,22 @@ constexpr int64_t UNIT_TOKENS = 16, UNIT_COLUMNS = 64;
 constexpr int64_t FEWEST_UNIT_TOKENS = 8;  // fewer are as fast without the unit
 static_assert(LANES == 16 && VECTOR == 64 && !SIGNED_BYTES);
 
-// Whether the system lets this process use the unit.
+// Whether the operating system lets this process use the unit.
 inline bool has_matrix_unit() {
     constexpr long REQUEST = 0x1023, TILE_DATA = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
     static const bool granted = syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
     return granted;
 }
 
-// Whether the unit is to multiply that many tokens. Codes less their zeros must fit into bytes.
+// Whether to use the unit for that many tokens. Codes minus their zeros must fit into bytes.
 inline bool by_unit(const Layout& layout, int64_t tokens) {
     return tokens >= FEWEST_UNIT_TOKENS && (layout.bits == 4 || !layout.with_zeros) && has_matrix_unit();
 }
 
-// The unit, ready for a group's products, until it is given back as it was: the engine uses it, too.
+// Configures the unit for a group's products and restores its configuration at the end: the engine uses it, too.
 class MatrixUnit {
 public:
-    const int64_t group, step;  // columns, and how many of them are multiplied at once
+    const int64_t group, step;  // columns of a group; columns multiplied at once
 
     explicit MatrixUnit(int64_t group) : group(group), step(step_of(group)) {
         asm volatile("sttilecfg %0" : "=m"(before));  // GCC 12's intrinsics do not say how much they read and write
@@ -52,8 +52,8 @@ public:
     MatrixUnit(const MatrixUnit&) = delete;
     MatrixUnit& operator=(const MatrixUnit&) = delete;
 
-    // Sums of HIGH * 16 tokens and WIDE blocks: `sums` [tokens, WIDE * LANES]. After each step `between` is called with
-    // the number of steps done: the unit works on meanwhile.
+    // Sums of HIGH * 16 tokens and WIDE blocks: `sums` [tokens, WIDE * LANES]. After each step, while the unit works
+    // on, calls `between` with the number of steps done.
     template <int HIGH, int WIDE, typename Between>
     void multiply(const int8_t* codes, const int8_t* inputs, int32_t* sums, const Between& between) const {
         _tile_zero(0);
@@ -101,11 +101,11 @@ private:
     Configuration before;
 };
 
-// A group's codes of one block, less their zeros, a byte each.
+// A group's codes of one block minus their zeros, one byte each.
 template <int BITS>
 inline void centre(const Layout& layout, const Block& block, int64_t g, int8_t* to) {
     Codes zeros = _mm512_set1_epi8(static_cast<char>(layout.half()));
-    if (layout.with_zeros) {  // a lane's four columns share one
+    if (layout.with_zeros) {  // one for a lane's four columns
         const uint8_t* own = block.zeros + (layout.grouped ? g : 0) * LANES;
         const Codes lanes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(own)));
         zeros = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(0x01010101));
@@ -123,17 +123,17 @@ inline void centre(const Layout& layout, const Block& block, int64_t g, int8_t* 
     }
 }
 
-// Some tokens' sums with WIDE blocks, of a group, and where they are to be added.
+// Sums of some tokens and WIDE blocks over a group, and where to add them.
 template <int WIDE>
 struct UnitSums {
     const int32_t* sums;
     int64_t tokens;
     const float* input_scales;
-    int64_t groups;  // distance of two tokens' scales
+    int64_t groups;  // stride between tokens' scales
     const Floats* scales;
     float* results;
 
-    // Tokens `from` to `to`, if there are so many.
+    // Adds tokens `from` to `to`, as far as they exist.
     void add(int64_t from, int64_t to) const {
         Floats own[WIDE];  // in registers
         for (int b = 0; b < WIDE; b++) own[b] = scales[b];
@@ -151,7 +151,7 @@ struct UnitSums {
     }
 };
 
-// One group of tokens `first` to `last` and BLOCKS blocks, whose centred codes are given: adds to `results`.
+// One group of tokens `first` to `last` and BLOCKS blocks, given as centred codes: adds to `results`.
 template <int BLOCKS>
 inline void add_by_unit(const MatrixUnit& unit, const Layout& layout, const int8_t* codes, const Floats* scales,
                         const Rounded& rounded, int64_t g, int64_t first, int64_t last, Results& results) {
@@ -160,7 +160,7 @@ inline void add_by_unit(const MatrixUnit& unit, const Layout& layout, const int8
     constexpr int64_t HIGHEST = 2 * UNIT_TOKENS;
     alignas(64) int32_t sums[2][HIGHEST * WIDE * LANES];
     UnitSums<WIDE> before{sums[1], 0, rounded.scales.data(), layout.groups(), scales, results.values};
-    const int64_t share = (HIGHEST * unit.step + layout.group - 1) / layout.group;  // tokens to be added in a step
+    const int64_t share = (HIGHEST * unit.step + layout.group - 1) / layout.group;  // tokens to add in each step
     const auto add_before = [&](int64_t steps) { before.add((steps - 1) * share, steps * share); };
     int turn = 0;
     for (int64_t token = first; token < last; token += HIGHEST) {
@@ -181,7 +181,7 @@ inline void add_by_unit(const MatrixUnit& unit, const Layout& layout, const int8
     before.add(0, HIGHEST);
 }
 
-// As `chunk`.
+// Like `chunk`.
 template <int BITS, int BLOCKS>
 inline void chunk_by_unit(const Layout& layout, const uint8_t* packed, int64_t index, const Rounded& rounded,
                           int64_t first, int64_t last, Results& results) {

@@ -1,5 +1,5 @@
-// Attention of new tokens to those in the cache: softmax(queries keys' * scale + bias) values, page after page, with the
-// largest score and the sum of the weights carried along ("Online normalizer calculation for softmax", 2018).
+// Attention of new tokens to those in the cache: softmax(queries keys' * scale + bias) values, page by page, with a
+// running maximum of the scores and sum of the weights ("Online normalizer calculation for softmax", 2018).
 
 #pragma once
 
@@ -12,61 +12,61 @@
 
 namespace lilliput {
 
-constexpr float MASKED = -65504.0f;  // score of what may not be seen, as graphs have it
-constexpr float NOTHING = 1e-30f;    // a weight is zero below: products with it would be too small to be normal
-                                     // numbers, at which Intel's processors stop for a hundred cycles
+constexpr float MASKED = -65504.0f;  // score of masked keys, as in the graphs
+constexpr float NOTHING = 1e-30f;    // weights below this are set to zero: products with them would be denormals, which
+                                     // stall Intel's processors for a hundred cycles
 
-// Where the numbers of a head at a token are: heads after tokens, or tokens after heads.
+// Where a head's numbers for a token are, whichever of heads and tokens is the outer dimension.
 struct Places {
     const float* first;
     int64_t sequence, token, head;  // strides
     const float* at(int64_t s, int64_t t, int64_t h) const { return first + s * sequence + t * token + h * head; }
 };
 
-// What is gathered at a time, by one thread: ends are those after the last one.
+// What one thread gathers at a time; ends are exclusive.
 struct Part {
     int64_t sequence;
-    int64_t first_head, end_head;    // of keys
-    int64_t first_token, end_token;  // of the new ones
+    int64_t first_head, end_head;    // heads of keys
+    int64_t first_token, end_token;  // new tokens
     int64_t first_page, end_page;
 };
 
-// What the queries of a part have gathered so far: of heads, rows, which are tokens and heads of queries that share keys.
+// What the queries of a part have gathered so far. A head's rows are tokens and the query heads that share its keys.
 struct Gathered {
-    int64_t rows;                         // of a head
+    int64_t rows;                         // per head
     std::vector<float> values;            // [heads, rows, width]: sums of weight * value
-    std::vector<float> largest, weights;  // [heads, rows]: score, sum of weights
+    std::vector<float> largest, weights;  // [heads, rows]: largest score; sum of weights
     Gathered(int64_t heads, int64_t rows, int64_t width)
         : rows(rows), values(heads * rows * width), largest(heads * rows, MASKED), weights(heads * rows) {}
 };
 
-// What scores gain from how far apart two tokens are ("Exploring the Limits of Transfer Learning with a Unified
-// Text-to-Text Transformer", section 2.1): of each head of queries, for a key `furthest` or more tokens before, ...,
-// none before, ..., `furthest` or more behind.
+// Relative position bias of the scores ("Exploring the Limits of Transfer Learning with a Unified Text-to-Text
+// Transformer", section 2.1): for each query head, for a key `furthest` or more tokens before the query, ..., at the
+// query, ..., `furthest` or more after it.
 struct Bias {
-    const float* values = nullptr;  // [heads of queries, 2 * furthest + 1]; null: they gain nothing
+    const float* values = nullptr;  // [heads of queries, 2 * furthest + 1]; null: no bias
     int64_t furthest = 0;
 };
 
 // Attention of one call.
 struct Attention {
     Heads heads;
-    float scale;          // of products
+    float scale;          // multiplies the products of queries and keys
     int64_t window;       // how far back a token sees; 0: to the start
-    int64_t tokens, past; // new ones; those before in the cache: all of it, where it is a source's
+    int64_t tokens, past; // new tokens; earlier ones in the cache: all of a source
     const Cache& cache;
     Places queries;
-    const int32_t* mask;  // [sequences, cache.length]: 0 at padding; null: there is none
+    const int32_t* mask;  // [sequences, cache.length]: 0 at padding; null: no padding
     Bias bias;
 
     int64_t first_page(int64_t token) const {
         return window == 0 ? 0 : std::max<int64_t>(0, past + token - window + 1) / PAGE;
     }
-    int64_t end_place(int64_t token) const { return std::min(past + token + 1, cache.length); }  // after the last seen
+    int64_t end_place(int64_t token) const { return std::min(past + token + 1, cache.length); }  // exclusive
     int64_t end_page(int64_t token) const { return (end_place(token) + PAGE - 1) / PAGE; }
     int64_t rows(const Part& part) const { return (part.end_token - part.first_token) * heads.sharing(); }
 
-    // The queries that share a head's keys, [rows, width], times the scale.
+    // The queries that share a head's keys, [rows, width], multiplied by the scale.
     void scale_queries(const Part& part, int64_t head, float* scaled) const {
         const int64_t sharing = heads.sharing(), width = heads.width;
         const Floats share = all_lanes(scale);
@@ -79,7 +79,7 @@ struct Attention {
         }
     }
 
-    // The scores [rows, PAGE] that a head's queries have for a page, with their bias, and of what they may not see.
+    // Adds the bias to a head's scores for a page, [rows, PAGE], and masks them.
     void finish_scores(const Part& part, int64_t head, int64_t index, float* scores) const {
         if (bias.values) add_bias(part, head, index, scores);
         hide(part, index, scores);
@@ -94,7 +94,7 @@ struct Attention {
         }
     }
 
-    // Scores of what a token may not see: later ones, those beyond the window, padding, places not yet written.
+    // Masks the scores of what a token may not see: later tokens, those before its window, padding, unwritten places.
     void hide(const Part& part, int64_t index, float* scores) const {
         const int64_t begin = index * PAGE, end = begin + PAGE, sharing = heads.sharing();
         const int32_t* kept = mask ? mask + part.sequence * cache.length : nullptr;
@@ -111,8 +111,8 @@ struct Attention {
         }
     }
 
-    // A row's scores of a page to weights, and what it gathered before to the new largest score: the page's largest
-    // weight.
+    // Turns a row's scores for a page into weights, and rescales what it gathered before to the new largest score.
+    // Returns the page's largest weight.
     float weigh(float* scores, int64_t row, Gathered& gathered) const {
         Floats most = load_floats(scores);
         for (int64_t i = LANES; i < PAGE; i += LANES) most = larger(most, load_floats(scores + i));

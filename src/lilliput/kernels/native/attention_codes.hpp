@@ -1,5 +1,5 @@
-// Attention of few queries, straight from the codes: integers, with queries and weights rounded to 16 bits. Memory is
-// the limit: pages are read as they lie, all heads of a part, and each step asks for what comes after.
+// Attention of few queries, straight from the codes, in integers: queries and weights are rounded to 16 bits. Memory is
+// the limit: pages are read in their order in memory, all heads of a part, and each step prefetches the next.
 
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace lilliput {
 
-constexpr int64_t FEW_ROWS = 12;  // of a head: no more are worth unpacking a page for
+constexpr int64_t FEW_ROWS = 12;  // of a head: for more, it pays to unpack a page
 
 // What is read next.
 struct Ahead {
@@ -19,7 +19,7 @@ struct Ahead {
     }
 };
 
-// Queries of a head, rounded: value = number * scale.
+// Rounded queries of a head: value = number * scale.
 struct RoundedQueries {
     const int16_t* numbers;  // [rows, width]
     const float* scales;     // [rows]
@@ -46,7 +46,7 @@ inline void score_codes(Page& page, int64_t head, const Heads& heads, const Roun
     }
 }
 
-// Adds a page's values times their weights [rows, PAGE], of which `most` is a row's largest, to `sums` [rows, width].
+// Adds a page's values times their weights [rows, PAGE], the largest of each row in `most`, to `sums` [rows, width].
 // Overwrites `numbers` [rows, PAGE].
 inline void add_codes(Page& page, int64_t head, const Heads& heads, const float* weights, const float* most,
                       int64_t rows, const Ahead& ahead, int16_t* numbers, float* sums) {
@@ -78,7 +78,7 @@ inline void add_codes(Page& page, int64_t head, const Heads& heads, const float*
     }
 }
 
-// A part of at most FEW_ROWS rows a head.
+// A part with at most FEW_ROWS rows per head.
 inline void gather_codes(const Attention& attention, const Part& part, Gathered& gathered) {
     const Heads& heads = attention.heads;
     const int64_t width = heads.width, rows = gathered.rows, all = (part.end_head - part.first_head) * rows;
@@ -86,7 +86,7 @@ inline void gather_codes(const Attention& attention, const Part& part, Gathered&
     static thread_local std::vector<int16_t> shorts;
     scratch.resize(rows * std::max(width, PAGE) + all);
     shorts.resize(all * width + rows * PAGE);
-    float *scales = scratch.data(), *scores = scales + all;  // queries before they are rounded lie there, too
+    float *scales = scratch.data(), *scores = scales + all;  // also holds queries before they are rounded
     int16_t *rounded = shorts.data(), *numbers = rounded + all * width;
     for (int64_t row = 0; row < all; row++) {
         if (row % rows == 0) attention.scale_queries(part, part.first_head + row / rows, scores);

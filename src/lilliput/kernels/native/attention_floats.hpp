@@ -1,4 +1,4 @@
-// Attention of many queries: a page's codes become numbers once, for all of them.
+// Attention of many queries: a page's codes are converted to floating point once, for all of them.
 
 #pragma once
 
@@ -7,7 +7,7 @@
 
 namespace lilliput {
 
-// A page's codes of one head as numbers: keys [width, PAGE], values [PAGE, width].
+// A page's codes of one head in floating point: keys [width, PAGE], values [PAGE, width].
 inline void unpack(Page& page, int64_t head, int64_t width, float* keys, float* values) {
     const int8_t *key_codes = page.keys(head), *value_codes = page.values(head);
     for (int64_t i = 0; i < width; i += 2) {

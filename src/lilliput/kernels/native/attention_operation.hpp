@@ -1,4 +1,4 @@
-// Attention with its cache as operations of OpenVINO's graphs: what all of them have.
+// The common base of attention operations, with their cache, in OpenVINO's graphs.
 
 #pragma once
 
@@ -9,8 +9,8 @@
 namespace lilliput {
 
 // Inputs begin with queries, keys and values, or some of these, each [sequences, heads, tokens, width], or [sequences,
-// tokens, heads, width] as `tokens_first` tells of each. Attention's output is [sequences, tokens, heads * width]. All
-// copies have the same cache.
+// tokens, heads, width] where `tokens_first` says so. Attention's output is [sequences, tokens, heads * width]. All
+// copies share one cache.
 class AttentionOperation : public Operation {
 public:
     AttentionOperation() = default;
@@ -46,7 +46,7 @@ protected:
         set_output_type(0, ov::element::f32, {shape[0], shape[tokens_first[0] ? 1 : 2], width});
     }
 
-    // Gives attention's output its shape; false: it has no numbers.
+    // Sets the shape of attention's output; false if it is empty.
     bool shape_output(ov::Tensor& output, const ov::Tensor& queries) const {
         const size_t tokens = tokens_of(queries, 0), width = work.heads.queries * work.heads.width;
         output.set_shape({queries.get_shape()[0], tokens, width});
@@ -67,7 +67,7 @@ protected:
                 first ? width : tokens * width};
     }
 
-    // Each sequence goes on from one of those of the call before.
+    // Each sequence continues one of the previous call's.
     void reorder(const ov::Tensor& order, int64_t sequences) const {
         const auto* parents = static_cast<const int32_t*>(order.data());
         for (int64_t i = 0; i < sequences; i++) {
@@ -82,8 +82,8 @@ protected:
 
     static const int32_t* integers(const ov::Tensor& tensor) { return static_cast<const int32_t*>(tensor.data()); }
 
-    int64_t number = 0;                 // of the cache
-    std::vector<int64_t> tokens_first;  // of each input that has heads
+    int64_t number = 0;                 // the cache's
+    std::vector<int64_t> tokens_first;  // one for each input that has heads
     AttentionTeam work;
 };
 

@@ -10,14 +10,14 @@
 
 namespace lilliput {
 
-constexpr int64_t ROWS_A_TASK = 96;  // queries of all heads that share keys: sixteen tiles
+constexpr int64_t ROWS_A_TASK = 96;  // queries of all heads that share keys: sixteen register tiles
 
 struct KeysAndValues {
     Places keys, values;
 };
 
-// How attention is cut up. A task: some tokens of a sequence and a head of keys; where the queries are few, several
-// heads; where those are too few for all threads, some of the pages.
+// How attention is split into tasks. A task is some tokens of a sequence and one head of keys; with few queries,
+// several heads; if these are too few for all threads, only some of the pages.
 class AttentionCut {
 public:
     const bool few;
@@ -34,7 +34,7 @@ public:
     }
 
     Part part(int64_t task, int64_t span) const {
-        const int64_t group = task / steps % groups, first = (steps - 1 - task % steps) * step;  // the longest first
+        const int64_t group = task / steps % groups, first = (steps - 1 - task % steps) * step;  // longest first
         Part part{task / steps / groups, group * together, std::min(attention.heads.keys, (group + 1) * together),
                   first, std::min(attention.tokens, first + step), 0, 0};
         const int64_t begin = attention.first_page(first), end = attention.end_page(part.end_token - 1);
@@ -44,23 +44,23 @@ public:
         return part;
     }
 
-    int64_t tasks, spans;  // spans: of pages, of each task
+    int64_t tasks, spans;  // spans: ranges of pages in each task
 
 private:
     const Attention& attention;
-    int64_t step, steps;       // tokens of a task; tasks that a sequence's tokens are cut into
-    int64_t together, groups;  // heads of a task; tasks that the heads are cut into
+    int64_t step, steps;       // tokens of a task; tasks that a sequence's tokens are split into
+    int64_t together, groups;  // heads of a task; tasks that the heads are split into
 };
 
 struct AttentionTeam {
     Heads heads{};
-    float scale = 1;     // of products of queries and keys
+    float scale = 1;     // multiplies the products of queries and keys
     int64_t window = 0;  // how far back a token sees; 0: to the start
     int64_t threads = 1;
     std::shared_ptr<Team> team;
     std::shared_ptr<Cache> cache;
 
-    // New tokens, for which the cache has been extended: `outputs` [sequences, tokens, heads * width].
+    // Attention of new tokens, for which the cache has been extended: `outputs` [sequences, tokens, heads * width].
     void run(const Places& queries, const KeysAndValues& added, int64_t tokens, const int32_t* mask, const Bias& bias,
              float* outputs) const {
         const int64_t past = cache->length - tokens;
@@ -68,12 +68,12 @@ struct AttentionTeam {
         attend({heads, scale, window, tokens, past, *cache, queries, mask, bias}, tokens > 1 ? nullptr : &added, outputs);
     }
 
-    // Tokens that see all of the cache, which is of what they are not.
+    // Attention of tokens that see all of the cache, which holds another sequence.
     void run_over_source(const Places& queries, int64_t tokens, const int32_t* mask, float* outputs) const {
         attend({heads, scale, 0, tokens, cache->length, *cache, queries, mask, {}}, nullptr, outputs);
     }
 
-    // Tokens from `past` on to the cache, which has been extended, a page by one thread.
+    // Writes tokens from `past` on to the cache, which has been extended; one thread per page.
     void write(const KeysAndValues& added, int64_t past) const {
         const int64_t first = past / PAGE, pages = (cache->length - 1) / PAGE + 1 - first;
         team->run(cache->count() * pages, [&](int64_t task) {
@@ -94,7 +94,7 @@ private:
         }
     }
 
-    // A single token is not worth a round of writing: whoever reads its page writes it, if it is `unwritten`.
+    // A single token is not worth a round of writing: if it is `unwritten`, the thread that reads its page writes it.
     void attend(const Attention& attention, const KeysAndValues* unwritten, float* outputs) const {
         const AttentionCut cut(attention, threads);
         const int64_t page = attention.past / PAGE;
@@ -130,7 +130,7 @@ private:
         }
     }
 
-    // What several spans gathered, in the first one's place.
+    // Combines what several spans gathered, in place of the first.
     const Gathered& combined(std::unique_ptr<Gathered>* parts, int64_t count) const {
         Gathered& all = *parts[0];
         const int64_t rows = all.largest.size(), width = heads.width;

@@ -1,7 +1,7 @@
-// Keys and values of the tokens read so far, page after page.
+// Keys and values of the tokens read so far, in pages.
 //
-// Sequences that go on from the same one share its pages until they write to them, so that many samples of one prompt
-// keep it once.
+// Sequences that continue the same one share its pages until they write to them (copy on write), so many samples of one
+// prompt store it once.
 
 #pragma once
 
@@ -17,12 +17,12 @@
 
 namespace lilliput {
 
-// All sequences of a group, equally long.
+// All sequences of a batch, of equal length.
 class Cache {
 public:
     int64_t length = 0;
 
-    // Forgets all, for `count` new sequences.
+    // Discards everything, for `count` new sequences.
     void restart(int64_t count) {
         sequences.assign(count, {});
         length = 0;
@@ -30,17 +30,17 @@ public:
 
     int64_t count() const { return sequences.size(); }
 
-    // Whether something was read, and kept as such heads read it.
+    // Whether something was read, and is stored as such heads read it.
     bool has_for(const Heads& heads) const { return length > 0 && kept.keeps_as(heads); }
 
-    // Sequence i goes on from what was sequence parents[i].
+    // Sequence i continues what was sequence parents[i].
     void reorder(const int32_t* parents, int64_t count) {
         std::vector<Sequence> ordered;
         for (int64_t i = 0; i < count; i++) ordered.push_back(sequences[parents[i]]);
         sequences = std::move(ordered);
     }
 
-    // Room for `tokens` more of each sequence, in pages that no other sequence has.
+    // Makes room for `tokens` more in each sequence, in pages that no other sequence shares.
     void extend(int64_t tokens, const Heads& heads) {
         if (!pool || !kept.keeps_as(heads)) pool = shared_of<Pool>(heads.page_bytes());
         kept = heads;
@@ -65,12 +65,12 @@ private:
     std::vector<Sequence> sequences;
 };
 
-// Caches by number: the graphs that share one name it.
+// Caches by number, by which graphs refer to the cache they share.
 class Caches {
 public:
     int64_t next() { return ++last; }
 
-    // That of `number`, which lives as long as any operation has it.
+    // The cache of `number`, which lives as long as any operation holds it.
     std::shared_ptr<Cache> at(int64_t number) {
         const std::lock_guard<std::mutex> lock(mutex);
         auto cache = caches[number].lock();

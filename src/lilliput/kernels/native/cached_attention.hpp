@@ -1,4 +1,4 @@
-// Attention of tokens to themselves and those before: what a state and an attention over it are otherwise.
+// Attention of tokens to themselves and to earlier ones, in place of a state and an attention over it.
 
 #pragma once
 
@@ -6,11 +6,11 @@
 
 namespace lilliput {
 
-// Behind queries, keys and values: what of all tokens is no padding, int32 [sequences, tokens before and new]; which
-// sequence of the call before each one goes on from, int32 [sequences]; if there are `distances`, what they add to
-// scores, float32 [heads, distances] (see Bias). Where there are no tokens before, the cache starts anew. Without mask
-// and order each sequence goes on from itself, and nothing is padding: shapes that never change then spare the engine
-// much of its work around an operation.
+// Inputs after queries, keys and values: a mask, 0 at padding, int32 [sequences, earlier and new tokens]; the order,
+// which sequence of the previous call each one continues, int32 [sequences]; and, if there are `distances`, the
+// relative position bias, float32 [heads, distances] (see Bias). Without earlier tokens the cache is reset. Without
+// mask and order each sequence continues itself, and nothing is padding: static shapes then spare the engine much of
+// its work around an operation.
 class CachedAttention : public AttentionOperation {
 public:
     OPENVINO_OP("CachedAttention", "lilliput");
@@ -67,7 +67,7 @@ private:
         return {static_cast<const float*>(values.data()), distances / 2};
     }
 
-    // The cache as the new tokens find it, with room for them.
+    // Brings the cache into the state that the new tokens expect, with room for them.
     void prepare(const ov::TensorVector& inputs, int64_t sequences, int64_t tokens) const {
         if (goes_on()) {
             OPENVINO_ASSERT(work.cache->count() == sequences,
@@ -83,7 +83,7 @@ private:
         work.cache->extend(tokens, work.heads);
     }
 
-    int64_t distances = 0;  // 2 * furthest + 1; 0: they add nothing
+    int64_t distances = 0;  // 2 * furthest + 1; 0: no bias
 };
 
 }  // namespace lilliput

@@ -1,5 +1,5 @@
-// What one token goes through in a decoder, step after step: products, attention and the little things between, which
-// the engine would run as some ten operations a layer, each with work of its own around it.
+// The steps by which a decoder processes one token: products, attention and the small operations between them. The
+// engine would run these as some ten operations per layer, each with overhead of its own.
 
 #pragma once
 
@@ -11,10 +11,10 @@
 
 namespace lilliput {
 
-using Values = std::vector<float*>;  // by number
+using Values = std::vector<float*>;  // indexed by number
 using Step = std::function<void(const Values&)>;
 
-// Inputs: what is multiplied; perhaps what is added to the output.
+// Inputs: what is multiplied; optionally, what is added to the output.
 inline Step products_step(const Written& step, const std::vector<Weights>& weights, const std::shared_ptr<Team>& team,
                           const std::vector<Beginning>& next) {
     return [=, gated = ProductsNumbers(step.numbers).gated](const Values& values) {
@@ -29,7 +29,7 @@ inline AttentionTeam attention_team(const AttentionNumbers& of, const std::share
     return {of.heads, of.scale, of.window, threads, team, caches.at(of.cache)};
 }
 
-// Inputs: query, key, value; perhaps what distances add.
+// Inputs: query, key, value; optionally, a relative position bias.
 inline Step attention_step(const Written& step, const std::shared_ptr<Team>& team, int64_t threads) {
     const AttentionNumbers of(step.numbers);
     return [=, work = attention_team(of, team, threads)](const Values& values) {
@@ -51,7 +51,7 @@ inline Step source_attention_step(const Written& step, const std::shared_ptr<Tea
     };
 }
 
-// Inputs: numbers, and a weight for each of a row. "Root Mean Square Layer Normalization", 2019.
+// Inputs: numbers, and one row of weights. "Root Mean Square Layer Normalization", 2019.
 inline Step rms_step(const Written& step) {
     return [=, of = NormNumbers(step.numbers)](const Values& values) {
         const float *from = values[step.inputs[0]], *weights = values[step.inputs[1]];
@@ -71,7 +71,7 @@ inline Step rms_step(const Written& step) {
     };
 }
 
-// Inputs: numbers, and of each of a row a weight and a bias. "Layer Normalization", 2016.
+// Inputs: numbers, and one row each of weights and biases. "Layer Normalization", 2016.
 inline Step layer_norm_step(const Written& step) {
     return [=, of = NormNumbers(step.numbers)](const Values& values) {
         const float *from = values[step.inputs[0]], *weights = values[step.inputs[1]], *biases = values[step.inputs[2]];
@@ -94,7 +94,7 @@ inline Step layer_norm_step(const Written& step) {
     };
 }
 
-// Of each number, or pair of numbers, what `change` makes of it.
+// Applies `change` to each number, or pair of numbers.
 template <typename Change>
 Step mapped(const Written& step, const Change& change) {
     return [=, count = MappedNumbers(step.numbers).count, last = step.inputs.size() - 1](const Values& values) {
@@ -106,7 +106,7 @@ Step mapped(const Written& step, const Change& change) {
     };
 }
 
-// How: 1 for tanh's approximation.
+// How: 1 for the tanh approximation.
 inline Step gelu_step(const Written& step) {
     const bool by_tanh = MappedNumbers(step.numbers).how != 0;
     return mapped(step, [=](Floats numbers, Floats) { return by_tanh ? gelu_by_tanh(numbers) : gelu(numbers); });
@@ -120,14 +120,14 @@ inline Step multiply_step(const Written& step) {
     return mapped(step, [](Floats numbers, Floats others) { return multiply(numbers, others); });
 }
 
-// How: the bits of what they are multiplied by.
+// How: the bits of the factor.
 inline Step scale_step(const Written& step) {
     const float scale = float_from(MappedNumbers(step.numbers).how);
     return mapped(step, [=](Floats numbers, Floats) { return multiply(numbers, all_lanes(scale)); });
 }
 
-// Inputs: heads, cosines and sines of as many dimensions as turn. "RoFormer: Enhanced Transformer with Rotary Position
-// Embedding", 2021.
+// Inputs: heads; cosines and sines, one for each rotated dimension. "RoFormer: Enhanced Transformer with Rotary
+// Position Embedding", 2021.
 inline Step rotary_step(const Written& step) {
     const RotaryNumbers of(step.numbers);
     return [=, half = of.turned / 2](const Values& values) {
@@ -158,8 +158,8 @@ inline Step other_step(const Written& step, const std::shared_ptr<Team>& team, i
     }
 }
 
-// A program's steps, over values of these sizes. Each product is told where the next one begins; after the last comes the
-// first, of the next token.
+// A program's steps, over values of these sizes. Each product knows where the next one begins; the last one is followed
+// by the first, of the next token.
 inline std::vector<Step> steps_of(const std::vector<Written>& written, const std::vector<int64_t>& sizes,
                                   const std::shared_ptr<Team>& team, int64_t threads) {
     std::vector<std::vector<Weights>> weights(written.size());

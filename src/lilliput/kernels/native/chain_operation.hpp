@@ -12,8 +12,8 @@ namespace lilliput {
 
 // Inputs: values 0, 1, ... of the chain. Output: the last value, [1, 1, its size].
 //
-// `program` holds lists, each behind its length: sizes of all values; then for each step its kind, and the lists of its
-// inputs, outputs and numbers.
+// `program` holds lists, each preceded by its length: the sizes of all values; then for each step its kind, and the
+// lists of its inputs, outputs and numbers.
 class Chain : public Operation {
 public:
     OPENVINO_OP("Chain", "lilliput");
@@ -42,7 +42,7 @@ private:
         set_output_type(0, ov::element::f32, {1, 1, read->sizes.back()});
     }
 
-    // A program, read; with room for the values that are neither inputs nor the output.
+    // A parsed program, with a buffer for the values that are neither inputs nor the output.
     struct Read {
         std::vector<int64_t> sizes;
         std::vector<Step> steps;

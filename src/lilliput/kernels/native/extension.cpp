@@ -1,4 +1,4 @@
-// What the engine and Python find in the library: the operations, and what packs weights for them.
+// The library's interface for the engine and Python: the operations, and functions that pack weights for them.
 
 #include <exception>
 #include <openvino/core/extension.hpp>
@@ -27,27 +27,27 @@ const char* lilliput_instructions() {
     return lilliput::INSTRUCTIONS;
 }
 
-// What went wrong in an owner's operations since this was asked last; null: nothing. Valid until the thread asks again.
+// What went wrong in an owner's operations since the last call; null: nothing. Valid until the thread's next call.
 const char* lilliput_failure(int64_t owner) {
     static thread_local std::string last;
     last = lilliput::failure.take(owner);
     return last.empty() ? nullptr : last.c_str();
 }
 
-// The number of a cache that no operation has yet.
+// The number of a new cache.
 int64_t lilliput_new_cache() { return lilliput::caches.next(); }
 
-// Of weights that no operation will ask for.
+// Releases weights that no operation will ask for.
 void lilliput_forget(int64_t number) { lilliput::registry.forget(number); }
 
-// The number of the packed weights, for an operation's attribute; 0: there is not enough memory.
+// Packs weights and returns their number, for an operation's attribute; 0: there is not enough memory.
 int64_t lilliput_pack(const lilliput::Layout* layout, const lilliput::Stored* stored, int64_t threads) {
     try {
         auto packed = std::make_shared<const lilliput::Packed>(*layout);
         lilliput::shared_of<lilliput::Team>(threads)->run(
             layout->blocks(), [&](int64_t block) { lilliput::pack(*layout, *stored, block, packed->bytes); });
         return lilliput::registry.add(std::move(packed));
-    } catch (const std::exception&) {  // std::bad_alloc, or what it makes others throw
+    } catch (const std::exception&) {  // std::bad_alloc, or what others throw because of it
         return 0;
     }
 }

@@ -1,6 +1,6 @@
-// What went wrong in an operation. The engine loses the exceptions of operations whose shapes are not fixed (OpenVINO
-// 2026.4.1) and goes on with what was in their outputs before, so that whoever runs a graph asks here afterwards: for
-// the graph's owner, whose number its operations have.
+// What went wrong in an operation. The engine (OpenVINO 2026.4.1) loses the exceptions of operations whose shapes are
+// not static, and continues with what was in their outputs before. So whoever runs a graph must ask here afterwards,
+// with the number of the graph's owner, which all of its operations have.
 
 #pragma once
 
@@ -19,7 +19,7 @@ public:
         const std::lock_guard<std::mutex> lock(mutex);
         messages.emplace(owner, what);
     }
-    // The owner's first since it was asked for last; empty: nothing went wrong.
+    // The owner's first failure since the last call; empty: nothing went wrong.
     std::string take(int64_t owner) {
         const std::lock_guard<std::mutex> lock(mutex);
         const auto found = messages.extract(owner);
@@ -33,7 +33,7 @@ private:
 
 inline Failure failure;
 
-// An operation whose failures are noted.
+// An operation whose failures are recorded.
 class Operation : public ov::op::Op {
 public:
     Operation() = default;
@@ -69,7 +69,7 @@ private:
         }
     }
 
-    // What the outputs are, by what is known of the inputs: while a graph is built, and again with each run's shapes.
+    // Infers the outputs from what is known of the inputs: while a graph is built, and again with each run's shapes.
     virtual void infer() = 0;
     virtual void compute(ov::TensorVector& outputs, const ov::TensorVector& inputs) const = 0;
 };

@@ -1,4 +1,4 @@
-// Products of numbers in floating point.
+// Matrix products in floating point.
 
 #pragma once
 
@@ -10,7 +10,7 @@ namespace lilliput {
 
 constexpr int TILE_ROWS = 6;
 
-// A product of matrices: c [rows, columns] = a [rows, depth] b [depth, columns], plus c if it is kept.
+// c [rows, columns] = a [rows, depth] b [depth, columns], plus c if `keep`.
 struct FloatProduct {
     const float* a;
     int64_t a_stride;

@@ -1,12 +1,12 @@
-// Lanes of 32 bits: the only file that knows the processor's instructions, but for amx.hpp.
+// Lanes of 32 bits: the only file, apart from amx.hpp, that uses the processor's instructions directly.
 //
-// Of `smaller` and `larger`, the second operand is given where either is no number: so that what is no number stays so,
-// it stands second.
+// If either operand of `smaller` or `larger` is NaN, the result is the second operand. To propagate NaN, pass what may
+// be NaN second.
 //
-// Every product here is of codes and signed inputs, four of each to a lane, added to 32-bit integers: what x86's VNNI
-// instructions do in one step, with unsigned codes. AVX2 adds two products in 16 bits, which those of signed 8-bit codes
-// never exceed (2 x 128 x 127), and those of 4-bit codes not even eight times over (16 x 15 x 127): `Partial` sums take
-// the products of so many steps, and are then poured into the 32-bit ones.
+// Every product here multiplies codes by signed inputs, four of each per lane, and adds to 32-bit integers: what x86's
+// VNNI instructions do in one step, with unsigned codes. AVX2 adds two products in 16 bits. Those of signed 8-bit codes
+// never overflow (2 x 128 x 127), and those of 4-bit codes not even eight times over (16 x 15 x 127): `Partial` sums
+// accumulate that many steps, and are then added to the 32-bit ones.
 
 #pragma once
 
@@ -20,7 +20,7 @@
 
 namespace lilliput {
 
-// Calls `body` with a count that the compiler knows: from 1 to MOST, which stands for all above, too.
+// Calls `body` with `count` as a compile-time constant from 1 to MOST; larger counts become MOST.
 template <int MOST, typename Body>
 inline void with_count(int64_t count, const Body& body) {
     if constexpr (MOST > 1) {
@@ -32,10 +32,10 @@ inline void with_count(int64_t count, const Body& body) {
 inline uint16_t half_of(float value) { return _cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT); }
 inline float float_of(uint16_t half) { return _cvtsh_ss(half); }
 
-// Asks for a line of memory. GCC takes a function of __builtin_prefetch alone for one without effect, and leaves out calls.
+// Prefetches a cache line. GCC treats a function of only __builtin_prefetch as one without effect, and omits its calls.
 inline void prefetch_line(const void* at) { asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(at))); }
 
-// The same for what is read later: to the second cache alone.
+// The same for what is read later: into the L2 cache only.
 inline void prefetch_line_far(const void* at) {
     asm volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(at)));
 }
@@ -46,7 +46,7 @@ inline float as_float(int32_t bits) {
     return value;
 }
 
-// Between two looks at what another thread may change.
+// Pauses in a spin loop.
 inline void pause() { _mm_pause(); }
 
 inline int32_t four(const int8_t* inputs) {
@@ -65,7 +65,7 @@ inline int32_t two_of(const int16_t* numbers) {
 
 constexpr int LANES = 16;
 constexpr const char* INSTRUCTIONS = "avx512-vnni";
-constexpr bool SIGNED_BYTES = false;  // of 8-bit codes
+constexpr bool SIGNED_BYTES = false;  // whether 8-bit codes are signed
 template <int BITS>
 constexpr int TILE_INPUTS = 6;  // 6 x 4 sums, 4 codes and 1 input: 29 of 32 registers
 constexpr int TILE_BLOCKS = 4;
@@ -85,7 +85,7 @@ inline Sums add(Sums a, Sums b) { return _mm512_add_epi32(a, b); }
 template <int BITS>
 inline Sums add_products(Sums sums, Codes codes, int32_t inputs) {
     const __m512i all = _mm512_set1_epi32(inputs);
-    // The intrinsic's sums are moved about and spilled by compilers of 2022 (GCC 12): a third of the speed.
+    // With the intrinsic, compilers of 2022 (GCC 12) move and spill the sums: a third of the speed.
     asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(codes), "v"(all));
     return sums;
 }
@@ -170,7 +170,7 @@ inline Sums add_pairs(Sums sums, __m256i pairs, int32_t two) {
 constexpr const char* INSTRUCTIONS = "avx2";
 constexpr bool SIGNED_BYTES = true;
 template <int BITS>
-constexpr int TILE_INPUTS = BITS == 4 ? 6 : 4;  // 8-bit codes take registers for their magnitudes
+constexpr int TILE_INPUTS = BITS == 4 ? 6 : 4;  // 8-bit codes need registers for their magnitudes
 
 struct ShortSums { __m256i pairs; };  // of 16 bits
 
@@ -187,7 +187,7 @@ template <int BITS>
 inline Partial<BITS> add_products(Partial<BITS> sums, Codes codes, int32_t inputs) {
     const __m256i all = _mm256_set1_epi32(inputs);
     if constexpr (BITS == 4) {
-        __m256i products;  // as above: left to itself the compiler keeps the sums of a tile in memory
+        __m256i products;  // assembly as above: otherwise the compiler keeps a tile's sums in memory
         asm("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+x"(sums.pairs), "=&x"(products) : "x"(codes), "x"(all));
         return sums;
     } else {  // magnitudes, times the inputs with the codes' signs
@@ -272,16 +272,16 @@ inline void store_inputs(int8_t* to, Sums values) {
 #error "lilliput's kernels need AVX2, or AVX-512 with VNNI."
 #endif
 
-// Of `count` values, a multiple of LANES. Magnitudes are in order as integers, too, where what is no number comes last.
+// The largest magnitude of `count` values, a multiple of LANES. As integers, magnitudes keep their order, NaN last.
 inline float largest_magnitude(const float* values, int64_t count) {
     Sums largest = no_sums();
     for (int64_t i = 0; i < count; i += LANES) largest = larger(largest, magnitudes(load_floats(values + i)));
     return as_float(largest_lane(largest));
 }
 
-inline Sums widened(Sums sums) { return sums; }  // whole as they are
+inline Sums widened(Sums sums) { return sums; }  // already 32 bits wide
 
-// Columns whose products may go to one partial sum: a multiple of four.
+// Columns whose products fit into one partial sum: a multiple of four.
 template <int BITS>
 constexpr int64_t COLUMNS_A_PARTIAL = std::is_same_v<Partial<BITS>, Sums> ? INT64_MAX : 8 * 4;
 

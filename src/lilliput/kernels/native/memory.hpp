@@ -1,5 +1,5 @@
-// Memory for packed weights and the cache: large pages where the system has them, so that reading gigabytes asks less
-// of the processor's table of pages. Many share a slab, or each would leave most of its last large page empty.
+// Memory for packed weights and the cache, in huge pages where the system has them, so that reading gigabytes causes
+// fewer TLB misses. Many allocations share a slab; otherwise each would leave most of its last huge page empty.
 
 #pragma once
 
@@ -20,7 +20,7 @@ constexpr int64_t SLAB = LARGE_PAGE * 32;
 
 using Bytes = std::shared_ptr<uint8_t>;
 
-// Of a slab that holds something of `bytes`.
+// Size of a slab that holds an allocation of `bytes`.
 inline int64_t slab_bytes(int64_t bytes) {
     return std::max(SLAB, (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
 }
@@ -28,11 +28,11 @@ inline int64_t slab_bytes(int64_t bytes) {
 inline Bytes new_slab(int64_t bytes) {
     void* slab = std::aligned_alloc(LARGE_PAGE, bytes);
     if (slab == nullptr) throw std::bad_alloc();
-    madvise(slab, bytes, MADV_HUGEPAGE);  // a wish: nothing is lost where it is not granted
+    madvise(slab, bytes, MADV_HUGEPAGE);  // a hint: it may fail without harm
     return {static_cast<uint8_t*>(slab), std::free};
 }
 
-// `bytes`, a multiple of 64, aligned to 64; the slab lives as long as anything in it.
+// Allocates `bytes`, a multiple of 64, aligned to 64. The slab lives as long as anything in it.
 inline Bytes allocated(int64_t bytes) {
     static std::mutex mutex;
     static std::weak_ptr<uint8_t> current;
@@ -49,7 +49,7 @@ inline Bytes allocated(int64_t bytes) {
     return place;
 }
 
-// Pieces of equal size, which are used again: one pool for all that need pieces of that many bytes (shared_of).
+// Reusable pieces of equal size: one pool for all who need pieces of that many bytes (shared_of).
 class Pool {
 public:
     explicit Pool(int64_t bytes) : bytes(bytes) {}
@@ -79,10 +79,10 @@ private:
     std::mutex mutex;
     std::vector<Bytes> slabs;
     std::vector<uint8_t*> unused;
-    int64_t used = 0;  // of the last slab
+    int64_t used = 0;  // bytes of the last slab
 };
 
-// Room for so many numbers, aligned to 64 bytes, with whatever lay there before.
+// An uninitialized buffer for `count` numbers, aligned to 64 bytes.
 template <typename Number>
 class Buffer {
 public:

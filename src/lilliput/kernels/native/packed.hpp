@@ -1,9 +1,9 @@
 // Quantized weights in the order in which the products read them.
 //
-// A row for each lane makes a block; four neighbours of a row are together, row after row. 8 bits: VECTOR bytes are 4
-// columns of a block; signed or not, as the instructions want them. 4 bits, unsigned: VECTOR bytes are 8 columns, the
-// first four in the low halves, the others in the high ones. A weight is (code - zero) * scale; scales and zeros are of
-// a row, or of `group` columns of a row.
+// A block has one row per lane; four neighbouring codes of a row lie together, row after row. With 8 bits, VECTOR bytes
+// hold 4 columns of a block, signed or not as the instructions require. With 4 bits, unsigned, VECTOR bytes hold 8
+// columns, the first four in the low halves, the others in the high ones. A weight is (code - zero) * scale; there is
+// one scale and zero per row, or per `group` columns of a row.
 
 #pragma once
 
@@ -17,16 +17,16 @@
 namespace lilliput {
 
 constexpr int64_t ALIGNED = 64;
-constexpr int64_t VECTOR = LANES * 4;  // bytes of codes that are loaded at once
+constexpr int64_t VECTOR = LANES * 4;  // bytes of codes loaded at once
 
 struct Layout {
     int64_t rows = 0;
     int64_t columns = 0;
     int64_t group = 0;     // columns whose inputs share a scale; divides `columns`, a multiple of 16
     int64_t bits = 0;      // 4 or 8
-    int64_t grouped = 0;   // 1: scales of every group of a row; 0: of every row
-    int64_t with_zeros = 0;  // 1: zeros are stored; 0: each is the codes' middle
-    int64_t with_bias = 0;   // 1: the product is given a bias
+    int64_t grouped = 0;   // 1: one scale per group of a row; 0: one per row
+    int64_t with_zeros = 0;  // 1: zeros are stored; 0: each is the middle of the codes' range
+    int64_t with_bias = 0;   // 1: a bias is added to the product
 
     int64_t blocks() const { return (rows + LANES - 1) / LANES; }
     int64_t groups() const { return columns / group; }
@@ -44,14 +44,14 @@ struct Layout {
     static int64_t aligned(int64_t bytes) { return (bytes + ALIGNED - 1) / ALIGNED * ALIGNED; }
 };
 
-// Codes and zeros as an artifact stores them: rows after each other, two 4-bit codes a byte, the low one first.
+// Codes and zeros as an artifact stores them: row by row, two 4-bit codes per byte, the low one first.
 struct Stored {
     const uint8_t* codes;
     const uint16_t* scales;  // [rows, columns / scale_group], float16
-    const uint8_t* zeros;    // as `scales`, as wide as the codes; null: none
+    const uint8_t* zeros;    // shaped like `scales`, as wide as the codes; null: none
     int64_t scale_group;     // columns that share a scale; a multiple of Layout::group, or all of a row
     const float* bias;       // [rows], added to the product; null: none
-    bool is_signed;          // codes, and zeros, in two's complement
+    bool is_signed;          // whether codes and zeros are in two's complement
 };
 
 inline uint8_t stored_code(const uint8_t* codes, int64_t index, int64_t bits) {
@@ -64,7 +64,7 @@ inline uint32_t spread(uint32_t codes) {
     return (codes | codes << 4) & 0x0F0F0F0F;
 }
 
-// Rows past the last are zeros with a scale of zero.
+// Packs a block. Rows past the last are zeros with a scale of zero.
 inline void pack(const Layout& layout, const Stored& stored, int64_t block, uint8_t* packed) {
     const uint8_t flip = stored.is_signed == layout.is_signed() ? 0 : static_cast<uint8_t>(layout.half());
     uint8_t* codes = packed + block * layout.block_bytes();

@@ -1,5 +1,5 @@
-// Products of 16-bit numbers with 8-bit codes that lie in pairs: a step adds two products to each lane, exactly, where
-// floating point would turn codes into numbers first, and add one.
+// Products of 16-bit numbers with 8-bit codes stored in pairs: a step adds two products to each lane, exactly, where
+// floating point would have to convert the codes first, and add one.
 
 #pragma once
 
@@ -11,31 +11,31 @@ namespace lilliput {
 
 constexpr float LARGEST_SHORT = 32767.0f;
 
-// `count` values (a multiple of LANES) as 16-bit numbers: value * inverse, which is LARGEST_SHORT at most.
+// Rounds `count` values (a multiple of LANES) to 16 bits: value * inverse, which is at most LARGEST_SHORT.
 inline void round_shorts(const float* values, float inverse, int64_t count, int16_t* to) {
     for (int64_t i = 0; i < count; i += LANES) {
         store_shorts(to + i, to_sums(multiply(load_floats(values + i), all_lanes(inverse))));
     }
 }
 
-// What takes 32-bit values to `largest` at most to 16 bits, and back.
+// Factors that convert 32-bit values of at most `largest` to 16 bits and back.
 struct ShortScale {
     float inverse, scale;
     explicit ShortScale(float largest)
         : inverse(largest > 0 ? LARGEST_SHORT / largest : 0.0f), scale(largest / LARGEST_SHORT) {}
 };
 
-// A product of matrices: numbers [rows, depth] times codes [depth / 2, columns, 2]. Sums of 32 bits: a depth of 128 at
-// most, VECTORS of them side by side.
+// Numbers [rows, depth] times codes [depth / 2, columns, 2], for VECTORS vectors of columns. With 32-bit sums, the
+// depth is at most 128.
 template <int VECTORS>
 struct PairProduct {
     const int16_t* numbers;
-    int64_t stride;  // from row to row
+    int64_t stride;  // between rows
     const int8_t* codes;
-    int64_t pair_stride;  // from pair to pair
+    int64_t pair_stride;  // between pairs
     int64_t rows, depth;
 
-    // Gives `take` a row, a vector's number and its sums.
+    // Calls `take` with a row, a vector's index and its sums.
     template <typename Take>
     void compute(const Take& take) const {
         const int64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, step = (rows + tiles - 1) / tiles;

@@ -1,8 +1,8 @@
-// Inputs times the transpose of packed weights, with inputs rounded to 8 bits, a scale for every group of a token's.
+// Inputs times the transpose of packed weights, with inputs rounded to 8 bits, one scale per group of a token's values.
 //
-// One token reads every code once, so memory is the limit: codes go from there to the registers. Several tokens use a
-// code several times, so arithmetic is: codes of a group are unpacked to the first cache, and sums of a tile of tokens
-// and rows stay in registers.
+// One token reads every code once, so memory is the limit: codes go from memory straight to registers. Several tokens
+// use each code several times, so arithmetic is the limit: codes of a group are unpacked to the L1 cache, and the sums
+// of a tile of tokens and rows stay in registers.
 
 #pragma once
 
@@ -13,12 +13,12 @@
 
 namespace lilliput {
 
-// Inputs of `count` tokens, rounded: value = code * scale, symmetric, codes from -127 to 127.
+// Rounded inputs of `count` tokens: value = code * scale, symmetric, codes from -127 to 127.
 struct Rounded {
-    static constexpr int64_t AFTER = 15;  // tokens that may be read, and not looked at, after the last one
+    static constexpr int64_t AFTER = 15;  // tokens after the last one that may be read, but are ignored
 
     int64_t count;
-    Buffer<int8_t> codes;    // [groups, count, group], so that tokens of a group lie together
+    Buffer<int8_t> codes;    // [groups, count, group]: tokens of a group lie together
     Buffer<float> scales;    // [count, groups]
     Buffer<int32_t> totals;  // [count, groups]: sums of the codes
     Rounded(const Layout& layout, int64_t count)
@@ -47,7 +47,7 @@ inline void round_token(const Layout& layout, const float* values, Rounded& roun
     }
 }
 
-// Scales and zeros of a block, group after group.
+// A block's codes, scales and zeros, group after group, and its bias.
 struct Block {
     const uint8_t* codes;
     const uint16_t* scales;
@@ -68,14 +68,14 @@ struct Block {
         return load_halves(scales + (layout.grouped ? g : 0) * LANES);
     }
 
-    // Sums over all groups, with what they all share.
+    // Applies to sums over all groups what these share: a row's scale, and the bias.
     Floats finished(const Layout& layout, Floats sums) const {
         if (!layout.grouped) sums = multiply(sums, scales_of(layout, 0));
         return layout.with_bias ? add(sums, load_floats(bias)) : sums;
     }
 };
 
-// A block's rows to `outputs [rows]`, plus `addends [rows]` if there are any.
+// Stores a block's rows in `outputs [rows]`, plus `addends [rows]` if there are any.
 inline void store_rows(const Layout& layout, int64_t block, Floats values, const float* addends, float* outputs) {
     const int64_t first = block * LANES, count = std::min<int64_t>(LANES, layout.rows - first);
     if (count == LANES) {
@@ -87,15 +87,15 @@ inline void store_rows(const Layout& layout, int64_t block, Floats values, const
     }
 }
 
-// Two blocks that are read side by side: memory gives more to two streams than to one.
+// Two blocks that are read side by side: memory delivers more to two streams than to one.
 struct Pair {
-    const Layout* layouts[2];  // they differ in zeros and bias at most
+    const Layout* layouts[2];  // may differ in zeros and bias only
     Block blocks[2];
 };
 
-constexpr int64_t PREFETCH_DISTANCE = 2048;  // bytes: how far before they are needed codes are asked of memory
+constexpr int64_t PREFETCH_DISTANCE = 2048;  // bytes by which codes are prefetched ahead
 
-// Whether they are: AMD's processors read ahead better by themselves (Zen 4: a token takes 5 % less time).
+// Whether to prefetch: AMD's hardware prefetchers do better alone (Zen 4: a token takes 5 % less time).
 inline bool prefetches() {
     static const bool amd = [] {
         __builtin_cpu_init();
@@ -104,10 +104,10 @@ inline bool prefetches() {
     return !amd;
 }
 
-// Sums of one token's codes with some columns of two blocks, a multiple of 16: twice COLUMNS_A_PARTIAL of them at most.
+// Sums of one token's codes times some columns of two blocks: a multiple of 16, at most twice COLUMNS_A_PARTIAL.
 template <int BITS, bool PREFETCH>
 inline void add_column_sums(const uint8_t* const (&codes)[2], const int8_t* inputs, int64_t columns, Sums (&sums)[2]) {
-    constexpr int64_t BYTES = 16 * LANES * BITS / 8;  // of a block's 16 columns
+    constexpr int64_t BYTES = 16 * LANES * BITS / 8;  // 16 columns of a block
     Partial<BITS> parts[2][2] = {};
     for (int64_t i = 0; i < columns; i += 16, inputs += 16) {
         const int64_t place = i * LANES * BITS / 8;
@@ -118,7 +118,7 @@ inline void add_column_sums(const uint8_t* const (&codes)[2], const int8_t* inpu
         }
         for (int b = 0; b < 2; b++) {
             Partial<BITS>(&part)[2] = parts[b];
-            for (int64_t at = 0; at < BYTES; at += 2 * VECTOR) {  // two vectors: 16 columns of 4 bits, or 8 of 8
+            for (int64_t at = 0; at < BYTES; at += 2 * VECTOR) {  // two vectors: 16 columns of 4 bits, or 8 of 8 bits
                 const Codes first = load_codes(codes[b] + place + at);
                 const Codes second = load_codes(codes[b] + place + at + VECTOR);
                 if constexpr (BITS == 4) {
@@ -137,7 +137,7 @@ inline void add_column_sums(const uint8_t* const (&codes)[2], const int8_t* inpu
     for (int b = 0; b < 2; b++) sums[b] = add(sums[b], add(widened(parts[b][0]), widened(parts[b][1])));
 }
 
-// One token and a pair of blocks: `results`, a vector of each.
+// One token and a pair of blocks: `results` has one vector for each block.
 template <int BITS, bool PREFETCH>
 inline void token_pair(const Pair& pair, const Rounded& rounded, Floats (&results)[2]) {
     const int64_t group = pair.layouts[0]->group, groups = pair.layouts[0]->groups();
@@ -163,9 +163,9 @@ inline void token_pair(const Pair& pair, const Rounded& rounded, Floats (&result
     for (int b = 0; b < 2; b++) results[b] = pair.blocks[b].finished(*pair.layouts[b], results[b]);
 }
 
-constexpr int64_t CHUNK_TOKENS = 96;  // whose sums for a tile of rows fit into the first cache
+constexpr int64_t CHUNK_TOKENS = 96;  // tokens whose sums for a tile of rows fit into the L1 cache
 
-// `TOKENS` tokens and `BLOCKS` blocks, some columns: adds their products to `sums`.
+// `TOKENS` tokens, `BLOCKS` blocks and some columns: adds their products to `sums`.
 template <int BITS, int TOKENS, int BLOCKS, typename Kind>
 inline void add_columns(Kind (&sums)[TOKENS][BLOCKS], const uint8_t* codes, int64_t block_stride, const int8_t* inputs,
                         int64_t input_stride, int64_t columns) {
@@ -210,13 +210,13 @@ inline void tile(const uint8_t* codes, int64_t block_stride, const int8_t* input
     }
 }
 
-// What is computed of CHUNK_TOKENS tokens and TILE_BLOCKS blocks.
+// Results of CHUNK_TOKENS tokens and TILE_BLOCKS blocks.
 struct Results {
     alignas(64) float values[CHUNK_TOKENS * TILE_BLOCKS * LANES];
     float* at(int64_t token, int64_t block) { return values + (token * TILE_BLOCKS + block) * LANES; }
 };
 
-// What the blocks' rows have in common, to sums over all groups.
+// Applies to sums over all groups what these share.
 template <int BLOCKS>
 inline void finish(const Layout& layout, const uint8_t* packed, int64_t index, int64_t tokens, Results& results) {
     for (int b = 0; b < BLOCKS; b++) {
@@ -228,7 +228,7 @@ inline void finish(const Layout& layout, const uint8_t* packed, int64_t index, i
     }
 }
 
-// Tokens `first` to `last` (at most CHUNK_TOKENS of them), blocks `index` to `index + BLOCKS`.
+// Computes tokens `first` to `last` (at most CHUNK_TOKENS of them) and blocks `index` to `index + BLOCKS`.
 template <int BITS, int BLOCKS>
 inline void chunk(const Layout& layout, const uint8_t* packed, int64_t index, const Rounded& rounded, int64_t first,
                   int64_t last, Results& results) {

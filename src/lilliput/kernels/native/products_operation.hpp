@@ -8,8 +8,9 @@
 
 namespace lilliput {
 
-// The same inputs times several weights of equal columns, groups and bits: an output for each; or, of two weights of
-// equal rows, a gate's and what it lets through, one. A second input is added to the only output.
+// The same inputs times several weights of equal columns, groups and bits, with one output for each; or times two
+// weights of equal rows, a gate's and the one it gates, with a single output. A second input is added to the only
+// output.
 class QuantizedProducts : public Operation {
 public:
     OPENVINO_OP("QuantizedProducts", "lilliput");
@@ -77,7 +78,7 @@ private:
         if (tokens > 0) multiply_all(*team, work);
     }
 
-    std::vector<int64_t> numbers;  // copies keep them: the engine takes operations of equal attributes for one
+    std::vector<int64_t> numbers;  // copies keep them: the engine merges operations of equal attributes
     int64_t threads = 1;
     bool gated = false;
     std::vector<Weights> weights;

@@ -27,7 +27,8 @@ struct Packed {
 
 using Weights = std::shared_ptr<const Packed>;
 
-// Weights by number, as operations name them in their attributes: kept until one has them, known as long as any has.
+// Weights by the number that operations have in their attributes: owned until an operation takes them, known as long as
+// any operation holds them.
 class Registry {
 public:
     int64_t add(Weights packed) {
@@ -59,17 +60,17 @@ private:
 
 inline Registry registry;
 
-constexpr int64_t TASK_BYTES = 1 << 16;  // of codes: what one thread takes at a time
+constexpr int64_t TASK_BYTES = 1 << 16;  // bytes of codes that one thread takes at a time
 
-// What is asked of the kernels.
+// One product to be computed.
 struct Work {
     const std::vector<Weights>& weights;
-    bool gated;             // what the first weights give lets through what the second ones do: the only output
+    bool gated;             // the first weights' product gates the second's: the only output
     int64_t tokens;
     const float* inputs;    // [tokens, columns]
-    const float* addends;   // [tokens, rows], of the first output; null: none
+    const float* addends;   // [tokens, rows], added to the first output; null: none
     float* const* outputs;  // [tokens, rows] each
-    const std::vector<Beginning>* next = nullptr;  // of the product that comes after this one; null: not known
+    const std::vector<Beginning>* next = nullptr;  // where the next product begins; null: unknown
 
     size_t count() const { return gated ? 1 : weights.size(); }
     const float* addends_of(int64_t token) const {
@@ -77,7 +78,7 @@ struct Work {
     }
 };
 
-// One list of tasks for all outputs; `count` tells how many an output of that layout takes.
+// Runs one list of tasks for all outputs; `count` gives the number of tasks for an output of that layout.
 template <typename Count, typename Body>
 void for_all(Team& team, const Work& work, const Count& count, const Body& body) {
     std::vector<int64_t> ends;
@@ -90,8 +91,8 @@ void for_all(Team& team, const Work& work, const Count& count, const Body& body)
     });
 }
 
-// How one token's product with a weight is cut up: a block goes with the one half of the blocks further on; a gate's with
-// what it lets through.
+// How one token's product with a weight is split: a block is paired with the one half of the blocks further on, or a
+// gate's block with the one it gates.
 struct Cut {
     int64_t pairs, pairs_a_task;
     bool gated;
@@ -104,7 +105,7 @@ struct Cut {
 
 // Where each of a team's threads begins in one token's product.
 inline std::vector<Beginning> beginnings(const std::vector<Weights>& weights, bool gated, int64_t threads) {
-    std::vector<Beginning> all;  // of the tasks
+    std::vector<Beginning> all;  // one per task
     for (size_t which = 0; which < (gated ? 1 : weights.size()); which++) {
         const Packed &one = *weights[which], &other = gated ? *weights[1] : one;
         const Cut cut(one.layout, gated);
@@ -128,7 +129,7 @@ void one_token(Team& team, const Work& work, const Rounded& rounded) {
         const int64_t first = task * cut.pairs_a_task, last = std::min(cut.pairs, first + cut.pairs_a_task);
         for (int64_t block = first; block < last; block++) {
             const int64_t far = cut.far(block);
-            const bool alone = far >= layout.blocks();  // the last of an odd number: with itself
+            const bool alone = far >= layout.blocks();  // the last of an odd number is paired with itself
             const Pair pair{{&layout, &other.layout},
                             {{layout, one.bytes, block}, {other.layout, other.bytes, alone ? block : far}}};
             Floats results[2];

@@ -1,4 +1,4 @@
-// A chain's program as it is written down, and how many numbers each of its steps touches.
+// The serialized program of a chain, and how many numbers each of its steps touches.
 
 #pragma once
 
@@ -22,11 +22,11 @@ enum class Kind : int64_t {
     SOURCE_ATTENTION = 9,
 };
 
-// A step as it is written down.
+// A serialized step.
 struct Written {
     Kind kind;
     std::vector<int64_t> inputs, outputs;  // values' numbers
-    std::vector<int64_t> numbers;          // what else there is to say, in the order of what follows
+    std::vector<int64_t> numbers;          // other parameters, in the order of the structs below
 };
 
 inline float float_from(int64_t bits) {
@@ -44,11 +44,11 @@ struct ProductsNumbers {
 };
 
 struct AttentionNumbers {
-    int64_t cache;  // its number
+    int64_t cache;  // the cache's number
     Heads heads;
     float scale;
     int64_t window;
-    int64_t distances;  // that have a bias; 0: none, as of a source
+    int64_t distances;  // number of distances with a bias; 0: none, as for a source
     explicit AttentionNumbers(const std::vector<int64_t>& numbers)
         : cache(numbers.at(0)), heads{numbers.at(1), numbers.at(2), numbers.at(3)}, scale(float_from(numbers.at(4))),
           window(numbers.at(5)), distances(numbers.size() > 6 ? numbers[6] : 0) {}
@@ -64,14 +64,14 @@ struct NormNumbers {
 };
 
 struct RotaryNumbers {
-    int64_t heads, width, turned;  // dimensions that turn: their second half with the first one
+    int64_t heads, width, turned;  // turned: rotated dimensions, whose second half is paired with the first
     explicit RotaryNumbers(const std::vector<int64_t>& numbers)
         : heads(numbers.at(0)), width(numbers.at(1)), turned(numbers.at(2)) {}
 };
 
 struct MappedNumbers {
-    int64_t count;  // of numbers, a multiple of LANES
-    int64_t how;    // what else the change goes by; 0: nothing
+    int64_t count;  // how many numbers, a multiple of LANES
+    int64_t how;    // parameter of the change; 0: none
     explicit MappedNumbers(const std::vector<int64_t>& numbers)
         : count(numbers.at(0)), how(numbers.size() > 1 ? numbers[1] : 0) {}
 };
@@ -81,7 +81,7 @@ struct Touched {
     std::vector<int64_t> inputs, outputs;
 };
 
-// Of a step, see chain.hpp; `weights` are a product's.
+// What a step of chain.hpp touches; `weights` are a product's.
 inline Touched touched(const Written& step, const std::vector<Weights>& weights) {
     switch (step.kind) {
         case Kind::PRODUCTS: {
@@ -128,8 +128,8 @@ inline Touched touched(const Written& step, const std::vector<Weights>& weights)
     OPENVINO_THROW("Chain: no such step");
 }
 
-// A graph may have been altered after our operations' shapes were worked out for it: nothing is read or written beyond
-// a value's end, or left as it was.
+// Checks that no step reads or writes out of bounds or leaves part of a value unwritten: a graph may have been altered
+// after our operations' shapes were inferred for it.
 inline void expect(const std::vector<int64_t>& sizes, const Written& step, const Touched& touched) {
     const auto fit = [&](const std::vector<int64_t>& values, const std::vector<int64_t>& wanted) {
         OPENVINO_ASSERT(values.size() == wanted.size(), "Chain: a step has more or fewer values than it touches");

@@ -1,4 +1,4 @@
-// What all who name the same number have in common.
+// Objects shared by all who use the same number.
 
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace lilliput {
 
-// The one Value made of `number`, as long as anybody has it.
+// The single Value made from `number`, which lives as long as anyone holds it.
 template <typename Value>
 std::shared_ptr<Value> shared_of(int64_t number) {
     static std::mutex mutex;

@@ -1,5 +1,4 @@
-// Attention of a target's tokens to a source: what a decoder sees of what its encoder made, which the encoder's graph
-// leaves in a cache.
+// Cross-attention of a target's tokens to a source, whose keys and values the encoder's graph leaves in a cache.
 
 #pragma once
 
@@ -7,8 +6,8 @@
 
 namespace lilliput {
 
-// Inputs: keys and values of sources' tokens, which take the place of those before. Output: how many tokens there are of
-// each source, int32 [sequences].
+// Inputs: keys and values of sources' tokens, which replace earlier ones. Output: the number of tokens of each source,
+// int32 [sequences].
 class SourceMemory : public AttentionOperation {
 public:
     OPENVINO_OP("SourceMemory", "lilliput");
@@ -41,9 +40,9 @@ private:
     }
 };
 
-// Inputs: queries; what of the source is no padding, int32 [sequences, its tokens]; which sequence of the call before
-// each one goes on from, int32 [sequences]; anything [sequences, the target's tokens, before and new]. Where there are
-// none before, the sequences are the sources that were read last. With queries alone each sequence goes on from
+// Inputs: queries; a mask, 0 at padding of the source, int32 [sequences, its tokens]; the order, which sequence of the
+// previous call each one continues, int32 [sequences]; any tensor [sequences, earlier and new tokens of the target].
+// Without earlier tokens, the sequences are the sources that were read last. With queries alone each sequence continues
 // itself, and nothing is padding.
 class SourceAttention : public AttentionOperation {
 public:

@@ -1,9 +1,9 @@
-// Threads that work together on one product after another.
+// A pool of threads that work together on one product after another.
 //
-// A token's products take some ten microseconds each, and so does waking a thread: helpers look out for the next product
-// for a while before they sleep. Whoever asks does not wait for a helper that comes too late to begin. Each thread begins
-// with a part of its own, so that what it reads lies in one piece, and then helps with the others'. Who has nothing to do
-// asks memory for what it reads next, so that memory does not rest between two products.
+// A token's products take some ten microseconds each, and so does waking a thread, so helpers spin for a while before
+// they sleep. The caller does not wait for a helper that comes too late to begin. Each thread begins with a contiguous
+// part of its own, then helps with the others' parts. A thread with nothing to do prefetches what it reads next, so
+// that memory is not idle between two products.
 
 #pragma once
 
@@ -27,16 +27,16 @@
 namespace lilliput {
 
 constexpr int64_t MOST_THREADS = 1024;
-constexpr auto LOOKOUT = std::chrono::microseconds(2000);  // more than there is between two tokens
-constexpr int64_t PATIENCE = 4096;  // looks at helpers that end: some tenths of a millisecond
-constexpr int64_t PREFETCHED = 1 << 17;  // bytes of each stream, beforehand: the second cache holds two
+constexpr auto LOOKOUT = std::chrono::microseconds(2000);  // longer than the gap between two tokens
+constexpr int64_t PATIENCE = 4096;  // spins while helpers finish: some tenths of a millisecond
+constexpr int64_t PREFETCHED = 1 << 17;  // bytes of each stream to prefetch: the L2 cache holds two
 
 // Where a thread begins to read: two streams.
 struct Beginning {
     const uint8_t* streams[2];
 };
 
-// How often the process forked on the way from the one that loaded the library.
+// Number of forks between the process that loaded the library and this one.
 inline int64_t forks() {
     static std::atomic<int64_t> count{0};
     static const int counting = pthread_atfork(nullptr, nullptr, [] { count.fetch_add(1); });
@@ -44,19 +44,20 @@ inline int64_t forks() {
     return count.load(std::memory_order_relaxed);
 }
 
-// One for all graphs of a process that have as many threads (shared_of). A fork's child has no helpers, and works alone.
+// Graphs of a process with the same number of threads share one team (shared_of). After a fork, the child has no
+// helpers and works alone.
 class Team {
 public:
     explicit Team(int64_t threads) : parts(std::clamp<int64_t>(threads, 1, MOST_THREADS)) {
         try {
             for (size_t i = 1; i < parts.size(); i++) helpers->threads.emplace_back([this, i] { help(i); });
-        } catch (const std::system_error&) {  // the system has no more threads: whoever is there works for all
+        } catch (const std::system_error&) {  // the system has no more threads: the existing ones do all the work
         }
     }
 
     ~Team() {
         if (forks() != born) {
-            static_cast<void>(helpers.release());  // threads that are not there cannot be joined, nor their locks freed
+            static_cast<void>(helpers.release());  // threads missing here cannot be joined, nor their locks freed
             return;
         }
         {
@@ -69,7 +70,7 @@ public:
 
     int64_t size() const { return parts.size(); }
 
-    // Where each thread begins in what will be run next. Nothing is read there.
+    // Sets where each thread begins in what will be run next. It is only prefetched, never read.
     void expect(const std::vector<Beginning>& beginnings) {
         for (size_t i = 0; i < parts.size(); i++) {
             for (int k = 0; k < 2; k++) parts[i].streams[k].store(beginnings[i].streams[k], std::memory_order_relaxed);
@@ -77,7 +78,7 @@ public:
         }
     }
 
-    // Calls `task` with 0 to count - 1, in any order; alone if the team works for somebody else.
+    // Calls `task` with 0 to count - 1, in any order; in the caller alone if the team is busy.
     void run(int64_t count, const std::function<void(int64_t)>& task) {
         const std::unique_lock<std::mutex> caller(busy, std::try_to_lock);
         if (helpers->threads.empty() || count < 2 || !caller.owns_lock() || forks() != born) {
@@ -97,7 +98,7 @@ public:
             helpers->wake.notify_all();
         }
         work(0);
-        open = false;  // who has not joined by now comes too late
+        open = false;  // helpers that have not joined by now are too late
         for (int64_t looks = 0; joined.load() > 0; looks++) {
             if (looks < PATIENCE) {
                 if (!prefetch_ahead(0)) pause();
@@ -109,7 +110,7 @@ public:
     }
 
 private:
-    // What a task throws ends this thread's share of the work, and is thrown again when all have left it.
+    // An exception from a task ends this thread's share of the work, and is rethrown when all threads have finished.
     void work(size_t own) {
         try {
             take_tasks(own);
@@ -135,7 +136,7 @@ private:
         }
     }
 
-    // Asks for a little more of what a thread will read; false: enough was.
+    // Prefetches a little more of what a thread will read; false if enough has been.
     bool prefetch_ahead(size_t own) {
         Part& part = parts[own];
         const int64_t done = part.prefetched.load(std::memory_order_relaxed);
@@ -145,7 +146,7 @@ private:
         return true;
     }
 
-    // Until there is a product other than `seen`; false: the team ends.
+    // Waits for a product other than `seen`; false if the team ends.
     bool wait_for_product(size_t own, uint64_t& seen) {
         const auto until = std::chrono::steady_clock::now() + LOOKOUT;
         while (product.load() == seen && std::chrono::steady_clock::now() < until) {
@@ -165,10 +166,10 @@ private:
     }
 
     struct alignas(64) Part {
-        std::atomic<int64_t> next{0};  // task to be taken; beyond `end`, there is none
+        std::atomic<int64_t> next{0};  // next task to take; none from `end` on
         int64_t end = 0;
-        std::atomic<const uint8_t*> streams[2]{nullptr, nullptr};  // where it begins next
-        std::atomic<int64_t> prefetched{PREFETCHED};               // bytes of each
+        std::atomic<const uint8_t*> streams[2]{nullptr, nullptr};  // where the thread begins next
+        std::atomic<int64_t> prefetched{PREFETCHED};               // bytes of each stream
     };
 
     struct Helpers {
@@ -178,7 +179,7 @@ private:
     };
 
     const int64_t born = forks();
-    std::vector<Part> parts;  // of the tasks, one for each thread
+    std::vector<Part> parts;  // of the tasks, one per thread
     std::unique_ptr<Helpers> helpers = std::make_unique<Helpers>();
     std::mutex busy;
     std::atomic<uint64_t> product{0};
