@@ -1,7 +1,7 @@
-"""The least value of a convex loss, by L-BFGS (Nocedal, "Updating Quasi-Newton Matrices with Limited Storage", 1980).
+"""Minimization of a convex loss by L-BFGS (Nocedal, "Updating Quasi-Newton Matrices with Limited Storage", 1980).
 
-torch's optimizer, all data in every step. A run that is killed and started again ends with the same weights as an
-undisturbed one, on as many threads.
+Uses torch's optimizer on the full batch. A run that is killed and resumed ends with the same weights as an
+uninterrupted one on the same number of threads.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from lilliput.errors import CheckpointError
 from lilliput.progress import Progress
 
 STEPS, TURNS = 10, 20
-"""Steps between two looks at how far it is, and looks at most."""
+"""Optimizer steps between two convergence checks, and the maximum number of checks."""
 
 ENOUGH = 1e-4
-"""It is over where :data:`STEPS` steps take less than this part off the loss."""
+"""Fitting stops when :data:`STEPS` steps reduce the loss by less than this fraction."""
 
 REMEMBERED = 20
-"""Steps whose gradients the next one goes by."""
+"""L-BFGS history size."""
 
 CHECKPOINT_SECONDS = 20.0
-"""Between two checkpoints, at least."""
+"""Minimum time between two checkpoints."""
 
 
 def minimize(
@@ -37,13 +37,13 @@ def minimize(
     identity: str = "",
     progress: Progress | None = None,
 ) -> float:
-    """Bring ``weights``, tensors that require gradients, in place to where ``loss()`` is least; what it is there.
+    """Minimize ``loss()`` over ``weights``, tensors that require gradients, in place; return the final loss.
 
     Args:
         weights: what ``loss`` depends on.
         loss: a scalar, at least 0.
-        checkpoint: where to write how far it is; it is left there.
-        identity: of all that decides the result; a checkpoint of another is not gone on from.
+        checkpoint: file to save progress to; it is not deleted.
+        identity: identifies everything that determines the result; a checkpoint with another identity is ignored.
         progress: shown while working.
     """
     optimizer = torch.optim.LBFGS(
@@ -80,7 +80,7 @@ def minimize(
 def _restore(
     checkpoint: Path | None, identity: str, weights: Sequence[Tensor], optimizer: torch.optim.Optimizer
 ) -> tuple[int, float]:
-    """Turns that are over, and the loss after them; weights and optimizer become what they were then."""
+    """Restore weights and optimizer; return the number of finished turns and the loss after them."""
     nothing = (0, float("inf"))
     try:
         state = torchfiles.load(checkpoint) if checkpoint is not None else {}

@@ -1,11 +1,11 @@
-"""Data flow in a student: which places there are, and who attends to whom.
+"""Data flow in a student: positions and attention mask.
 
-The mask M of GraphCodeBERT (Guo et al., ICLR 2021, section 4.2), which lets a place attend to another where
+The mask M of GraphCodeBERT (Guo et al., ICLR 2021, section 4.2) lets one position attend to another if
 
 - both are code;
-- it is ``<s>`` or ``</s>``;
-- both are nodes, and the value of the first is from the second (``<q, k>`` in E);
-- one is a node, and the other a piece of the token that the node is (in E').
+- the first is ``<s>`` or ``</s>``;
+- both are nodes, and the value of the first comes from the second (``<q, k>`` in E);
+- one is a node, and the other a piece of that node's token (in E').
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from lilliput.encoder import FRAME_IDS
 
 @dataclass(frozen=True)
 class Attention:
-    """T places of code, then N of nodes.
+    """Attention over T positions of code, then N of nodes.
 
     Attributes:
-        means: ``[functions, N, T]`` float: what makes of the code's embeddings the mean over each node's token.
-        real: ``[functions, T + N]`` bool: where there is no padding.
-        attends: ``[functions, T + N, T + N]`` bool: whether the row's place attends to the column's.
+        means: ``[functions, N, T]`` float: averages the code's embeddings over each node's token.
+        real: ``[functions, T + N]`` bool: false at padding.
+        attends: ``[functions, T + N, T + N]`` bool: whether the row's position attends to the column's.
     """
 
     means: Tensor
@@ -35,9 +35,9 @@ class Attention:
 
 
 def attention_with(nodes: Nodes, ids: Tensor, mask: Tensor) -> Attention:
-    """Code ``ids [functions, T]``, real at ``mask``, with its nodes.
+    """The attention of code ``ids [functions, T]``, real at ``mask``, with its nodes.
 
-    The same in the graph for inference: :mod:`lilliput.graph.onnx_flow`.
+    :mod:`lilliput.graph.onnx_flow` has the same for the inference graph.
     """
     places = torch.arange(ids.shape[1], device=ids.device)
     own = (nodes.spans[..., :1] <= places) & (places < nodes.spans[..., 1:])

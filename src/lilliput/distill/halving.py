@@ -1,4 +1,4 @@
-"""Successive halving: short real distillations decide between architectures that arithmetic cannot tell apart.
+"""Successive halving: short distillations choose between architectures that cost formulas cannot tell apart.
 
 "Non-stochastic Best Arm Identification and Hyperparameter Optimization" (Jamieson and Talwalkar, AISTATS 2016),
 section 3: every candidate gets a little training, the better half gets twice as much, until one is left.
@@ -18,9 +18,9 @@ class Trial:
     """One candidate's short training.
 
     Attributes:
-        candidate: which, by its place in the list given.
+        candidate: index in the given list.
         rung: round, from 0.
-        examples: how many it was trained on.
+        examples: number of training examples.
         loss: on validation data; lower is better.
         accuracy: on validation data, 0 to 1.
     """
@@ -38,7 +38,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Halving(Generic[C]):
-    """The outcome: who won, and every trial on the way."""
+    """The winner, and every trial on the way."""
 
     winner: C
     trials: tuple[Trial, ...]
@@ -48,9 +48,9 @@ def successive_halving(candidates: list[C], first_examples: int, train: Callable
     """Find the best of ``candidates``.
 
     Args:
-        candidates: at least one; of one, no trial is needed.
+        candidates: at least one; a single candidate wins without a trial.
         first_examples: training examples of each candidate in the first round; doubled each round.
-        train: ``(candidate's place, rung, examples) -> Trial``.
+        train: ``(candidate's index, rung, examples) -> Trial``.
     """
     trials: list[Trial] = []
     alive, rung, examples = list(range(len(candidates))), 0, first_examples

@@ -1,4 +1,4 @@
-"""From a trained student to its integer graph: calibrate, and fine-tune with rounding where that loses accuracy."""
+"""Quantize a trained student: calibration, and quantization-aware fine-tuning where calibration loses accuracy."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from lilliput.quantize.hooks import FakeQuantizer, RangeObserver
 from lilliput.runtime.tokens import length_buckets
 
 CALIBRATION_FUNCTIONS = 512
-"""Functions run through the model to find the ranges of its activations."""
+"""Functions in the calibration set for activation ranges."""
 
 CALIBRATION_TOKENS = 8192
-"""Tokens a batch of them."""
+"""Tokens in a calibration batch."""
 
 CLIPS = (0.0, 1e-4, 1e-3)
-"""Shares of values left outside each end of a range, to choose from on validation data."""
+"""Candidate fractions of values clipped at each end of a range; validation data choose between them."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class IntegerModel:
 
     Attributes:
         graph: the ONNX file.
-        ranges: of its activations.
-        accuracy: on validation data, in the engine.
-        clip: share of values left outside each range.
-        method: ``calibration``, ``quantization-aware``, or ``none`` where floating point is kept.
+        ranges: activation ranges.
+        accuracy: on validation data, run in the engine.
+        clip: fraction of values clipped at each end of a range.
+        method: ``calibration``, ``quantization-aware``, or ``none`` if the model stays in floating point.
     """
 
     graph: bytes
@@ -76,8 +76,8 @@ def calibrated(
         student: trained.
         tokens: functions to calibrate on.
         precision: of the weights. Activations are 8 bits with 8-bit weights, floating point otherwise.
-        accuracy_of: accuracy on validation data of an ONNX file, run in the engine.
-        seed: of the choice of functions.
+        accuracy_of: returns the validation accuracy of an ONNX file, run in the engine.
+        seed: for drawing the functions.
         method: recorded in the result.
     """
     weights = student.export()
@@ -93,7 +93,7 @@ def calibrated(
 
 
 def make_quantization_aware(student: Student, precision: Precision, ranges: dict[str, ActivationRange]) -> None:
-    """From here on the student computes as the integer graph will, so that training adapts to it."""
+    """Make the student compute as the integer graph will, so that training adapts to rounding."""
     rounding = FakeQuantizer(precision, ranges)
     student.on_weight, student.on_activation = rounding.weight, rounding.activation
 

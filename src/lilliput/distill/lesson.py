@@ -1,4 +1,4 @@
-"""Distillation: what a student is taught from, and the training that does it.
+"""Distillation: the training data of a student, and its training.
 
 "Distilling the Knowledge in a Neural Network" (Hinton et al. 2015); the mix of losses is
 :class:`~lilliput.distill.losses.DistillationMix`.
@@ -25,18 +25,18 @@ from lilliput.runtime.tokens import length_buckets
 from lilliput.training import History, TrainingPlan, autocast, fit
 
 EVALUATION_TOKENS = 16384
-"""Tokens a batch where no gradients are kept."""
+"""Tokens per batch when no gradients are kept."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """Examples as the student sees them, with what its teacher said of them.
+    """Examples as the student sees them, with the teacher's outputs.
 
     Attributes:
         dataset: the examples.
         tokens: the student's token ids of each distinct function.
-        logits: the teacher's, ``[examples, classes]``; ``None``: learn from labels alone.
-        vectors: the teacher's, ``[functions, teacher hidden]``; ``None``: do not compare vectors.
+        logits: the teacher's, ``[examples, classes]``; ``None``: learn from labels only.
+        vectors: the teacher's, ``[functions, teacher hidden]``; ``None``: no loss on vectors.
     """
 
     dataset: Dataset
@@ -46,7 +46,7 @@ class Lesson:
 
 
 class Apprentice(nn.Module):
-    """A student, with the projection to its teacher's vectors that only training needs."""
+    """A student with the projection to its teacher's vectors, which only training needs."""
 
     def __init__(self, student: Student, teacher_hidden: int, seed: int) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ def distill(
 
 
 def predict_logits(student: Student, dataset: Dataset, tokens: TokenIds) -> NDArray[np.float32]:
-    """The student's logits ``[examples, classes]``, each distinct function encoded once."""
+    """The student's logits ``[examples, classes]``; each distinct function is encoded once."""
     was_training = student.training
     student.eval()
     vectors = torch.empty(len(dataset.texts), student.config.width)

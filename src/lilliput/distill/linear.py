@@ -1,9 +1,10 @@
-"""A student's linear model: a number for each n-gram, or one a class, fitted to the end.
+"""A student's linear model: one weight per n-gram, or one per n-gram and class, fitted to convergence.
 
 Logistic regression on the labels, the teacher's probabilities, or both, with an L2 penalty (ridge: le Cessie and van
-Houwelingen 1992): a convex loss, whose least value L-BFGS finds whatever the seed. Beside it stand near-twins
-(:mod:`lilliput.distill.twins`): which of two functions has which label, by what differs between them, as in a matched
-case-control study (conditional logistic regression, Breslow et al. 1978) and RankNet (Burges et al. 2005).
+Houwelingen 1992). The loss is convex, so L-BFGS finds its minimum whatever the seed. Near-twins
+(:mod:`lilliput.distill.twins`) add a pairwise loss: which of two functions has which label, judged by what differs
+between them, as in a matched case-control study (conditional logistic regression, Breslow et al. 1978) and RankNet
+(Burges et al. 2005).
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear model's choices.
+    """Settings of a linear model.
 
     Attributes:
-        order: tokens of the longest n-gram; all shorter ones count, too.
-        bits: the table has ``2 ** bits`` rows, which n-grams share by chance.
+        order: length of the longest n-gram in tokens; all shorter ones count too.
+        bits: the table has ``2 ** bits`` rows, which n-grams share when their hashes collide.
         l2: half of this times the squared weights is added to the sum of the losses.
-        twins: two functions of different labels are twins where they share this part of their n-grams (Jaccard index);
-            0: none are.
+        twins: two functions with different labels are twins if they share this fraction of their n-grams (Jaccard
+            index); 0: no twins.
     """
 
     order: int = 2
@@ -59,10 +60,10 @@ class Linear:
 
     @classmethod
     def parsed(cls, text: str) -> Linear:
-        """From ``order=2,bits=18,l2=0.1,twins=0.7``; what is left out is as there.
+        """Parse ``order=2,bits=18,l2=0.1,twins=0.7``; these are also the defaults of omitted settings.
 
         Raises:
-            UserError: it says something else.
+            UserError: the text is something else.
         """
         kinds: Kinds = {"order": int, "bits": int, "l2": float, "twins": float}
         return parsed_as(cls, text, kinds, "linear model", "--linear", "order=2,bits=18")
@@ -82,22 +83,22 @@ def fit_linear(
     fingerprint: str = "",
     progress: Progress | None = None,
 ) -> History:
-    """Fit the linear model of ``student``, in place; where it has a network, both have half a say from here on.
+    """Fit the linear model of ``student`` in place; if it has a network, the logits of both are averaged from then on.
 
-    Averaged logits of two unlike models of one task are better than either's (Perrone and Cooper 1993); to fit what the
-    network leaves would be to fit what it gets right of its training data only.
+    Averaging the logits of two different models of one task does better than either (Perrone and Cooper 1993). Fitting
+    the network's residuals instead would fit to outputs that are right only on its training data.
 
     Args:
-        student: whose config has the table of :meth:`Linear.grams`; of its network nothing is asked.
-        lesson: what it learns from; its examples are single functions.
-        mix: weights of the losses; there are no vectors to compare.
-        linear: the choices.
-        checkpoint: where to write how far it is; from there the same call goes on.
-        fingerprint: of all that decides the result and is not among the arguments.
+        student: its config has the table of :meth:`Linear.grams`; its network is not run.
+        lesson: training data; its examples are single functions.
+        mix: weights of the losses; ``hidden`` is not used.
+        linear: the settings.
+        checkpoint: file to save progress to; the same call resumes from it.
+        fingerprint: identifies everything that determines the result and is not among the arguments.
         progress: shown while working.
 
     Returns:
-        ``epoch``, 1; ``loss``, the penalty included; and ``seconds``.
+        ``epoch``, 1; ``loss``, including the penalty; and ``seconds``.
     """
     progress, began = progress or Progress(), time.monotonic()
     rows = student_rows(student, lesson)
@@ -129,7 +130,7 @@ def fit_linear(
 
 
 def student_rows(student: Student, lesson: Lesson) -> list[Ints]:
-    """The rows of the table that each example's function looks up, n-grams of each length after the shorter ones'."""
+    """The table rows that each example's function looks up, shorter n-grams first."""
     hashes = student.hashes["linear"].numpy().astype(np.int64)
     found = []
     for ids in (lesson.tokens.ids[function] for function in lesson.dataset.members[:, 0].tolist()):
@@ -143,15 +144,15 @@ def student_rows(student: Student, lesson: Lesson) -> list[Ints]:
 
 
 def twin_loss(logits: Tensor, labels: Tensor, pairs: Ints) -> Tensor:
-    """``-log`` of the probability that of two functions each has its own label, given that one has the other's.
+    """``-log`` of the probability that two functions have their own labels rather than each other's.
 
     Args:
         logits: ``[n, classes]``.
         labels: ``[n]``.
-        pairs: ``[pairs, 2]`` rows of both.
+        pairs: ``[pairs, 2]`` rows of ``logits`` and ``labels``.
 
     Returns:
-        ``[pairs]``; what functions have in common, bias included, does not change it.
+        ``[pairs]``; independent of what the functions have in common, including the bias.
     """
     first, second = torch.from_numpy(pairs).unbind(1)
     own, other = labels[first], labels[second]
@@ -172,9 +173,9 @@ def _twins(rows: Sequence[Ints], labels: Ints, least: float, progress: Progress)
 
 
 class _Bags:
-    """Bags of rows of a table, of which only sums are asked for.
+    """Bags of table rows, of which only sums are needed.
 
-    Written with numpy: torch's own embedding bag takes 20 times as long for the gradient of narrow tables (by hand).
+    Written with numpy: torch's embedding bag takes 20 times as long for the gradient of narrow tables (ad-hoc run).
     """
 
     def __init__(self, rows: Sequence[Ints], height: int) -> None:
@@ -184,7 +185,7 @@ class _Bags:
         self.weights = np.repeat(self.counts**-0.5, self.counts)
 
     def sums(self, table: Tensor) -> Tensor:
-        """The sum of each bag's rows over the root of their number, ``[bags, width]``."""
+        """The sum of each bag's rows divided by the root of their number, ``[bags, width]``."""
         summed = _Sums.apply(table, self)  # type: ignore[no-untyped-call]
         assert isinstance(summed, Tensor)
         return summed

@@ -1,4 +1,4 @@
-"""What a student learns from: its teacher's soft logits, the labels, and the teacher's vectors."""
+"""Distillation losses: on the teacher's soft logits, the labels, and the teacher's vectors."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lilliput.errors import UserError
 
 @dataclass(frozen=True)
 class DistillationMix:
-    """Weights of the parts of the loss.
+    """Weights of the terms of the loss.
 
     The loss is ``soft * T^2 * KL(teacher || student at temperature T) + hard * cross-entropy + hidden * (1 - cosine)``,
-    the first two after Hinton et al. (2015), section 2; the last compares each function's vector, through a learned
+    the first two following Hinton et al. (2015), section 2; the last compares each function's vector, through a learned
     projection, with the teacher's (as DistilBERT aligns hidden states, Sanh et al. 2019, section 3).
 
     Attributes:
         temperature: T, above 0.
         soft: weight of the teacher's probabilities.
-        hard: weight of the labels (examples without a label count only in the other parts).
+        hard: weight of the labels (examples without a label count only in the other terms).
         hidden: weight of the teacher's vectors.
     """
 
@@ -55,7 +55,7 @@ def soft_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
 
 def hard_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy over the labelled examples (label not below 0); 0 where there are none."""
+    """Cross-entropy over the labelled examples (label >= 0); 0 if there are none."""
     known = labels >= 0
     if not bool(known.any()):
         return logits.float().sum() * 0.0

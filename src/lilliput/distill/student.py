@@ -24,10 +24,10 @@ SCALED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "root": lambda summed, count: summed / count.sqrt(),
     "norm": lambda summed, _: functional.layer_norm(summed, summed.shape[-1:], eps=NORM_EPSILON),
 }
-"""What :attr:`~lilliput.grams.Grams.scale` says of a sum of rows ``[functions, width]`` and their number."""
+"""Scalings of :attr:`~lilliput.grams.Grams.scale`, given a sum of rows ``[functions, width]`` and their number."""
 
 Hook = Callable[[str, Tensor], Tensor]
-"""Sees a named weight or activation and returns what takes its place: calibration and fake quantization go here."""
+"""Sees a named weight or activation and returns its replacement: for calibration and fake quantization."""
 
 
 def unchanged(name: str, value: Tensor) -> Tensor:
@@ -38,13 +38,13 @@ def unchanged(name: str, value: Tensor) -> Tensor:
 class Student(nn.Module):
     """The encoder of ``config``; parameter names are those of :meth:`EncoderConfig.shapes`.
 
-    Its linear model starts as nothing, and no gradients reach it: :mod:`lilliput.distill.linear` fits it.
+    Its linear model starts at zero and gets no gradients: :mod:`lilliput.distill.linear` fits it.
 
     Args:
         config: sizes and options.
         dropout: probability, on sublayer outputs and the head's inputs; attention weights have none.
         seed: of the initial weights.
-        grams_dropout: probability that an n-gram of a function is overlooked in a step; ``None``: ``dropout``.
+        grams_dropout: probability that an n-gram of a function is dropped in a step; ``None``: ``dropout``.
     """
 
     def __init__(
@@ -91,16 +91,16 @@ class Student(nn.Module):
         return functional.layer_norm(value, (self.config.architecture.hidden,), weight, bias, self.config.norm_epsilon)
 
     def drop(self, value: Tensor) -> Tensor:
-        """Dropout while training."""
+        """Dropout during training."""
         return functional.dropout(value, self.dropout, self.training)
 
     def vectors(self, ids: Tensor, mask: Tensor, nodes: Nodes | None = None) -> Tensor:
-        """One vector a function.
+        """One vector per function.
 
         Args:
             ids: token ids ``[functions, tokens]``.
             mask: true at real tokens, same shape.
-            nodes: the functions' data flow, where the student reads it.
+            nodes: the functions' data flow, if the student reads it.
 
         Returns:
             ``[functions, config.width]``.
@@ -115,15 +115,15 @@ class Student(nn.Module):
         return torch.cat(parts, -1)
 
     def stored(self, pooled: Tensor) -> Tensor:
-        """``pooled [functions, config.pooled]`` as the numbers an index keeps, ``[functions, config.vector]``.
+        """``pooled [functions, config.pooled]`` as the numbers an index stores, ``[functions, config.vector]``.
 
-        Rounded as at run time, with the gradient of no rounding (straight-through, Bengio et al. 2013).
+        Rounded as at run time, with a straight-through gradient (Bengio et al. 2013).
         """
         levels = torch.tanh(self.linear(pooled, "projection").float()) * VECTOR_LEVELS
         return (levels + (levels.round() - levels).detach()) * VECTOR_SCALE
 
     def pooled(self, ids: Tensor, mask: Tensor, nodes: Nodes | None = None) -> Tensor:
-        """The tokens' vectors made one: ``[functions, hidden]``, from what :meth:`vectors` gets."""
+        """Pool the tokens' vectors into ``[functions, hidden]``; arguments as in :meth:`vectors`."""
         everything, mask = mask.bool(), mask.bool()[:, : self.config.positions]
         words = self.on_weight("embeddings.token", self.weight("embeddings.token.weight"))
         places = self.on_weight("embeddings.position", self.weight("embeddings.position.weight"))[: mask.shape[1]]
@@ -146,25 +146,25 @@ class Student(nn.Module):
         if self.config.pooling == "wide":
             count = everything.sum(1)
             starts = functional.pad(count.cumsum(0)[:-1], (1, 0))
-            summed = functional.embedding_bag(ids[everything], words, starts, mode="sum")  # spared most of the padding
+            summed = functional.embedding_bag(ids[everything], words, starts, mode="sum")  # skips most of the padding
             pooled = pooled + summed / count[:, None].sqrt()
         return pooled
 
     def bag(self, name: str, ids: Tensor, mask: Tensor) -> Tensor:
-        """What a table says of the distinct n-grams: ``[functions, its width]``, from what :meth:`vectors` gets."""
+        """A table's scaled sum over distinct n-grams: ``[functions, its width]``; arguments as in :meth:`vectors`."""
         table, config = self.weight(f"{name}.weight"), self.config.tables[name]
         hashes = self.hashes[name].to(ids.device)
         functions = torch.arange(len(ids), device=ids.device)
         keys, found = hashes[0, ids].long(), []
-        for place in range(len(hashes)):  # each turn makes the n-grams one token longer
+        for place in range(len(hashes)):  # each iteration makes the n-grams one token longer
             if place:
                 keys = keys[:, :-1] ^ hashes[place, ids[:, place:]]
-            first = (functions * len(hashes) + place) * len(table)  # numbers of its own for each function and length
-            found.append((first[:, None] + keys)[mask[:, place:]])  # without padding, which would be most of a batch
+            first = (functions * len(hashes) + place) * len(table)  # a separate range for each function and length
+            found.append((first[:, None] + keys)[mask[:, place:]])  # without padding, which is most of a batch
         distinct = cast("Tensor", torch.unique(torch.cat(found)))
         starts = torch.searchsorted(distinct, functions * len(hashes) * len(table))
         count = torch.diff(starts, append=starts.new_tensor([len(distinct)]))
-        stored = self.on_weight(name, table.view(1, -1)).view_as(table)  # one scale for all of it
+        stored = self.on_weight(name, table.view(1, -1)).view_as(table)  # one scale for the whole table
         weight = torch.ones(len(distinct), device=ids.device)
         weight = functional.dropout(weight, self.grams_dropout, self.training and name == "grams")
         rows = distinct % len(table)
@@ -175,7 +175,7 @@ class Student(nn.Module):
         """One post-norm transformer block; ``bias [functions, 1, 1 or places, places]`` is added to its scores."""
         source = self.on_activation(f"{name}.input", value)
         query, key, values = (self.heads(source, f"{name}.attention.{part}") for part in ("query", "key", "value"))
-        # Written out: torch's fused attention takes twice as long on CPUs, there and back, in bfloat16.
+        # Written out: torch's fused attention takes twice as long on CPUs in bfloat16, forward and backward.
         scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2) + bias.to(query.dtype)
         context = torch.softmax(scores, -1).to(values.dtype) @ values
         context = self.on_activation(f"{name}.context", context.transpose(1, 2).flatten(2))
@@ -191,7 +191,7 @@ class Student(nn.Module):
 
     def classify(self, vectors: Tensor, members: Tensor) -> Tensor:
         """Logits ``[examples, classes]`` of examples that join rows ``members [examples, arity]`` of ``vectors``."""
-        # An embedding, not indexing: the gradient of indexing is summed in random order when there are many threads.
+        # An embedding, not indexing: with many threads the gradient of indexing is summed in random order.
         joined = functional.embedding(members, vectors)
         if not self.config.linear:
             return self.head(joined)
@@ -200,7 +200,7 @@ class Student(nn.Module):
         return logits + self.head(joined[:, :, : -self.config.linear.width]) if self.config.network else logits
 
     def head(self, joined: Tensor) -> Tensor:
-        """The network's logits ``[examples, classes]``, of its vectors ``[examples, arity, numbers]``."""
+        """The network's logits ``[examples, classes]`` from its vectors ``[examples, arity, numbers]``."""
         parts = list(joined.unbind(1))
         if self.config.arity == 2 and self.config.join == "difference":
             parts = [(parts[0] - parts[1]).abs(), parts[0] * parts[1]]
@@ -214,12 +214,12 @@ class Student(nn.Module):
 
 
 _QUIET = ("embeddings.position.weight", "embeddings.node", ".attention.output.weight", ".down.weight")
-"""Weights that start a tenth as large: a new student is near a bag of embeddings, which learns at once."""
+"""Weights initialized a tenth as large: a new student is close to a bag of embeddings, which learns immediately."""
 
 
 _GRAMS_SPREAD = {"mean": 0.01, "root": 0.05, "norm": 0.05}
-"""Standard deviation of a new table's numbers, by what becomes of the rows' sum. After ``norm`` it decides only how far
-a step of the optimizer turns a row."""
+"""Initial standard deviation of a table, by scale. With ``norm`` it only decides how far an optimizer step turns a
+row."""
 
 
 def _initial(name: str, shape: tuple[int, ...], generator: torch.Generator, config: EncoderConfig) -> Tensor:

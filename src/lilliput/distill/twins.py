@@ -1,9 +1,10 @@
-"""Near-twins of different labels: functions that are much alike, of which what differs alone can tell the label.
+"""Near-twins: similar functions with different labels, so that only what differs can tell the label.
 
-Found exactly, without comparing all with all, by prefix filtering (Chaudhuri et al., "A Primitive Operator for
+They are found exactly, without comparing all pairs, by prefix filtering (Chaudhuri et al., "A Primitive Operator for
 Similarity Joins in Data Cleaning", ICDE 2006) with longer prefixes (Wang et al., "Can We Beat the Prefix Filtering?",
-SIGMOD 2012): sort the members of all sets in one order. If two sets of n and m members share t n and t m or more, then
-the first n - t n + k of the one and m - t m + k of the other share at least k. Rarest first, few others do.
+SIGMOD 2012): sort the members of all sets in one order. If two sets of n and m members share at least t n and t m, then
+the first n - t n + k of one and the first m - t m + k of the other share at least k. With the rarest members first, few
+other pairs do.
 """
 
 from __future__ import annotations
@@ -17,26 +18,27 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 _DEEPER = 8
-"""k is this part of the members that must be shared: more is more to look up, and fewer to compare."""
+"""k is the number of members that must be shared divided by this: a larger k means more look-ups, but fewer
+comparisons."""
 
 
 _ROUNDING = 1e-9
-"""A share of a number of members that should be whole may come out this much larger."""
+"""Rounding error allowed in a fraction of a member count that should be a whole number."""
 
 
 def near_twins(
     sets: Sequence[Ints], labels: Ints, least: float, advance: Callable[[int], None] = lambda steps: None
 ) -> Ints:
-    """Every two of ``sets`` that are as alike as ``least`` and whose labels are known and differ.
+    """Find all pairs of ``sets`` with a similarity of at least ``least`` whose labels are known and differ.
 
     Args:
-        sets: each of distinct whole numbers, 0 or more, none empty.
-        labels: of each; ``-1`` where there is none.
-        least: Jaccard index (members that both have, over members that either has), above 0, at most 1.
-        advance: told when so many more sets have been compared.
+        sets: non-empty arrays of distinct non-negative integers.
+        labels: of each set; ``-1`` if unknown.
+        least: Jaccard index (size of the intersection over size of the union), above 0, at most 1.
+        advance: called with the number of sets just compared.
 
     Returns:
-        ``[pairs, 2]`` places in ``sets``, each pair once, the smaller label first, in order.
+        ``[pairs, 2]`` indices into ``sets``, each pair once, the smaller label first, in order.
     """
     begun = _prefixes(sets, least)
     found: list[tuple[int, int]] = []
@@ -57,12 +59,12 @@ def near_twins(
 
 @dataclass(frozen=True)
 class _Prefixes:
-    """The rarest members of some sets.
+    """The prefixes of the sets: their rarest members.
 
     Attributes:
-        members: of each.
-        depth: k of each.
-        holders: member -> the sets in whose prefix it is.
+        members: each set's prefix.
+        depth: each set's k.
+        holders: member -> the sets whose prefix contains it.
     """
 
     members: list[list[int]]
@@ -70,7 +72,7 @@ class _Prefixes:
     holders: dict[int, Ints]
 
     def sharing(self, place: int) -> NDArray[np.bool_]:
-        """Which sets' prefixes share with that of ``place`` what those of two sets that are alike do."""
+        """Which sets' prefixes share enough with that of set ``place`` for the sets to be similar."""
         others = np.concatenate([self.holders[member] for member in self.members[place]])
         enough: NDArray[np.bool_] = np.bincount(others, minlength=len(self.depth)) >= np.minimum(
             self.depth, self.depth[place]

@@ -1,4 +1,4 @@
-"""The architecture search: which sizes give the best student within a budget of bytes and milliseconds.
+"""Architecture search: the sizes of the best student within a budget of bytes and milliseconds.
 
 >>> from lilliput.search import SearchProblem, exact_search
 >>> best = exact_search(SearchProblem(budget_bytes=3_000_000))

@@ -1,7 +1,7 @@
-"""What an architecture costs: parameters, FLOPs and bytes on disk; the paper's formulas, and our own.
+"""Cost of an architecture in parameters, FLOPs and bytes on disk: the paper's formulas, and our own.
 
 Every function takes one :class:`~lilliput.search.space.Architecture` or many
-:class:`~lilliput.search.space.Architectures`, and answers with a number or an array.
+:class:`~lilliput.search.space.Architectures`, and returns a number or an array.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def paper_fitness(sizes: Architectures, megabytes: float) -> FloatArray: ...
 def paper_fitness(sizes: Sizes[Any], megabytes: float) -> float | FloatArray:
     """The paper's fitness (ASE 2022, section 3.2): GFLOPs less the distance from ``megabytes`` (10^6 bytes, fp32).
 
-    Soft on both sides: an architecture may exceed the target where that pays in FLOPs.
+    The target is soft on both sides: an architecture may exceed it if the gain in FLOPs makes up for that.
     """
     missing = abs(4e-6 * paper_parameters(sizes) - megabytes)
     fitness: float | FloatArray = 1e-9 * paper_flops(sizes) - missing
@@ -59,16 +59,16 @@ def paper_fitness(sizes: Sizes[Any], megabytes: float) -> float | FloatArray:
 
 @dataclass(frozen=True)
 class StudentShape:
-    """What fixes a student's size besides its architecture.
+    """What determines a student's size besides its architecture.
 
     Attributes:
         classes: output logits.
         arity: functions an example joins, 1 or 2.
         positions: rows of the position table; 0: there are no embeddings, and the architecture should have no layers.
-        vector: numbers of a function's stored vector; 0: as many as are hidden, and no layer that makes them.
-        grams: the table of n-grams, if there is one.
-        nodes: of data flow that the layers see beside the tokens, at most.
-        linear: the table of a linear model, if there is one.
+        vector: length of a function's stored vector; 0: the pooled vector, without a projection layer.
+        grams: the table of n-grams, if any.
+        nodes: maximum number of data-flow nodes that the layers see beside the tokens.
+        linear: the table of a linear model, if any.
     """
 
     classes: int = 2
@@ -105,8 +105,8 @@ def parameters(sizes: Sizes[Count], shape: StudentShape = DEFAULT_SHAPE) -> Coun
 def flops(sizes: Sizes[Count], tokens: int, shape: StudentShape = DEFAULT_SHAPE) -> Count:
     """FLOPs (2 per multiply-add of a matrix product) of one encoder pass over ``tokens`` tokens, and of the head.
 
-    Embeddings are look-ups and cost none, but for those of nodes, of which as many are counted as may be. The functions
-    of a pair are encoded one by one: this counts one of them.
+    Embeddings are look-ups and cost nothing, except those of nodes, counted at their maximum number. The functions of a
+    pair are encoded one by one: this counts one of them.
     """
     h, i = sizes.hidden, sizes.intermediate
     means, places = 2 * shape.nodes * tokens * h, tokens + shape.nodes
@@ -127,32 +127,32 @@ def attention_flops(hidden: Count, tokens: int) -> Count:
 
 
 GRAPH_BASE_BYTES = 2900
-"""Bytes of an inference graph without its blocks and weights."""
+"""Bytes of an inference graph without blocks and weights."""
 
 GRAPH_BYTES_OF_PROJECTION = 500
-"""Bytes that a projection to a stored vector adds to the graph, besides weights."""
+"""Bytes that a projection to a stored vector adds to the graph, excluding weights."""
 
 GRAPH_BYTES_OF_GRAMS, GRAPH_BYTES_PER_ORDER = 900, 900
-"""Bytes that a table of n-grams adds to the graph besides weights and hashes: once, and for each length of n-gram."""
+"""Bytes that a table of n-grams adds to the graph, excluding weights and hashes: once, and per n-gram length."""
 
 GRAPH_BYTES_OF_LINEAR = 500
-"""Bytes that a linear model adds to the graph, besides its table."""
+"""Bytes that a linear model adds to the graph, excluding its table."""
 
 GRAPH_BYTES_OF_FLOW = 1600
-"""Bytes that data flow adds to the graph, besides weights."""
+"""Bytes that data flow adds to the graph, excluding weights."""
 
 GRAPH_BYTES_PER_LAYER = 3400
-"""Bytes each block adds to the graph, besides weights."""
+"""Bytes that each block adds to the graph, excluding weights."""
 
 MANIFEST_AND_CARD_BYTES = 14000
 """Bytes of an artifact's manifest, model card and evidence."""
 
 TokenizerBytes = Callable[[IntArray], IntArray]
-"""Vocabulary sizes -> bytes of the tokenizer file of each, where it was measured."""
+"""Vocabulary sizes -> measured bytes of their tokenizer files."""
 
 
 def estimated_tokenizer_bytes(vocabulary: Count) -> Count:
-    """Bytes of a byte-level BPE's ``tokenizer.json``, estimated: a header, and 33 a token (its entry and its merge)."""
+    """Estimate the bytes of a byte-level BPE's ``tokenizer.json``: a header, and 33 per token (its entry and merge)."""
     return 33 * vocabulary + 1200
 
 
@@ -196,23 +196,23 @@ def artifact_bytes(
 
 
 def _width(hidden: Count, shape: StudentShape) -> Count:
-    """Numbers of a function's vector, an array where ``hidden`` is one."""
+    """Length of a function's vector; an array if ``hidden`` is one."""
     width: Count = hidden * 0 + shape.vector if shape.vector else _pooled(hidden, shape)
     return width
 
 
 def _pooled(hidden: Count, shape: StudentShape) -> Count:
-    """Numbers that pooling gives: the tokens', and those of the n-grams where there are some."""
+    """Length of the pooled vector: the tokens' part, and the n-grams' if there are any."""
     return hidden * _layered(shape) + (shape.grams.width if shape.grams else 0)
 
 
 def _layered(shape: StudentShape) -> int:
-    """1 where tokens go through embeddings and layers, else 0."""
+    """1 if tokens go through embeddings and layers, else 0."""
     return int(shape.positions > 0)
 
 
 def _table_bytes(vocabulary: Count, grams: Grams | None, name: str, precision: Precision) -> Count:
-    """A table of n-grams, with its one scale if it has any, and what hashes tokens."""
+    """A table of n-grams, with its scale if it has one, and the token hashes."""
     if grams is None:
         return 0 * vocabulary
     stored = table_storage(name, precision.bits)
@@ -222,7 +222,7 @@ def _table_bytes(vocabulary: Count, grams: Grams | None, name: str, precision: P
 
 
 def _matrix_bytes(rows: Count | int, width: Count, precision: Precision) -> Count:
-    """Codes of ``rows * width`` weights, and the fp32 scale of each group of a row unless they are fp32 themselves."""
+    """Codes of ``rows * width`` weights, plus an fp32 scale per group of a row unless the weights are fp32."""
     codes = (rows * width * precision.bits + 7) // 8
     if precision.bits == 32:
         return codes

@@ -1,7 +1,7 @@
-"""Exhaustive search: every architecture of the space is scored, so the answer is the optimum.
+"""Exhaustive search: every architecture of the space is scored, so the result is the optimum.
 
-The cost of an architecture is arithmetic, and a space is a product of a few axes: scored one number of layers at a
-time, as an open mesh, the paper's 10.9 million points take a tenth of a second.
+The cost of an architecture is plain arithmetic, and a space is a product of a few axes: scored as one open mesh per
+number of layers, the paper's 10.9 million points take a tenth of a second.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class _Candidate(NamedTuple):
 
 
 def exact_search(problem: Problem) -> SearchResult:
-    """The best architecture that meets the limits; of equals, the one of fewer layers, then of a smaller vocabulary.
+    """The best architecture within the limits; ties go to fewer layers, then to the smaller vocabulary.
 
     Raises:
-        BudgetError: none meets them; the message says how small or how fast the space can get.
+        BudgetError: no architecture meets them; the message says how small or fast the space can get.
     """
     return top(problem, 1)[0]
 
@@ -36,10 +36,10 @@ def exact_paper(megabytes: float) -> SearchResult:
 
 
 def top(problem: Problem, count: int, spread: float = 2.0) -> list[SearchResult]:
-    """Up to ``count`` good architectures that differ in kind, best first, for real distillation to choose between.
+    """Up to ``count`` good but different architectures, best first, for distillation trials to choose between.
 
-    The neighbours of the optimum are all alike, so candidates are the best of each family (a number of layers with a
-    vocabulary), taken in order of the objective where layers or vocabulary differ from every one taken before by a
+    The neighbours of the optimum are all alike. Candidates are therefore the best of each family (a number of layers
+    with a vocabulary), taken in order of the objective if their layers or vocabulary differ from all earlier ones by a
     factor of at least ``spread``.
 
     Raises:

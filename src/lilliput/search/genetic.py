@@ -1,7 +1,7 @@
 """The paper's genetic algorithm, kept to reproduce its search; :mod:`lilliput.search.exact` finds the true optimum.
 
-Source: "Compressing Pre-trained Models of Code into 3 MB" (ASE 2022), section 3.2, and the authors'
-released search, whose order of genes, operators and settings these are.
+Source: "Compressing Pre-trained Models of Code into 3 MB" (ASE 2022), section 3.2, and the authors' released search,
+from which the order of genes, the operators and the settings are taken.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lilliput.search.objective import Problem, SearchResult
 from lilliput.search.space import Architectures
 
 GENES = ("heads", "hidden", "intermediate", "layers", "vocabulary")
-"""The sizes in the order of the released search: crossover and mutation act on all genes from a random place on."""
+"""The sizes in the order of the released search: crossover and mutation change all genes from a random position on."""
 
 Genome = tuple[int, ...]
 """For each of :data:`GENES`, an index into its allowed values."""
@@ -32,11 +32,11 @@ class GeneticSettings:
     """How a genetic search runs.
 
     Attributes:
-        population: genomes kept from a generation to the next, and children made in one.
+        population: genomes kept per generation, and children made per generation.
         generations: generations of one run.
-        crossover: chance that two parents are crossed; otherwise both are mutated.
-        restarts: runs, of which the best counts.
-        source: where the values are from.
+        crossover: probability that two parents are crossed; otherwise both are mutated.
+        restarts: number of runs, of which the best counts.
+        source: where the values come from.
     """
 
     population: int = 50
@@ -47,16 +47,16 @@ class GeneticSettings:
 
 
 PAPER_SETTINGS = GeneticSettings()
-"""The paper's."""
+"""The paper's settings."""
 
 _ATTEMPTS = 100
-"""Mutations tried to make a genome new, before a double is accepted: a small space may have no new one left."""
+"""Mutations tried to make a genome new before a duplicate is accepted: a small space may have no new one left."""
 
 
 def genetic_search(problem: Problem, settings: GeneticSettings = PAPER_SETTINGS, seed: int = 0) -> SearchResult:
     """The best architecture found; the same for the same ``seed``.
 
-    Architectures within the limits come before all others; those beyond are ordered by how little they exceed them.
+    Architectures within the limits rank before all others; the others are ranked by how little they exceed them.
 
     Raises:
         BudgetError: no architecture of the space meets the limits, or this search found none.
@@ -66,7 +66,7 @@ def genetic_search(problem: Problem, settings: GeneticSettings = PAPER_SETTINGS,
     runs = [_Genes(problem, precision) for precision in problem.precisions for _ in range(settings.restarts)]
     (excess, _, best), genes = min(((_evolve(genes, settings, rng), genes) for genes in runs), key=lambda run: run[0])
     if excess > 0:
-        exact_search(problem)  # Raises, with the reason, where nothing at all meets the limits.
+        exact_search(problem)  # Raises with the reason if nothing meets the limits.
         raise BudgetError(
             "the genetic search found nothing within the limits, though something exists.",
             remedy="Use the exact method, or another seed.",
@@ -92,13 +92,13 @@ def _evolve(genes: _Genes, settings: GeneticSettings, rng: random.Random) -> Ran
 
 
 def _cross(mother: Genome, father: Genome, rng: random.Random) -> tuple[Genome, Genome]:
-    """Swap the parents' genes from a random place on."""
+    """Swap the parents' genes from a random position on."""
     place = rng.randint(1, len(mother) - 1)
     return mother[:place] + father[place:], father[:place] + mother[place:]
 
 
 class _Genes:
-    """The genes of a problem at one precision: what each may be, how they change, and how good a genome is."""
+    """The genes of a problem at one precision: their values, their mutation, and the scoring of genomes."""
 
     def __init__(self, problem: Problem, precision: str) -> None:
         self.problem = problem
@@ -115,7 +115,7 @@ class _Genes:
         return tuple(rng.randrange(values.size) for values in self.values)
 
     def mutated(self, genome: Genome, rng: random.Random) -> Genome:
-        """Change every gene from a random place on, each to another of its values."""
+        """Change every gene from a random position on to another of its values."""
         place = rng.randrange(len(genome))
         tail = (
             (index + rng.randrange(1, values.size)) % values.size if values.size > 1 else index
@@ -124,7 +124,7 @@ class _Genes:
         return genome[:place] + tuple(tail)
 
     def renewed(self, genome: Genome, seen: set[Genome], rng: random.Random) -> Genome:
-        """``genome``, mutated until it is not among ``seen``, which it then joins."""
+        """``genome``, mutated until it is not in ``seen``, and then added to it."""
         for _ in range(_ATTEMPTS):
             if genome not in seen:
                 break

@@ -1,7 +1,8 @@
-"""Milliseconds of an architecture, predicted from a few dozen measurements on the machine at hand.
+"""Latency of an architecture, predicted from a few dozen measurements on the local machine.
 
-A forward pass is a sum of parts that each grow with a known quantity: matrix products, attention, element-wise work, a
-fixed cost for each block and each call. The model is the price of each, at least 0, fitted to measurements.
+The time of a forward pass is a sum of terms that are each proportional to a known quantity: matrix products, attention,
+element-wise work, a fixed cost per block and per call. The model is a non-negative price for each, fitted to
+measurements.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from lilliput.search.cost import attention_flops, linear_flops
 from lilliput.search.space import Architecture, Architectures, FloatArray, Sizes
 
 SCHEMA = 1
-"""Version of the JSON file; it changes whenever :data:`FEATURES` does."""
+"""Version of the JSON file; changes whenever :data:`FEATURES` does."""
 
 FEATURES: Mapping[str, Callable[[Sizes[Any], int], Any]] = {
     "calls": lambda sizes, tokens: 1.0,
@@ -32,16 +33,16 @@ FEATURES: Mapping[str, Callable[[Sizes[Any], int], Any]] = {
     "M intermediate elements": lambda sizes, tokens: 1e-6 * sizes.layers * sizes.intermediate * tokens,
     "M embedding elements": lambda sizes, tokens: 1e-6 * sizes.hidden * tokens,
 }
-"""What a forward pass of batch 1 spends time on: name with unit -> amount, from the sizes and the number of tokens."""
+"""What a forward pass at batch 1 spends time on: name with unit -> amount, from the sizes and the number of tokens."""
 
 
 USUAL_ERROR = 0.05
-"""Relative error up to which a measurement counts in full when a model is fitted."""
+"""Relative error up to which a measurement has full weight when a model is fitted."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """``milliseconds`` that one forward pass of ``architecture`` over ``tokens`` tokens took, batch 1."""
+    """The ``milliseconds`` of one forward pass of ``architecture`` over ``tokens`` tokens at batch 1."""
 
     architecture: Architecture
     tokens: int
@@ -50,14 +51,14 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a latency holds for.
+    """Conditions under which a latency was measured.
 
     Attributes:
         cpu: the processor's name.
         threads: threads the engine used.
         precision: how weights were stored.
         date: ISO 8601 day of the measurements.
-        versions: package -> version, the engine's above all.
+        versions: package -> version, most importantly the engine's.
     """
 
     cpu: str
@@ -72,8 +73,8 @@ class LatencyModel:
     """Predicts milliseconds.
 
     Attributes:
-        prices: milliseconds for one unit of each of :data:`FEATURES`, by name; none is negative.
-        conditions: what the measurements were taken on.
+        prices: milliseconds per unit of each of :data:`FEATURES`, by name; none is negative.
+        conditions: under which the measurements were taken.
     """
 
     prices: Mapping[str, float]
@@ -89,7 +90,7 @@ class LatencyModel:
         return total
 
     def plus(self, milliseconds: float) -> LatencyModel:
-        """The model of students with a part that takes so long and does not depend on their architecture."""
+        """The same model with an additional constant time, for a part that does not depend on the architecture."""
         return replace(self, prices={**self.prices, "calls": self.prices["calls"] + milliseconds})
 
     def save(self, path: Path) -> None:
@@ -123,10 +124,10 @@ def measure_all(
     progress: Progress | None = None,
     rounds: int = 2,
 ) -> tuple[Measurement, ...]:
-    """Measure every point of ``design``; ``measure(architecture, tokens)`` answers in milliseconds.
+    """Measure every point of ``design``; ``measure(architecture, tokens)`` returns milliseconds.
 
-    With several ``rounds`` over the design, the least time of each point counts: other work on the machine only ever
-    adds to it, and a busy minute seldom meets the same point twice.
+    With several ``rounds`` over the design, the minimum of each point counts: other load on the machine only ever adds
+    time, and rarely hits the same point twice.
     """
     least = [float("inf")] * len(design)
     with (progress or Progress()).track("measuring latency", rounds * len(design)) as advance:
@@ -141,9 +142,9 @@ def measure_all(
 def fit(measurements: Sequence[Measurement], conditions: Conditions) -> LatencyModel:
     """The non-negative prices that minimize the Huber loss of the *relative* errors over ``measurements``.
 
-    Relative, so that a 1 ms student counts as much as a 50 ms one. Huber's loss (squared within :data:`USUAL_ERROR`,
-    linear beyond it), so that measurements slowed by other work do not bend the model; solved by iterative
-    reweighting (Huber, "Robust Statistics", 1981, section 7.8).
+    Errors are relative so that a 1 ms student counts as much as a 50 ms one. The Huber loss (squared within
+    :data:`USUAL_ERROR`, linear beyond it) keeps measurements slowed by other load from distorting the model. It is
+    minimized by iterative reweighting (Huber, "Robust Statistics", 1981, section 7.8).
 
     Raises:
         ValueError: there are no measurements, or one is not a positive time.
@@ -169,13 +170,13 @@ def calibrate(
     progress: Progress | None = None,
     rounds: int = 2,
 ) -> LatencyModel:
-    """Measure every point of ``design``, ``rounds`` times over, and fit a model to it."""
+    """Measure every point of ``design`` ``rounds`` times, and fit a model."""
     return fit(measure_all(measure, design, progress, rounds), conditions)
 
 
 @dataclass(frozen=True)
 class LatencyRow:
-    """A measurement beside its prediction, both in milliseconds; ``percent`` is the absolute error of the latter."""
+    """A measurement and its prediction in milliseconds; ``percent`` is the prediction's absolute error."""
 
     measurement: Measurement
     predicted: float
@@ -184,7 +185,7 @@ class LatencyRow:
 
 @dataclass(frozen=True)
 class LatencyError:
-    """Absolute errors of a model, in percent of the measured time: median, worst, and each."""
+    """Absolute errors of a model, in percent of the measured time: median, worst, and per measurement."""
 
     median_percent: float
     worst_percent: float
@@ -192,7 +193,7 @@ class LatencyError:
 
 
 def error(model: LatencyModel, measurements: Sequence[Measurement]) -> LatencyError:
-    """How far ``model`` is from ``measurements``; take these from a design that the model was not fitted to."""
+    """Errors of ``model`` on ``measurements``, which should come from a design that the model was not fitted to."""
     rows = []
     for measurement in measurements:
         predicted = model.predict(measurement.architecture, measurement.tokens)
@@ -221,7 +222,7 @@ def non_negative_least_squares(matrix: FloatArray, target: FloatArray) -> FloatA
             blocking = free & (trial <= tolerance)
             if not blocking.any():
                 break
-            # Walk towards the trial until the first variable meets zero, and hold that one there.
+            # Move towards the trial until the first variable reaches zero, and fix it there.
             steps = solution[blocking] / np.maximum(solution[blocking] - trial[blocking], tolerance)
             solution += min(1.0, steps.min()) * (trial - solution)
             free &= solution > tolerance
@@ -263,7 +264,7 @@ CALIBRATION_DESIGN: tuple[tuple[Architecture, int], ...] = tuple(
     for index, sizes in enumerate(_CALIBRATION_SIZES)
     for tokens in ((400, (64, 128, 256, 512)[index // 3 % 4]) if index % 3 == 0 else (400,))
 )
-"""Points to calibrate on: each architecture at 400 tokens, every third at one other length too."""
+"""Calibration points: each architecture at 400 tokens, every third at one other length too."""
 
 VALIDATION_DESIGN: tuple[tuple[Architecture, int], ...] = tuple(
     (Architecture(*sizes), 400)
@@ -282,4 +283,4 @@ VALIDATION_DESIGN: tuple[tuple[Architecture, int], ...] = tuple(
         (12, 128, 2, 192, 1000),
     )
 )
-"""Points to judge a calibrated model by: architectures that :data:`CALIBRATION_DESIGN` does not contain."""
+"""Held-out points to validate a calibrated model: architectures that are not in :data:`CALIBRATION_DESIGN`."""

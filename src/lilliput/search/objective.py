@@ -1,7 +1,7 @@
-"""What a search maximizes, under which limits, and how it answers: two problems of one form.
+"""Search problems: objective, limits and result, behind one interface.
 
-:class:`SearchProblem` is ours: hard limits in bytes on disk and milliseconds. :class:`PaperProblem` is the paper's: a
-soft target in fp32 megabytes. The exhaustive and the genetic search take either.
+:class:`SearchProblem` has hard limits on bytes on disk and milliseconds. :class:`PaperProblem` is the paper's, with a
+soft target in fp32 megabytes. The exhaustive and the genetic search accept either.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from lilliput.search.space import (
 )
 
 DEFAULT_OBJECTIVE = "parameters"
-"""What a search maximizes unless told otherwise. Under a bound on time all good architectures take about as long, and
-most compute then means the smallest vocabulary, which learns worse (``benchmarks/results/shrink-vulnerability.json``:
-in trials of equal length, vocabularies of 1,000 came last); most weights means that the bytes are used."""
+"""The default objective. Under a latency limit all good architectures take about as long, so most compute means the
+smallest vocabulary, which learns worse (``benchmarks/results/shrink-vulnerability.json``: in trials of equal length,
+vocabularies of 1,000 came last); most weights means that the bytes are used."""
 
 
 def _empty_space() -> BudgetError:
@@ -78,11 +78,11 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good architectures are: arrays that broadcast to the architectures' shape.
+    """Scores of architectures: arrays that broadcast to the architectures' shape.
 
     Attributes:
         objective: to be maximized.
-        excess: how far limits (the space's too) are exceeded, relative to each limit; 0 where all are met.
+        excess: how far limits (including the space's) are exceeded, relative to each limit; 0 where all are met.
     """
 
     objective: FloatArray
@@ -90,7 +90,7 @@ class Evaluation:
 
 
 class Problem(Protocol):
-    """What a search needs to know."""
+    """The interface of a search problem."""
 
     @property
     def space(self) -> SearchSpace:
@@ -104,7 +104,7 @@ class Problem(Protocol):
         """Objective and excess of ``sizes`` stored at ``precision``."""
 
     def result(self, architecture: Architecture, precision: str, seconds: float, method: str) -> SearchResult:
-        """The answer, with its costs."""
+        """The result for an architecture, with its costs."""
 
     def infeasible(self) -> BudgetError:
         """Why nothing in the space meets the limits."""
@@ -112,17 +112,17 @@ class Problem(Protocol):
 
 @dataclass(frozen=True)
 class SearchProblem:
-    """The best student within a budget.
+    """Search for the best student within a budget.
 
     Attributes:
-        budget_bytes: most bytes on disk of the whole artifact.
+        budget_bytes: maximum bytes on disk of the whole artifact.
         space: where to search.
-        precisions: how weights may be stored. No objective sees rounding errors, so where several are allowed the
-            smallest wins; search one at a time to compare them by distillation.
+        precisions: how weights may be stored. No objective accounts for rounding errors, so of several the smallest
+            wins; search one at a time to compare them by distillation.
         objective: a name in :data:`OBJECTIVES`.
         shape: classes, arity and positions of the student.
-        tokens: length of the input that FLOPs and milliseconds are counted at; nodes of data flow come on top.
-        max_ms: most milliseconds of one forward pass; needs a latency model for each of ``precisions``.
+        tokens: input length for FLOPs and milliseconds, excluding data-flow nodes.
+        max_ms: maximum milliseconds of one forward pass; needs a latency model for each of ``precisions``.
         latency: precision -> latency model.
         tokenizer_bytes: measured sizes of tokenizers by vocabulary; estimated by default.
 
@@ -159,7 +159,7 @@ class SearchProblem:
 
     @property
     def places(self) -> int:
-        """What the layers compute on: the tokens, and the nodes of data flow."""
+        """Positions that the layers compute on: tokens and data-flow nodes."""
         return self.tokens + self.shape.nodes
 
     def bytes(self, sizes: Sizes[Count], precision: str) -> Count:
@@ -189,7 +189,7 @@ class SearchProblem:
         )
 
     def infeasible(self) -> BudgetError:
-        """Names the smallest artifact where none fits the bytes, else the fastest of those that fit."""
+        """An error that names the smallest artifact if none fits the bytes, else the fastest of those that fit."""
         if not len(self.space):
             return _empty_space()
         smallest = min(_extremes(self, lambda sizes, precision: np.asarray(self.bytes(sizes, precision), float)))
@@ -224,7 +224,7 @@ class PaperProblem:
     precisions: tuple[str, ...] = ("fp32",)
 
     def evaluate(self, sizes: Architectures, precision: str) -> Evaluation:
-        """The paper's fitness; nothing is forbidden."""
+        """The paper's fitness; there are no limits."""
         return Evaluation(paper_fitness(sizes, self.megabytes), np.zeros(()))
 
     def result(self, architecture: Architecture, precision: str, seconds: float, method: str) -> SearchResult:
@@ -241,11 +241,11 @@ class PaperProblem:
         )
 
     def infeasible(self) -> BudgetError:
-        """Only an empty space has no answer to a soft target."""
+        """With a soft target, only an empty space is infeasible."""
         return _empty_space()
 
     def require_reachable(self) -> None:
-        """Refuse a target below all of the space, around which a search would find nothing.
+        """Refuse a target smaller than every architecture of the space.
 
         Raises:
             BudgetError: the message names the smallest architecture.
@@ -264,9 +264,9 @@ class PaperProblem:
 def _extremes(
     problem: Problem, cost: Callable[[Architectures, str], FloatArray]
 ) -> list[tuple[float, Architecture, str]]:
-    """The least ``cost`` at each precision and number of layers, with the architecture that has it.
+    """The minimum ``cost`` for each precision and number of layers, with its architecture.
 
-    What the space's own limit excludes costs infinitely much.
+    Architectures excluded by the space's own limit have infinite cost.
     """
     found = []
     for precision in problem.precisions:
@@ -282,7 +282,7 @@ Objective = Callable[[Architectures, SearchProblem, str], FloatArray]
 
 
 def _gflops(sizes: Architectures, problem: SearchProblem, precision: str) -> FloatArray:
-    """Compute of a forward pass, the paper's proxy for capacity, counted without what inference skips."""
+    """GFLOPs of a forward pass, the paper's proxy for capacity, without operations that inference skips."""
     return np.asarray(1e-9 * flops(sizes, problem.tokens, problem.shape), np.float64)
 
 
@@ -292,7 +292,7 @@ def _parameters(sizes: Architectures, problem: SearchProblem, precision: str) ->
 
 
 def _fitness(sizes: Architectures, problem: SearchProblem, precision: str) -> FloatArray:
-    """The paper's fitness, with the artifact's bytes in the place of 4 bytes a parameter."""
+    """The paper's fitness, with the artifact's bytes instead of 4 bytes per parameter."""
     missing = 1e-6 * np.abs(problem.bytes(sizes, precision) - problem.budget_bytes)
     return np.asarray(1e-9 * paper_flops(sizes) - missing, np.float64)
 

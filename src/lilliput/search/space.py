@@ -1,4 +1,4 @@
-"""What the search may vary: the paper's five dimensions, and the precision of the weights.
+"""What the search varies: the paper's five dimensions, and the precision of the weights.
 
 Source: "Compressing Pre-trained Models of Code into 3 MB" (ASE 2022), section 3.1, table 1.
 """
@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
-"""Whole numbers, of any shape."""
+"""Integers, of any shape."""
 
 FloatArray = NDArray[np.float64]
 """Real numbers, of any shape."""
 
 Count = TypeVar("Count", int, IntArray)
-"""A whole number, or an array of them: costs are written once for both."""
+"""An integer or an array of integers: cost functions are written once for both."""
 
 Count_co = TypeVar("Count_co", int, IntArray, covariant=True)
 
@@ -85,8 +85,8 @@ class Architecture:
 class Architectures:
     """Many architectures at once: five integer arrays that broadcast against one another.
 
-    An open mesh (each dimension along an axis of its own) stands for the whole product of its axes, and lets a cost
-    compute each of its terms only over the axes that the term depends on.
+    An open mesh (each dimension along its own axis) stands for the whole product of its axes, and lets a cost function
+    compute each term only over the axes it depends on.
     """
 
     layers: IntArray
@@ -117,7 +117,7 @@ class SearchSpace:
 
     Attributes:
         layers, hidden, heads, intermediate, vocabulary: allowed values, ascending.
-        head_widths: allowed values of ``hidden / heads``; empty: any whole number.
+        head_widths: allowed values of ``hidden / heads``; empty: any integer.
         expansion: largest ``intermediate / hidden``; 0: no limit.
     """
 
@@ -130,20 +130,20 @@ class SearchSpace:
     expansion: int = 0
 
     def excess(self, sizes: Architectures) -> FloatArray:
-        """How far ``intermediate`` exceeds its largest share of ``hidden``, relative to it; 0 where it does not."""
+        """How far ``intermediate`` exceeds ``expansion * hidden``, relative to that; 0 where it does not."""
         if not self.expansion:
             return np.zeros(())
         return np.maximum(sizes.intermediate / (self.expansion * sizes.hidden) - 1.0, 0.0)
 
     def allows_heads(self, hidden: IntArray, heads: IntArray) -> NDArray[np.bool_]:
-        """Whether each ``hidden`` splits into its ``heads`` at an allowed width."""
+        """Whether each ``hidden`` divides into its ``heads`` at an allowed width."""
         allowed: NDArray[np.bool_] = hidden % heads == 0
         return allowed & np.isin(hidden // heads, self.head_widths) if self.head_widths else allowed
 
     def mesh(self, layers: int) -> Architectures:
         """All architectures of ``layers`` layers: an open mesh of shape ``[vocabularies, pairs, intermediates]``.
 
-        A pair is a hidden size and a number of heads that it allows, fewest heads first.
+        A pair is a hidden size with an allowed number of heads, fewest heads first.
         """
         hidden, heads = (axis.ravel() for axis in np.meshgrid(self.hidden, self.heads, indexing="ij"))
         allowed = self.allows_heads(hidden, heads)
@@ -156,7 +156,7 @@ class SearchSpace:
         )
 
     def meshes(self) -> Iterator[Architectures]:
-        """:meth:`mesh` of each number of layers, where it holds anything: together, the whole space."""
+        """The non-empty :meth:`mesh` of each number of layers: together, the whole space."""
         return (mesh for mesh in map(self.mesh, self.layers) if 0 not in mesh.shape)
 
     def __len__(self) -> int:
@@ -188,15 +188,15 @@ DEFAULT_SPACE = SearchSpace(
     head_widths=(32, 48, 64, 96, 128),
     expansion=4,
 )
-"""What is sensible for students that run on CPUs.
+"""A sensible space for students that run on CPUs.
 
-Widths are whole vector registers. Heads are 32 to 128 wide: attention over many narrow heads is what makes thin deep
-students slow. The feed-forward width is at most 4 times the hidden one: wider is cheap to run and learns little more.
-Beyond 16,000 entries the tokenizer (0.5 MB) and its embedding (2 MB at int8 and a width of 128) leave a student of
-3 MB nothing to think with.
+Widths are multiples of the vector register width. Heads are 32 to 128 wide: attention over many narrow heads is what
+makes thin deep students slow. The feed-forward width is at most 4 times the hidden one: wider is cheap to run but
+learns little more. Beyond 16,000 entries, the tokenizer (0.5 MB) and its embedding (2 MB at int8 and a width of 128)
+leave too little for the layers of a 3 MB student.
 """
 
 
 def bag_space(vocabulary: Sequence[int], hidden: int) -> SearchSpace:
-    """Students without layers: nothing varies but the tokenizer. ``hidden`` is the width inside the head, or 0."""
+    """Students without layers: only the tokenizer varies. ``hidden`` is the width inside the head, or 0."""
     return SearchSpace(layers=(0,), hidden=(hidden,), heads=(1,), intermediate=(0,), vocabulary=vocabulary)
