@@ -1,18 +1,18 @@
-"""Ours beside the Compressor paper's released checkpoints, our teachers, and a regression on token counts: one table.
+"""Compare the shipped models with the Compressor paper's checkpoints, our teachers, and a regression on token counts.
 
 Run: python benchmarks/beat_the_seeds.py --shared FOLDER [--teacher TASK=FOLDER ...] [--limit N]
      python benchmarks/beat_the_seeds.py --shared FOLDER --again TASK
      python benchmarks/beat_the_seeds.py --page
 
-FOLDER of --shared holds ``data/devign``, ``data/bigclonebench`` and ``seeds/compressor``. All are measured on the
-validation splits: the shipped models in the engine; the released checkpoints in torch, and as graphs of ours in the
-engine (fp32); the teachers in torch, or as recorded. Rewrites (--limit examples of each task) are those of ``lilliput
-robustness``. Energy is of one example at its natural length. CodeBERT's shape is timed by latency.py.
+The --shared FOLDER holds ``data/devign``, ``data/bigclonebench`` and ``seeds/compressor``. All models are measured on
+the validation splits: the shipped models in the engine, the released checkpoints in torch and as our graphs in the
+engine (fp32), the teachers in torch or from recorded logits. Rewrites (--limit examples of each task) are those of
+``lilliput robustness``. Energy is per example at its natural length. latency.py times CodeBERT's shape.
 
-The validation splits chose our models' settings and epochs, so these figures flatter them a little; the released
-checkpoints were chosen by their authors. Results go to results/beat_the_seeds.json, and the table to README.md
-(--page: only that). --again measures the rows of one task anew, in one run, with the baselines; the other task's stay
-as they were recorded, on what may have been another day, and so does a recorded teacher's that is not named.
+Settings and epochs of our models were chosen on the validation splits, so these figures flatter them a little; the
+released checkpoints were chosen by their authors. Results go to results/beat_the_seeds.json, and the table to README.md
+(with --page, only the table is written). --again measures all rows of one task again, with the baselines; the other
+task's rows stay as recorded, possibly on another day, and so does a recorded teacher that is not named.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Seeds:
     """One task's files under the shared folder.
 
     Attributes:
-        title: in the table.
+        title: heading in the table.
         data: folder of the data.
         train, valid: files in it.
         released: the paper's checkpoint, under ``seeds/compressor``.
@@ -122,12 +122,12 @@ def main() -> None:
 def measure(
     task: str, seeds: Seeds, shared: Path, teacher: str | None, limit: int, scratch: Path
 ) -> dict[str, dict[str, Any]]:
-    """Subject -> what ``evaluate`` and ``robustness`` say of it on the validation split."""
-    from released import as_artifact  # beside this file: found when it is run, not when it is imported
+    """Map each subject to the results of ``evaluate`` and ``robustness`` on the validation split."""
+    from released import as_artifact  # beside this file: importable only when this file is run as a script
 
     train, valid = shared / seeds.data / seeds.train, shared / seeds.data / seeds.valid
     released = shared / "seeds" / "compressor" / seeds.released
-    recorded = teacher is not None and Path(teacher).suffix == ".npz"  # which has nothing to run, let alone to time
+    recorded = teacher is not None and Path(teacher).suffix == ".npz"  # recorded logits: nothing to run or time
     subjects: dict[str, str | Path] = {OURS: task, TORCH: released, ENGINE: as_artifact(released, task, scratch / task)}
     subjects |= {TEACHER: teacher} if teacher and not recorded else {}
     measured, progress = {}, for_stream()
@@ -151,7 +151,7 @@ def measure(
 
 
 def table(measured: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
-    """The table of README.md."""
+    """Render the table of README.md."""
     lines = [
         "| validation split | bytes | accuracy | F1 | MCC | flips | ms | mJ |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
@@ -178,7 +178,7 @@ _REGRESSION_KEY = "token_logistic"
 
 
 def _cost(found: Mapping[str, Any]) -> tuple[str, str]:
-    """Milliseconds and millijoules."""
+    """Format milliseconds and millijoules."""
     return f"{found['latency_ms']['p50']:.1f}", f"{1e3 * found['energy']['joules_per_example']:.0f}"
 
 
@@ -188,7 +188,7 @@ def _with_interval(found: Mapping[str, Any], key: str) -> str:
 
 
 def with_table(page: str, measured: Mapping[str, Any]) -> str:
-    """``page`` with the table between its two marks."""
+    """Return ``page`` with the table between its two markers replaced."""
     before, rest = page.split(BEGIN)
     return f"{before}{BEGIN}\n{table(measured)}\n{END}{rest.split(END)[1]}"
 

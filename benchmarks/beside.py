@@ -1,11 +1,11 @@
-"""Fit a linear model beside the network of an artifact that is there already: both are the model then.
+"""Add a linear model to the network of an existing artifact.
 
 Run: python benchmarks/beside.py ARTIFACT --teacher RECORDED --train FILE --valid FILE --out FOLDER
 
-ARTIFACT is an int8 classifier of single functions without a linear model; RECORDED what vulnerability_teacher.py wrote.
-The network's weights are those of the graph, which rounding gives again as they are; its tokenizer stays, and so do the
-losses that it was taught by. Nothing of the network is trained: ``lilliput shrink --linear`` does both at once. The
-shipped vulnerability model was made so, of the network that shipped before.
+ARTIFACT is an int8 classifier of single functions without a linear model; RECORDED is what vulnerability_teacher.py
+wrote. The network's weights are read from the graph, and quantizing them again reproduces them exactly; the tokenizer
+and the mix of losses stay the same. The network is not trained (``lilliput shrink --linear`` trains both at once). The
+shipped vulnerability model was made this way from the network that shipped before.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from lilliput.verbs.shrink import validation_evidence
 
 
 def weights_of(graph: onnx.GraphProto, names: list[str]) -> dict[str, NDArray[np.float32]]:
-    """The weights of an int8 graph of ours, by the names and in the shapes of a student."""
+    """Return the weights of one of our int8 graphs, with the names and shapes of a student."""
     arrays = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
     arrays["grams.weight.scale"] = arrays[_scale_of_table(graph)]
     found = {}
     for name in names:
-        stored = name if name in arrays else name.removesuffix(".weight")  # an embedding's name has no 'weight'
+        stored = name if name in arrays else name.removesuffix(".weight")  # embeddings are stored without '.weight'
         value, scale = arrays[stored].astype(np.float32), arrays.get(f"{stored}.scale", np.float32(1))
         linear = stored.endswith(".weight") and value.ndim == 2 and not stored.startswith("grams")
         found[name] = np.ascontiguousarray((value * scale).T if linear else value * scale)
@@ -56,7 +56,7 @@ def weights_of(graph: onnx.GraphProto, names: list[str]) -> dict[str, NDArray[np
 
 
 def _scale_of_table(graph: onnx.GraphProto) -> str:
-    """The name of what rows of the n-grams' table are multiplied by: looked up, made floating point, multiplied."""
+    """Find the name of the n-gram table's scale by following Gather, Cast and Mul."""
     value = "grams.weight"
     for kind in ("Gather", "Cast", "Mul"):
         (node,) = (node for node in graph.node if node.op_type == kind and node.input[0] == value)

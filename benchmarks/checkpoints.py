@@ -1,4 +1,4 @@
-"""Checkpoints that the benchmarks of generators run: a GGUF model's, or of a published shape with random weights."""
+"""Checkpoints for the generator benchmarks: converted from GGUF, or of a published shape with random weights."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CODET5_BASE = {
 
 
 def from_gguf(source: str, folder: Path) -> None:
-    """A GGUF model as a checkpoint: dequantized, float16."""
+    """Write a GGUF model as a checkpoint, dequantized to float16."""
     from safetensors.numpy import save_file
 
     from lilliput.teachers.generator import open_generator
@@ -61,14 +61,14 @@ def from_gguf(source: str, folder: Path) -> None:
 
 
 def random_codegen(folder: Path) -> None:
-    """A checkpoint of CodeGen-350M's shape with random weights."""
+    """Write a checkpoint of CodeGen-350M's shape with random weights."""
     six_billion.CONFIG.clear()
     six_billion.CONFIG.update(CODEGEN_350M)
     six_billion.make_checkpoint(folder)
 
 
 def random_codet5(folder: Path) -> None:
-    """A checkpoint of CodeT5-base's shape with random weights."""
+    """Write a checkpoint of CodeT5-base's shape with random weights."""
     import torch
     from transformers import T5Config, T5ForConditionalGeneration
 
@@ -78,7 +78,7 @@ def random_codet5(folder: Path) -> None:
 
 
 RANDOM: Mapping[str, Callable[[Path], None]] = {"random-codegen": random_codegen, "random-codet5": random_codet5}
-"""Weights that are made up."""
+"""Random weights."""
 
 
 def make(source: str, folder: Path) -> None:

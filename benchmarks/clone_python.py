@@ -1,12 +1,13 @@
-"""The shipped model ``clone-python``, made and measured: the demo's table of tokens, without layers, on nine times its
-pairs and their rewrites (``shrink --robust``).
+"""Train and measure the shipped model ``clone-python``: the demo's token table without layers, trained on nine times as
+many pairs and their rewrites (``shrink --robust``).
 
 Run: lilliput demo --out DEMO
      python benchmarks/clone_python.py --teacher DEMO/teacher --work FOLDER [--output FILE]
 
-Pairs are of Python's own standard library (lilliput.data.corpus, seed 0); those of training, validation and test are of
-different files, and the demo's teacher saw functions of the training files only. Validation data chose the epoch, so
-the test pairs count. Beside it: the regression on token counts, fitted on the same training pairs, and what ships.
+Pairs come from Python's standard library (lilliput.data.corpus, seed 0). Training, validation and test pairs are from
+different files, and the demo's teacher saw only the training files. The epoch was chosen on validation data, so the
+test pairs are the ones to judge by. For comparison: the regression on token counts, fitted on the same training pairs,
+and the currently shipped model.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ SETTINGS = ShrinkSettings(
 
 
 def figures(labels: NDArray[np.int64], found: NDArray[np.int64]) -> dict[str, Any]:
-    """Scores with their intervals."""
+    """Compute scores with their intervals."""
     scores = score(labels, found, 2, 1)
     return {name: getattr(scores, name) for name in ("n", "accuracy", "f1", "mcc", "intervals")}
 

@@ -1,15 +1,16 @@
-"""Does data flow pay for its milliseconds in a student of our own? The same students trained with it and without.
+"""Is data flow worth its milliseconds in our own students? Trains the same students with and without it.
 
 Run: python benchmarks/data_flow_student.py --shared FOLDER --work FOLDER [--seeds 2] [--task T] [--out FILE]
 
-FOLDER of --shared holds ``data/devign`` and ``data/bigclonebench``. Students of one small architecture learn from
-labels alone, on some thousand training functions drawn with a fixed seed; students that differ in data flow alone have
-the same tokenizer, functions, seed and number of steps. What is measured is the last epoch's student, in floating
-point, on the whole validation split, which chose nothing; test splits are not touched. Logits of students are kept in
---work: killed, it goes on. The interval of what data flow gains is over functions: pairs share them.
+The --shared FOLDER holds ``data/devign`` and ``data/bigclonebench``. Students of one small architecture learn from
+labels alone, on a few thousand training functions drawn with a fixed seed; students that differ only in data flow have
+the same tokenizer, functions, seed and number of steps. The last epoch's student is measured in floating point on the
+whole validation split, which is not used to choose anything; test splits are not touched. The students' logits are kept
+in --work, so an interrupted run resumes. The interval of the gain from data flow is over functions, because pairs share
+them.
 
-Times are CPU time of one thread, so that other work on the machine does not count: of reading validation functions, and
-of passes of int8 graphs with random weights over them, each alone, one way after the other.
+Times are CPU time of one thread, so that other work on the machine does not count: for reading validation functions,
+and for forward passes of int8 graphs with random weights over them, one function at a time, the variants in turn.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ from lilliput.verbs.shrink.settings import LABELS_ALONE
 ARCHITECTURE = Architecture(layers=2, hidden=128, heads=2, intermediate=256, vocabulary=4000)
 TOKENS, NODES = 256, 64
 TIMED = 100
-"""Functions that are timed."""
+"""Number of functions timed."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ class Run:
 
     Attributes:
         train, valid: files under the shared folder.
-        language: of the functions.
-        functions: distinct training functions drawn; all examples among them are trained on.
-        epochs: passes.
-        pooling: of tokens, shrink's default for the task.
+        language: language of the functions.
+        functions: number of distinct training functions drawn; all examples among them are used.
+        epochs: passes over the training data.
+        pooling: how tokens are pooled: shrink's default for the task.
     """
 
     train: str
@@ -90,14 +91,14 @@ WITH, WITHOUT = "data flow", "without"
 
 
 def drawn(dataset: Dataset, functions: int) -> Dataset:
-    """The examples among some functions, drawn at random."""
+    """Draw functions at random and return the examples among them."""
     chosen = np.zeros(len(dataset.texts), np.bool_)
     chosen[np.random.default_rng(0).permutation(len(chosen))[:functions]] = True
     return dataset.subset(np.flatnonzero(chosen[dataset.members].all(1)))
 
 
 def read(reader: CodeTokenizer | FlowTokenizer, dataset: Dataset) -> TokenIds:
-    """The functions as a student takes them."""
+    """Encode the functions as input for a student."""
     if not isinstance(reader, FlowTokenizer):
         return TokenIds(reader.encode(dataset.texts), PAD_ID, TOKENS)
     inputs = reader.encode(dataset.texts)
@@ -107,7 +108,7 @@ def read(reader: CodeTokenizer | FlowTokenizer, dataset: Dataset) -> TokenIds:
 def trained(
     config: EncoderConfig, run: Run, data: tuple[Dataset, TokenIds], checkpoint: Path, seed: int, progress: Progress
 ) -> Student:
-    """A student that has learned from labels."""
+    """Train a student on labels."""
     student = Student(config, seed=seed)
     plan = TrainingPlan(run.epochs, 1e-3, seed=seed)
     batches = BatchPlan(examples=32, seed=seed)
@@ -117,7 +118,7 @@ def trained(
 
 
 def over_functions(values: NDArray[np.float64], members: NDArray[np.int64]) -> Estimate:
-    """The mean of ``values``, one an example, with a 95 % bootstrap interval over functions.
+    """Mean of ``values``, one per example, with a 95 % bootstrap interval over functions.
 
     An example counts as often as all the functions ``members [examples, arity]`` that it joins are drawn together.
     """
@@ -131,14 +132,14 @@ def over_functions(values: NDArray[np.float64], members: NDArray[np.int64]) -> E
 
 
 def scores(dataset: Dataset, logits: NDArray[np.float32]) -> dict[str, Any]:
-    """Figures of one student with their intervals."""
+    """Compute one student's figures with their intervals."""
     found = score(dataset.labels, logits.argmax(1), classes=2, positive=1)
     figures = {name: getattr(found, name) for name in ("n", "accuracy", "f1", "mcc")}
     return {**figures, "intervals": {name: list(pair) for name, pair in found.intervals.items()}}
 
 
 def costs(configs: dict[str, EncoderConfig], readers: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
-    """CPU milliseconds of reading one function, and of the int8 graph's pass over it."""
+    """Measure CPU milliseconds for reading one function, and for the int8 graph's forward pass over it."""
     runners = {way: EncoderRunner(random_graph(config, "int8"), config, threads=1) for way, config in configs.items()}
     times: dict[str, list[float]] = {f"{what}, {way}": [] for way in configs for what in ("reading", "pass")}
     nodes = []
@@ -147,7 +148,7 @@ def costs(configs: dict[str, EncoderConfig], readers: dict[str, Any], dataset: D
             start = time.process_time()
             (item,) = reader.encode([dataset.texts[place]])
             times[f"reading, {way}"].append(1e3 * (time.process_time() - start))
-            runners[way].encode([item])  # prepares itself for the shape
+            runners[way].encode([item])  # warm-up: compiles for the shape
             start = time.process_time()
             runners[way].encode([item])
             times[f"pass, {way}"].append(1e3 * (time.process_time() - start))
@@ -160,7 +161,7 @@ def costs(configs: dict[str, EncoderConfig], readers: dict[str, Any], dataset: D
 
 
 def measure(task: str, shared: Path, work: Path, seeds: int, progress: Progress) -> dict[str, Any]:
-    """Everything about one task."""
+    """Measure everything for one task."""
     run, kind = RUNS[task], task_named(task)
     train, valid = drawn(kind.read([shared / run.train]), run.functions), kind.read([shared / run.valid])
     progress.note(f"{task}: {len(train):,} examples among {len(train.texts):,} functions; {len(valid):,} to validate")
@@ -194,7 +195,7 @@ def measure(task: str, shared: Path, work: Path, seeds: int, progress: Progress)
 
 
 def show(measured: dict[str, Any]) -> None:
-    """The tables."""
+    """Print the tables."""
     for task, found in measured.items():
         print(f"\n{task}, {found['examples']:,} examples; majority {found['majority']:.3f}")
         for way, students in found["students"].items():

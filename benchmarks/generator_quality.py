@@ -1,18 +1,18 @@
-"""What generators still know after quantization: perplexity on unseen code, and HumanEval's pass@1.
+"""Measure generators after quantization: perplexity on unseen code, and pass@1 on HumanEval.
 
 Run: python benchmarks/generator_quality.py ARTIFACT... [--humaneval HumanEval.jsonl.gz] [--llama FILE.gguf]
 
 Perplexity is on pieces of the standard library that calibration never sees, with each artifact's own tokenizer, so only
-artifacts of one tokenizer compare. HumanEval is completed greedily, without a chat's frame, 320 new tokens at most, cut
-at the stops of ``lilliput.data.humaneval``; the programs run in the sandbox. --llama adds the same prompts, stops and
-tokens in llama.cpp, where the package llama-cpp-python is installed.
+artifacts with the same tokenizer are comparable. HumanEval is completed greedily, without a chat template, with at most
+320 new tokens, cut at the stop strings of ``lilliput.data.humaneval``; the programs run in the sandbox. --llama runs
+llama.cpp on the same prompts, stop strings and tokens, if the package llama-cpp-python is installed.
 
-HumanEval's prompts end in a line break. Tokenizers of GPT-2's kind (CodeGen, StarCoder, SmolLM) join line breaks with
-the indentation that follows, so their models have rarely seen a text go on after a lone one, and may write nothing at
-all; for them, --strip takes it off. Qwen's keep the two apart, and want it there.
+HumanEval's prompts end in a line break. Tokenizers like GPT-2's (CodeGen, StarCoder, SmolLM) merge line breaks with the
+indentation that follows, so their models have rarely seen text continue after a lone line break, and may write nothing
+at all; for them, --strip removes it. Qwen's tokenizer keeps the two apart, and its models need the line break.
 
-Every completion is kept in a file beside the output, by model, settings and versions, as soon as it is there: a run
-that was killed goes on where it was. --fresh forgets them.
+Every completion is saved to a file beside the output as soon as it is made, keyed by model, settings and versions, so
+that an interrupted run resumes. --fresh discards them.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ Row = dict[str, Any]
 
 
 class Kept:
-    """What earlier runs found, as JSON lines; each is written as soon as it is known.
+    """Results of earlier runs, as JSON lines, each written as soon as it is known.
 
     Args:
-        path: the file; a line that a kill cut short is passed over.
-        fresh: forget what is there.
+        path: the file; a line truncated by an interruption is skipped.
+        fresh: discard existing results.
     """
 
     def __init__(self, path: Path, fresh: bool) -> None:
@@ -73,14 +73,14 @@ class Kept:
             self.found[record["key"]] = record
 
     def key(self, *what: object) -> str:
-        """A name for what is found from exactly this, with the packages as they are."""
+        """Return a cache key for a result of exactly these inputs and the installed package versions."""
         return hashlib.sha256(json.dumps([*what, versions()]).encode()).hexdigest()
 
     def add(self, key: str, record: Mapping[str, Any]) -> None:
         self.found[key] = {"key": key, **record}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as stream:
-            start = "\n" if stream.tell() else ""  # ends a line that was cut short
+            start = "\n" if stream.tell() else ""  # terminates a truncated line
             stream.write(start + json.dumps(self.found[key]))
 
 
@@ -95,13 +95,13 @@ def versions() -> dict[str, str]:
 
 
 Complete = Callable[[Sequence[str]], list[Row]]
-"""Completions (``text``, ``tokens``, ``finish``) of some prompts."""
+"""Complete prompts: a ``text``, ``tokens`` and ``finish`` for each."""
 
 
 def completions(
     name: str, model: str, open_model: Callable[[], Complete], problems: Sequence[Problem], batch: int, kept: Kept
 ) -> list[Row]:
-    """A completion of each problem, those kept not made again; the model is opened only if one is missing."""
+    """Complete each problem, reusing saved completions; the model is opened only if one is missing."""
     keys = {problem: kept.key(model, problem.prompt, NEW_TOKENS, STOPS, batch) for problem in problems}
     missing = sorted((p for p in problems if keys[p] not in kept.found), key=lambda problem: len(problem.prompt))
     if missing:
@@ -116,7 +116,7 @@ def completions(
 
 
 def judged(name: str, problems: Sequence[Problem], made: Sequence[Row]) -> Row:
-    """pass@1, and what became of each problem."""
+    """Compute pass@1 and the outcome of each problem."""
     for_stream().note(f"{name}: running the programs")
     programs = [program(problem, one["text"]) for problem, one in zip(problems, made, strict=True)]
     verdicts = run_many(programs, progress=for_stream())
@@ -140,7 +140,7 @@ def judged(name: str, problems: Sequence[Problem], made: Sequence[Row]) -> Row:
 
 def artifact_row(path: Path, problems: Sequence[Problem], options: argparse.Namespace, kept: Kept) -> Row:
     artifact = open_artifact(path)
-    model = sha256_of(path / MANIFEST)  # which has the hash of every other file
+    model = sha256_of(path / MANIFEST)  # contains the hash of every other file
     name = path.resolve().name
     row: Row = {"model": name, "bytes": artifact.bytes().total, "weights": dict(artifact.generator.weights)}
     row["manifest_sha256"] = model
@@ -150,7 +150,7 @@ def artifact_row(path: Path, problems: Sequence[Problem], options: argparse.Name
             ids = held_out_ids(path, options.perplexity_pieces, PIECE_TOKENS)
             try:
                 found = asdict(perplexity(path, ids, options.threads, for_stream()))
-            except UserError as error:  # an encoder-decoder's
+            except UserError as error:  # an encoder-decoder
                 found = {"note": error.problem}
             kept.add(key, {"found": found})
         row["perplexity"] = kept.found[key]["found"]
@@ -174,9 +174,9 @@ class Llama:
 
     Args:
         path: the file.
-        threads: processor threads.
-        positions: of its cache.
-        every_logit: keep those of all tokens of a prompt (much memory), not of the last alone.
+        threads: number of threads.
+        positions: positions in its KV cache.
+        every_logit: keep the logits of all prompt tokens (much memory), not only of the last.
     """
 
     def __init__(self, path: Path, threads: int, positions: int, every_logit: bool) -> None:
@@ -202,12 +202,12 @@ class Llama:
         return made
 
     def same_tokens(self, text: str, ids: Sequence[int]) -> bool:
-        """Whether these ids mean this text here, too."""
+        """Return whether these ids stand for the same text in this vocabulary."""
         known = max(ids) < self.model.n_vocab()
         return known and self.model.detokenize(list(ids)).decode("utf-8", "replace").strip() == text.strip()
 
     def costs(self, rows: Sequence[Sequence[int]]) -> Iterator[float]:
-        """Mean negative log-likelihood of each piece's tokens but the first, nats."""
+        """Mean negative log-likelihood, in nats, of each piece's tokens except the first."""
         for row in rows:
             self.model.reset()
             self.model.eval(row[:-1])
@@ -218,7 +218,7 @@ class Llama:
 
 
 def llama_row(path: Path, artifact: Path, problems: Sequence[Problem], options: argparse.Namespace, kept: Kept) -> Row:
-    """The same for a GGUF file; perplexity on the very tokens of ``artifact``, where the two have one vocabulary."""
+    """Measure a GGUF file; perplexity is on the same tokens as for ``artifact`` if they share a vocabulary."""
     model, name = sha256_of(path), f"{path.parent.name}/{path.name}, llama.cpp"
     row: Row = {"model": name, "bytes": path.stat().st_size, "file_sha256": model}
     threads = options.threads or usable_cores()
@@ -290,14 +290,14 @@ def show(rows: Sequence[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("artifacts", type=Path, nargs="+", metavar="ARTIFACT")
-    parser.add_argument("--humaneval", type=Path, help="HumanEval.jsonl.gz; without, there is no pass@1")
-    parser.add_argument("--limit", type=int, help="problems, the first of the file; all by default")
-    parser.add_argument("--strip", action="store_true", help="prompts without the line break at their end")
-    parser.add_argument("--perplexity-pieces", type=int, default=64, help=f"of {PIECE_TOKENS} tokens; 0: none")
-    parser.add_argument("--batch", type=int, default=8, help="prompts completed side by side")
+    parser.add_argument("--humaneval", type=Path, help="HumanEval.jsonl.gz; needed for pass@1")
+    parser.add_argument("--limit", type=int, help="use only the first problems of the file; all by default")
+    parser.add_argument("--strip", action="store_true", help="remove the line break at the end of prompts")
+    parser.add_argument("--perplexity-pieces", type=int, default=64, help=f"pieces of {PIECE_TOKENS} tokens; 0: none")
+    parser.add_argument("--batch", type=int, default=8, help="prompts per batch")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--llama", type=Path, action="append", default=[], metavar="FILE.gguf", help="repeatable")
-    parser.add_argument("--fresh", action="store_true", help="forget what earlier runs completed")
+    parser.add_argument("--fresh", action="store_true", help="discard completions of earlier runs")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "generator_quality.json")
     options = parser.parse_args()
     problems = read_problems(options.humaneval, "humaneval")[: options.limit] if options.humaneval else []
@@ -313,7 +313,7 @@ def main() -> None:
         else:
             rows += [llama_row(file, options.artifacts[0], problems, options, kept) for file in options.llama]
     show(rows)
-    given = [Path(word).name if "/" in word else word for word in sys.argv[1:]]  # no machine's folders
+    given = [Path(word).name if "/" in word else word for word in sys.argv[1:]]  # without local folders
     write_json(
         options.output,
         {

@@ -1,14 +1,14 @@
-"""Speed and memory of generators, beside llama.cpp, CTranslate2, optimum-intel and torch; two threads, one sequence.
+"""Speed and memory of generators against llama.cpp, CTranslate2, optimum-intel and torch; two threads, one sequence.
 
 Run: python benchmarks/generators.py WORK --model qwen=model.gguf [--rounds 10] [--output FILE]
      python benchmarks/generators.py WORK --model codegen=random-codegen
      python benchmarks/generators.py WORK --model codet5=random-codet5
 
-WORK keeps an environment and converted models for each peer, made where they are missing (20 GB): no two peers need to
-agree on a package. Each peer is a process of its own (``peers/``) that answers one question at a time: all are loaded,
-and asked in turn, round after round, so that a slow moment of the machine hits all alike. Ratios are between medians,
-with the 95 % interval of a bootstrap over rounds. 'random-': the weights are made up, and llama.cpp, which has no file
-of them, is not asked. Of an encoder-decoder the prompt is the source.
+WORK holds an environment and converted models for each peer, created if missing (20 GB), so that peers need not share
+package versions. Each peer runs in its own process (``peers/``) and answers one request at a time: all are loaded and
+measured in turn, round after round, so that a slow phase of the machine affects all alike. Ratios are between medians,
+with the 95 % interval of a bootstrap over rounds. 'random-' models have random weights; llama.cpp, for which there is
+no file, is left out. For an encoder-decoder the prompt is the source.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from lilliput.verbs.quantize import QuantizeSettings, quantize
 
 HERE = Path(__file__).parent
 PROMPT, DECODED, REMEMBERED = 512, 32, 200
-"""Tokens of a prompt; decoded in a round; decoded before memory is looked at."""
+"""Tokens of a prompt; tokens decoded per round; tokens decoded before memory is measured."""
 
 PACKAGES = {
     "llama": ("llama-cpp-python==0.3.36",),
@@ -48,22 +48,22 @@ PACKAGES = {
     "optimum": ("torch==2.13.0", "optimum-intel==2.2.0", "openvino", "nncf"),
     "torch": ("torch==2.13.0", "transformers", "safetensors", "ctranslate2==4.8.5"),
 }
-"""Environment -> what is installed in it. torch's also converts for CTranslate2."""
+"""Environment -> packages installed in it. The one for torch also converts for CTranslate2."""
 
 BUILT_WITH = {"llama": {"CMAKE_ARGS": r"-DCMAKE_CXX_FLAGS=-fno-dse\ -fno-tree-dse"}}
-"""Environment -> variables for its installation. GCC 12 takes what llama.cpp tells Intel's matrix unit for never read
-and leaves it out, so that the first product ends the process."""
+"""Environment -> variables for its installation. GCC 12 considers llama.cpp's AMX tile configuration unused and
+eliminates it, so that the first product crashes the process."""
 
 UNWANTED = {"optimum": ("torchvision",)}
-"""Environment -> what its packages bring and text does not need: PyPI's torchvision is built for CUDA, and does not
-load beside a torch that is not."""
+"""Environment -> dependencies to remove that text models do not need: PyPI's torchvision is built for CUDA and does not
+load with a CPU build of torch."""
 
 OURS = {
     "lilliput int8": QuantizeSettings(policy("int8")),
     "lilliput int4": QuantizeSettings(policy("int4")),
     "lilliput int4 with int4 head": QuantizeSettings(policy("int4", head="int4")),
 }
-"""Rounded to nearest, whatever else there is: it makes no difference to speed."""
+"""Rounded to nearest throughout: the rounding method makes no difference to speed."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ class Peer:
     """A way to run the model.
 
     Attributes:
-        name: with its precision.
-        command: that starts it.
-        path: of its weights.
-        process: once it is started.
+        name: name with precision.
+        command: command that starts it.
+        path: path of its weights.
+        process: the process, once started.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Peer:
 
 
 class Workplace:
-    """Where environments and models are, made where they are missing."""
+    """Paths of environments and models, created if missing."""
 
     def __init__(self, folder: Path, name: str, source: str) -> None:
         self.folder, self.name, self.source = folder, name, source
@@ -108,14 +108,14 @@ class Workplace:
         return str(home / "bin/python")
 
     def checkpoint(self) -> Path:
-        """A folder as transformers reads it, float16."""
+        """Return a folder that transformers can read, float16."""
         folder = self.models / "checkpoint"
         if not (folder / "config.json").exists():
             checkpoints.make(self.source, folder)
         return folder
 
     def converted(self, peer: str, target: str, environment: str, *arguments: str) -> Path:
-        """What ``peer`` itself makes of the checkpoint."""
+        """Return the checkpoint as converted by ``peer`` itself."""
         path = self.models / target
         if not path.exists():
             print(f"making {target} ...", flush=True)
@@ -158,14 +158,14 @@ class Workplace:
 
 
 class Running:
-    """A started peer."""
+    """A running peer."""
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.process = subprocess.Popen(peer.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.prefill: list[float] = []
         self.decode: list[float] = []
-        self.shares: list[float] = []  # of the bandwidth limit, of decoding
+        self.shares: list[float] = []  # decoding speed as shares of the bandwidth limit
         self.memory: dict[str, float] = {}
 
     def answer(self) -> Any:
@@ -183,7 +183,7 @@ class Running:
 
 
 def interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, list[float]]:
-    """Median of ``theirs`` over that of ``ours``, with its 95 % interval over rounds."""
+    """Median of ``theirs`` divided by that of ``ours``, with a 95 % interval over rounds."""
     pairs = np.array([ours, theirs])
     rows = np.random.default_rng(0).integers(0, pairs.shape[1], (2000, pairs.shape[1]))
     medians = np.median(pairs[:, rows], axis=2)
@@ -192,9 +192,9 @@ def interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, lis
 
 
 def share_of_limit(ours: Running, memory: Memory) -> float:
-    """What decoding reads of weights in a second, over what memory gives in the same moment.
+    """Weight bytes that decoding reads per second, divided by the memory bandwidth at the same time (median).
 
-    The two take turns, four tokens at a time: memory of a shared machine is now this fast, now that. A median.
+    The two alternate, four tokens at a time, because the memory bandwidth of a shared machine fluctuates.
     """
     weights, shares = weights_read(ours.peer.path), []
     for _ in range(DECODED // 4):
@@ -204,11 +204,11 @@ def share_of_limit(ours: Running, memory: Memory) -> float:
 
 
 READ_ONCE = re.compile(r"encoder\.|.*\.cross_(key|value)\.|(.*\.)?embedding\.")
-"""Weights that a source is read with, and the embedding, of which a token takes a row."""
+"""Weights of the encoder, and the embedding, of which a token reads one row."""
 
 
 def weights_read(artifact: Path) -> int:
-    """Bytes of weights that a token reads; the embedding's, too, where it is the output layer."""
+    """Bytes of weights read per token, including the embedding if it is tied to the output layer."""
     entries = json.loads((artifact / "evidence.json").read_text(encoding="utf-8"))["weights"]
     head = "head.weight" if any(entry["name"] == "head.weight" for entry in entries) else "embedding.weight"
     return sum(e["bytes"] for e in entries if e["name"] == head or not READ_ONCE.match(e["name"]))
@@ -237,7 +237,7 @@ def main() -> None:
             for each in running:
                 each.prefill.append(each.ask(f"prefill {PROMPT}"))
                 each.decode.append(statistics.median(each.ask(f"decode {DECODED}")))
-            for each in running[: len(OURS)]:  # when all have been asked: so much reading slows down what comes after
+            for each in running[: len(OURS)]:  # last, since so much memory traffic slows down what follows
                 each.shares.append(share_of_limit(each, memory))
             advance()
     for each in running:
@@ -275,7 +275,7 @@ def main() -> None:
         output,
         {
             "command": shlex.join(["python", "benchmarks/generators.py", *arguments]),
-            "machine": machine(),  # with the kernels that our processes use
+            "machine": machine(),  # including the kernels that our processes use
             "packages": PACKAGES,
             "prompt_tokens": PROMPT,
             "decoded_tokens": DECODED,

@@ -1,10 +1,10 @@
-"""What it costs that the artifact's graph is an ONNX file with quantize/dequantize nodes.
+"""Measure what it costs to store an artifact's graph as ONNX with quantize/dequantize nodes.
 
 Run: python benchmarks/graph_file.py [--nncf PYTHON] [--rounds 60]
 
-The same random students, 400 tokens, one thread, in OpenVINO: our ONNX file; the same graph saved as OpenVINO's own IR;
-and, with --nncf (a Python that has the package nncf; it need not be this one), what NNCF makes of the fp32 graph, which
-quantizes attention's products too. Timed in turn, so that a slow moment hits all alike.
+Runs the same random students in OpenVINO (400 tokens, one thread) from our ONNX file, from the same graph saved as
+OpenVINO IR, and, with --nncf (any Python interpreter that has the package nncf), as quantized by NNCF from the fp32
+graph, which includes the products of attention. Timed in turn, so that a slow phase affects all alike.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ examples = nncf.Dataset([{"input_ids": random.integers(4, 1000, (1, tokens))} fo
 model = nncf.quantize(openvino.Core().read_model(source), examples, model_type=nncf.ModelType.TRANSFORMER)
 openvino.save_model(model, target, compress_to_fp16=False)
 """
-"""Run by the Python of --nncf."""
+"""Code run by the --nncf interpreter."""
 
 
 def engines(architecture: Architecture, folder: Path, nncf: str | None) -> dict[str, Engine]:
-    """One student in each form, ready to run."""
+    """Compile one student in each form."""
     config, random = EncoderConfig(architecture), np.random.default_rng(0)
     weights = {name: random.normal(0, 0.05, shape).astype(np.float32) for name, shape in config.shapes().items()}
     ranges = {name: ActivationRange(-4.0, 4.0) for name in activation_names(config)}
@@ -68,7 +68,7 @@ def engines(architecture: Architecture, folder: Path, nncf: str | None) -> dict[
 
 
 def milliseconds(runs: dict[str, Engine], rounds: int) -> dict[str, float]:
-    """Median time of each, one pass in turn after one that is not timed."""
+    """Median time of each: one pass in turn, after an untimed one."""
     ids = np.random.default_rng(0).integers(4, 1000, (1, TOKENS))
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
@@ -82,7 +82,7 @@ def milliseconds(runs: dict[str, Engine], rounds: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--nncf", help="a Python that has nncf")
+    parser.add_argument("--nncf", help="a Python interpreter that has nncf")
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "graph_file.json")
     options = parser.parse_args()

@@ -1,14 +1,14 @@
-"""Does data flow pay for its milliseconds? The Compressor paper's two GraphCodeBERT students, with it and without.
+"""Is data flow worth its milliseconds? The Compressor paper's two GraphCodeBERT students, with and without it.
 
 Run: python benchmarks/graphcodebert.py --shared FOLDER --work FOLDER [--out FILE]
 
-FOLDER of --shared holds ``data/devign``, ``data/bigclonebench`` and ``seeds/compressor/graphcodebert-*``. Both students
-are measured on the whole validation splits (test splits are not touched) with the nodes of the data flow and without,
-code and weights being the same. The difference is paired, example by example. What the model has answered is kept in
---work: killed, it resumes.
+The --shared FOLDER holds ``data/devign``, ``data/bigclonebench`` and ``seeds/compressor/graphcodebert-*``. Both
+students are measured on the whole validation splits (test splits are not touched) with and without data-flow nodes,
+with the same code and weights. Differences are paired by example. The model's answers are kept in --work, so an
+interrupted run resumes.
 
-Times are CPU time of one thread, so that other work on the machine does not count: of extraction over all functions, of
-whole inputs and of passes of the model over some functions, each alone, one way after the other.
+Times are CPU time of one thread, so that other work on the machine does not count: for extraction over all functions,
+and for building inputs and running the model on some functions, one function at a time, the variants in turn.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Make = Callable[[Sequence[str]], list[GraphInput]]
 
 
 def plain(encoding: GraphEncoding) -> Make:
-    """Inputs of CodeBERT's kind: the text as a whole, white space collapsed, no data flow."""
+    """CodeBERT-style inputs: the whole text with white space collapsed, no data flow."""
     none = np.zeros((0, 2), np.int64)
     tokenize = encoding.tokenizer.encode
     return lambda texts: [GraphInput(ids, len(ids), none, none) for ids in tokenize(texts)]
@@ -63,8 +63,8 @@ class Way:
     """One kind of input.
 
     Attributes:
-        name: in words.
-        make: the encoding that makes it, from the teacher's own.
+        name: description.
+        make: derives the encoding from the teacher's own.
     """
 
     name: str
@@ -79,12 +79,12 @@ WAYS = (
 
 
 def given(teacher: GraphTeacher, way: Way, make: Make) -> GraphTeacher:
-    """The teacher with other inputs, and so of another fingerprint."""
+    """A teacher with other inputs, and therefore another fingerprint."""
     return replace(teacher, graphs=make, tokenize=ids_of(make), fingerprint=f"{teacher.fingerprint}|{way.name}")
 
 
 def bfloat16_agrees(teacher: GraphTeacher, dataset: Dataset) -> dict[str, Any]:
-    """Whether bfloat16 gives the classes that float32 gives, on a sample."""
+    """Return whether bfloat16 predicts the same classes as float32 on a sample."""
     sample = dataset.subset(np.random.default_rng(0).permutation(len(dataset))[:SAMPLE])
     exact, fast = (teacher.logits(sample, exact=choice) for choice in (True, False))
     equal = int((exact.argmax(1) == fast.argmax(1)).sum())
@@ -93,7 +93,7 @@ def bfloat16_agrees(teacher: GraphTeacher, dataset: Dataset) -> dict[str, Any]:
 
 
 def scores(dataset: Dataset, logits: NDArray[np.float32]) -> tuple[dict[str, Any], NDArray[np.float64]]:
-    """The figures, and which examples are right."""
+    """Compute the figures, and which examples are right."""
     guess = logits.argmax(1)
     found = score(dataset.labels, guess, classes=2, positive=1)
     names = ("n", "accuracy", "f1", "precision", "recall", "mcc")
@@ -103,7 +103,7 @@ def scores(dataset: Dataset, logits: NDArray[np.float32]) -> tuple[dict[str, Any
 
 
 def extraction(dataset: Dataset, encoding: GraphEncoding) -> dict[str, Any]:
-    """CPU milliseconds of extraction over every distinct function, and what it finds."""
+    """Measure CPU milliseconds of extraction over every distinct function, and what it finds."""
     flows, times = [], []
     for text in dataset.texts:
         start = time.process_time()
@@ -126,7 +126,7 @@ def extraction(dataset: Dataset, encoding: GraphEncoding) -> dict[str, Any]:
 
 
 def costs(dataset: Dataset, teacher: GraphTeacher, encoding: GraphEncoding) -> dict[str, Any]:
-    """CPU milliseconds of one function's input, and of the model's pass over it, one function at a time."""
+    """Measure CPU milliseconds of building an input and of a forward pass, one function at a time."""
     ways: dict[str, Make] = {WITH: encoding, WITHOUT: replace(encoding, flow=False), "plain text": plain(encoding)}
     names = (f"{kind}, {name}" for name in ways for kind in ("input", "pass"))
     times: dict[str, list[float]] = {name: [] for name in names}
@@ -137,11 +137,11 @@ def costs(dataset: Dataset, teacher: GraphTeacher, encoding: GraphEncoding) -> d
             times[f"input, {name}"].append(1e3 * (time.process_time() - start))
             ids, mask = torch.from_numpy(item.ids)[None], torch.from_numpy(item.mask)[None]
             with torch.no_grad():
-                teacher.model.encode(ids, mask)  # warms up
+                teacher.model.encode(ids, mask)  # warm-up
                 start = time.process_time()
                 teacher.model.encode(ids, mask)
             times[f"pass, {name}"].append(1e3 * (time.process_time() - start))
-    del times[f"input, {WITHOUT}"]  # in which the nodes are found first
+    del times[f"input, {WITHOUT}"]  # includes finding the nodes first
     found = {name: median(values) for name, values in times.items()}
     return {
         name: {"p50_ms": item.value, "interval": [item.low, item.high], "n": item.n} for name, item in found.items()
@@ -149,7 +149,7 @@ def costs(dataset: Dataset, teacher: GraphTeacher, encoding: GraphEncoding) -> d
 
 
 def measure(task: str, shared: Path, work: Path, progress: Progress) -> dict[str, Any]:
-    """Everything about one task's student."""
+    """Measure everything for one task's student."""
     dataset = task_named(task).read([shared / DATA[task]])
     teacher = open_teacher(shared / f"seeds/compressor/graphcodebert-{task}", task=task)
     if not isinstance(teacher, GraphTeacher) or not isinstance(teacher.graphs, GraphEncoding):
@@ -174,7 +174,7 @@ def measure(task: str, shared: Path, work: Path, progress: Progress) -> dict[str
 
 
 def show(measured: Mapping[str, Any]) -> None:
-    """The tables."""
+    """Print the tables."""
     for task, found in measured.items():
         print(f"\n{task:40} {'accuracy':>22} {'F1':>22} {'MCC':>24}")
         for name, figures in found["accuracy"].items():

@@ -1,11 +1,11 @@
-"""Which kernels multiply 4-bit weights fastest: the linear layers of a decoder in OpenVINO, ONNX Runtime, and by ours.
+"""Compare kernels for 4-bit weights: the linear layers of a decoder in OpenVINO, ONNX Runtime, and with our kernels.
 
 Run: python benchmarks/int4_kernels.py [--layers 24] [--hidden 896] [--inner 4864] [--keys 128] [--output FILE]
 
-The same stack of layers (query, key, value, output, gate, up, down; by default those of Qwen2.5-Coder-0.5B), random
-weights, no attention: for one token (decoding) and for 256 (reading a prompt). All are loaded and run in turn, round
-after round, two threads. OpenVINO rounds inputs in groups as large as the weights'; so do ours, which run in its graph,
-and ONNX Runtime's MatMulNBits with accuracy level 4.
+All run one stack of layers (query, key, value, output, gate, up, down; by default those of Qwen2.5-Coder-0.5B), with
+random weights and no attention, for one token (decoding) and for 256 (prefill). All are loaded and run in turn, round
+after round, on two threads. OpenVINO quantizes inputs in groups as large as the weights'; so do our kernels, which run
+in its graph, and ONNX Runtime's MatMulNBits with accuracy level 4.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lilliput.kernels.products import use_kernels
 from lilliput.progress import for_stream
 
 THREADS, TOKENS, BLOCK = 2, 256, 8
-"""Threads; of a prompt; single tokens timed in a turn."""
+"""Threads; tokens of a prompt; single tokens timed per turn."""
 
 Run = Callable[[np.ndarray], object]
 
@@ -55,7 +55,7 @@ class OpenVino:
 
     def __init__(self, shape: Shape, kind: str, group: int, ours: bool = False) -> None:
         self.rng, self.kind, self.group = np.random.default_rng(0), kind, group
-        self.memory: list[np.ndarray] = []  # constants do not hold it
+        self.memory: list[np.ndarray] = []  # keeps constants' memory alive
         value = entry = ops.parameter([1, -1, shape.hidden], ov.Type.f32)
         for _ in range(shape.layers):
             query, key, values = (self.linear(value, n, shape.hidden) for n in (shape.hidden, shape.keys, shape.keys))
@@ -126,7 +126,7 @@ class OnnxRuntime:
         opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = THREADS
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the others run in turn
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning would slow the others
         model = helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
         self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 

@@ -2,14 +2,15 @@
 
 Run: python benchmarks/latency.py [--artifact FOLDER] [--compressor model.bin] [--functions devign/valid.jsonl.gz]
 
-All are loaded at once and timed in turn, round after round, so that a slow moment hits all alike; ratios are between
-medians, with the 95 % interval of a paired bootstrap over rounds. Two tables at 400 tokens: in one each model's turn is
-several passes back to back (a repository is scored), whose median counts; in the other a single pass, with the others'
-weights in the caches (one file is saved). Then, back to back, the lengths that real functions have (--functions; each
-model's own tokenizer counts, ours for CodeBERT's shape, whose own cannot be had offline).
+All are loaded at once and timed in turn, round after round, so that a slow phase affects all alike; ratios are between
+medians, with the 95 % interval of a paired bootstrap over rounds. There are two tables at 400 tokens. In one, each
+model's turn is several passes back to back, whose median counts (as when scoring a repository); in the other, a single
+pass with the other models' weights in the caches (as when one file is saved). Then the lengths of real functions are
+timed back to back (--functions; counted by each model's own tokenizer; for CodeBERT's shape by ours, because its own is
+not available offline).
 
-CodeBERT's weights do not matter for its speed, so they are random. Without --artifact, ours is the architecture that
-the search chooses for 3 MB and 3 ms, with random weights.
+CodeBERT's weights do not affect its speed, so they are random. Without --artifact, ours is the architecture that the
+search chooses for 3 MB and 3 ms, with random weights.
 """
 
 from __future__ import annotations
@@ -64,13 +65,13 @@ def in_torch(model: torch.nn.Module) -> Run:
 
 
 def in_engine(graph: bytes | Path, config: EncoderConfig) -> Run:
-    """Run one of our graphs on one function, padding included as in real use."""
+    """Run one of our graphs on one function, with padding as in real use."""
     runner = EncoderRunner(graph, config, threads=1)
     return lambda ids: runner.encoder(pad([ids], config.positions))
 
 
 TURN_MS = 50.0
-"""A turn back to back lasts about this long, and has from one to :data:`MOST_PASSES` passes."""
+"""Target duration of a back-to-back turn, which has one to :data:`MOST_PASSES` passes."""
 
 MOST_PASSES = 10
 
@@ -78,9 +79,9 @@ MOST_PASSES = 10
 def rounds_of(
     runs: dict[str, Run], inputs: dict[str, Sequence[np.ndarray]], rounds: int, title: str, back_to_back: bool
 ) -> dict[str, np.ndarray]:
-    """Milliseconds ``[rounds]`` of each model, all timed in every round on an input of the same place.
+    """Milliseconds ``[rounds]`` of each model, all timed in every round on the same input.
 
-    Back to back, a turn's first pass is not timed, and the median of the others counts.
+    In back-to-back turns the first pass is not timed, and the median of the others counts.
     """
     passes = dict.fromkeys(runs, 1)
     for name, run in runs.items():
@@ -100,14 +101,14 @@ def rounds_of(
 
 
 def timed(run: Run, ids: np.ndarray) -> float:
-    """Milliseconds of one pass."""
+    """Milliseconds of one forward pass."""
     start = time.perf_counter()
     run(ids)
     return 1e3 * (time.perf_counter() - start)
 
 
 def summary(times: dict[str, np.ndarray], references: Sequence[str]) -> list[dict[str, Any]]:
-    """Median, 95th percentile, and how much faster than each reference, with intervals."""
+    """Median, 95th percentile, and speed-up over each reference, with intervals."""
     random = np.random.default_rng(0)
     count = len(next(iter(times.values())))
     draws = random.integers(0, count, (1000, count))

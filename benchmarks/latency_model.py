@@ -1,9 +1,9 @@
-"""The latency model against measurements: 12 architectures that it was not calibrated on.
+"""Check the latency model against measurements of 12 architectures that it was not calibrated on.
 
 Run: python benchmarks/latency_model.py
 
-Calibrates this machine's model anew (the search would use a kept one), then measures each of the 12, 400 tokens, one
-thread, int8, and prints measured and predicted milliseconds.
+Calibrates a new model for this machine (the search would use a saved one), measures each of the 12 (400 tokens, one
+thread, int8), and prints measured and predicted milliseconds.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""How the perturbations of lilliput.evaluate.perturb compare with ReCode's released ones, on HumanEval.
+"""Compare the perturbations of lilliput.evaluate.perturb with ReCode's released ones, on HumanEval.
 
 Run: python benchmarks/recode_compare.py --humaneval HumanEval.jsonl.gz --recode FOLDER [--seed 0] [--output FILE]
 
-FOLDER holds ReCode's nlaugmenter, func_name, natgen and format. Of each perturbation, ours and released: the share of
-problems whose prompt changes, how much of the prompt changes (edit distance divided by the longer prompt's length, mean
-over the problems that change), and the share of changed problems whose canonical solution still passes its tests.
-Released prompts of syntax and format are compared with HumanEval cut in the middle of its solutions, as they were made.
+FOLDER holds ReCode's nlaugmenter, func_name, natgen and format. For each perturbation, ours and released, the script
+reports the share of problems whose prompt changes, how much of the prompt changes (edit distance divided by the longer
+prompt's length, mean over the problems that change), and the share of changed problems whose canonical solution still
+passes its tests. Released prompts of syntax and format are compared with HumanEval cut in the middle of its solutions,
+which they were made from.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ from lilliput.files import write_json
 from lilliput.progress import for_stream
 
 SECONDS = 30.0
-"""For a solution, or a batch of them. Some released ones never end."""
+"""Time limit of a solution, or a batch of them. Some released ones never end."""
 
 
 def edit_distance(one: str, other: str) -> int:
-    """Levenshtein's, by bits in parallel (Myers 1999, as simplified by Hyyrö 2003): a column of the table at a time."""
+    """Levenshtein distance, bit-parallel, one column at a time (Myers 1999, as simplified by Hyyrö 2003)."""
     if not one:
         return len(other)
     where: dict[str, int] = {}
     for place, character in enumerate(one):
         where[character] = where.get(character, 0) | 1 << place
     full, last, distance = (1 << len(one)) - 1, 1 << (len(one) - 1), len(one)
-    up, down = full, 0  # where a cell of the column is one more, and one less, than the cell above
+    up, down = full, 0  # bits of the cells that are one more, and one less, than the cell above
     for character in other:
         equal = where.get(character, 0)
         diagonal = (((equal & up) + up) ^ up) | equal | down
@@ -52,7 +53,7 @@ def edit_distance(one: str, other: str) -> int:
 
 
 def compared(before: Sequence[Problem], after: Sequence[Problem], workers: int | None) -> dict[str, Any]:
-    """Figures of one perturbation: counts, shares with their 95 % intervals, and what fails."""
+    """Compute one perturbation's counts, shares with their 95 % intervals, and failures."""
     pairs = [(one, other) for one, other in zip(before, after, strict=True) if one.prompt != other.prompt]
     figures: dict[str, Any] = {"problems": len(before), "changed": wilson(len(pairs), len(before))}
     if not pairs:
@@ -97,7 +98,7 @@ def main() -> None:
             for side in ("ours", "theirs")
         ]
         print(f"{found.get('name', ''):22} {found['released']:30} {' '.join(f'{cell:>7}' for cell in cells)}")
-    # The files' places on this machine are nobody's business.
+    # Record no local paths.
     command = ["python", "benchmarks/recode_compare.py", "--humaneval", options.humaneval.name, "--recode", "FOLDER"]
     facts = {"command": shlex.join([*command, "--seed", str(options.seed)]), "machine": machine()}
     write_json(options.output, {**facts, "seed": options.seed, "rows": [plain(found) for found in rows]})
@@ -126,7 +127,7 @@ def shown(figures: dict[str, Any] | None, name: str, scale: int) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Estimates as dictionaries."""
+    """Convert estimates to dictionaries."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The Compressor paper's released checkpoints as artifacts of ours, so that both run in the same engine."""
+"""Convert the Compressor paper's released checkpoints to artifacts, so that they run in the same engine as ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lilliput.teachers import Teacher, open_teacher
 from lilliput.teachers.model import EncoderClassifier
 
 RELEASED = Architecture(layers=12, hidden=96, heads=8, intermediate=64, vocabulary=1000)
-"""The sizes of all of them."""
+"""The architecture of all of them."""
 
 BLOCK = {
     "attention.query": "attention.self.query",
@@ -31,13 +31,13 @@ BLOCK = {
     "down": "output.dense",
     "output_norm": "output.LayerNorm",
 }
-"""Our name of a block's part -> RoBERTa's."""
+"""Our name of a part of a block -> RoBERTa's."""
 
 
 def released_graph(teacher: Teacher, arity: int, precision: str) -> tuple[bytes, EncoderConfig]:
-    """The checkpoint that ``teacher`` holds as one of our graphs: the same function at ``fp32``, to rounding.
+    """Build our graph of the checkpoint in ``teacher``: at ``fp32`` the same function up to rounding.
 
-    At ``int8`` the activations' ranges are made up: right for timing, not for accuracy.
+    At ``int8`` the activation ranges are arbitrary: good for timing, not for accuracy.
     """
     model = teacher.model
     assert isinstance(model, EncoderClassifier) and isinstance(model.encoder, RobertaModel)
@@ -62,14 +62,14 @@ def released_graph(teacher: Teacher, arity: int, precision: str) -> tuple[bytes,
 
 
 def as_artifact(checkpoint: Path, task: str, folder: Path) -> Path:
-    """The checkpoint's file ``model.bin`` as an artifact in ``folder``, in floating point."""
+    """Write the checkpoint's ``model.bin`` as a floating-point artifact in ``folder``."""
     teacher = open_teacher(checkpoint)
     graph, config = released_graph(teacher, TASKS[task].arity, "fp32")
     manifest = Manifest(
         task, teacher.label_names, config, "fp32", teacher.max_tokens, {"command": "the paper's release"}
     )
     tokenizer = Tokenizer.from_file(str(next(path for path in teacher.files if path.suffix == ".json")))
-    collapsed = [Replace(Regex(r"\s+"), " "), Strip()]  # as their inputs are made, before anything else
+    collapsed = [Replace(Regex(r"\s+"), " "), Strip()]  # as their inputs are prepared, before anything else
     tokenizer.normalizer = Sequence([*collapsed, *([tokenizer.normalizer] if tokenizer.normalizer else [])])
     save(folder, manifest, {GRAPH: graph, TOKENIZER: tokenizer.to_str().encode(), CARD: b"", EVIDENCE: b"{}"})
     return folder

@@ -1,9 +1,9 @@
-"""What perturbed prompts cost compressed generators beside the original: results of ``lilliput robustness``, as a plot.
+"""Plot what perturbed prompts cost compressed generators and the original, from results of ``lilliput robustness``.
 
 Run: python benchmarks/robustness_plot.py ORIGINAL.json OTHER.json... --out plot.svg
 
-Each OTHER was made with ``--against ORIGINAL.json``. Left: problems solved after the worst version of each kind, with
-score intervals. Right: the paired difference from the original, where intervals are those of the difference.
+Each OTHER must have been made with ``--against ORIGINAL.json``. Left: problems solved under the worst version of each
+perturbation, with score intervals. Right: the paired difference from the original, with intervals of the difference.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from lilliput.report import clean
 from lilliput.report.drawing import INK, MARKERS, SERIES, as_file, drawing, new_figure
 
 FORMS = {"prompt": "prompts as they are", "partial": "with half a solution"}
-"""What is perturbed -> what its unperturbed line is called."""
+"""What is perturbed -> label of its unperturbed row."""
 
 APART = 0.2
-"""Between the models of a line, in lines."""
+"""Offset between the models of a row, in rows."""
 
 Row = tuple[str, Mapping[str, float]]
 
 
 def rates(result: Mapping[str, Any]) -> list[Row]:
-    """Name -> pass@1 before, and robust pass after."""
+    """Return (name, rate) rows: pass@1 unperturbed, then robust pass."""
     nominal = [(FORMS[on], rate) for on, rate in result["nominal"].items()]
     return nominal + [(line["name"].replace("_", " "), line["robust_pass"]) for line in result["perturbations"]]
 
 
 def differences(result: Mapping[str, Any]) -> list[Row]:
-    """Name -> the difference from the original, ours less theirs; the last two of all versions together."""
+    """Return (name, difference from the original) rows; the last two are of all versions together."""
     against = result["against"]
     rows = [(FORMS[on], found["difference"]) for on, found in against["nominal"].items()]
     rows += [
@@ -49,7 +49,7 @@ def differences(result: Mapping[str, Any]) -> list[Row]:
 
 
 def draw(axes: Any, tables: Sequence[tuple[str, int, list[Row]]], label: str) -> None:
-    """Marks with whiskers, percent, a line each, the models of a line below each other."""
+    """Draw points with error bars in percent, one row per name, with the models of a row below each other."""
     names = [name for name, _ in tables[0][2]]
     for place, (model, series, rows) in enumerate(tables):
         shift = APART * (place - (len(tables) - 1) / 2)
@@ -65,7 +65,7 @@ def draw(axes: Any, tables: Sequence[tuple[str, int, list[Row]]], label: str) ->
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("original", type=Path)
     parser.add_argument("others", type=Path, nargs="+")

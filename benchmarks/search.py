@@ -1,4 +1,4 @@
-"""Architecture search under the paper's fitness: exhaustive, genetic (several seeds), and the published answers.
+"""Architecture search with the paper's fitness: exhaustive, genetic (several seeds), and the published results.
 
 Run: python benchmarks/search.py [--seeds 10] [--output benchmarks/results/search.json]
 
@@ -29,14 +29,14 @@ PUBLISHED = {
     25: Architecture(layers=6, hidden=432, heads=16, intermediate=128, vocabulary=1000),
     50: Architecture(layers=6, hidden=480, heads=16, intermediate=576, vocabulary=6000),
 }
-"""Target in MB -> the architecture the paper's replication package names as its own."""
+"""Target in MB -> the architecture given in the paper's replication package."""
 
 REPEATS = 5
-"""Times the exhaustive search is run; the median time counts."""
+"""Runs of the exhaustive search; the median time counts."""
 
 
 def rows_of(megabytes: int, seeds: int) -> list[dict[str, Any]]:
-    """All searches for one target, the optimum first."""
+    """Run all searches for one target; the optimum comes first."""
     problem = PaperProblem(megabytes)
     runs = [exact_search(problem) for _ in range(REPEATS)]
     best = runs[0]
@@ -74,7 +74,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def summary_of(rows: list[dict[str, Any]], megabytes: int) -> dict[str, Any]:
-    """How the genetic runs for one target compare with the optimum."""
+    """Compare the genetic runs for one target with the optimum."""
     runs = [entry for entry in rows if entry["target_mb"] == megabytes and entry["method"].startswith("genetic")]
     gaps = [entry["gap"] for entry in runs]
     return {

@@ -1,16 +1,15 @@
-"""Put a trained artifact into the package, to be shipped with it, and its figures into docs/models.md.
+"""Copy a trained artifact into the package, and its figures into docs/models.md.
 
 Run: python benchmarks/ship.py NAME FOLDER [--valid FILE ...]
      python benchmarks/ship.py --page
 
-NAME is a shipped model's (see src/lilliput/shipped.py), FOLDER an artifact of its task. The artifact is verified; paths
-of this machine are taken out of what it says of itself; its card is written anew, with license and terms; and it is
-refused if it would take more than 3,000,000 bytes, the card and all else included. Graph and tokenizer are copied as
-they are.
+NAME is the name of a shipped model (see src/lilliput/shipped.py), FOLDER an artifact of its task. The artifact is
+verified, local paths are removed from its metadata, and its card is rewritten with license and terms. It is refused if
+it would take more than 3,000,000 bytes, including the card. Graph and tokenizer are copied unchanged.
 
---valid measures the artifact again on validation data, for those made before evidence had precision and recall at
-several thresholds, and for one thing more: that the figures are those of the file shipped. --page only writes the
-document's tables again.
+--valid measures the artifact again on validation data: for artifacts made before evidence had precision and recall at
+several thresholds, and to make sure that the figures are those of the shipped file. --page only rewrites the document's
+tables.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from lilliput.tasks import task_named
 from lilliput.verbs.shrink import validation_evidence
 
 LARGEST = 3_000_000
-"""Bytes of one model, all its files."""
+"""Maximum bytes of one model, all files included."""
 
 LICENSE = "apache-2.0"
 
@@ -46,12 +45,12 @@ PAGE = Path(__file__).parents[1] / "docs" / "models.md"
 
 @dataclass(frozen=True)
 class Data:
-    """What a model was trained on.
+    """A model's training data.
 
     Attributes:
-        name: with its source.
-        terms: under which it is distributed.
-        limits: what was found about models trained on it.
+        name: name and source.
+        terms: terms of distribution.
+        limits: known limits of models trained on it.
     """
 
     name: str
@@ -59,7 +58,7 @@ class Data:
     limits: tuple[str, ...] = ()
 
     def sentences(self) -> tuple[str, ...]:
-        """For the card."""
+        """Sentences for the card."""
         return (
             "Trained by the lilliput project, which gives it under the Apache License 2.0.",
             f"Training data: {self.name}, {self.terms}. This folder holds none of it, but for the words, frequent "
@@ -97,14 +96,14 @@ DATA = {
         ),
     ),
 }
-"""Name -> what it was trained on."""
+"""Name -> training data."""
 
 _PATH = re.compile(r"(?:(?<=[\s='\"(,:])|(?<=^))(?:~[\w.-]*|[A-Za-z]:)?[/\\](?:[^\s/\\'\",]+[/\\])*(?=[^\s/\\])")
-"""The folders of an absolute path."""
+"""Matches the folders of an absolute path."""
 
 
 def without_paths(value: Any) -> Any:
-    """``value``, JSON, with absolute paths cut to their last part."""
+    """Return the JSON ``value`` with absolute paths cut to their last part."""
     if isinstance(value, str):
         return _PATH.sub("", value)
     if isinstance(value, Mapping):
@@ -113,7 +112,7 @@ def without_paths(value: Any) -> Any:
 
 
 def measured(artifact: Artifact, files: Sequence[Path]) -> dict[str, Any]:
-    """What the evidence says of validation data, measured on ``files``."""
+    """Compute the evidence's validation figures on ``files``."""
     manifest = artifact.classifier
     task = task_named(manifest.task)
     data = task.read(files, None, manifest.labels)
@@ -123,10 +122,10 @@ def measured(artifact: Artifact, files: Sequence[Path]) -> dict[str, Any]:
 
 
 def ship(name: str, folder: Path, target: Path, valid: Sequence[Path] = ()) -> Artifact:
-    """Write the artifact in ``folder`` to ``target``, as the shipped model called ``name``.
+    """Write the artifact in ``folder`` to ``target`` as the shipped model ``name``.
 
     Raises:
-        UserError: it is of another task, damaged, too large, or has no figures at thresholds.
+        UserError: The artifact is of another task, damaged, too large, or lacks figures at thresholds.
     """
     artifact = open_artifact(folder)
     manifest = replace(artifact.classifier, provenance=without_paths(dict(artifact.classifier.provenance)))
@@ -150,7 +149,7 @@ def ship(name: str, folder: Path, target: Path, valid: Sequence[Path] = ()) -> A
         limits=DATA[name].limits,
     )
     files = {
-        GRAPH: graph.read_bytes(),  # read, not linked: what is in the package shares no file with anything
+        GRAPH: graph.read_bytes(),  # copied, not linked, so that the package shares no file
         TOKENIZER: tokenizer.read_bytes(),
         CARD: model_card(facts).encode(),
         EVIDENCE: json.dumps(evidence, separators=(",", ":")).encode(),
@@ -163,7 +162,7 @@ def ship(name: str, folder: Path, target: Path, valid: Sequence[Path] = ()) -> A
 
 
 def figures() -> str:
-    """The tables of docs/models.md, from the evidence of the models in the package."""
+    """Render the tables of docs/models.md from the evidence of the models in the package."""
     shipped = {name: open_artifact(folder_of(name)) for name in SHIPPED}
     lines = [
         "| model | takes | bytes | longest input | accuracy | F1 | MCC | n |",
@@ -206,7 +205,7 @@ BEGIN, END = "<!-- figures: benchmarks/ship.py --page -->", "<!-- end of figures
 
 
 def with_figures(page: str) -> str:
-    """``page`` with its tables written anew."""
+    """Return ``page`` with its tables rewritten."""
     before, rest = page.split(BEGIN)
     return f"{before}{BEGIN}\n\n{figures()}\n\n{END}{rest.split(END)[1]}"
 

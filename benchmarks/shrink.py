@@ -1,25 +1,25 @@
-"""From nothing to 3 MB on real data: Devign (vulnerability prediction) and BigCloneBench (clone detection).
+"""Train 3 MB models on real data: Devign (vulnerability prediction) and BigCloneBench (clone detection).
 
 Run: python benchmarks/shrink.py vulnerability --shared FOLDER --work FOLDER [--megabytes 25] [--output FILE]
      python benchmarks/shrink.py clone --shared FOLDER --work FOLDER
 
-FOLDER of --shared holds ``data/devign``, ``data/bigclonebench`` and ``seeds/compressor`` (the paper's released
-checkpoints). In --work it fine-tunes a teacher (once; killed, it resumes) or takes the recorded one of
+The --shared FOLDER holds ``data/devign``, ``data/bigclonebench`` and ``seeds/compressor`` (the paper's released
+checkpoints). In --work the script fine-tunes a teacher (once; resumable) or takes the recorded one of
 vulnerability_teacher.py, shrinks it, and measures the artifact, its teacher and the released checkpoint on the
-validation split, with the trivial baselines fitted on the training split. Of clones, labels alone teach: with --teacher
-any model stands for the one that would be fine-tuned for an hour, and the artifact's weights are the same.
+validation split, with the trivial baselines fitted on the training split. For clones, only labels are used in training,
+so any model given as --teacher replaces one that takes an hour to fine-tune, with the same weights in the artifact.
 
-What ships was made by these settings: vulnerability's network by seed 2, before there were linear models (beside.py
-fitted the one beside it); clone by seed 3, while the package was still changing,
-so that another run will not give the same weights. beat_the_seeds.py measures what ships. The committed
-results/shrink-vulnerability.json and shrink-clone.json are of the recipes before these (transformers of 2 layers, no
-n-grams), kept because other pages refer to them; shrink-vulnerability-linear.json has five seeds of this one, and
-shrink-vulnerability-seeds.json five before there were linear models.
+The shipped models were made with these settings: the vulnerability network with seed 2, before there were linear models
+(beside.py fitted the one beside it), and the clone model with seed 3, while the package was still changing, so another
+run will not give the same weights. beat_the_seeds.py measures what ships. The committed
+results/shrink-vulnerability.json and shrink-clone.json are from earlier recipes (transformers of 2 layers, no n-grams),
+kept because other pages refer to them; shrink-vulnerability-linear.json has five seeds of the current recipe, and
+shrink-vulnerability-seeds.json five from before there were linear models.
 
-With --megabytes 25 or 50, the paper's other budgets, the room goes to more rows for n-grams, and of vulnerability's
-student to layers of more milliseconds: results/shrink-TASK-25.json and -50.json.
+With --megabytes 25 or 50, the paper's other budgets, the additional bytes go to more n-gram rows and, for the
+vulnerability student, to slower layers: results/shrink-TASK-25.json and -50.json.
 
-The validation split also chose the epoch, the architecture and the quantization, so its figures flatter the teacher and
+Epoch, architecture and quantization were also chosen on the validation split, so its figures flatter the teacher and
 the artifact a little; the released checkpoint was chosen by its authors. Test splits are not touched.
 """
 
@@ -51,12 +51,12 @@ class Run:
     Attributes:
         train, valid: files under the shared folder.
         released: the paper's checkpoint, likewise.
-        teacher: what is fine-tuned; ``None``: the ensemble of benchmarks/vulnerability_teacher.py.
-        finetune: how.
-        shrink: how.
-        size: bytes of the artifact.
-        latency_ms: bound at the tokens that layers see, one thread; ``None``: no bound.
-        rooms: megabytes of a larger budget -> what of them is used how.
+        teacher: the model to fine-tune; ``None``: the ensemble of benchmarks/vulnerability_teacher.py.
+        finetune: settings of the fine-tuning.
+        shrink: settings of the shrinking.
+        size: maximum bytes of the artifact.
+        latency_ms: latency bound at the number of tokens that layers see, one thread; ``None``: no bound.
+        rooms: larger budget in megabytes -> how it is used.
     """
 
     train: str
@@ -70,7 +70,7 @@ class Run:
     rooms: Mapping[int, Room] = field(default_factory=dict)
 
     def with_room(self, megabytes: int) -> Run:
-        """The same in a larger budget."""
+        """Return the same run with a larger budget."""
         room = self.rooms[megabytes]
         grams = self.shrink.grams
         assert grams is not None
@@ -80,11 +80,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Room:
-    """What a larger budget is for.
+    """How a larger budget is used.
 
     Attributes:
-        bits: more of a gram's hash: each doubles the rows.
-        latency_ms: bound on the layers; ``None``: there are none.
+        bits: additional bits of the n-gram hash; each doubles the rows.
+        latency_ms: latency bound on the layers; ``None``: there are no layers.
     """
 
     bits: int
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument(
         "--latency",
         type=float,
-        help="bound in milliseconds, instead of the run's: what 0.8 is on one machine is more on another",
+        help="latency bound in milliseconds, instead of the run's; depends on the machine's speed",
     )
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
@@ -181,7 +181,7 @@ def main() -> None:
             progress=progress,
         )
     subjects = {"artifact": student, "released 3 MB checkpoint": shared / run.released}
-    if teacher not in (recorded, subjects["released 3 MB checkpoint"]):  # of recorded logits there is nothing to run
+    if teacher not in (recorded, subjects["released 3 MB checkpoint"]):  # recorded logits cannot be run
         subjects["teacher"] = teacher
     measured = {}
     for name, path in subjects.items():
@@ -205,7 +205,7 @@ def main() -> None:
 
 
 def show(measured: dict[str, dict[str, Any]]) -> None:
-    """The table."""
+    """Print the table."""
     print(f"\n{'':26} {'bytes':>12} {'accuracy':>22} {'F1':>22} {'MCC':>6} {'ms':>7}")
     for name, found in measured.items():
         cells = [

@@ -1,12 +1,12 @@
-"""A 6 B CodeGen on a laptop: quantized under a cap on memory, loaded, and run; with random weights of the true shape.
+"""A 6 B CodeGen on a laptop: quantize it under a memory cap, load it, and run it, with random weights of its shape.
 
 Run: python benchmarks/six_billion.py FOLDER [--weights int8 int4] [--cap 4GB] [--output FILE]
 
-FOLDER needs 27 GB. The checkpoint (14 GB, float16, in shards) is made there once. ``lilliput quantize`` then runs as a
-process of its own, inside a control group where this user may make one: every page counts there, those of files read
-too. Its private memory is sampled. The artifact is loaded in another process, which reports memory and speed; then
-reading memory and decoding take turns, because the bound on decoding is the bandwidth of that moment over the bytes of
-weights that a token reads.
+FOLDER needs 27 GB. The checkpoint (14 GB, float16, sharded) is made there once. ``lilliput quantize`` then runs in its
+own process, inside a cgroup if the user may create one: a cgroup counts every page, including the page cache. Its
+private memory is sampled. The artifact is loaded in another process, which reports memory and speed. Memory reads and
+decoding then alternate, because decoding is bounded by the current memory bandwidth divided by the bytes of weights
+read per token.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ SHARD_BYTES = 2_000_000_000
 TOKENS = 200
 ROUNDS = 20
 BLOCK = np.random.default_rng(0).normal(0, 0.02, 16_777_213).astype(np.float16)
-"""Weights are this block, over and over, from a place that differs for each tensor."""
+"""Weights repeat this block, starting at a different offset for each tensor."""
 
 
 def shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -79,7 +79,7 @@ def shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def make_checkpoint(folder: Path) -> None:
-    """The checkpoint, as transformers would write it."""
+    """Write the checkpoint as transformers would."""
     shards: list[list[tuple[str, tuple[int, ...]]]] = [[]]
     for name, shape in shapes():
         if sum(2 * int(np.prod(s)) for _, s in shards[-1]) + 2 * np.prod(shape) > SHARD_BYTES:
@@ -111,7 +111,7 @@ def make_checkpoint(folder: Path) -> None:
 
 
 def make_tokenizer(folder: Path, size: int, special: int) -> None:
-    """A byte-level tokenizer of ``size`` tokens; that of number ``special`` begins and ends texts."""
+    """Write a byte-level tokenizer of ``size`` tokens; token ``special`` begins and ends texts."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -130,7 +130,7 @@ def hash_of(name: str) -> int:
 
 @contextlib.contextmanager
 def memory_cap(size: int) -> Iterator[tuple[str, Path | None]]:
-    """A control group of ``size`` bytes: how to enter it, and where its peak is told; nothing if there may be none."""
+    """Yield the shell prefix to enter a cgroup of ``size`` bytes and its peak file; empty if none can be created."""
     group = Path("/sys/fs/cgroup/memory/lilliput-benchmark")
     try:
         group.mkdir(exist_ok=True)
@@ -146,7 +146,7 @@ def memory_cap(size: int) -> Iterator[tuple[str, Path | None]]:
 
 
 class PrivateMemory(threading.Thread):
-    """Samples a process tree's anonymous memory until it ends."""
+    """Sample the anonymous memory of a process tree until it ends."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         super().__init__(daemon=True)
@@ -154,7 +154,7 @@ class PrivateMemory(threading.Thread):
 
     def run(self) -> None:
         while self.process.poll() is None:
-            with contextlib.suppress(OSError, KeyError):  # it has just ended
+            with contextlib.suppress(OSError, KeyError):  # the process has just ended
                 lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines()
                 found = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Rss")}
                 anonymous = 1024 * int(found["RssAnon"])
@@ -188,17 +188,17 @@ def quantize(checkpoint: Path, out: Path, weights: str, cap: int) -> dict[str, A
 
 
 def resident() -> dict[str, float]:
-    """Memory of this process, MB."""
+    """Memory of this process in MB."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
     found = {line.split(":")[0]: int(line.split()[1]) / 1e3 for line in lines}
     return {"resident_mb": found["Rss"], "private_mb": found["Anonymous"]}
 
 
 class Memory:
-    """What memory gives to threads that look for the largest of their numbers, each of ``size`` bytes.
+    """Memory read bandwidth of threads that each compute the maximum of ``size`` bytes.
 
-    Adding them up, as results before 2026-12-01 have it, is arithmetic in the way of memory on some processors (a Xeon:
-    18 GB/s, where this reads 28).
+    Summing instead, as in results before 2026-12-01, is bound by arithmetic on some processors (a Xeon: 18 GB/s, where
+    this reads 28).
     """
 
     def __init__(self, threads: int = 2, size: int = 1 << 29) -> None:
@@ -206,7 +206,7 @@ class Memory:
         self.rates: list[float] = []
 
     def rate(self) -> float:
-        """Bytes a second, once."""
+        """Bytes per second of one measurement."""
         workers = [threading.Thread(target=part.max) for part in self.parts]
         start = time.perf_counter()
         for worker in workers:
@@ -218,13 +218,13 @@ class Memory:
 
 
 def bandwidth() -> float:
-    """Bytes a second that two threads read, the best of several."""
+    """Bytes per second that two threads read, the best of several."""
     memory = Memory()
     return max(memory.rate() for _ in range(8))
 
 
 def run(artifact: Path) -> dict[str, Any]:
-    """Load and decode; ``TOKENS`` tokens after a prompt of 32, then ``ROUNDS`` turns of reading memory and decoding."""
+    """Load, decode ``TOKENS`` tokens after a prompt of 32, then alternate memory reads and decoding for ``ROUNDS``."""
     start = time.perf_counter()
     model = load(artifact, threads=2)
     loaded = time.perf_counter() - start
@@ -235,7 +235,7 @@ def run(artifact: Path) -> dict[str, Any]:
     first = time.perf_counter() - start
 
     def decode(count: int) -> list[float]:
-        """Seconds of each of ``count`` tokens."""
+        """Decode ``count`` tokens and return the seconds of each."""
         nonlocal logits
         times = []
         for _ in range(count):

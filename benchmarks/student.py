@@ -1,12 +1,12 @@
-"""What a student's defaults rest on: how it pools tokens, and the mix of losses it learns from.
+"""The evidence for a student's defaults: how it pools tokens, and the mix of losses it learns from.
 
 Run: python benchmarks/student.py [--seeds 3] [--teacher-pairs 24000] [--output FILE]
      python benchmarks/student.py --teacher FOLDER --task T --train F --valid F
 
-Each way of teaching is tried with several seeds on one small architecture; figures are of validation data, in floating
-point. By default on clone pairs made from Python's standard library, with a teacher fine-tuned for the purpose, which
-``--teacher-pairs`` gives more pairs to learn from than its students have, so that it knows more than their labels tell;
-or on data of your own with a teacher that is there.
+Each way of teaching is tried with several seeds on one small architecture; figures are on validation data, in floating
+point. The default data are clone pairs made from Python's standard library, with a teacher fine-tuned on more pairs
+(``--teacher-pairs``) than its students have, so that it knows more than their labels. Alternatively, give your own data
+and an existing teacher.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ POOLINGS = ("mean", "wide")
 
 
 def embedded(folder: Path, teacher_pairs: int, epochs: int, unlabelled: bool) -> tuple[str, Dataset, Dataset, Path]:
-    """As many labelled pairs as the demo has, validation pairs, and a teacher made of ``teacher_pairs``.
+    """Create as many labelled pairs as the demo has, validation pairs, and a teacher trained on ``teacher_pairs``.
 
-    The students' pairs are among the teacher's, chosen at random; with ``unlabelled`` they get the others, too.
+    The students' pairs are a random subset of the teacher's; with ``unlabelled`` they also get the others, unlabelled.
     """
     settings, task = DemoSettings(), task_named("clone")
     corpus = clone_corpus(settings.seed, teacher_pairs, 2000, settings.test, for_stream())
@@ -135,7 +135,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for pooling in options.pooling or POOLINGS:
         for name, mix in WAYS.items():
-            if options.unlabelled and mix.soft == 0:  # nothing to learn from most pairs
+            if options.unlabelled and mix.soft == 0:  # most pairs have nothing to teach
                 continue
             found = [max(accuracies(Way(pooling, mix), seed)) for seed in range(options.seeds)]
             spread = statistics.stdev(found) if len(found) > 1 else float("nan")

@@ -1,4 +1,4 @@
-"""CTranslate2: a converted folder. It has no single step from outside: tokens are timed by a callback."""
+"""CTranslate2: a converted folder. Its API has no single decoding step, so a callback times the tokens."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import ctranslate2
 from protocol import THREADS, _answer, memory, prompt
 
 folder = Path(sys.argv[1])
-shared = folder / "shared_vocabulary.json"  # of an encoder-decoder
+shared = folder / "shared_vocabulary.json"  # encoder-decoders
 kind = ctranslate2.Translator if shared.exists() else ctranslate2.Generator
 model = kind(str(folder), device="cpu", intra_threads=THREADS, compute_type=sys.argv[2])
 names = json.loads((shared if shared.exists() else folder / "vocabulary.json").read_text(encoding="utf-8"))
@@ -26,7 +26,7 @@ def write(tokens, new, callback):
 
 
 def run(count, new):
-    """Times at which each of ``new`` tokens came, after ``count`` read; the first ends the reading."""
+    """Seconds until each of ``new`` tokens, after a prompt of ``count``; the first includes the prefill."""
     stamps = [time.perf_counter()]
     tokens = [names[i] for i in prompt(count, len(names))]
     write(tokens, new, lambda result: stamps.append(time.perf_counter()) or False)

@@ -1,4 +1,4 @@
-"""llama.cpp, through llama-cpp-python: a GGUF file; or makes one: ``llama_peer.py SOURCE TARGET Q8_0``."""
+"""llama.cpp, through llama-cpp-python: runs a GGUF file, or makes one: ``llama_peer.py SOURCE TARGET Q8_0``."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""optimum-intel: an exported folder; or exports one: ``optimum_peer.py CHECKPOINT FOLDER 8``."""
+"""optimum-intel: runs an exported folder, or exports one: ``optimum_peer.py CHECKPOINT FOLDER 8``."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ seq2seq = encoder_file.exists()
 
 
 def compiled(file):
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": THREADS}  # and otherwise the engine's defaults
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": THREADS}  # otherwise the engine's defaults
     return ov.Core().compile_model(str(file), "CPU", options)
 
 

@@ -1,10 +1,10 @@
-"""What every peer is asked, line by line on standard input, and answers in JSON on standard output.
+"""The protocol of the peers: requests, one per line, on standard input; JSON answers on standard output.
 
-``prefill N``: read N tokens, from nothing; seconds until the logits of the next one are there.
-``decode N``: go on for N tokens, the most likely each time; seconds of each.
-``memory``: resident and private megabytes.
+``prefill N``: start over and read N tokens; returns the seconds until the logits of the next token are available.
+``decode N``: decode N more tokens greedily; returns the seconds of each.
+``memory``: returns resident and private megabytes.
 
-Imports nothing but the standard library: each peer runs in an environment of its own.
+Imports only the standard library, because each peer runs in its own environment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ THREADS = 2
 
 
 def prompt(tokens: int, vocabulary: int) -> list[int]:
-    """The same ids for every peer."""
+    """Return token ids, the same for every peer."""
     return [random.Random(tokens).randrange(100, min(vocabulary, 30_000)) for _ in range(tokens)]
 
 
@@ -35,13 +35,13 @@ def memory() -> dict[str, float]:
 
 
 def serve(start: Callable[[Sequence[int]], int], step: Callable[[int], int], vocabulary: int, **facts: Any) -> None:
-    """Answer until there are no more questions.
+    """Answer requests until the input ends.
 
     Args:
-        start: forgets everything, reads a prompt; the most likely next token.
-        step: reads one more; likewise.
-        vocabulary: of the model.
-        facts: told first.
+        start: Resets the state and reads a prompt; returns the most likely next token.
+        step: Reads one more token; likewise.
+        vocabulary: Size of the model's vocabulary.
+        facts: Sent with the first answer.
     """
     token = start(prompt(16, vocabulary))
     for _ in range(3):
@@ -65,12 +65,12 @@ def serve(start: Callable[[Sequence[int]], int], step: Callable[[int], int], voc
             _answer(memory())
 
 
-_OUT = os.fdopen(os.dup(1), "w")  # libraries print where they like; answers go where they are waited for
+_OUT = os.fdopen(os.dup(1), "w")  # a private copy: libraries may print to standard output
 os.dup2(2, 1)
 
 
 def _answer(value: Any) -> None:
     try:
         print(json.dumps(value), file=_OUT, flush=True)
-    except BrokenPipeError:  # nobody waits any more
+    except BrokenPipeError:  # the reader is gone
         os._exit(1)
