@@ -1,12 +1,15 @@
 """Pages of mapped files, given back."""
 
+import ctypes
 import mmap
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy import _core as numpy_core
 
-from lilliput.runtime.pages import release_mapped
+from lilliput.runtime.pages import release_code, release_mapped
 
 SIZE = 8 << 20
 
@@ -41,3 +44,27 @@ def test_pages_are_given_back_and_read_again(tmp_path):
 def test_a_file_that_is_not_mapped_is_no_error(tmp_path):
     (tmp_path / "weights.bin").write_bytes(b"x")
     assert release_mapped(tmp_path / "weights.bin") == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells and takes pages")
+def test_code_is_given_back_and_runs_again():
+    library = next(Path(numpy_core.__file__).parent.glob("_multiarray_umath*.so"))
+    before = np.arange(12.0).reshape(3, 4) @ np.ones((4, 2))  # so that the library's code is resident
+    resident_before = resident(library)
+    assert release_code() > 0
+    assert resident(library) < resident_before / 2
+    assert np.array_equal(np.arange(12.0).reshape(3, 4) @ np.ones((4, 2)), before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells and takes pages")
+def test_modified_pages_of_a_library_are_kept(tmp_path):
+    """As relocations and breakpoints are: reading them again from the file would lose them."""
+    path = tmp_path / "own.so"
+    path.write_bytes(bytes(SIZE))
+    with path.open("rb") as stream:
+        mapped = mmap.mmap(stream.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+    mapped[:4] = b"mine"
+    address = np.frombuffer(mapped, np.uint8).ctypes.data
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(address), SIZE, mmap.PROT_READ) == 0
+    release_code()
+    assert mapped[:4] == b"mine"

@@ -36,7 +36,7 @@ def release_mapped(file: Path) -> int:
         Bytes of the mappings concerned; 0 where nothing is mapped, or on other systems than Linux.
     """
     wanted = str(file.resolve())
-    return sum(_released(mapping) for mapping in _mappings() if mapping.file == wanted)
+    return sum(_released(mapping) for mapping in _mappings("maps") if mapping.file == wanted)
 
 
 def release_code() -> int:
@@ -47,18 +47,19 @@ def release_code() -> int:
     Returns:
         Bytes of the mappings concerned; 0 on other systems than Linux.
     """
-    return sum(_released(mapping) for mapping in _mappings() if ".so" in Path(mapping.file).suffixes)
+    return sum(_released(mapping) for mapping in _mappings("smaps") if ".so" in Path(mapping.file).suffixes)
 
 
 @dataclass(frozen=True)
 class _Mapping:
-    """A part of this process's address space, a line of Linux's ``/proc/self/smaps``.
+    """A part of this process's address space.
 
     Attributes:
         first, last: addresses, the latter exclusive.
         permissions: such as ``r-xp``.
         file: what is mapped; empty for anonymous memory.
-        modified: kilobytes of pages that differ from the file: relocations, breakpoints.
+        modified: kilobytes of pages that differ from the file (relocations, breakpoints), in memory or swapped out;
+            0 if ``maps`` was read, which does not tell.
     """
 
     first: int
@@ -68,16 +69,19 @@ class _Mapping:
     modified: int
 
 
-_MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+ *(.*)\n(?:[A-Z].*\n)*?Anonymous: +(\d+) kB", re.M)
+_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+ *(.*)")
+_MODIFIED = re.compile(r"^(?:Anonymous|Swap): +(\d+) kB$", re.M)
 
 
-def _mappings() -> Iterator[_Mapping]:
-    """The mappings of this process; none on other systems than Linux."""
-    smaps = Path("/proc/self/smaps")
-    if smaps.exists():
-        for found in _MAPPING.finditer(smaps.read_text(encoding="utf-8", errors="replace")):
-            first, last, permissions, file, modified = found.groups()
-            yield _Mapping(int(first, 16), int(last, 16), permissions, file, int(modified))
+def _mappings(source: str) -> Iterator[_Mapping]:
+    """The mappings of this process, from Linux's ``maps`` or ``smaps`` (slower); none on other systems."""
+    path = Path("/proc/self") / source
+    if path.exists():
+        for part in re.split(r"^(?=[0-9a-f]+-)", path.read_text(encoding="utf-8", errors="replace"), flags=re.M):
+            if (found := _MAPPING.match(part)) is not None:
+                first, last, permissions, file = found.groups()
+                modified = sum(int(size) for size in _MODIFIED.findall(part))
+                yield _Mapping(int(first, 16), int(last, 16), permissions, file, modified)
 
 
 def _released(mapping: _Mapping) -> int:
