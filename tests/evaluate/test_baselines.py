@@ -155,7 +155,7 @@ def test_data_that_do_not_fit_are_refused():
         token_logistic(None, Dataset(data.texts, data.members, np.array([0, 1, 0, -1] + [1] * 6), data.label_names))
     with pytest.raises(DataError, match="no function of the data has a token"):
         token_logistic(None, Dataset((" ", "\n"), np.array([[0], [1]]), np.array([0, 1]), data.label_names))
-    with pytest.raises(DataError, match="needs two examples at least"):
+    with pytest.raises(DataError, match="needs at least two examples"):
         token_logistic(None, data.subset(np.array([0])))
 
 
