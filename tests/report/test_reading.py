@@ -52,7 +52,12 @@ def test_each_kind_is_known_by_its_fields(kind: str, tmp_path: Path) -> None:
         ("generator", ("k",), [], "field 'k'"),
         ("generator", ("problems", 1, "passed"), 9, r"field 'problems\[1\].passed' is 9, but its completions give 1"),
         ("generator", ("problems", 4, "n"), True, r"field 'problems\[4\].n' is true, but its completions give 1"),
-        ("generator", ("problems", 4, "completions", 0, "outcome"), "passed", r"'problems\[4\].passed' is 0, .* give 1"),
+        (
+            "generator",
+            ("problems", 4, "completions", 0, "outcome"),
+            "passed",
+            r"'problems\[4\].passed' is 0, .* give 1",
+        ),
         ("generator", ("n",), 9, "field 'n' is 9, but 5 of its problems have a verdict"),
         ("comparison", ("ratios", 0, "decode", "speed", "low"), 0, r"field 'ratios\[0\].decode.speed'.*above 0"),
         ("comparison", ("models", 0, "bytes"), {}, r"has no field 'models\[0\].bytes.total'"),

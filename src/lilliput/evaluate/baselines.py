@@ -129,7 +129,7 @@ def token_overlap(train: Dataset | None, data: Dataset, positive: int = 1) -> Ba
     """
     if data.arity != 2 or len(data.label_names) != 2:
         raise DataError(
-            f"token overlap is for pairs of two classes; this data joins {data.arity} function(s) an example "
+            f"token overlap is for pairs of two classes; this data has {data.arity} function(s) per example "
             f"and has {len(data.label_names)} classes.",
             remedy="Use the other baselines.",
         )
@@ -214,7 +214,7 @@ def _checked(train: Dataset | None, data: Dataset) -> Dataset | None:
         return None
     if (train.arity, train.label_names) != (data.arity, data.label_names):
         raise DataError(
-            f"the training data joins {train.arity} function(s) an example and has the classes "
+            f"the training data has {train.arity} function(s) per example and the classes "
             f"{list(train.label_names)}, the data to predict {data.arity} and {list(data.label_names)}.",
             remedy="Give training data of the same task.",
             where=", ".join(train.sources) or None,

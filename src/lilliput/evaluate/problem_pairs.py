@@ -62,7 +62,7 @@ def paired_difference(first: Sequence[Tries], second: Sequence[Tries], k: int = 
     """
     if not first or len(first) != len(second):
         raise DataError(
-            f"{len(first)} and {len(second)} problems are no pairs.", remedy="Give the same problems, one at least."
+            f"{len(first)} and {len(second)} problems cannot be paired.", remedy="Give the same problems, at least one."
         )
     pairs = zip(first, second, strict=True)
     values = np.array([pass_at_k(after, k) - pass_at_k(before, k) for before, after in pairs])

@@ -148,7 +148,7 @@ def run(program: str, *, seconds: float = 10.0, memory_mb: int = 1024) -> Verdic
         return _run(program, seconds, memory_mb, layers)
     except _Refused as error:
         raise UserError(
-            f"the sandbox could not be set up again: {error}.", remedy="Run fewer programs side by side."
+            f"the sandbox could not be set up again: {error}.", remedy="Run fewer programs in parallel."
         ) from error
 
 

@@ -28,12 +28,12 @@ INPUTS = {"clone": '("first function", "second function")'}
 
 MEANINGS = {
     "vulnerability": (
-        "The probability is for triage: it says what to read first. It is not a verdict: a high value does not prove "
-        "that a function is vulnerable, and a low value does not prove that it is safe."
+        "The probability is for triage: it says what to read first. It is not a verdict: a high value does not mean "
+        "that a function is vulnerable, and a low value does not mean that it is safe."
     ),
     "clone": (
-        "The probability says which pairs to look at first. A high value does not prove that the functions can replace "
-        "each other, and a low value does not prove that they have nothing in common."
+        "The probability says which pairs to look at first. A high value does not mean that the functions can replace "
+        "each other, and a low value does not mean that they have nothing in common."
     ),
 }
 """Task -> how to read its probability. These tasks have two classes, the second of which is the positive one."""
@@ -217,7 +217,7 @@ def _limits(facts: CardFacts) -> list[str]:
     return [
         "Its answer is a signal for triage, not a verdict: it can be wrong either way, and replaces neither review nor "
         f"tests.{cut} On code unlike its training data (another language, another project, another style) expect it to "
-        "be wrong more often. Its probabilities may not be calibrated.",
+        "be wrong more often. Its probabilities are not necessarily calibrated.",
         *_paragraphs(facts.limits),
     ]
 
