@@ -130,7 +130,7 @@ def token_overlap(train: Dataset | None, data: Dataset, positive: int = 1) -> Ba
     if data.arity != 2 or len(data.label_names) != 2:
         raise DataError(
             f"token overlap is for pairs of two classes; this data has {data.arity} function(s) per example "
-            f"and has {len(data.label_names)} classes.",
+            f"and {len(data.label_names)} classes.",
             remedy="Use the other baselines.",
         )
     counting = require("sklearn.feature_extraction.text")
