@@ -45,7 +45,7 @@ def test_the_table_marks_the_front_and_tells_what_to_do_next(lilliput, desk):
         (("--grid", "small"), "small: is neither a file nor a grid's name"),
         (("--budget", "20min"), "--budget: '20min' is neither a size nor a speed"),
         (("--quality", "bleu"), "--quality: there is no measure 'bleu'"),
-        (("--tolerance", "-1"), "--tolerance: -1.0 is none"),
+        (("--tolerance", "-1"), "--tolerance: -1.0 is out of range"),
         (("--prefer", "cheap"), "--prefer: there is no preference 'cheap'"),
         (("--executor", "slurm"), "--executor: there is none called 'slurm'"),
         (("--perturbations", "format, syntax", "--perturbations", "tab_indent"), "--perturbations: needs problems"),

@@ -147,7 +147,7 @@ def test_data_that_do_not_fit_are_refused():
     data = functions(10)
     with pytest.raises(DataError, match="token overlap is for pairs of two classes"):
         token_overlap(None, data)
-    with pytest.raises(DataError, match=r"joins 2 function\(s\).*the same task"):
+    with pytest.raises(DataError, match=r"has 2 function\(s\).*the same task"):
         token_logistic(pairs(10), data)
     with pytest.raises(DataError, match="no example of the training data has a label"):
         token_logistic(Dataset(data.texts, data.members, np.full(10, -1), data.label_names), data)
@@ -155,7 +155,7 @@ def test_data_that_do_not_fit_are_refused():
         token_logistic(None, Dataset(data.texts, data.members, np.array([0, 1, 0, -1] + [1] * 6), data.label_names))
     with pytest.raises(DataError, match="no function of the data has a token"):
         token_logistic(None, Dataset((" ", "\n"), np.array([[0], [1]]), np.array([0, 1]), data.label_names))
-    with pytest.raises(DataError, match="needs two examples at least"):
+    with pytest.raises(DataError, match="needs at least two examples"):
         token_logistic(None, data.subset(np.array([0])))
 
 

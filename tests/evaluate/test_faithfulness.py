@@ -80,9 +80,9 @@ def test_unlabelled_examples_count_for_agreement_alone():
 
 
 def test_what_cannot_be_calibrated_is_refused():
-    with pytest.raises(DataError, match="two at least"):
+    with pytest.raises(DataError, match="at least two"):
         calibration([[0.0, 1.0]], [1])
-    with pytest.raises(DataError, match="two at least"):
+    with pytest.raises(DataError, match="at least two"):
         calibration([[0.0, 1.0], [1.0, 0.0]], [1, -1])
     with pytest.raises(DataError, match="2 rows of logits and 3 labels"):
         calibration([[0.0, 1.0], [1.0, 0.0]], [1, 0, 0])

@@ -62,7 +62,7 @@ def test_tests_that_want_numpy_have_what_they_use_of_it():
 def test_tests_that_are_no_python_are_not_the_program_s_fault():
     found = judge(judged_source([PASSING], "def ("), Limits())
     assert found.outcome == "runner"
-    assert found.detail.startswith("the tests are no Python: SyntaxError")
+    assert found.detail.startswith("the tests are not valid Python: SyntaxError")
 
 
 def test_a_sandbox_that_fails_is_tried_again_and_then_named(monkeypatch):

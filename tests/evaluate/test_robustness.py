@@ -107,9 +107,9 @@ def test_perturbations_taken_together_are_as_bad_as_the_worst():
     assert worst_of([one, other]).shape == (3, 5, 1)
     assert robustness(NOMINAL, worst_of([one, other])).robust_pass == wilson(1, 5)
     assert robustness(NOMINAL, worst_of([one, other])).robust_relative == wilson(4, 5)
-    with pytest.raises(DataError, match="of the same problems"):
+    with pytest.raises(DataError, match="have the same problems"):
         worst_of([one, [[[1], [1]]]])
-    with pytest.raises(DataError, match="of the same problems"):
+    with pytest.raises(DataError, match="have the same problems"):
         worst_of([])
 
 

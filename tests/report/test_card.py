@@ -39,7 +39,7 @@ FULL = CardFacts(
 
 def test_a_model_that_its_teacher_did_not_teach_says_so() -> None:
     card = model_card(replace(FULL, taught=False))
-    assert "trained on labels alone (set beside: a fine-tuned encoder)" in card
+    assert "trained on labels alone (for comparison: a fine-tuned encoder)" in card
     assert "distilled" not in card.partition("##")[0]
 
 
@@ -122,7 +122,7 @@ def test_the_card_says_what_the_number_means(task: str) -> None:
 
 
 def test_a_vulnerability_model_is_for_triage_and_no_verdict() -> None:
-    assert "for triage" in MEANINGS["vulnerability"] and "no verdict" in MEANINGS["vulnerability"]
+    assert "for triage" in MEANINGS["vulnerability"] and "not a verdict" in MEANINGS["vulnerability"]
 
 
 def test_without_figures_or_with_one_class_there_is_no_table() -> None:

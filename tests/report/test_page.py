@@ -199,7 +199,7 @@ def test_every_model_is_compared_with_the_largest_wherever_it_stands() -> None:
 
 def test_a_model_alone_is_set_against_its_best_baseline() -> None:
     assert page.sentences([small()]) == [
-        "small takes 2.94 MB and 2.61 ms (1 thread, 400 tokens); accuracy 96.1 % [95.0, 97.1] against 62.7 % of the "
+        "small takes 2.94 MB and 2.61 ms (1 thread, 400 tokens); accuracy 96.1 % [95.0, 97.1] against 62.7 % for the "
         "best baseline (logistic regression on TF-IDF of tokens); n = 1,200."
     ]
     assert page.sentences([Evidence("bare")]) == ["bare: accuracy not measured; n = unknown."]

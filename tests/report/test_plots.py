@@ -121,7 +121,7 @@ def test_confusion_shades_each_cell_by_its_share_of_the_row() -> None:
         if (found := re.search(r"fill: var\(--series-0\); opacity: ([\d.]+)", e.get("style", "")))
     ]
     assert np.diff(alphas) / 0.5 == pytest.approx(np.diff([0.9, 0.1, 0.3, 0.7]), abs=1e-6)
-    assert "safe taken for" in root.attrib["aria-label"]
+    assert "safe predicted as" in root.attrib["aria-label"]
 
 
 @pytest.mark.parametrize(

@@ -50,14 +50,14 @@ def test_the_same_problems_are_told_with_what_may_still_differ() -> None:
 def test_ratios_refused_for_noise_are_told_as_refused() -> None:
     (text,) = said(given_of(ORIGINAL, small(), comparison(noisy=True)))
     assert "It is 4.0x smaller and takes 4.0x less memory at its peak." in text
-    assert "No ratio tells how fast it decodes, and with what energy, beside original: too noisy: reference" in text
+    assert "No ratio of speed and energy to original is given: too noisy: reference" in text
     assert " as fast" not in text and "less energy" not in text
 
 
 def test_without_a_comparison_no_speed_is_compared() -> None:
     (text,) = said(given_of(ORIGINAL, small(speed=50.0)))
     assert "It is 4.0x smaller: 500 MB against 2.00 GB." in text
-    assert "taken in runs of their own, without intervals and are not compared" in text
+    assert "measured in separate runs, without intervals, and are not compared" in text
     (text,) = said(given_of(ORIGINAL, small(machine={"cpu": "another", "cores": 2})))
     assert "different conditions (processor: a CPU against another)" in text
     (text,) = said(given_of(ORIGINAL, small(speed=None, total=None)))
@@ -107,7 +107,7 @@ def test_problems_without_a_verdict_are_left_out_of_both() -> None:
     lost[0] = ["runner"]
     (text,) = said(given_of(ORIGINAL, evaluation("small", lost)))
     assert "small solves 70 of 163 problems of HumanEval, original 70" in text
-    assert "Left out: 1 problem without a verdict of both." in text
+    assert "Left out: 1 problem without a verdict for both." in text
 
 
 def test_several_completions_are_compared_in_points() -> None:

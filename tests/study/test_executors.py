@@ -57,7 +57,7 @@ def test_a_failure_is_told_and_stops_no_other(executor):
 def test_a_process_that_is_killed_is_one_failed_job():
     found = dict(LocalProcesses(1).map(tasks.die_at_two, [1, 2, 3]))
     assert (found[0], found[2]) == (1, 3)
-    assert found[1] == Failed("its process was ended by signal 9 (for memory, perhaps)")
+    assert found[1] == Failed("its process was ended by signal 9 (out of memory, perhaps)")
 
 
 def test_what_a_job_prints_is_no_part_of_its_answer(capfd):
@@ -145,8 +145,8 @@ def test_workers_end_when_results_are_no_longer_wanted(tmp_path):
     [
         (("slurm",), "--executor: there is none called 'slurm'"),
         (("local", 0), "--workers: must be 1 or more"),
-        (("local", 1, "tcp://host:1"), "--address: is of a cluster"),
-        (("dask", 2, "tcp://host:1"), "--workers: says nothing to a cluster that is there"),
+        (("local", 1, "tcp://host:1"), "--address: is only for a cluster"),
+        (("dask", 2, "tcp://host:1"), "--workers: has no effect on a cluster that is already running"),
     ],
 )
 def test_what_cannot_be_opened_is_refused(arguments, words):

@@ -75,8 +75,11 @@ WRONG = {
     "no list": ('weights = "int8"', "'weights' must be a list of values; it is 'int8'"),
     "empty list": ("weights = []", "'weights' must be a list of values"),
     "wrong type": ("group = [32, true]", "'group' must be a whole number; it is true"),
-    "misspelled": ('rounding = ["gtpq"]', "'rounding' has 'gtpq', and there is none called so"),
-    "misspelled in a product": ('[[products]]\n[[products]]\nhead = ["int5"]', "product 2: 'head' has 'int5'"),
+    "misspelled": ('rounding = ["gtpq"]', "'rounding' has the unknown value 'gtpq'"),
+    "misspelled in a product": (
+        '[[products]]\n[[products]]\nhead = ["int5"]',
+        "product 2: 'head' has the unknown value 'int5'",
+    ),
     "products are no tables": ("products = [1]", "'products' must be tables of axes"),
     "one table of products": ("[products]\ngroup = [0]", "'products' must be tables of axes"),
     "about is no text": ("about = 3", "'about' must be text"),

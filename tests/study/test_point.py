@@ -115,7 +115,7 @@ WRONG = {
     "unknown observer": ({"activation_calibration": "max"}, "'activation_calibration': there is none called 'max'"),
     "no group": ({"group": 3}, "'group': 3 is no size of a group"),
     "a group that never ends": ({"group": 10**30}, "'group' is beyond 1,000,000"),
-    "no seed": ({"seed": -1}, "'seed': -1 is no seed"),
+    "no seed": ({"seed": -1}, "'seed': -1 is not a seed"),
     "no pieces": ({"calibration_pieces": 0}, "'calibration_pieces': 0 are too few"),
     "does not go together": ({"rounding": "hqq"}, "'rounding': hqq moves zero points"),
     "no zero points": ({"weights": "nf4", "symmetric": False}, "'symmetric': codes of nf4 have no zero points"),

@@ -61,9 +61,9 @@ def test_inspect_in_words(small, lilliput):
     assert code == 0
     lines = dict(re.split(r"  +", line.strip(), maxsplit=1) for line in shown.splitlines())
     assert lines["architecture"].startswith("llama, 102,720 parameters")
-    assert lines["linear weights"] == "int4, a scale for 32 weights and a zero point, rounded by nearest"
-    assert lines["embedding weights"] == "int8, a scale a row, rounded by nearest"
-    assert lines["inputs of products"] == "8 bits, a scale for 32 values, found while running"
+    assert lines["linear weights"] == "int4, one scale per 32 weights and a zero point, rounded by nearest"
+    assert lines["embedding weights"] == "int8, one scale per row, rounded by nearest"
+    assert lines["inputs of products"] == "8 bits, one scale per 32 values, computed at run time"
     assert lines["longest sequence"] == "64 tokens"
     assert lines["fills in the middle"] == "yes"
     assert lines["made of"] == "llama"

@@ -1,7 +1,7 @@
-"""How far two classifiers agree, and how far a classifier's confidence can be believed.
+"""Agreement between two classifiers, and calibration of a classifier's confidence.
 
-A student distilled from a teacher should give the teacher's labels, above all where the teacher is sure; and its
-probabilities, once scaled by one temperature, should be right as often as they claim.
+A student distilled from a teacher should give the teacher's labels, above all where the teacher is confident; and its
+probabilities, once scaled by a temperature, should match how often it is right.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def label_agreement(first: ArrayLike, second: ArrayLike) -> Estimate:
 
 
 def confident_agreement(reference: ArrayLike, predictions: ArrayLike, confidence: float = 0.9) -> Estimate | None:
-    """Label agreement where the reference is sure of itself.
+    """Label agreement on the examples where the reference is confident.
 
     Args:
         reference: shape ``[n, C]``, the reference classifier's (the teacher's) probabilities.
         predictions: shape ``[n]``, the labels of the other.
-        confidence: the smallest highest probability that counts as sure.
+        confidence: the least top probability that counts as confident.
 
     Returns:
-        The agreement over the sure examples (``n`` says how many they are); ``None`` where there is none.
+        The agreement over the confident examples (``n`` of them); ``None`` where there are none.
 
     Raises:
         DataError: no examples, or arrays of different lengths.
@@ -55,8 +55,8 @@ def calibration_error(
 
     ``sum over bins of |bin| / n * |accuracy(bin) - confidence(bin)|``, bin m being ``((m-1)/bins, m/bins]``.
     Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3. The interval is the
-    percentile bootstrap's over examples; resampling adds to the error of a well calibrated classifier, so the interval
-    then lies above the value.
+    percentile bootstrap's over examples. Resampling increases the error of a well calibrated classifier, whose interval
+    therefore lies above the value.
 
     Args:
         probabilities: shape ``[n, C]``.
@@ -96,11 +96,11 @@ def negative_log_likelihood(logits: ArrayLike, labels: ArrayLike, temperature: f
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike, low: float = 0.05, high: float = 20.0) -> float:
-    """The temperature between ``low`` and ``high`` that gives ``labels`` the smallest negative log likelihood.
+    """Find the temperature between ``low`` and ``high`` that minimizes the negative log likelihood of ``labels``.
 
-    In the inverse temperature b the loss is convex; its derivative is the mean of ``E[z] - z_label``, with E over
-    ``softmax(b z)``. So its sign is bisected. Where the loss falls (or rises) over the whole range, as for logits that
-    are never wrong, the end of the range is returned.
+    The loss is convex in the inverse temperature b; its derivative is the mean of ``E[z] - z_label``, with E over
+    ``softmax(b z)``, and its zero is found by bisection. Where the loss is monotonic over the whole range, as for
+    logits that are never wrong, the end of the range with the smaller loss is returned.
     Source: Guo et al., ICML 2017, section 4.2.
 
     Args:

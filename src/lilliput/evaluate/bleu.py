@@ -1,12 +1,12 @@
-"""BLEU-4 of summaries of code, as CodeXGLUE's code-to-text task scores them: smoothed, and of each text alone.
+"""Smoothed sentence-level BLEU-4 of code summaries, as CodeXGLUE's code-to-text task scores them.
 
-BLEU is of Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation", 2002; the smoothing of Lin
-and Och, "ORANGE: a Method for Evaluating Automatic Evaluation Metrics for Machine Translation", 2004, section 4; what
-counts as a word and the brevity penalty follow ``Code-Text/code-to-text/evaluator/evaluator.py`` of
+BLEU is due to Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation", 2002; the smoothing to
+Lin and Och, "ORANGE: a Method for Evaluating Automatic Evaluation Metrics for Machine Translation", 2004, section 4.
+Tokenization and brevity penalty follow ``Code-Text/code-to-text/evaluator/evaluator.py`` of
 https://github.com/microsoft/CodeXGLUE, which goes back to NIST's mteval-v11a.
 
-Of that file's rules for tokens only those below have an effect: it first puts spaces between all words and marks, after
-which its rules for hyphens at ends of lines, entities, and marks beside digits find nothing to do.
+Of that file's tokenization rules, only those below have an effect: it first puts spaces between all words and marks,
+which leaves its rules for hyphens at line ends, entities, and marks next to digits nothing to match.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ LONGEST = 4
 _WORD = re.compile(r"[^\W_]+|_|[^\w\s]")
 
 _TINY = sys.float_info.min
-"""Added to counts before their logarithm is taken, so that there always is one."""
+"""Added to counts so that their logarithm is always defined."""
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, lower case: runs of letters and digits; every other character is one of its own."""
+    """Split a text into lower-case words: runs of letters and digits, and every other character on its own."""
     return _WORD.findall(text.strip().lower())
 
 
@@ -35,11 +35,10 @@ def bleu(reference: str, hypothesis: str) -> float:
     """BLEU-4 of one text, 0 to 100.
 
     ``exp(min(0, 1 - (r + 1) / (c + 1))) * (m1 / c1 * (m2 + 1) / (c2 + 1) * ... )^(1/4)``, with ``r`` and ``c`` words of
-    reference and hypothesis, ``cn`` n-grams of the hypothesis and ``mn`` of these in the reference, each as often at
-    most as there.
+    reference and hypothesis, ``cn`` n-grams of the hypothesis and ``mn`` of these in the reference (clipped counts).
 
-    An empty hypothesis has nothing wrong in it and pays for its brevity alone, ``100 exp(-r)``: 5 for a reference of
-    three words. That is the evaluator's own doing; see the baseline of empty texts in
+    An empty hypothesis contains no error and is only penalized for brevity, ``100 exp(-r)``: 5 for a reference of three
+    words. The original evaluator does the same; see the baseline of empty texts in
     :func:`~lilliput.evaluate.summaries.score_summaries`.
     """
     wanted, given = words(reference), words(hypothesis)
@@ -54,5 +53,5 @@ def bleu(reference: str, hypothesis: str) -> float:
 
 
 def ngrams(items: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
-    """How often each run of ``n`` items is there."""
+    """Count each n-gram of ``items``."""
     return Counter(zip(*(items[first:] for first in range(n)), strict=False))

@@ -1,8 +1,8 @@
-"""Greenhouse gas of a measured or estimated energy: joules x the carbon intensity of the grid it came from.
+"""Greenhouse gas emissions of measured or estimated energy: joules x the carbon intensity of the grid.
 
-Intensities are yearly averages over a country's generation, in grams of CO2-equivalent a kWh over the plants' life
-cycle. The true figure moves by the hour and by the supplier: give your own :class:`Intensity` where you know it. Ember
-revises past years with each edition: a later one may have another figure for the same year.
+Intensities are yearly averages over a country's generation, in grams of CO2-equivalent per kWh over the plants' life
+cycle. The true figure varies by the hour and the supplier: pass your own :class:`Intensity` where you know it. Ember
+revises past years with each edition, so a later edition may have another figure for the same year.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lilliput.errors import UserError
 
 JOULES_PER_KWH = 3.6e6
 
-_MOST_GRAMS = 1e5  # far beyond the dirtiest plant: what is given was of another unit
+_MOST_GRAMS = 1e5  # far beyond the dirtiest plant: the value must be in another unit
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Intensity:
     """The carbon intensity of a grid's electricity.
 
     Attributes:
-        grams_per_kwh: grams of CO2-equivalent a kWh generated.
+        grams_per_kwh: grams of CO2-equivalent per kWh generated.
         region: country or area, in words.
-        year: that the average is over; ``None`` where the figure is the user's own.
-        source: who published it.
+        year: of the average; ``None`` where the figure is the user's own.
+        source: publisher of the figure.
     """
 
     grams_per_kwh: float
@@ -43,7 +43,7 @@ def _ember(grams_per_kwh: float, region: str) -> Intensity:
 
 
 DEFAULT = _ember(473, "world")
-"""The world's average of 2024, as the 2025 review has it."""
+"""The world average of 2024, from the 2025 review."""
 
 INTENSITIES: Mapping[str, Intensity] = MappingProxyType(
     {
@@ -89,10 +89,10 @@ def intensity_of(code: str) -> Intensity:
 
 
 def parse_intensity(text: str | None, where: str = "--carbon-intensity") -> Intensity:
-    """``350`` -> that many grams a kWh; ``DEU`` -> the intensity listed; ``None`` -> the world's average.
+    """``350`` -> that many grams per kWh; ``DEU`` -> the intensity listed; ``None`` -> the world average.
 
     Raises:
-        UserError: a number that cannot be, or a region that is not listed.
+        UserError: the number is out of range, or the region is not listed.
     """
     if text is None:
         return DEFAULT

@@ -1,8 +1,7 @@
-"""chrF: how many short runs of characters two texts share.
+"""chrF: the F-score of the character n-grams that two texts share.
 
-Source: Popović, "chrF: character n-gram F-score for automatic MT evaluation", 2015, with sacreBLEU's settings: runs of
-1 to 6 characters without white space, recall weighed twice as much as precision (beta = 2), upper and lower case
-different.
+Source: Popović, "chrF: character n-gram F-score for automatic MT evaluation", 2015, with sacreBLEU's settings: n-grams
+of 1 to 6 characters without white space, recall weighed twice as much as precision (beta = 2), case-sensitive.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ LONGEST, BETA = 6, 2.0
 def chrf(reference: str, hypothesis: str) -> float:
     """chrF2 of one text, 0 to 100.
 
-    ``(1 + beta^2) P R / (beta^2 P + R)`` with precision and recall averaged over the lengths of which both texts have
-    runs; 0 where there is no such length.
+    ``(1 + beta^2) P R / (beta^2 P + R)`` with precision and recall averaged over the lengths for which both texts have
+    n-grams; 0 where there is no such length.
     """
     wanted, given = ("".join(text.split()) for text in (reference, hypothesis))
     lengths = min(LONGEST, len(wanted), len(given))

@@ -1,12 +1,12 @@
 """Scores of a classifier: accuracy, precision, recall, F1, MCC and the confusion matrix, with 95 % intervals.
 
-Accuracy is a proportion and has Wilson's interval, which keeps its width where every example is right (no resample of
-such a sample has an error); F1 and MCC have the percentile bootstrap's.
+Accuracy is a proportion and has Wilson's interval, which does not collapse where every example is right (as the
+bootstrap's would, since no resample has an error); F1 and MCC have percentile bootstrap intervals.
 
-Conventions, where a denominator is zero: precision, recall and F1 of a class are 0; MCC is 0 (as when all
-predictions, or all labels, are one class). Macro averages run over the classes that occur among the labels or the
-predictions. These are scikit-learn's conventions with ``zero_division=0``. What is 0 by convention alone is named in
-:attr:`ClassificationScores.undefined`, and shown to people as undefined.
+Where a denominator is zero, precision, recall and F1 of a class are 0, and MCC is 0 (as when all predictions, or all
+labels, are one class). Macro averages run over the classes that occur among the labels or the predictions. These are
+scikit-learn's conventions with ``zero_division=0``. Measures that are 0 only by convention are listed in
+:attr:`ClassificationScores.undefined` and shown as undefined.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class ClassificationScores:
         mcc: Matthews correlation coefficient, -1 to 1 (its multi-class form for more than two classes).
         confusion: shape ``[C, C]``: how many examples of class ``row`` were predicted as class ``column``.
         intervals: ``accuracy``, ``f1`` and ``mcc`` -> the 95 % interval ``(low, high)``.
-        undefined: which of ``f1``, ``precision``, ``recall`` and ``mcc`` have a denominator of zero, and so are 0 by
-            convention; of macro averages none.
+        undefined: those of ``f1``, ``precision``, ``recall`` and ``mcc`` whose denominator is zero and which are 0 by
+            convention; macro averages are never among them.
     """
 
     n: int
@@ -55,7 +55,7 @@ class ClassificationScores:
     undefined: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values, without the table."""
+        """Plain JSON values, without the confusion matrix."""
         names = ("n", "accuracy", "f1", "precision", "recall", "mcc")
         intervals = {name: list(pair) for name, pair in self.intervals.items()}
         scores = {name: getattr(self, name) for name in names}
@@ -77,7 +77,7 @@ def score(
         labels: shape ``[n]``, class indices.
         predictions: shape ``[n]``, class indices.
         classes: how many classes there are, C.
-        positive: the class that precision, recall and F1 speak of; ``None``: their macro average.
+        positive: the positive class of precision, recall and F1; ``None``: their macro average.
         resamples: bootstrap resamples over examples, for F1 and MCC.
         seed: of the resampling.
 
@@ -104,7 +104,7 @@ def score(
 
 
 def _undefined(confusion: Ints, positive: int | None) -> tuple[str, ...]:
-    """Measures of a matrix ``[C, C]`` that have a denominator of zero."""
+    """Measures whose denominator is zero for a confusion matrix ``[C, C]``."""
     actual, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
     empty = {"mcc": max(actual.max(), predicted.max()) == confusion.sum()}
     if positive is not None:
@@ -119,7 +119,7 @@ def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) ->
     if truth.shape != guess.shape or truth.ndim != 1:
         raise DataError(
             f"there are labels of shape {list(truth.shape)} and predictions of shape {list(guess.shape)}.",
-            remedy="Give one label and one prediction an example.",
+            remedy="Give one label and one prediction per example.",
         )
     if truth.size == 0:
         raise DataError("there are no examples to score.", remedy="Give at least one labelled example.")
@@ -138,7 +138,7 @@ def _bootstrap(confusion: Ints, resamples: int, seed: int) -> Iterator[Ints]:
     """Yield batches ``[r, C, C]`` of confusion matrices of ``resamples`` bootstrap samples.
 
     Drawing n examples with replacement and counting them per cell is one multinomial draw over the cells, so no
-    example is ever touched (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 6).
+    individual example is drawn (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 6).
     """
     random = np.random.default_rng(seed)
     occupied = np.flatnonzero(confusion)

@@ -1,4 +1,4 @@
-"""Ratios of sums, with intervals, over examples that come in clusters: tokens of a piece, lines of a file."""
+"""Ratios of sums, with intervals, for clustered examples: tokens of a piece, lines of a file."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from lilliput.evaluate.intervals import Estimate, bounded_mean, over_resamples, 
 def ratio(parts: ArrayLike, wholes: ArrayLike, seed: int = 0) -> Estimate | None:
     """``sum(parts) / sum(wholes)`` with its 95 % percentile interval over resamples of clusters.
 
-    Examples of a cluster resemble each other, so what is drawn again is whole clusters.
+    Examples of a cluster resemble each other, so whole clusters are resampled.
 
     Source: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8.
 
     Args:
-        parts: of each cluster, say correct tokens.
-        wholes: of each cluster, say tokens: not negative, and not all 0.
+        parts: numerators, one per cluster, such as correct tokens.
+        wholes: denominators, one per cluster, such as tokens: not negative, and not all 0.
         seed: of the resamples.
 
     Returns:
-        The estimate; its ``n`` is the number of clusters that are not empty. ``None``: there is one, or their ratios
-        are all the same, so that no resample differs and nothing tells how far off others may be.
+        The estimate; its ``n`` is the number of non-empty clusters. ``None`` where there is only one, or where all have
+        the same ratio, so that resamples do not vary.
 
     Raises:
         ValueError: there is nothing to divide by.
@@ -38,10 +38,10 @@ def ratio(parts: ArrayLike, wholes: ArrayLike, seed: int = 0) -> Estimate | None
 
 
 def bounded_ratio(parts: ArrayLike, wholes: ArrayLike, seed: int = 0) -> Estimate:
-    """:func:`ratio` of parts that are each from 0 to their whole.
+    """:func:`ratio` for parts between 0 and their whole, with an interval in every case.
 
-    It always has an interval: where ``ratio`` has none, that of :func:`~lilliput.evaluate.intervals.bounded_mean`, of
-    as many values as there are clusters.
+    Where ``ratio`` gives none, the interval is that of :func:`~lilliput.evaluate.intervals.bounded_mean` over as many
+    values as there are clusters.
 
     Raises:
         ValueError: there is nothing to divide by.
@@ -54,7 +54,7 @@ def bounded_ratio(parts: ArrayLike, wholes: ArrayLike, seed: int = 0) -> Estimat
 
 
 def _used(parts: ArrayLike, wholes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Parts and wholes of the clusters that are not empty."""
+    """Parts and wholes of the non-empty clusters."""
     below = np.asarray(wholes, np.float64)
     used = below > 0
     if not used.any():
@@ -65,11 +65,11 @@ def _used(parts: ArrayLike, wholes: ArrayLike) -> tuple[NDArray[np.float64], NDA
 def mean_of(values: Sequence[float], groups: Sequence[str]) -> Estimate:
     """The mean of ``values``, with its interval over ``groups``; its ``n`` is the number of values.
 
-    Where there is but one group, its values are drawn again one by one: the interval then says nothing of other groups.
+    With a single group, individual values are resampled: the interval then says nothing about other groups.
 
     Args:
-        values: one an example, from 0 to 1.
-        groups: of each example, the cluster it is of.
+        values: one per example, from 0 to 1.
+        groups: the cluster of each example.
 
     Raises:
         ValueError: there are no values.
@@ -83,8 +83,8 @@ def mean_of(values: Sequence[float], groups: Sequence[str]) -> Estimate:
 def share_of(values: Sequence[bool], groups: Sequence[str]) -> Estimate:
     """The share of ``values`` that are true; its ``n`` is the number of values.
 
-    The interval is a proportion's where each is of a group of its own, where all are of one, and where all are alike: a
-    bootstrap's would be a point there.
+    The interval is a proportion's where every value has its own group, where all share one group, and where all values
+    are equal, which would reduce a bootstrap interval to a point.
 
     Raises:
         ValueError: there are no values.

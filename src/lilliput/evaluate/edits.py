@@ -1,4 +1,4 @@
-"""Edit similarity: how little of a text must be typed to make another of it.
+"""Edit similarity of two texts, from their Levenshtein distance.
 
 Source of the distance: Levenshtein, "Binary codes capable of correcting deletions, insertions, and reversals", 1966.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 def edit_distance(one: str, other: str) -> int:
-    """Characters to insert, delete or replace, at least, to make one text of the other."""
+    """The least number of characters to insert, delete or replace to turn one text into the other."""
     row = list(range(len(other) + 1))
     for first, character in enumerate(one, start=1):
         diagonal, row[0] = row[0], first
@@ -19,5 +19,5 @@ def edit_distance(one: str, other: str) -> int:
 
 
 def edit_similarity(one: str, other: str) -> float:
-    """``1 - distance / length of the longer``, 0 to 1; 1 for two empty texts."""
+    """``1 - distance / length of the longer text``, 0 to 1; 1 for two empty texts."""
     return 1 - edit_distance(one, other) / max(1, len(one), len(other))

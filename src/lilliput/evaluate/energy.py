@@ -1,13 +1,13 @@
-"""Energy of a piece of work: measured by the processor's own counters where they can be read, estimated elsewhere.
+"""Energy of a piece of work: measured by the processor's counters where they are readable, else estimated.
 
-Measured: the package domains of Linux powercap (Intel's and AMD's RAPL). They count the whole processor package, so
-whatever else runs meanwhile is in the figure; measure on a quiet machine. They tick about once a millisecond: measure
-seconds, not calls. They wrap after about 260 kJ: a run of more than some four minutes might wrap them twice unseen,
-and is estimated. They need read permission, which many distributions give to root alone, and most virtual machines do
-not have them.
+Measured: the package domains of Linux powercap (Intel's and AMD's RAPL). The counters cover the whole processor
+package, including everything else that runs meanwhile, so measure on a quiet machine. They update about once a
+millisecond, so measure seconds, not single calls. They wrap after about 260 kJ: a run of more than about four minutes
+could wrap them twice unnoticed, and is estimated instead. Reading them needs permission, which many distributions give
+only to root, and most virtual machines do not have them.
 
-Estimated: the CPU time of this process times a stated power per busy core. It knows nothing of this processor's real
-power, of memory, of idle power, or of frequencies; it serves for ratios between two runs on one machine.
+Estimated: the CPU time of this process times a stated power per busy core. The estimate ignores this processor's actual
+power, memory, idle power and frequencies; it serves for ratios between two runs on one machine.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Literal
 
 POWERCAP = Path("/sys/class/powercap")
 
-_MOST_WATTS = 1000.0  # no processor package draws more; so a counter's range over this is a time without two wraps
+_MOST_WATTS = 1000.0  # no processor package draws more: within range / this, a counter wraps at most once
 
 
 @dataclass(frozen=True)
 class PowerModel:
-    """Watts that one busy core draws, and who says so."""
+    """Watts that one busy core draws, and the source of the figure."""
 
     watts_per_core: float
     source: str
@@ -40,14 +40,14 @@ GREEN_ALGORITHMS = PowerModel(
 
 @dataclass(frozen=True)
 class Energy:
-    """What a piece of work took.
+    """The energy and time of a piece of work.
 
     Attributes:
         joules: energy.
         seconds: wall-clock time.
         cpu_seconds: user and system time of this process, over all its threads.
         kind: ``measured`` by hardware counters, or ``estimated``.
-        method: in words, which counters or which model, and what they leave out.
+        method: the counters or the model used, in words, and what they leave out.
     """
 
     joules: float
@@ -59,7 +59,7 @@ class Energy:
 
 @dataclass(frozen=True)
 class _Counter:
-    """One package's energy counter: microjoules that start again at 0 beyond ``wrap``."""
+    """One package's energy counter in microjoules, which wraps around at ``wrap``."""
 
     folder: Path
     wrap: int
@@ -74,10 +74,10 @@ class _Counter:
 
 
 def measure(run: Callable[[], object], model: PowerModel = GREEN_ALGORITHMS, powercap: Path = POWERCAP) -> Energy:
-    """Run ``run`` once and say what energy it took.
+    """Run ``run`` once and measure its energy.
 
     Args:
-        run: the work; anything that it raises passes through.
+        run: the work; its exceptions propagate.
         model: the power of a busy core, where the energy has to be estimated.
         powercap: the folder of the power capping framework.
     """
@@ -109,12 +109,12 @@ def measure_calls(
     model: PowerModel = GREEN_ALGORITHMS,
     powercap: Path = POWERCAP,
 ) -> tuple[Energy, int]:
-    """Call ``run(0) ... run(n - 1)`` again and again for ``seconds`` of wall time at least, and say what it took.
+    """Call ``run(0) ... run(n - 1)`` in rounds for at least ``seconds`` of wall time, and measure their energy.
 
-    Only whole rounds, so that each example counts alike.
+    Rounds are always completed, so that each example has the same weight.
 
     Returns:
-        The energy of all the calls, and how many there were.
+        The energy of all calls, and their number.
 
     Raises:
         ValueError: ``n`` is not positive.
@@ -135,9 +135,9 @@ def measure_calls(
 
 
 def _package_counters(powercap: Path) -> tuple[list[_Counter], str]:
-    """The counters of all packages and ``""``; or none, and why: some without the others would be no whole figure."""
+    """The counters of all packages and ``""``; or none and the reason: an incomplete set would give no total."""
     # The folder's entries are flat: 'intel-rapl:0' is a package or the whole platform, 'intel-rapl:0:0' a part of it,
-    # and 'intel-rapl-mmio:0' the same package seen another way. (AMD's counters go by the same names.)
+    # and 'intel-rapl-mmio:0' the same package through another interface. (AMD's counters have the same names.)
     counters = []
     try:
         for folder in sorted(powercap.glob("intel-rapl:*")):

@@ -1,6 +1,6 @@
-"""How far a student does what its teacher does, and how far the confidence of either can be believed.
+"""How closely a student follows its teacher, and how well either is calibrated.
 
-Put together from the measures of :mod:`~lilliput.evaluate.agreement`.
+Combines the measures of :mod:`~lilliput.evaluate.agreement`.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from lilliput.evaluate.agreement import (
 from lilliput.evaluate.intervals import Estimate
 
 CONFIDENT = 0.9
-"""Probability from which on a teacher counts as sure."""
+"""Least probability at which a teacher counts as confident."""
 
 BINS = 15
-"""Of confidence, equally wide, as in Guo et al. (2017)."""
+"""Number of equal-width bins of confidence, as in Guo et al. (2017)."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Expected calibration error before and after temperature scaling; both on the half the temperature has not seen.
+    """Expected calibration error before and after temperature scaling; both on the half not used for fitting.
 
     Attributes:
-        temperature: fitted on one half of the labelled examples; above 1 where a classifier is too sure.
+        temperature: fitted on one half of the labelled examples; above 1 where a classifier is overconfident.
         fitted_on: examples in that half.
         before: expected calibration error on the other half, 0 to 1.
         after: the same with logits divided by the temperature.
@@ -55,11 +55,11 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """A student beside its teacher.
+    """A student compared with its teacher.
 
     Attributes:
         agreement: share of examples with the same label.
-        confident: the same among examples where the teacher's probability is ``confidence`` at least; ``None``: none.
+        confident: the same among examples where the teacher's probability is at least ``confidence``; ``None``: none.
         confidence: that probability.
         student: calibration of the student; ``None`` where fewer than two examples are labelled.
         teacher: of the teacher.
@@ -77,7 +77,7 @@ class Faithfulness:
 
 
 def calibration(logits: ArrayLike, labels: ArrayLike, seed: int = 0) -> Calibration:
-    """Calibration of a classifier, the temperature fitted on a random half and everything reported on the other.
+    """Fit a classifier's temperature on a random half of the examples and measure its calibration on the other half.
 
     Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, sections 2 and 4.2.
 
@@ -92,10 +92,10 @@ def calibration(logits: ArrayLike, labels: ArrayLike, seed: int = 0) -> Calibrat
     scores, truth = np.asarray(logits, np.float64), np.asarray(labels, np.int64)
     if len(scores) != len(truth):
         raise DataError(
-            f"there are {len(scores)} rows of logits and {len(truth)} labels.", remedy="Give one of each an example."
+            f"there are {len(scores)} rows of logits and {len(truth)} labels.", remedy="Give one of each per example."
         )
     if len(truth) < 2 or (truth < 0).any():
-        raise DataError("a temperature needs labelled examples, two at least.", remedy="Leave out those without one.")
+        raise DataError("a temperature needs at least two examples, all labelled.", remedy="Leave out the others.")
     order = np.random.default_rng(seed).permutation(len(truth))
     fitted, held = order[: len(truth) // 2], order[len(truth) // 2 :]
     temperature = fit_temperature(scores[fitted], truth[fitted])
@@ -118,7 +118,7 @@ def faithfulness(
         logits: shape ``[n, C]``, the student's.
         teacher: shape ``[n, C]``, the teacher's, columns in the same order.
         labels: shape ``[n]``, the true classes, ``-1`` where there is none.
-        confidence: from which on the teacher counts as sure.
+        confidence: least probability at which the teacher counts as confident.
         seed: of the halves of :func:`calibration`.
 
     Raises:

@@ -1,7 +1,7 @@
-"""How many predictions of a classifier change when its functions are rewritten without changing what they do.
+"""How many of a classifier's predictions change under rewrites that preserve semantics.
 
-A flip is a prediction that differs from that on the original, whether it was right or not. Shares are of the examples
-that the rewrite changed: the others cannot flip.
+A flip is a prediction that differs from the one on the original, right or wrong. Shares are of the examples that the
+rewrite changed: the others cannot flip.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ Classify = Callable[[Dataset], Ints]
 
 @dataclass(frozen=True)
 class RewriteFlips:
-    """What one rewrite does to the predictions.
+    """The effect of one rewrite on the predictions.
 
     Attributes:
-        rewrite: its name; ``any`` where all count together.
-        n: examples that the rewrite changed, under one seed at least.
+        rewrite: its name; ``any`` for all rewrites together.
+        n: examples that the rewrite changed under at least one seed.
         of: examples tried.
-        refused: rewritings of functions that a check stopped, over all seeds.
+        refused: rewritings of functions rejected by a check, over all seeds.
         flipped: share of predictions that change, over the rewritings of the ``n``; ``None`` where ``n`` is 0.
-        worst: share of the ``n`` whose prediction changes under one seed at least.
-        broken: labelled examples that were right and are wrong under one seed at least.
-        mended: labelled examples that were wrong and are right under one seed at least.
-        accuracy: over all labelled examples, rewritten where they can be, the mean over seeds; ``None``: no labels.
-        worst_accuracy: share of labelled examples that are right as they were and under every seed.
+        worst: share of the ``n`` whose prediction changes under at least one seed.
+        broken: labelled examples that were right and are wrong under at least one seed.
+        mended: labelled examples that were wrong and are right under at least one seed.
+        accuracy: over all labelled examples, rewritten where possible, averaged over seeds; ``None``: no labels.
+        worst_accuracy: share of labelled examples that are right on the original and under every seed.
     """
 
     rewrite: str
@@ -58,14 +58,14 @@ class RewriteFlips:
 
 @dataclass(frozen=True)
 class Flips:
-    """What all rewrites do to the predictions.
+    """The effect of all rewrites on the predictions.
 
     Attributes:
-        language: that the functions were read as.
+        language: the functions were parsed as.
         seeds: of the rewritings.
         labelled: examples with a label.
-        accuracy: on the functions as they are; ``None`` where none is labelled.
-        rewrites: one line a rewrite.
+        accuracy: on the original functions; ``None`` where none is labelled.
+        rewrites: one entry per rewrite.
         any: the worst case over all rewrites and seeds.
     """
 
@@ -77,19 +77,19 @@ class Flips:
     any: RewriteFlips
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; shares are fractions, with their 95 % intervals and what they rest on."""
+        """Plain JSON values; shares are fractions, with their 95 % intervals and sample sizes."""
         return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
 class Rewritings:
-    """A dataset under all rewrites and seeds, made once to measure several classifiers on.
+    """A dataset under all rewrites and seeds, computed once for several classifiers.
 
     Attributes:
-        original: as it is.
+        original: the unchanged dataset.
         language: of its functions.
         seeds: of the rewritings.
-        by_rewrite: name of a rewrite -> the dataset under it, one a seed.
+        by_rewrite: name of a rewrite -> the dataset under it, one per seed.
     """
 
     original: Dataset
@@ -105,22 +105,22 @@ def rewritings(
     seeds: Sequence[int] = (0,),
     progress: Progress | None = None,
 ) -> Rewritings:
-    """Rewrite the functions of ``dataset`` by every rewrite, with every seed.
+    """Apply every rewrite to the functions of ``dataset``, with every seed.
 
     Args:
         dataset: examples, labelled or not.
         language: of the functions.
         rewrites: names in :data:`~lilliput.data.rewrites.REWRITES`.
-        seeds: each is another rewriting of everything.
+        seeds: one complete rewriting each.
         progress: shown while working.
 
     Raises:
         DataError: there are no examples, no rewrites, or no seeds.
-        UserError: no language, or no rewrite, of that name.
+        UserError: the language or a rewrite is unknown.
         MissingExtra: tree-sitter or the language's grammar is not installed.
     """
     if not len(dataset) or not seeds or not rewrites:
-        raise DataError("there is nothing to rewrite.", remedy="Give one example, one rewrite and one seed at least.")
+        raise DataError("there is nothing to rewrite.", remedy="Give at least one example, one rewrite and one seed.")
     with (progress or Progress()).track("rewriting functions", len(rewrites) * len(seeds) * len(dataset.texts)) as go:
         made = {name: tuple(rewrite_dataset(dataset, language, name, seed, go) for seed in seeds) for name in rewrites}
     return Rewritings(dataset, language, tuple(seeds), made)
@@ -129,13 +129,13 @@ def rewritings(
 def flips(classify: Classify, made: Rewritings, progress: Progress | None = None) -> Flips:
     """Count the predictions that change under ``made``.
 
-    Intervals are Wilson's where a share is of examples, and the percentile bootstrap's over examples where several
-    seeds give an example more than one rewriting.
+    Intervals are Wilson's for shares of examples, and the percentile bootstrap's over examples where several seeds give
+    an example more than one rewriting.
 
     Args:
         classify: the classifier; called once for the original, and once for each rewrite and seed with the examples
             that changed.
-        made: by :func:`rewritings`.
+        made: the result of :func:`rewritings`.
         progress: shown while working.
     """
     dataset = made.original
@@ -163,7 +163,7 @@ def flips(classify: Classify, made: Rewritings, progress: Progress | None = None
 
 @dataclass(frozen=True)
 class _Run:
-    """One rewriting of everything: predictions ``[n]``, what changed ``[n]``, and how many checks stopped."""
+    """One complete rewriting: predictions ``[n]``, changed examples ``[n]``, and the number of refused rewritings."""
 
     predictions: Ints
     changed: Bools
@@ -204,7 +204,7 @@ def _share(what: Bools, among: Bools) -> Estimate | None:
 
 
 def _mean(values: NDArray[np.float64]) -> Estimate | None:
-    """The mean of numbers from 0 to 1; as a proportion where all are 0 or 1, which keeps the width of its interval."""
+    """The mean of numbers from 0 to 1; where all are 0 or 1, as a proportion, whose interval does not collapse."""
     if not len(values):
         return None
     if np.isin(values, (0.0, 1.0)).all():

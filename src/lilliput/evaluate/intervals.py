@@ -20,7 +20,7 @@ class Estimate:
         value: the number.
         low: lower end of its 95 % interval.
         high: upper end.
-        n: examples it rests on.
+        n: sample size.
     """
 
     value: float
@@ -42,25 +42,25 @@ def wilson(successes: int, n: int) -> Estimate:
     share, z2 = successes / n, _Z95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z95 / (1 + z2 / n) * float(np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)))
-    # At 0 and n the formula's end is 0 and 1 exactly; rounding may put it a hair beyond the proportion itself.
+    # At 0 and n the formula's end is exactly 0 and 1; rounding may put it slightly beyond the proportion itself.
     return Estimate(share, min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share), n)
 
 
 RESAMPLES = 2000
 
 DRAWN_AT_ONCE = 10_000_000
-"""Indices, at most: resamples of many examples take no more memory than those of 5,000."""
+"""Maximum number of indices: resamples of many examples take no more memory than those of 5,000."""
 
 
 def over_resamples(
     figures: Callable[[NDArray[np.int64]], NDArray[np.floating]], n: int, seed: int = 0
 ) -> NDArray[np.floating]:
-    """Figures of :data:`RESAMPLES` resamples of ``n`` examples, ``[..., RESAMPLES]``.
+    """Compute figures of :data:`RESAMPLES` resamples of ``n`` examples, ``[..., RESAMPLES]``.
 
     Args:
-        figures: given ``[r, n]``, the indices of the examples drawn in each of ``r`` resamples: ``[..., r]``.
-        n: examples, one at least.
-        seed: of the draws, which do not depend on how many are made at once.
+        figures: maps ``[r, n]``, the indices of the examples drawn in each of ``r`` resamples, to ``[..., r]``.
+        n: number of examples, at least one.
+        seed: of the draws, which do not depend on the batch size.
     """
     random, most = np.random.default_rng(seed), max(1, DRAWN_AT_ONCE // n)
     sizes = (min(most, RESAMPLES - first) for first in range(0, RESAMPLES, most))
@@ -86,10 +86,10 @@ def bootstrap_mean(values: NDArray[np.floating], seed: int = 0) -> Estimate:
 def bounded_mean(values: NDArray[np.floating], least: float = 0.0, most: float = 1.0, seed: int = 0) -> Estimate:
     """The mean of ``values``, each from ``least`` to ``most``, with its 95 % interval.
 
-    The interval is :func:`bootstrap_mean`'s, unless all values are the same, as where every problem failed: then no
-    resample differs, and the bootstrap's interval would be a point, however few the values are. Of others of the kind,
-    as many may come out otherwise as the upper end of the score interval of none in ``n`` says (:func:`wilson`; for 0
-    of 20 it is 0.16), and each of them anywhere in the bounds: so far the interval then reaches.
+    The interval is :func:`bootstrap_mean`'s, unless all values are equal, as where every problem failed: then resamples
+    do not vary, and the bootstrap interval would be a point, however few the values are. In that case the interval
+    allows the share of values given by the upper end of the score interval for 0 of ``n`` (:func:`wilson`; 0.16 for 0
+    of 20) to lie anywhere within the bounds.
 
     Raises:
         ValueError: there are no values.
@@ -102,10 +102,10 @@ def bounded_mean(values: NDArray[np.floating], least: float = 0.0, most: float =
 
 
 def percentile_ends(value: float, drawn: NDArray[np.floating], n: int) -> tuple[float, float]:
-    """The ends of the 95 % percentile interval of what resamples of ``n`` problems gave.
+    """The ends of the 95 % percentile interval of figures of resamples of ``n`` problems.
 
-    Where no resample differs, the interval reaches from ``value`` to either side as far as the share of problems that
-    may come out otherwise, as :func:`bounded_mean`'s does.
+    Where resamples do not vary, the interval extends from ``value`` to either side by the share of problems that may
+    have another outcome, as in :func:`bounded_mean`.
 
     Raises:
         ValueError: nothing was drawn.

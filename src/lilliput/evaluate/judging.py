@@ -1,8 +1,7 @@
-"""Whether a program does what its tests ask for: what became of it, and whose doing that was.
+"""Judge whether a program passes its tests, and if not, what went wrong.
 
-``wrong``: the tests raised. ``error``: the program did (no Python, a name that is not there, out of memory, an exit).
-``timeout``: it did not end. ``runner``: no verdict; the sandbox could not do its work, and nothing is said of the
-program.
+``wrong``: the tests raised. ``error``: the program did (a syntax error, an undefined name, out of memory, an exit).
+``timeout``: it did not end. ``runner``: no verdict; the sandbox failed, which says nothing about the program.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ _NUMPY = Path(__file__).with_name("judging_numpy.py")
 _WANTS_NUMPY = re.compile(r"^\s*(?:import|from)\s+numpy\b", re.MULTILINE)
 
 _LOST = "its sandbox ended with it"
-"""What the sandbox says of a program whose end nobody saw."""
+"""The sandbox's detail for a program whose end was not observed."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a program.
+    """The outcome of a program.
 
     Attributes:
-        outcome: see the module's text.
+        outcome: see the module's docstring.
         detail: a line about it; empty where it passed.
     """
 
@@ -46,25 +45,25 @@ class Judgement:
 
     @property
     def passed(self) -> bool:
-        """It came to its end, and so did its tests."""
+        """Whether the program and its tests ran to the end."""
         return self.outcome == "passed"
 
     @property
     def verdict(self) -> bool | None:
-        """Whether it passed; ``None``: nothing is known, for reasons of the runner's own."""
+        """Whether it passed; ``None`` where the sandbox failed."""
         return None if self.outcome == "runner" else self.passed
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a program may take.
+    """The limits of a program.
 
     Attributes:
         seconds: of wall-clock time, tests included.
         memory_mb: of address space.
 
     Raises:
-        UserError: a limit means nothing.
+        UserError: a limit is out of range.
     """
 
     seconds: float = 10.0
@@ -75,13 +74,13 @@ class Limits:
 
 
 def judged_source(parts: Sequence[str], tests: str) -> str:
-    """What the sandbox runs: the parts of a program as one module, and then its tests."""
+    """The source that the sandbox runs: the parts of a program as one module, then its tests."""
     stand_in = _NUMPY.read_text(encoding="utf-8") if _WANTS_NUMPY.search(tests) else ""
     return f"{_RUNNER.read_text(encoding='utf-8')}\n\njudge({list(parts)!r}, {tests!r}, {stand_in!r})\n"
 
 
 def judge(source: str, limits: Limits) -> Judgement:
-    """Run what :func:`judged_source` made; what goes wrong with the sandbox is tried a second time.
+    """Run the output of :func:`judged_source`, and retry once where the sandbox fails.
 
     Raises:
         UserError: no program can be run here at all.
@@ -97,14 +96,14 @@ def judge_many(
     progress: Progress | None = None,
     each: Callable[[int, Judgement], object] = lambda place, judgement: None,
 ) -> list[Judgement]:
-    """The judgements on ``sources``, in their order.
+    """Judge ``sources``; judgements are in the same order.
 
     Args:
         sources: see :func:`judge`.
-        limits: of each.
-        workers: programs that run side by side; ``None``: one a core. With more, slow programs run out of time.
+        limits: of each program.
+        workers: programs run in parallel; ``None``: one per core. With more, slow programs time out.
         progress: shown while working.
-        each: told of every judgement as soon as it is there, with its place.
+        each: called with the index and the judgement of every program as soon as it is judged.
 
     Raises:
         UserError: as :func:`judge`, or ``workers`` is not positive.
@@ -140,19 +139,19 @@ def _tried(source: str, limits: Limits) -> Judgement:
         return Judgement("runner", verdict.detail)
     kind, _, said = verdict.detail.partition(": ")
     if verdict.outcome == "failed" and kind in _KINDS:
-        return Judgement(_KINDS[kind], f"the tests are no Python: {said}" if kind == "tests" else said)
+        return Judgement(_KINDS[kind], f"the tests are not valid Python: {said}" if kind == "tests" else said)
     return Judgement("error", verdict.detail)
 
 
 _KINDS: dict[str, Outcome] = {"wrong": "wrong", "error": "error", "tests": "runner"}
-"""What the runner's line begins with -> what that means."""
+"""First word of the runner's line -> the outcome."""
 
 
 def require_walls(unsafe: bool) -> sandbox.Protections:
-    """What protects from programs here.
+    """Return the protections available here.
 
     Raises:
-        UserError: the kernel grants no isolation, and ``unsafe`` does not say to do without it.
+        UserError: the kernel grants no isolation, and ``unsafe`` is not set.
     """
     found = sandbox.protections()
     if not (found.files and found.network) and not unsafe:

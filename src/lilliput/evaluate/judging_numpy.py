@@ -1,6 +1,6 @@
-"""What the tests of HumanEval+ and MBPP+ on the hub use of numpy, in the standard library: the sandbox has no numpy.
+"""The parts of numpy that the tests of HumanEval+ and MBPP+ use, in pure Python: the sandbox has no numpy.
 
-Not imported by the package: :mod:`lilliput.evaluate.judging` makes the module ``numpy`` of its text, in the sandbox.
+The package does not import this file: :mod:`lilliput.evaluate.judging` makes its text the sandbox's module ``numpy``.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class float32(float):  # noqa: N801
 
 
 def allclose(found: Any, expected: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
-    """As numpy's, of numbers and nested lists of them; a number stands for a list of itself.
+    """Like numpy's, for numbers and nested lists of them; a number is broadcast.
 
     Raises:
-        TypeError: there is something else than numbers.
-        ValueError: the shapes do not go together.
+        TypeError: an item is not a number.
+        ValueError: the shapes cannot be broadcast together.
     """
     several = [isinstance(item, (list, tuple)) for item in (found, expected)]
     if all(several):
@@ -57,10 +57,10 @@ def _stretched(items: Sequence[Any], length: int) -> list[Any]:
 
 
 def assert_allclose(actual: Any, desired: Any, rtol: float = 1e-07, atol: float = 0, equal_nan: bool = True) -> None:
-    """As numpy's.
+    """Like numpy's.
 
     Raises:
-        AssertionError: they are not.
+        AssertionError: the values are not close.
     """
     try:
         close = allclose(actual, desired, rtol, atol, equal_nan)

@@ -1,8 +1,8 @@
-"""Runs a program and then its tests, and says in one line on standard error which of the two went wrong.
+"""Run a program and then its tests, and report on standard error, in one line, which of the two failed.
 
-Not imported: :mod:`lilliput.evaluate.judging` puts this file's text at the start of what the sandbox runs. The line is
-``wrong: ...`` where the tests raised, ``error: ...`` where the program did, ``tests: ...`` where the tests are no
-Python.
+Never imported: :mod:`lilliput.evaluate.judging` prepends this file's text to the source that the sandbox runs. The line
+is ``wrong: ...`` where the tests raised, ``error: ...`` where the program did, ``tests: ...`` where the tests are not
+valid Python.
 """
 
 
@@ -12,13 +12,13 @@ def judge(parts: list[str], tests: str, stand_in: str) -> None:
     Args:
         parts: pieces of the program.
         tests: code that raises if the program is wrong.
-        stand_in: source of what the tests take for numpy, where there is none; ``""``: they need none.
+        stand_in: source of a substitute for numpy where it is not installed; ``""``: the tests do not need it.
     """
     import os
     import sys
     import types
 
-    write, leave = os.write, os._exit  # the program may replace what the module has
+    write, leave = os.write, os._exit  # the program may replace the module's attributes
 
     def end(kind: str, error: BaseException) -> None:
         try:
@@ -57,5 +57,5 @@ def judge(parts: list[str], tests: str, stand_in: str) -> None:
             files.append(step.tb_frame.f_code.co_filename)
             step = step.tb_next
         inner = [file for file in files if file in ("<completion>", "<tests>")]
-        undefined = isinstance(error, NameError)  # the tests ask for what the program should have defined
+        undefined = isinstance(error, NameError)  # the program should have defined the name
         end("error" if undefined or inner[-1:] == ["<completion>"] else stage, error)

@@ -1,6 +1,6 @@
-"""Line completion: the cursor stands somewhere in a line of a file, and the rest of the line is to be written.
+"""Line completion: given a file up to a cursor within a line, write the rest of the line.
 
-The measures are CodeXGLUE's of its line-level completion (Lu et al., "CodeXGLUE: A Machine Learning Benchmark Dataset
+The measures are those of CodeXGLUE's line-level completion (Lu et al., "CodeXGLUE: A Machine Learning Benchmark Dataset
 for Code Understanding and Generation", 2021): exact match, and edit similarity.
 """
 
@@ -22,26 +22,26 @@ from lilliput.evaluate.edits import edit_similarity
 from lilliput.evaluate.intervals import Estimate
 
 SHORTEST_REST = 3
-"""Characters to be written, at least: a closing bracket alone is no completion."""
+"""Least number of characters to be written: a single closing bracket would be trivial."""
 
 LONGEST_LINE = 200
-"""Characters of a line, at most."""
+"""Maximum number of characters of a line."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 _CHARACTERS = 16
-"""Characters that a token has, at most, on average, where the context is cut before it is tokenized."""
+"""Upper bound of the average characters per token, used to cut the context before it is tokenized."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a line is to be completed.
+    """A place where a line is to be completed.
 
     Attributes:
-        name: the file's.
-        line: its number in the file, from 1.
-        before: the file up to the cursor, which stands behind a word or a mark.
-        rest: what follows in the line, without white space around it.
+        name: of the file.
+        line: number of the line, from 1.
+        before: the file up to the cursor, which follows a word or a punctuation mark.
+        rest: the rest of the line, stripped of white space.
     """
 
     name: str
@@ -55,8 +55,8 @@ class LineScore:
     """How well lines were completed.
 
     Attributes:
-        exact: share of the rests that were written to the letter, white space around them aside.
-        similarity: mean of their edit similarities.
+        exact: share of exact matches, ignoring surrounding white space.
+        similarity: mean edit similarity.
     """
 
     exact: Estimate
@@ -65,13 +65,13 @@ class LineScore:
 
 @dataclass(frozen=True)
 class LineScores:
-    """How well a model completed lines, with what copying comes to; intervals are over files.
+    """How well a model and the copying baselines completed lines; intervals are over files.
 
     Attributes:
-        model: the model's.
+        model: the model's score.
         baselines: name (of :data:`BASELINES`) -> score.
-        places: how many.
-        files: that they are of.
+        places: number of places.
+        files: number of files they are in.
     """
 
     model: LineScore
@@ -85,15 +85,15 @@ class LineScores:
 
 
 def places(sources: Sequence[Source], count: int, seed: int = 0) -> list[Place]:
-    """Places drawn by chance: one in each file, then a second in each, and so on.
+    """Draw places at random: one in each file, then a second in each, and so on.
 
-    A line qualifies that has no comment and is not part of a string of several lines, of at most :data:`LONGEST_LINE`
-    characters; the cursor stands behind one of its words or marks, with :data:`SHORTEST_REST` characters still to be
-    written.
+    A line qualifies if it has no comment, is not part of a multi-line string, and has at most :data:`LONGEST_LINE`
+    characters. The cursor follows one of its words or punctuation marks, with at least :data:`SHORTEST_REST` characters
+    left to write.
 
     Args:
         sources: the files.
-        count: places, at most.
+        count: maximum number of places.
         seed: of the draw.
     """
     rounds = zip_longest(*(_places_in(source, seed) for source in sources[:count]))
@@ -118,7 +118,7 @@ def _places_in(source: Source, seed: int) -> Iterator[Place]:
 
 
 def left_context(text: str, tokenizer: Tokenizer, tokens: int) -> str:
-    """The end of ``text`` that comes to at most ``tokens`` tokens, from the beginning of a line where it has one."""
+    """The end of ``text`` of at most ``tokens`` tokens, from the start of a line if it contains one."""
     near = text[-tokens * _CHARACTERS :]
     offsets = tokenizer.encode(near, add_special_tokens=False).offsets
     first = offsets[-tokens][0] if len(offsets) > tokens else 0
@@ -129,14 +129,14 @@ def left_context(text: str, tokenizer: Tokenizer, tokens: int) -> str:
 
 
 def first_line(text: str) -> str:
-    """What was written of the line, without white space around it."""
+    """The first line of a completion, stripped of white space."""
     return text.split("\n", 1)[0].strip()
 
 
 def copied_start(before: str) -> str:
-    """The rest of the line above whose beginning is most like what stands before the cursor; the nearest of equals.
+    """The rest of the line above that has the longest common prefix with the line so far; of equals, the nearest.
 
-    Indentation aside; what is copied follows the part that both lines have.
+    Indentation is ignored; the rest begins after the common prefix.
     """
     *above, start = (line.strip() for line in before.split("\n"))
     common, nearest = 0, ""
@@ -149,9 +149,9 @@ def copied_start(before: str) -> str:
 
 
 def copied_end(before: str) -> str:
-    """What followed, earlier in the file, the longest end of what stands before the cursor in its line.
+    """The text that follows, earlier in the file, the longest suffix of the line so far; of equals, the nearest.
 
-    As prompt lookup decoding drafts; the nearest of equals.
+    Prompt lookup decoding drafts in the same way.
     """
     above, _, start = before.rpartition("\n")
     start = start.lstrip()
@@ -166,18 +166,18 @@ BASELINES: Mapping[str, Callable[[str], str]] = {
     "copied line with the most alike start": copied_start,
     "copied after the longest matching end": copied_end,
 }
-"""What no model at all reaches: name -> of the file up to the cursor, the rest of the line."""
+"""Baselines without a model: name -> function from the file up to the cursor to the rest of the line."""
 
 
 def line_scores(found: Sequence[Place], written: Sequence[str]) -> LineScores:
-    """The scores of a model and of the baselines.
+    """Score a model and the baselines.
 
     Args:
         found: the places.
-        written: what the model wrote at each; of it the first line counts.
+        written: the model's text at each place, of which the first line counts.
 
     Raises:
-        ValueError: there are no places, or not as many texts.
+        ValueError: there are no places, or a different number of texts.
     """
     baselines = {name: _score(found, [copy(place.before) for place in found]) for name, copy in BASELINES.items()}
     return LineScores(_score(found, written), baselines, len(found), len({place.name for place in found}))

@@ -1,7 +1,7 @@
-"""What a piece of work costs on a rented machine: its time x a price.
+"""Cost of a piece of work on a rented machine: its time x a price.
 
-The price is that of the processor threads that the work keeps busy, as if the rest of the machine were rented by
-somebody else, and as if work never had to wait for requests: a lower bound of what a service pays.
+The price covers only the threads that the work keeps busy, as if somebody else rented the rest of the machine, and
+assumes that the machine is never idle: a lower bound of what a service pays.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ SECONDS_PER_HOUR = 3600
 
 @dataclass(frozen=True)
 class Price:
-    """What a machine costs.
+    """The price of a machine.
 
     Attributes:
-        usd_per_hour: US dollars an hour, of all threads that are used.
-        threads: how many these are.
-        year: of the list; ``None`` where the figure is the user's own, or of no year that is known.
+        usd_per_hour: US dollars per hour for all threads used.
+        threads: number of threads used.
+        year: of the price list; ``None`` where the figure is the user's own or its year is unknown.
         source: who asks that price, and for what.
     """
 
@@ -31,7 +31,7 @@ class Price:
     source: str
 
     def usd(self, seconds: float) -> float:
-        """Of so much time."""
+        """The cost of ``seconds``."""
         return seconds * self.usd_per_hour / SECONDS_PER_HOUR
 
 
@@ -40,15 +40,15 @@ ASSUMED_SOURCE = (
     "an assumption, to be replaced by --price-per-hour: 0.34 USD an hour for 8 threads, as an example in Amazon's EC2 "
     "Auto Scaling user guide has for a c5.2xlarge on demand in Northern Virginia (no current price, it says)"
 )
-"""To be found there under "price per unit hour". Prices change, and differ by region and seller; no year is told with
-this one: so it is an assumption, and called one wherever it is shown."""
+"""Listed there under "price per unit hour". Prices change, and differ by region and seller, and this one has no year:
+it is an assumption, and called one wherever it is shown."""
 
 
 def price_of(threads: int, usd_per_hour: float | None = None) -> Price:
-    """The assumed price of so many threads; or the user's own price of a machine that has them.
+    """The assumed price of ``threads`` threads, or the user's own price of a machine that has them.
 
     Raises:
-        UserError: a price that is none.
+        UserError: the price is negative or not finite.
     """
     if usd_per_hour is None:
         return Price(USD_PER_THREAD_HOUR * threads, threads, None, ASSUMED_SOURCE)

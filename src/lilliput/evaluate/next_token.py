@@ -1,6 +1,6 @@
-"""Next-token accuracy: how often the token that follows is the model's first guess, or among its first five.
+"""Next-token accuracy: how often the next token is the model's top guess, or among its top five.
 
-Measured in the pass that gives the perplexity: every token of a piece is predicted from those before it in the piece.
+Measured in the same pass as the perplexity: every token of a piece is predicted from those before it in the piece.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from lilliput.runtime.engine import Engine
 GUESSES = 5
 
 LONGEST_CONTEXT = 3
-"""Tokens that the copy model looks back, at most."""
+"""Maximum number of tokens that the copy model looks back."""
 
 
 @dataclass(frozen=True)
 class PieceCounts:
-    """What was found in one piece.
+    """Counts over one piece.
 
     Attributes:
-        name: the file's.
-        tokens: predicted.
-        nll: the sum of their negative log-likelihoods, nats; 0 of the copy model, which gives no probabilities.
-        top1, top5: how many were the first guess, and among the first five.
-        code_tokens, code_top1, code_top5: the same of tokens of code alone.
+        name: of the file.
+        tokens: number of predicted tokens.
+        nll: sum of their negative log-likelihoods, nats; 0 for the copy model, which gives no probabilities.
+        top1, top5: how many were the top guess, and among the top five.
+        code_tokens, code_top1, code_top5: the same for tokens of code only.
     """
 
     name: str
@@ -49,11 +49,11 @@ class PieceCounts:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Of tokens.
+    """Next-token accuracy.
 
     Attributes:
-        top1, top5: share whose token was the first guess, and among the first five; ``n`` is the number of files.
-        tokens: predicted.
+        top1, top5: share of tokens that were the top guess, and among the top five; ``n`` is the number of files.
+        tokens: number of predicted tokens.
     """
 
     top1: Estimate
@@ -63,16 +63,16 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class NextTokenScores:
-    """Of all pieces; intervals are over files, or over the pieces of the only one.
+    """Scores over all pieces; intervals are over files, or over pieces where there is one file.
 
     Attributes:
-        nll: mean negative log-likelihood, nats a token; ``None``: it has no interval, as of one piece.
-        perplexity: e to the ``nll``; ``None``: as that, or an end of its interval is beyond floating-point numbers.
-        perplexity_value: the same without its interval; ``None``: it is beyond floating-point numbers itself.
+        nll: mean negative log-likelihood, nats per token; ``None`` where it has no interval, as with one piece.
+        perplexity: e to the ``nll``; ``None`` where that is, or where an end of its interval overflows.
+        perplexity_value: the same without its interval; ``None`` where the value itself overflows.
         every: accuracy on all tokens.
         code: accuracy on tokens of code; ``None``: there are none.
-        copied, copied_code: the same of the copy model (:func:`copied_ranks`).
-        pieces: how many.
+        copied, copied_code: the same for the copy model (:func:`copied_ranks`).
+        pieces: number of pieces.
     """
 
     nll: Estimate | None
@@ -90,11 +90,11 @@ class NextTokenScores:
 
 
 def read_piece(engine: Engine, ids: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Of each token but the first, its negative log-likelihood (nats) and its rank among the guesses (0: the first).
+    """Negative log-likelihood (nats) and rank among the guesses (0: the top one) of each token but the first.
 
     Args:
         engine: see :func:`lilliput.evaluate.perplexity.reader`.
-        ids: ``[T]``, two at least.
+        ids: ``[T]``, at least two.
 
     Returns:
         Both ``[T - 1]``.
@@ -105,14 +105,14 @@ def read_piece(engine: Engine, ids: NDArray[np.int64]) -> tuple[NDArray[np.float
 
 
 def _ranks(logits: NDArray[np.float32], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rank of each row's token; of equal logits the first comes first, as in ``argmax``."""
+    """Rank of each row's token; ties are broken by index, as in ``argmax``."""
     chosen = np.take_along_axis(logits, tokens[:, None], axis=1)
     before = np.arange(logits.shape[1]) < tokens[:, None]
     return np.asarray((logits > chosen).sum(axis=1) + ((logits == chosen) & before).sum(axis=1), np.int64)
 
 
 def counted(piece: Piece, ranks: NDArray[np.int64], nlls: NDArray[np.float64] | None = None) -> PieceCounts:
-    """What ranks (and negative log-likelihoods) of a piece's tokens but the first come to."""
+    """Sum up the ranks (and negative log-likelihoods) of a piece's tokens but the first."""
     code = ranks[piece.code[1:]]
     return PieceCounts(
         name=piece.name,
@@ -127,10 +127,10 @@ def counted(piece: Piece, ranks: NDArray[np.int64], nlls: NDArray[np.float64] | 
 
 
 def copied_ranks(ids: Sequence[int]) -> NDArray[np.int64]:
-    """As :func:`read_piece`'s ranks, of a model that copies: :data:`GUESSES` for tokens that it does not guess.
+    """Ranks as from :func:`read_piece`, for a model that copies; :data:`GUESSES` for tokens that it does not guess.
 
     Its guesses are the tokens that most often followed the last three tokens earlier in the piece, then those that
-    followed the last two, then the last one, then the most frequent ones; the earliest seen of equals.
+    followed the last two, then the last one, then the most frequent tokens; of equals, the earliest seen.
     """
     followers: defaultdict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
     found = []
@@ -144,7 +144,7 @@ def copied_ranks(ids: Sequence[int]) -> NDArray[np.int64]:
 
 
 def _guesses(followers: Sequence[Counter[int]]) -> Iterator[int]:
-    """Tokens by falling promise, some more than once."""
+    """Yield tokens from the most to the least likely, some more than once."""
     for counts in followers:
         yield from (token for token, _ in counts.most_common(GUESSES))
 
@@ -161,7 +161,7 @@ def _rank(token: int, guesses: Iterator[int]) -> int:
 
 
 def next_token_scores(model: Sequence[PieceCounts], copy: Sequence[PieceCounts]) -> NextTokenScores:
-    """The scores of a model and of the copy model on the same pieces.
+    """Score a model and the copy model on the same pieces.
 
     Raises:
         ValueError: there are no pieces.
@@ -187,7 +187,7 @@ def _perplexity(nll: Estimate) -> Estimate | None:
 
 
 def _by_file(counts: Sequence[PieceCounts]) -> list[Counter[str]]:
-    """Sums of each file's pieces; the pieces, where they are all of one file."""
+    """Sum the pieces of each file; pieces of a single file stay separate."""
     alone = len({each.name for each in counts}) == 1
     sums: defaultdict[object, Counter[str]] = defaultdict(Counter)
     for place, each in enumerate(counts):

@@ -1,10 +1,10 @@
-"""Two models timed in turn, round after round: by how much one is faster, and whether this machine can tell.
+"""Ratios of two models timed in turn, round after round, unless the machine is too noisy.
 
 A ratio is one of medians over rounds. Its interval is a bootstrap over rounds (Efron, "Bootstrap Methods: Another Look
-at the Jackknife", 1979) that draws whole rounds: what slowed one round down slowed both models, and so cancels.
+at the Jackknife", 1979) that draws whole rounds: whatever slows a round down slows both models, and so cancels.
 
-No ratio is given where it would mean little: where a piece of work that never changes took very different times in
-these rounds, or where the ratio's own interval is wide.
+A ratio is refused where it would mean little: where the time of a constant reference workload varied widely over the
+rounds, or where the ratio's own interval is wide.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from numpy.typing import NDArray
 from lilliput.evaluate.intervals import Estimate, over_resamples
 
 MOST_SPREAD = 0.15
-"""Interquartile range of the reference's times over their median, at most."""
+"""Maximum interquartile range of the reference's times over their median."""
 
 WIDEST = 1.5
-"""Upper end of a ratio's interval over its lower end, at most."""
+"""Maximum upper end of a ratio's interval over its lower end."""
 
 MOST_IDLE = 0.05
-"""Cores that a model may keep busy while it is another one's turn."""
+"""Maximum number of cores that a model may keep busy during another model's turn."""
 
 FEWEST = 6
-"""Rounds without which there is no 95 % interval of a median: of fewer, all lie on one side of it with a probability
-of ``2 / 2^n``, which for 5 is 6 %. From fewer the bootstrap gives little more than the range."""
+"""Fewest rounds for a 95 % interval of a median: n values all lie on one side of it with a probability of ``2 / 2^n``,
+which is 6 % for 5. With fewer, the bootstrap gives little more than the range."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times a figure of the original is that of another model.
+    """A figure of the original divided by that of another model.
 
     Attributes:
-        estimate: the ratio with its interval; of fewer than :data:`FEWEST` rounds, with the bootstrap's ends, which are
-            no such interval. ``None``: refused.
-        refusal: why; empty: it is not.
+        estimate: the ratio with its interval; with fewer than :data:`FEWEST` rounds, the bootstrap's ends are not a
+            95 % interval. ``None``: refused.
+        refusal: the reason for refusing; empty where the ratio is given.
     """
 
     estimate: Estimate | None
@@ -48,7 +48,7 @@ class Ratio:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values: ``value``, ``low`` and ``high`` are ``null`` where the ratio is refused, with a reason.
 
-        Of fewer than :data:`FEWEST` rounds ``low`` and ``high`` are ``null``, and ``value`` is not.
+        With fewer than :data:`FEWEST` rounds, ``low`` and ``high`` are ``null``, but ``value`` is not.
         """
         found = self.estimate
         if found is None:
@@ -71,15 +71,15 @@ def median(values: Sequence[float], seed: int = 0) -> Estimate:
 
 
 def ratio_of(original: Sequence[float], other: Sequence[float], obstacle: str = "", seed: int = 0) -> Ratio:
-    """Median of ``original`` over median of ``other``: of times, how many times as fast the other is.
+    """Median of ``original`` over median of ``other``: for times, how many times as fast the other is.
 
     Args:
-        original, other: positive figures, one a round, of the same rounds.
-        obstacle: why no ratio can be given, whatever the figures; empty: there is none.
+        original, other: positive figures, one per round, of the same rounds.
+        obstacle: a reason to refuse any ratio, whatever the figures; empty: none.
         seed: of the resamples.
 
     Raises:
-        ValueError: there are no figures, or not equally many.
+        ValueError: there are no figures, or their numbers differ.
     """
     if len(original) != len(other):
         raise ValueError(f"{len(original)} and {len(other)} figures are not of the same rounds")
@@ -105,11 +105,11 @@ def spread(values: Sequence[float]) -> float:
 
 
 def obstacle_of(reference: Mapping[str, Sequence[float]], idle: Mapping[str, float]) -> str:
-    """Why this machine could not compare models during these rounds; empty: nothing is in the way.
+    """Why this machine could not compare models during these rounds; empty: it could.
 
     Args:
-        reference: piece of work that never changes -> its times, one a round.
-        idle: model -> cores that it kept busy while it was not its turn.
+        reference: constant workload -> its times, one per round.
+        idle: model -> cores that it kept busy during the other models' turns.
     """
     worst = max(map(spread, reference.values()))
     if worst > MOST_SPREAD:

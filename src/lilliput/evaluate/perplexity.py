@@ -1,4 +1,4 @@
-"""Perplexity of a decoder on pieces of code: e to the mean of what each token's probability costs, in nats."""
+"""Perplexity of a decoder on pieces of code: e to the mean negative log-likelihood of the tokens, in nats."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from lilliput.runtime.graphs import decoder_engine
 from lilliput.runtime.tokens import read_tokenizer
 
 PASS_TOKENS = 128
-"""Tokens read at once: logits of a large vocabulary take a megabyte a token."""
+"""Tokens per pass: logits of a large vocabulary take a megabyte per token."""
 
 LARGEST_NLL = math.log(sys.float_info.max)
-"""Nats a token, of which the perplexity is a number."""
+"""Bound on the nats per token, below which the perplexity is a finite float."""
 
 
 @dataclass(frozen=True)
 class Perplexity:
-    """What was measured.
+    """A measured perplexity.
 
     Attributes:
-        perplexity: e to the ``nll``; ``None``: no number of a computer is so large, as of weights that are damaged.
-        nll: mean negative log-likelihood, nats a token.
-        interval: of the perplexity, 95 %, by a bootstrap over pieces: tokens of a piece are not independent;
-            ``None``: there is one piece, or all have the same nll; or an end of it is too large.
-        pieces: nll of each.
-        tokens: predicted, in all.
+        perplexity: e to the ``nll``; ``None`` where it overflows, as with damaged weights.
+        nll: mean negative log-likelihood, nats per token.
+        interval: of the perplexity, 95 %, by a bootstrap over pieces, since tokens of a piece are not independent;
+            ``None``: there is one piece, or all have the same nll, or an end overflows.
+        pieces: nll of each piece.
+        tokens: total number of predicted tokens.
     """
 
     perplexity: float | None
@@ -51,7 +51,7 @@ class Perplexity:
 
 
 def held_out_ids(artifact: Path, pieces: int = 64, length: int = 512) -> NDArray[np.int64]:
-    """Token ids ``[pieces, length]`` of standard-library files that calibration never sees."""
+    """Token ids ``[pieces, length]`` of standard-library files held out from calibration."""
     tokenizer = read_tokenizer(open_artifact(artifact).file(TOKENIZER))
     return windows(read_texts(code_files(HELD_OUT)), tokenizer, pieces, length)
 
@@ -59,16 +59,16 @@ def held_out_ids(artifact: Path, pieces: int = 64, length: int = 512) -> NDArray
 def perplexity(
     artifact: str | Path, ids: NDArray[np.int64], threads: int | None = None, progress: Progress | None = None
 ) -> Perplexity:
-    """Measure a decoder's artifact; of each piece all tokens but the first are predicted.
+    """Measure a decoder artifact's perplexity; all tokens of a piece but the first are predicted.
 
     Args:
         artifact: a generator's folder.
         ids: ``[pieces, tokens]``.
-        threads: processor threads; ``None`` leaves the choice to the engine.
+        threads: number of threads; ``None`` leaves the choice to the engine.
         progress: shown while working.
 
     Raises:
-        UserError: it is an encoder-decoder, which predicts no text of its own.
+        UserError: the artifact is an encoder-decoder, which does not model text on its own.
     """
     engine = reader(open_artifact(artifact), threads)
     means = []
@@ -84,16 +84,15 @@ def perplexity(
 
 
 def perplexity_of(nll: float) -> float | None:
-    """e to a mean negative log-likelihood (nats); ``None``: it is beyond floating-point numbers, and JSON has no
-    infinity."""
+    """e to a mean negative log-likelihood (nats); ``None`` where it overflows, since JSON has no infinity."""
     return math.exp(nll) if nll < LARGEST_NLL else None
 
 
 def reader(artifact: Artifact, threads: int | None = None) -> Engine:
-    """A decoder's graph that gives every token's logits.
+    """A decoder's engine that returns every token's logits.
 
     Raises:
-        UserError: it is an encoder-decoder, which predicts no text of its own.
+        UserError: the artifact is an encoder-decoder, which does not model text on its own.
     """
     if artifact.generator.family != DECODER:
         raise UserError("has an encoder; next tokens are of decoders.", where=artifact.path, remedy="Choose another.")
@@ -101,11 +100,11 @@ def reader(artifact: Artifact, threads: int | None = None) -> Engine:
 
 
 def passes(engine: Engine, ids: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """A piece read in passes: of each the logits after its tokens, ``[T', vocabulary]``, and the tokens that follow.
+    """Read a piece in passes; each yields the logits of its tokens, ``[T', vocabulary]``, and the tokens that follow.
 
     Args:
         engine: see :func:`reader`.
-        ids: ``[T]``, two at least.
+        ids: ``[T]``, at least two.
     """
     engine.restart()
     for first in range(0, len(ids) - 1, PASS_TOKENS):
@@ -117,10 +116,10 @@ def passes(engine: Engine, ids: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.
 
 
 def costs(logits: NDArray[np.float32], tokens: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Negative log-likelihood of each row's token, nats: ``[T]`` of ``logits [T, vocabulary]``.
+    """Negative log-likelihood of each row's token, nats: ``[T]`` from ``logits [T, vocabulary]``.
 
     Raises:
-        NumericError: some are no numbers.
+        NumericError: a value is NaN or infinite.
     """
     top = logits.max(axis=1, keepdims=True)
     require_finite(top)

@@ -1,4 +1,4 @@
-"""Time and memory that a model takes on this machine, and which machine this is."""
+"""Latency and memory of a model on this machine, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def latency(
 
     Args:
         run: called with the index of an example.
-        n: how many examples there are to go round.
-        warmup: calls before the clock counts.
-        calls: most calls to time.
-        seconds: of timed calls after which no further one starts; at least one is timed.
+        n: number of examples to cycle through.
+        warmup: untimed calls at the start.
+        calls: maximum number of timed calls.
+        seconds: time after which no further call starts; at least one is timed.
 
     Raises:
         ValueError: ``n`` or ``calls`` is not positive.
@@ -94,17 +94,17 @@ child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
 _, status, usage = os.wait4(child, 0)
 os.write(report, f"{{usage.ru_maxrss}} {{os.waitstatus_to_exitcode(status)}}".encode())
 """
-"""Starts a program, waits for it, and reports the most memory it held and its exit code (minus the signal's number).
+"""Starts a program, waits for it, and reports its peak memory and its exit code (minus the signal's number).
 
-It stands between because the kernel hands a parent's high-water mark down to a child when the child starts: a program
-started by a large process would seem as large. This one holds about 8 MB, which is then the least that can be seen.
+It is needed because a child inherits its parent's high-water mark when it starts: a program started by a large process
+would seem as large. The launcher itself takes about 8 MB, which is therefore the least that can be measured.
 """
 
 
 def watched(argv: Sequence[str], report: int) -> list[str]:
-    """The command that runs ``argv`` and tells the file descriptor ``report``, when it has ended, how.
+    """The command that runs ``argv`` and, when it has ended, writes a report to the file descriptor ``report``.
 
-    What is told, :func:`outcome` reads. Standard streams are those of ``argv``.
+    :func:`outcome` parses the report. ``argv`` gets the standard streams.
 
     Raises:
         UserError: the system is Windows, which does not count memory this way.
@@ -115,20 +115,20 @@ def watched(argv: Sequence[str], report: int) -> list[str]:
 
 
 def outcome(told: str) -> tuple[float, int]:
-    """Most memory held resident, in MB (10^6 bytes), and the exit code (minus a signal's number)."""
+    """Parse a report: peak resident memory in MB (10^6 bytes), and the exit code (minus a signal's number)."""
     maximum, code = (told or "0 1").split()
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
     return int(maximum) * unit / 1e6, int(code)
 
 
 def peak_memory(argv: Sequence[str]) -> float:
-    """Run the program ``argv`` and return the most memory it held resident, in MB (10^6 bytes).
+    """Run the program ``argv`` and return its peak resident memory in MB (10^6 bytes).
 
-    Resident memory is what the kernel counts for the process itself (``ru_maxrss`` of ``wait4``): mapped files that
-    it touched are in it, its own children are not. Less than about 8 MB cannot be told apart.
+    Resident memory is what the kernel counts for the process itself (``ru_maxrss`` of ``wait4``): it includes mapped
+    files that were touched, but not the process's own children. Values below about 8 MB cannot be measured.
 
     Raises:
-        UserError: the program fails, or the system is Windows, which does not count this way.
+        UserError: the program fails, or the system is Windows, which does not count memory this way.
     """
     read_end, write_end = os.pipe()
     with os.fdopen(read_end) as report:
@@ -154,7 +154,7 @@ def peak_memory(argv: Sequence[str]) -> float:
 
 
 def tried_peak_memory(argv: Sequence[str], note: Callable[[str], object]) -> float | None:
-    """:func:`peak_memory`; ``None`` where it fails, and ``note`` is told why: no other result is to be lost."""
+    """:func:`peak_memory`, or ``None`` where it fails; ``note`` gets the reason, and no other result is lost."""
     try:
         return peak_memory(argv)
     except UserError as error:
@@ -163,7 +163,7 @@ def tried_peak_memory(argv: Sequence[str], note: Callable[[str], object]) -> flo
 
 
 def cpu_name() -> str:
-    """The processor's name as the system gives it; its architecture where there is none."""
+    """The processor's name according to the system, or else its architecture."""
     table = Path("/proc/cpuinfo")
     lines = table.read_text().splitlines() if table.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -176,12 +176,12 @@ def usable_cores() -> int:
 
 
 def machine() -> dict[str, object]:
-    """What a measurement ran on, for its record: no name of host or user.
+    """Describe the machine of a measurement, without host or user name.
 
     Keys: ``cpu``, ``cores`` (usable, logical), ``python``, ``platform`` (system and architecture), ``date`` (UTC, ISO
-    8601), ``packages`` (name -> installed version, of those that bear on a measurement; nothing is imported to find
-    out), and ``kernels`` where a generator was run: the instructions that its products used, or why they were the
-    engine's.
+    8601), ``packages`` (name -> installed version of those that affect a measurement, found without importing them),
+    and ``kernels`` where a generator was run: the instruction set of its matrix products, or why the engine's kernels
+    were used.
     """
     from lilliput.kernels.build import in_use
 

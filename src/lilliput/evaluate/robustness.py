@@ -1,11 +1,11 @@
-"""Robustness of a generator of code: what is left of pass@k in the worst of several perturbations of each prompt.
+"""Robustness of a code generator: pass@k under the worst of several perturbations of each prompt.
 
 Source: Wang et al., "ReCode: Robustness Evaluation of Code Generation Models", ACL 2023, on evaluation metrics. With
 ``n`` completions of each prompt ``x`` and of each of its ``s`` perturbed versions, the i-th completion counts
 
-- as robust where it passes after *every* version (the worst case): ``rc(x)`` completions do;
-- as lost where it passes after ``x`` and not after every version: ``rc-(x)``;
-- as gained where it fails after ``x`` and passes after *some* version (the best case): ``rc+(x)``.
+- as robust where it passes for *every* version (the worst case): ``rc(x)`` completions do;
+- as lost where it passes for ``x`` but not for every version: ``rc-(x)``;
+- as gained where it fails for ``x`` but passes for *some* version (the best case): ``rc+(x)``.
 
 Then, with ``f(c) = 1 - C(n - c, k) / C(n, k)`` (pass@k's estimate) and means over problems:
 
@@ -14,8 +14,8 @@ Then, with ``f(c) = 1 - C(n - c, k) / C(n, k)`` (pass@k's estimate) and means ov
 - Robust Relative ``RR_s@k = mean (f(rc-(x)) + f(rc+(x)))``, the share of problems that change, in either direction and
   under any version, where ``n = k = 1``.
 
-ReCode's published script (``run_robust.py``, metric ``relative``, greedy decoding) compares the verdict before with
-"passed after every version": it takes the worst case for gains, too, and its RR is the smaller one. RP and RD are its
+ReCode's published script (``run_robust.py``, metric ``relative``, greedy decoding) compares the nominal verdict
+with "passed for every version": it takes the worst case for gains, too, so its RR is smaller. RP and RD are its
 ``passatk`` and ``drop``.
 """
 
@@ -37,16 +37,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Robustness:
-    """pass@k after a perturbation, beside what it was before.
+    """pass@k with and without a perturbation.
 
     Attributes:
-        k: completions of which one must pass.
+        k: of pass@k.
         seeds: perturbed versions of each prompt, ``s``.
         completions: of each prompt and version, ``n``.
-        nominal_pass: pass@k after the prompts as they were.
+        nominal_pass: pass@k for the unperturbed prompts.
         robust_pass: ``RP_s@k``, 0 to 1.
         robust_drop: ``RD_s@k``, at most 1; below 0 where perturbed prompts do better; ``None`` where nothing passed
-            before, so that nothing can be lost.
+            without perturbation.
         robust_relative: ``RR_s@k``, 0 to 1 with one completion, at most 2 with more.
     """
 
@@ -64,19 +64,19 @@ def robustness(nominal: ArrayLike, perturbed: ArrayLike, k: int = 1, seed: int =
 
     Args:
         nominal: shape ``[problems, n]``: whether each completion of each prompt passed.
-        perturbed: shape ``[seeds, problems, n]``: the same after each perturbed version. With random sampling, the i-th
-            completions of all versions count as one try, as in the paper; let their sampling seeds be the same.
-        k: completions of which one must pass.
+        perturbed: shape ``[seeds, problems, n]``: the same for each perturbed version. With random sampling, the i-th
+            completions of all versions count as one try, as in the paper, and should have the same sampling seed.
+        k: of pass@k.
         seed: of the bootstrap.
 
     Raises:
-        DataError: no problems, versions or completions; shapes that do not fit; or a ``k`` beyond the completions.
+        DataError: no problems, versions or completions; shapes that do not match; or ``k`` above the completions.
     """
     before, after = _flags(nominal, 2, "nominal"), _flags(perturbed, 3, "perturbed")
     if after.shape[1:] != before.shape:
         raise DataError(
             f"perturbed results of shape {after.shape} do not fit nominal ones of shape {before.shape}.",
-            remedy="Give as many problems, and completions of each, after every version as before.",
+            remedy="Give as many problems, and completions of each, for every version as without perturbation.",
         )
     always: Flags = np.all(after, axis=0)
     ever: Flags = np.any(after, axis=0)
@@ -96,20 +96,20 @@ def robustness(nominal: ArrayLike, perturbed: ArrayLike, k: int = 1, seed: int =
 
 
 def worst_of(results: Sequence[ArrayLike]) -> Flags:
-    """Several perturbations as one: all their versions in a row, shape ``[versions, problems, n]``.
+    """Concatenate the versions of several perturbations, shape ``[versions, problems, n]``.
 
-    The paper's figure for a family of perturbations is that of the worst version among all of the family's.
+    The paper's figure for a family of perturbations is that of the worst of all versions in the family.
 
     Args:
-        results: of each perturbation, shape ``[seeds, problems, n]``; the numbers of seeds may differ.
+        results: one per perturbation, shape ``[seeds, problems, n]``; the numbers of seeds may differ.
 
     Raises:
-        DataError: there are none, or their problems or completions differ in number.
+        DataError: there are none, or the numbers of problems or completions differ.
     """
     flags = [_flags(result, 3, "perturbed") for result in results]
     if len({result.shape[1:] for result in flags}) != 1:
         raise DataError(
-            "perturbations to be taken together must be of the same problems, with as many completions.",
+            "perturbations to be combined must have the same problems and numbers of completions.",
             remedy="Give results of shape [seeds, problems, completions] that differ in seeds only.",
         )
     return np.concatenate(flags)
@@ -126,18 +126,18 @@ def _flags(values: ArrayLike, dimensions: int, name: str) -> Flags:
 
 
 def _scores(flags: Flags, k: int) -> Floats:
-    """pass@k of each problem, where a completion counts as its flag says: shape ``[problems]``."""
+    """pass@k of each problem, where flagged completions count as passed: shape ``[problems]``."""
     n = flags.shape[1]
     return np.array([pass_at_k(Tries(n, int(count)), k) for count in flags.sum(axis=1)])
 
 
 def _mean(scores: Floats, single: bool, seed: int, most: float = 1.0) -> Estimate:
-    """With one completion a problem a proportion, whose interval does not shrink to a point at 0 and 1."""
+    """The mean; with one completion per problem a proportion, whose interval does not collapse at 0 and 1."""
     return wilson(int(scores.sum()), len(scores)) if single else bounded_mean(scores, 0.0, most, seed)
 
 
 def _drop(base: Floats, robust: Floats, seed: int) -> Estimate | None:
-    """The drop with its percentile interval over resamples of problems in which something passed before."""
+    """The drop, with its percentile interval over resamples of problems in which a nominal prompt passed."""
     n = len(base)
     if not base.any():
         return None

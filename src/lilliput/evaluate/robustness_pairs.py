@@ -1,11 +1,11 @@
-"""Two generators on the same perturbed prompts: whether the second is as robust as the first, problem by problem.
+"""Paired comparison of two generators on the same perturbed prompts: whether the second is as robust as the first.
 
-Both were asked for the same, so they are compared in pairs (:mod:`lilliput.evaluate.problem_pairs`): of the problems
-that survive all versions of a prompt with one model alone, a coin would give each model half.
+Both got the same prompts, so they are compared in pairs (:mod:`lilliput.evaluate.problem_pairs`): of the problems that
+only one model solves under all versions of the prompt, a fair coin would give each model half.
 
-The difference of the drops is ``RD`` of the second less ``RD`` of the first (:mod:`lilliput.evaluate.robustness`), with
-a percentile bootstrap over problems (Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979) that draws each
-problem with all that both models made of it. Above 0: the second loses more of what it solves.
+The difference of the drops is ``RD`` of the second minus ``RD`` of the first (:mod:`lilliput.evaluate.robustness`),
+with a percentile bootstrap over problems (Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979) that draws
+each problem together with all results of both models. Above 0, the second loses more of what it solves.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Passes:
-    """What a model made of some prompts and of all their perturbed versions.
+    """A model's results on some prompts and on all their perturbed versions.
 
     Attributes:
         nominal: shape ``[problems, n]``: which completions of each prompt passed.
-        perturbed: shape ``[versions, problems, n]``: the same after each version.
+        perturbed: shape ``[versions, problems, n]``: the same for each version.
     """
 
     nominal: ArrayLike
@@ -44,17 +44,17 @@ class Passes:
 
     @property
     def always(self) -> Flags:
-        """Which completions pass after every version: shape ``[problems, n]``."""
+        """Which completions pass for every version: shape ``[problems, n]``."""
         return np.asarray(np.all(worst_of([self.perturbed]), axis=0), np.bool_)
 
 
 @dataclass(frozen=True)
 class RobustnessDifference:
-    """By how much the second model differs from the first under perturbed prompts.
+    """The differences of the second model from the first under perturbed prompts.
 
     Attributes:
         robust_pass: of ``RP_s@1``, with problems gained and lost, and the exact test, where each was tried once.
-        robust_drop: of ``RD_s@1``; ``None`` where one of the models solves nothing as it stands.
+        robust_drop: of ``RD_s@1``; ``None`` where one of the models solves no unperturbed problem.
     """
 
     robust_pass: PairedDifference
@@ -70,11 +70,11 @@ def robustness_difference(first: Passes, second: Passes, seed: int = 0) -> Robus
     """Compare two models, with ``k = 1``.
 
     Args:
-        first, second: what each made of the same problems and versions, in the same order.
+        first, second: the results of each on the same problems and versions, in the same order.
         seed: of the bootstrap.
 
     Raises:
-        DataError: shapes that do not fit.
+        DataError: the shapes differ.
     """
     shapes = {np.shape(values) for one in (first, second) for values in (one.before, one.always)}
     if len(shapes) != 1 or np.shape(first.perturbed)[0] != np.shape(second.perturbed)[0]:
@@ -88,12 +88,12 @@ def robustness_difference(first: Passes, second: Passes, seed: int = 0) -> Robus
 
 
 def tries_of(flags: ArrayLike) -> list[Tries]:
-    """Completions of each problem, of flags ``[problems, n]``."""
+    """The tries at each problem, from flags ``[problems, n]``."""
     return [Tries(len(row), int(sum(row))) for row in np.asarray(flags, np.bool_)]
 
 
 def _drop(first: Passes, second: Passes, seed: int) -> Estimate | None:
-    """Of the drops, with its interval over resamples of problems in which both models solve something."""
+    """The difference of the drops, with its interval over resamples in which both models solve something."""
     both = np.array([[flags.mean(axis=1) for flags in (one.before, one.always)] for one in (first, second)])
     befores, afters = both[:, 0], both[:, 1]
     count = befores.shape[1]

@@ -1,8 +1,8 @@
-"""ROUGE-L: how much of two texts is one sequence of words, gaps allowed.
+"""ROUGE-L: the F1 score of the longest common subsequence of two texts' words.
 
 Source: Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", 2004, section 3, with recall and precision
-weighed alike. Words are those of the package ``rouge-score``, without stemming: runs of ASCII letters and digits, in
-lower case; so a text in another script has no words.
+weighed equally. Words are split as by the package ``rouge-score`` without stemming: runs of ASCII letters and digits,
+in lower case, so a text in another script has no words.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def rouge_l(reference: str, hypothesis: str) -> float:
 
 
 def common_subsequence(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
-    """Length of the longest sequence that both have, not necessarily without gaps."""
+    """Length of the longest common subsequence, gaps allowed."""
     row = [0] * (len(other) + 1)
     for item in one:
         diagonal = 0

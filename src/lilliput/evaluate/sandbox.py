@@ -1,29 +1,30 @@
-"""Runs Python programs that nobody has read: what models wrote, with the tests that judge it.
+"""Run untrusted Python programs: code written by models, with the tests that judge it.
 
-Each program gets a fresh process of its own, with Python's standard library and nothing else. What always holds:
+Each program runs in a fresh process with Python's standard library and nothing else. These guarantees always hold:
 
-- it is over after the given seconds of wall-clock time: its process and its process group are killed, and on Linux all
-  other processes that it started;
-- nothing is inherited: an environment without the caller's variables (but ``LD_LIBRARY_PATH``), standard input empty,
-  standard output thrown away, of standard error the last kilobytes kept, no open file, a folder of its own that is
-  removed afterwards;
-- limits, of each of its processes: memory (address space; Linux only), processor time, size of a file written, open
-  files, no core dump; on Linux, the number of its processes, unless it runs as root;
-- it passes only by coming to its end. That is told by a token drawn at random for this run, written to a pipe after
-  the program's last statement. ``sys.exit(0)``, ``os._exit(0)`` or output that looks like success are no pass.
+- the program ends after the given seconds of wall-clock time: its process and its process group are killed, and on
+  Linux all other processes that it started;
+- nothing is inherited: none of the caller's environment variables (except ``LD_LIBRARY_PATH``) and no open files.
+  Standard input is empty, standard output is discarded, the last kilobytes of standard error are kept, and the working
+  folder is removed afterwards;
+- each of its processes has limits: memory (address space; Linux only), CPU time, size of a file written, open files,
+  no core dump; on Linux also the number of processes, unless it runs as root;
+- it passes only by reaching its end, which is signalled by a random token of this run, written to a pipe after the
+  program's last statement. ``sys.exit(0)``, ``os._exit(0)`` or output that looks like success do not pass.
 
-What holds where the kernel grants it, as Linux does to most users (:func:`protections` says what is had here):
+These hold where the kernel allows it, as Linux does for most users (:func:`protections` reports what holds here):
 
-- it has no network, not even this machine's own, and sees no process but its own; all of them end with it;
-- of files it sees the system's programs and libraries and Python's, read-only, and an empty folder in memory (64 MB).
-  No home folder, no data set, no other disk is there to be read, written or deleted;
-- where the caller is root, it runs as a user that owns nothing; it can gain no rights.
+- the program has no network, not even the loopback interface, and sees no processes but its own, all of which end with
+  it;
+- it sees only the files of the system's programs and libraries and of Python, read-only, and an empty folder in memory
+  (64 MB). No home folder, data set or other disk can be read, written or deleted;
+- if the caller is root, it runs as a user that owns nothing; it cannot gain privileges.
 
-What it does not cover: a flaw in the kernel (there is no filter of system calls, and no virtual machine), channels in
-the hardware, or the load on the machine: up to 32 processes may each take the memory granted to one. Nor is the token
-safe from a program that searches the interpreter it shares for it: a pass is evidence about code written to solve a
-problem, none about code written to defeat this file. Without the second list (in many containers, on macOS), the
-program can do to the user's files, processes and network all that the user can.
+Not covered: flaws in the kernel (there is no system call filter, and no virtual machine), hardware side channels, and
+the load on the machine: up to 32 processes may each take the memory granted to one. Nor is the token safe from a
+program that searches its own interpreter for it: a pass is evidence about code written to solve a problem, not about
+code written to defeat this file. Without the second list (in many containers, on macOS), the program can do anything to
+the user's files, processes and network that the user can.
 """
 
 from __future__ import annotations
@@ -54,18 +55,18 @@ LEAST_MEMORY_MB = 64
 """An interpreter takes some 40 MB of address space before its program starts."""
 
 MOST_SECONDS, MOST_MEMORY_MB = 86_400, 2**20
-"""A day, and a terabyte: what is far beyond them is a slip, and the system's own clocks and limits do not take it."""
+"""A day, and a terabyte: far larger values are mistakes, and overflow the system's own clocks and limits."""
 
 START_SECONDS = 20.0
-"""What a loaded machine may take to set up a sandbox and to take it down, beside the program's own time."""
+"""Time that a loaded machine may take to set up and tear down a sandbox, on top of the program's own time."""
 
 KEPT_BYTES = 4096
-"""Of standard error, the last ones."""
+"""Bytes kept from the end of standard error."""
 
 DETAIL_CHARACTERS = 200
 
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH",)
-"""Where Python's own libraries lie, on machines where it would not start without."""
+"""Where Python's own libraries are, on machines where it would not start otherwise."""
 
 _LAUNCHER = Path(__file__).with_name("sandbox_launcher.py")
 _RUNNER = Path(__file__).with_name("sandbox_runner.py")
@@ -79,9 +80,9 @@ class Verdict:
     """How a program ended.
 
     Attributes:
-        passed: it came to its end.
-        outcome: ``passed``; ``failed`` (an exception); ``exited`` (it left before its end); ``timeout``; ``memory``
-            (``MemoryError``); ``crashed`` (a signal ended it).
+        passed: whether it reached its end.
+        outcome: ``passed``; ``failed`` (an exception); ``exited`` (before its end); ``timeout``; ``memory``
+            (``MemoryError``); ``crashed`` (killed by a signal).
         detail: the last line it wrote to standard error, shortened; or how it ended.
     """
 
@@ -92,15 +93,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Protections:
-    """What is had here beyond what always holds.
+    """The protections that hold on this machine, beyond those that always hold.
 
     Attributes:
-        network: there is none.
-        processes: only its own are seen, and all of them end with it.
-        files: only the system's and Python's, read-only.
-        other_user: it runs as a user that owns nothing (only root can have that done).
-        process_limit: it cannot have more than a few processes.
-        memory_limit: its processes cannot have more than the memory granted.
+        network: the program has no network.
+        processes: it sees only its own processes, and all of them end with it.
+        files: it sees only the system's and Python's files, read-only.
+        other_user: it runs as a user that owns nothing (possible only for root).
+        process_limit: its number of processes is limited.
+        memory_limit: the memory of its processes is limited.
         refused: why the kernel did not grant more; empty where it granted all.
     """
 
@@ -114,14 +115,14 @@ class Protections:
 
 
 class _Refused(Exception):
-    """The kernel does not grant a layer."""
+    """The kernel refuses a layer."""
 
 
 def require_limits(seconds: float, memory_mb: int) -> None:
-    """Refuse limits that mean nothing; see :func:`run`.
+    """Check limits; see :func:`run`.
 
     Raises:
-        UserError: one does.
+        UserError: a limit is out of range.
     """
     if not 0 < seconds <= MOST_SECONDS:
         raise UserError(f"must be above 0 and at most {MOST_SECONDS:,}; it is {seconds!r}.", where="--seconds")
@@ -131,7 +132,7 @@ def require_limits(seconds: float, memory_mb: int) -> None:
 
 
 def run(program: str, *, seconds: float = 10.0, memory_mb: int = 1024) -> Verdict:
-    """Execute ``program`` as ``python program.py`` would, until its end or for ``seconds``.
+    """Execute ``program`` as ``python program.py`` would, for at most ``seconds``.
 
     Args:
         program: Python source.
@@ -139,7 +140,7 @@ def run(program: str, *, seconds: float = 10.0, memory_mb: int = 1024) -> Verdic
         memory_mb: address space of each process, MB (2^20 bytes).
 
     Raises:
-        UserError: no program can be run here, or a limit means nothing.
+        UserError: no program can be run here, or a limit is out of range.
     """
     require_limits(seconds, memory_mb)
     layers, _ = _layers()
@@ -147,7 +148,7 @@ def run(program: str, *, seconds: float = 10.0, memory_mb: int = 1024) -> Verdic
         return _run(program, seconds, memory_mb, layers)
     except _Refused as error:
         raise UserError(
-            f"the sandbox could not be set up again: {error}.", remedy="Run fewer programs side by side."
+            f"the sandbox could not be set up again: {error}.", remedy="Run fewer programs in parallel."
         ) from error
 
 
@@ -159,19 +160,19 @@ def run_many(
     seconds: float = 10.0,
     memory_mb: int = 1024,
 ) -> list[Verdict]:
-    """The verdicts on ``programs``, in their order.
+    """Run ``programs`` in parallel; verdicts are in the same order.
 
     Args:
         programs: see :func:`run`.
-        workers: programs that run side by side; ``None``: one a core. With more, slow programs run out of time.
+        workers: programs run in parallel; ``None``: one per core. With more, slow programs time out.
         progress: shown while working.
-        seconds, memory_mb: of each; see :func:`run`.
+        seconds, memory_mb: of each program; see :func:`run`.
 
     Raises:
         UserError: as :func:`run`, or ``workers`` is not positive.
     """
     count = usable_cores() if workers is None else require_whole(workers, 1, "workers")
-    _layers()  # found once, before the workers would each do it
+    _layers()  # probed once, not by every worker
     verdicts = []
     pool = ThreadPoolExecutor(count)
     try:
@@ -186,10 +187,10 @@ def run_many(
 
 
 def protections() -> Protections:
-    """Which layers protect from programs here, found by running one.
+    """Return the protections that hold here, found by running an empty program.
 
     Raises:
-        UserError: none can be run.
+        UserError: no program can be run.
     """
     layers, refused = _layers()
     isolated, other_user = "namespaces" in layers, "other-user" in layers
@@ -200,7 +201,7 @@ def protections() -> Protections:
 
 @functools.cache
 def _layers() -> tuple[str, str]:
-    """The most layers with which a program runs here, and why not more."""
+    """The largest set of layers with which a program runs here, and why there are not more."""
     if sys.platform == "win32":
         raise UserError("programs cannot be run on Windows.", remedy="Run this in WSL, on Linux or on macOS.")
     offers = ["namespaces", ""] if sys.platform == "linux" else [""]
@@ -225,7 +226,7 @@ def _run(program: str, seconds: float, memory_mb: int, layers: str) -> Verdict:
         tempfile.TemporaryDirectory(prefix="lilliput-sandbox-", ignore_cleanup_errors=True) as folder,
         tempfile.TemporaryFile() as source,
     ):
-        # A lone surrogate is no text: "surrogatepass" makes bytes of it that the runner refuses, as Python would.
+        # "surrogatepass" encodes a lone surrogate as bytes that the runner rejects, as Python would.
         source.write(token + b"\n" + program.encode("utf-8", "surrogatepass"))
         source.seek(0)
         told, end = os.pipe()
@@ -244,7 +245,7 @@ def _launch(
     layers: str, folder: str, seconds: float, memory_mb: int, end: int, source: IO[bytes]
 ) -> subprocess.Popen[bytes]:
     settings = [layers, folder, str(seconds), str(memory_mb), str(end), _RUNNER.read_text(encoding="utf-8")]
-    python = Path(sys.executable).resolve()  # not a virtual environment's: the sandbox does without one
+    python = Path(sys.executable).resolve()  # not a virtual environment's, which the sandbox does not need
     return subprocess.Popen(
         [str(python), "-I", "-S", "-B", str(_LAUNCHER), *settings],
         stdin=source,
@@ -258,7 +259,7 @@ def _launch(
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[str, bytes]:
-    """The launcher's report (empty if it gave none) and the end of standard error; nothing of its group runs on."""
+    """The launcher's report (empty if there is none) and the end of standard error; its process group is killed."""
     assert process.stdout is not None and process.stderr is not None
     last = time.monotonic() + seconds
     report = errors = b""
@@ -282,7 +283,7 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[str, bytes]
         process.wait()
         with process.stdout, process.stderr as rest, contextlib.suppress(BlockingIOError):
             os.set_blocking(rest.fileno(), False)
-            errors = (errors + os.read(rest.fileno(), 1 << 16))[-KEPT_BYTES:]  # no more than a pipe holds
+            errors = (errors + os.read(rest.fileno(), 1 << 16))[-KEPT_BYTES:]  # at most what a pipe holds
     return report.decode("ascii", "replace"), errors
 
 
@@ -300,13 +301,13 @@ def _verdict(report: str, reached_end: bool, errors: bytes, seconds: float) -> V
     if value == "0" and reached_end:
         return Verdict(True, "passed", said)
     outcome = _OF_EXIT_CODE.get(value, "exited")
-    if outcome == "memory":  # of which there may be too little to say so itself
+    if outcome == "memory":  # the program may have had too little memory to print the error
         return Verdict(False, outcome, "MemoryError")
     return Verdict(False, outcome, said or f"left before its end with exit code {value}")
 
 
 def _last_line(errors: bytes) -> str:
-    """The last line with something on it, fit to be shown: printable characters, and not too many."""
+    """The last non-blank line, made printable and shortened."""
     lines = [line.strip() for line in errors.decode("utf-8", "replace").splitlines()]
     last = next((line for line in reversed(lines) if line), "")
     shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in last)

@@ -1,13 +1,13 @@
-"""Sets up the sandbox around one program: a fresh process with no other duty, started by :mod:`.sandbox`.
+"""Set up the sandbox around one program, in a fresh process started by :mod:`.sandbox` for this purpose.
 
-Executed by its path with the standard library alone, never imported. Arguments: the layers to set up (``namespaces``,
-``other-user``, joined by commas), a folder for it to use, seconds, memory in MB, the number of the pipe on which the
-program's end is told, and the runner's source. Standard input, the program, and standard error are the runner's.
-Standard output gets one line when all is over: ``exit N``, ``signal N``, ``timeout``, or ``refused`` and why.
+Executed by path with only the standard library, never imported. Arguments: the layers to set up (``namespaces``,
+``other-user``, joined by commas), a folder to use, seconds, memory in MB, the number of the pipe on which the program's
+end is signalled, and the runner's source. The runner inherits standard input, which holds the program, and standard
+error. Standard output gets one line at the end: ``exit N``, ``signal N``, ``timeout``, or ``refused`` and why.
 
-With namespaces there are three processes: this one, outside; the first of the new process namespace, with whose end
-the kernel ends all others in it; and the runner. Without, there are this one and the runner. Paths are strings here:
-importing pathlib would take longer than all the rest.
+With namespaces there are three processes: this one, outside; the first of the new process namespace, whose end makes
+the kernel end all others in it; and the runner. Without namespaces there are this one and the runner. Paths are strings
+here: importing pathlib would take longer than everything else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PROCESSES, OPEN_FILES, FILE_BYTES, FOLDER_BYTES = 32, 64, 16 << 20, 64 << 20
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/ld.so.cache")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
-# From Linux's headers: sched.h, mount.h, fcntl.h, prctl.h and the table of system calls (the same on all machines).
+# From Linux's headers sched.h, mount.h, fcntl.h, prctl.h and the system call table (the same on all machines).
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = (
     0x00020000,
     0x04000000,
@@ -60,13 +60,13 @@ def main() -> None:
         if isolated:
             _enter_namespaces(other_user)
             if first := os.fork():
-                os.waitpid(first, 0)  # it reports
+                os.waitpid(first, 0)  # which writes the report
                 return
             _end_with_parent()
             _make_root(folder, other_user)
             folder = "/tmp"
         elif LINUX:
-            _call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans come to this process, which ends them
+            _call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # this process adopts orphans, and kills them
         if not isolated:
             folder = _make_folder(folder, other_user)
         program = _start(command, folder, float(seconds), int(memory_mb), isolated, other_user)
@@ -84,7 +84,7 @@ def _report(text: str) -> None:
 
 
 def _call(name: str, *arguments: object) -> None:
-    """Call the C library's ``name``; raise what it refuses."""
+    """Call the C library's function ``name``; raise ``OSError`` where it fails."""
     converted = [
         os.fsencode(value) if isinstance(value, str) else ctypes.c_long(value) if isinstance(value, int) else value
         for value in arguments
@@ -100,22 +100,22 @@ def _end_with_parent() -> None:
 
 
 def _offer_to_be_killed_first() -> None:
-    """When memory runs out on the machine, the kernel is to end these processes and not others."""
+    """Make the kernel kill these processes first when the machine runs out of memory."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as setting:
         setting.write("1000")
 
 
 def _enter_namespaces(other_user: bool) -> None:
-    """Namespaces of our own for users, processes (of children), mounts, network, IPC and host name.
+    """Enter new namespaces for users, processes (of children), mounts, network, IPC and host name.
 
-    User ids are mapped to themselves: the caller's, and with ``other_user``, which takes root, :data:`NOBODY` too. That
-    must be told to the kernel from outside, so by a child that stays there.
+    User ids are mapped to themselves: the caller's, and with ``other_user``, which needs root, also :data:`NOBODY`. The
+    mapping must be written from outside the namespace, hence by a child that stays there.
     """
     waits, entered = os.pipe()
     teller = os.fork()
     if not teller:
         os.close(entered)
-        os.read(waits, 1)  # nothing comes: it ends when the other side is closed
+        os.read(waits, 1)  # nothing is sent: the read ends when the other side is closed
         with contextlib.suppress(OSError):
             _map_users(os.getppid(), other_user)
             os._exit(0)
@@ -132,7 +132,7 @@ def _enter_namespaces(other_user: bool) -> None:
 
 
 def _map_users(process: int, other_user: bool) -> None:
-    if not other_user:  # the kernel lets only root map groups while they may still be changed
+    if not other_user:  # only root may map groups while setgroups is allowed
         with open(f"/proc/{process}/setgroups", "w", encoding="ascii") as setting:
             setting.write("deny")
     for file, own in (("uid_map", os.geteuid()), ("gid_map", os.getegid())):
@@ -142,7 +142,7 @@ def _map_users(process: int, other_user: bool) -> None:
 
 
 def _make_folder(parent: str, other_user: bool) -> str:
-    """The program's own folder, in one that stays the caller's: so the program cannot put a link in its place."""
+    """Create the program's folder inside one owned by the caller, so that the program cannot replace it by a link."""
     folder = f"{parent}/work"
     os.mkdir(folder)
     if other_user:
@@ -152,7 +152,7 @@ def _make_folder(parent: str, other_user: bool) -> str:
 
 
 def _make_root(folder: str, other_user: bool) -> None:
-    """A file system with the system's libraries, Python, a few devices, all read-only, and the program's ``/tmp``."""
+    """Make a root file system of the system's libraries, Python and a few devices, all read-only, and a ``/tmp``."""
     _call("mount", "none", "/", None, MS_REC | MS_PRIVATE, None)
     os.umask(0o022)
     _call("mount", "tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
@@ -164,7 +164,7 @@ def _make_root(folder: str, other_user: bool) -> None:
     os.mkdir("/tmp")
     os.symlink("/tmp", "/dev/shm")
     with contextlib.suppress(OSError), open("/old/proc/sys/user/max_user_namespaces", "w", encoding="ascii") as limit:
-        limit.write("0")  # in those the program would have rights over, and more of the kernel to try
+        limit.write("0")  # there the program would have privileges and a larger attack surface
     _call("umount2", "/old", MNT_DETACH)
     os.rmdir("/old")
     attributes = (ctypes.c_uint64 * 4)(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, 0, 0)
@@ -176,7 +176,7 @@ def _make_root(folder: str, other_user: bool) -> None:
 
 
 def _shown() -> Iterator[str]:
-    """The system's folders and Python's, without those that lie in another."""
+    """The system's folders and Python's, without those inside another."""
     python = (sys.base_prefix, sys.base_exec_prefix, os.path.dirname(os.__file__), os.path.realpath(sys.executable))
     last = None
     for path in sorted({*SYSTEM, *map(os.path.abspath, python)}):
@@ -188,7 +188,7 @@ def _shown() -> Iterator[str]:
 
 
 def _show(path: str) -> None:
-    """Make what is at ``path`` of the old root appear there in the new one."""
+    """Bind-mount ``path`` of the old root at the same place in the new one."""
     old = f"/old{path}"
     if not os.path.lexists(old):
         return
@@ -204,12 +204,12 @@ def _show(path: str) -> None:
 
 
 def _start(command: list[str], folder: str, seconds: float, memory_mb: int, isolated: bool, other_user: bool) -> int:
-    """Start the runner: its process.
+    """Start the runner and return its process id.
 
     Raises:
-        OSError: it cannot be started, which says nothing of the program.
+        OSError: it cannot be started, which says nothing about the program.
     """
-    told, tell = os.pipe()  # neither is the runner's: it reads to its end where that has begun
+    told, tell = os.pipe()  # closed on exec: the read below ends as soon as the runner starts
     program = os.fork()
     if not program:
         os.close(told)
@@ -226,7 +226,7 @@ def _start(command: list[str], folder: str, seconds: float, memory_mb: int, isol
 def _become(
     command: list[str], folder: str, seconds: float, memory_mb: int, isolated: bool, other_user: bool, tell: int
 ) -> None:
-    """Turn this process, freshly forked, into the runner; never return. ``tell`` is told what is in the way."""
+    """Turn this freshly forked process into the runner and never return; errors are written to ``tell``."""
     try:
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -242,13 +242,13 @@ def _become(
 
 
 _FIXED = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
-"""Of the environment: with the last, sets of strings have the same order each time, so verdicts are the same, too."""
+"""Environment variables; the last makes the order of sets of strings, and so verdicts, reproducible."""
 
 
 def _drop_rights(other_user: bool) -> None:
-    """No capability, nor any way to gain one by executing a file."""
+    """Drop all capabilities, and any way to gain one by executing a file."""
     for capability in range(64):
-        with contextlib.suppress(OSError):  # there are fewer; and without any, none may be dropped nor is there need
+        with contextlib.suppress(OSError):  # there are fewer; without any, dropping is neither allowed nor needed
             _call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0)
     if other_user:
         os.setgroups([])
@@ -266,10 +266,10 @@ def _limit(seconds: float, memory_mb: int, isolated: bool) -> None:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: OPEN_FILES,
     }
-    if LINUX:  # where users are not namespaced, all processes of this one count
+    if LINUX:  # without user namespaces, all processes of this user count
         limits[resource.RLIMIT_NPROC] = PROCESSES + (0 if isolated else _threads_of(os.getuid()))
     for kind, most in limits.items():
-        with contextlib.suppress(OSError, ValueError):  # macOS knows but refuses some; or it is lower already
+        with contextlib.suppress(OSError, ValueError):  # macOS refuses some; or the limit is lower already
             resource.setrlimit(kind, (most, most))
 
 
@@ -283,7 +283,7 @@ def _threads_of(user: int) -> int:
 
 
 def _wait(program: int, seconds: float) -> str:
-    """How ``program`` ended; orphans that come to this process meanwhile are taken off the kernel's table."""
+    """Wait for ``program`` and say how it ended; orphans adopted by this process are reaped."""
 
     def give_up(*_: object) -> None:
         raise TimeoutError
@@ -302,7 +302,7 @@ def _wait(program: int, seconds: float) -> str:
 
 
 def _end_descendants(program: int) -> None:
-    """Kill the program's group, then every child there is: as they end, their own children become ours."""
+    """Kill the program's group, then all children: as they end, this process adopts their own children."""
     with contextlib.suppress(OSError):
         os.killpg(program, signal.SIGKILL)
     last = time.monotonic() + 5
@@ -310,7 +310,7 @@ def _end_descendants(program: int) -> None:
         try:
             with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as listing:
                 children = listing.read().split()
-        except OSError:  # not Linux, or without that list
+        except OSError:  # not Linux, or a kernel without this file
             return
         for child in children:
             with contextlib.suppress(OSError):

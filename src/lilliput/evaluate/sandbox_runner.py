@@ -1,7 +1,7 @@
-"""The last of the sandbox's processes: executes the untrusted program, and says so if it came to its end.
+"""The innermost process of the sandbox: execute the untrusted program, and signal if it reached its end.
 
-Not imported: :mod:`lilliput.evaluate.sandbox` passes this file's text to ``python -c``, inside the sandbox, with the
-number of the pipe to say it on. Standard input is a file: a token, a line break, the program in UTF-8. The token is
+Never imported: :mod:`lilliput.evaluate.sandbox` passes this file's text to ``python -c`` inside the sandbox, with the
+number of the pipe to signal on. Standard input is a file: a token, a line break, the program in UTF-8. The token is
 read, and the file closed, before the program starts.
 """
 
@@ -22,7 +22,7 @@ def _everything(descriptor: int) -> bytes:
 
 def main() -> None:
     """Execute the program as the module ``__main__``."""
-    write, leave = os.write, os._exit  # the program may replace what the module has
+    write, leave = os.write, os._exit  # the program may replace the module's attributes
     end = int(sys.argv[1])
     token, _, source = _everything(0).partition(b"\n")
     null = os.open(os.devnull, os.O_RDONLY)
@@ -44,7 +44,7 @@ def main() -> None:
         if errors is not None:
             errors.flush()
     finally:
-        leave(exit_code)  # neither waits for the program's threads nor runs what it registered to run at exit
+        leave(exit_code)  # neither waits for the program's threads nor runs its exit handlers
 
 
 main()

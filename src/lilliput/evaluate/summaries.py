@@ -1,4 +1,4 @@
-"""Scores of summaries: BLEU-4, ROUGE-L and chrF, with what summaries that need no model come to."""
+"""Scores of code summaries: BLEU-4, ROUGE-L and chrF, with baselines that need no model."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ MEASURES: Mapping[str, Callable[[str, str], float]] = {"bleu4": bleu, "rouge_l":
 
 @dataclass(frozen=True)
 class SummaryScores:
-    """Scores of one list of summaries, each the mean over examples, 0 to 100; with the interval of
-    :func:`~lilliput.evaluate.intervals.bounded_mean` over examples.
+    """Scores of a list of summaries: means over examples, 0 to 100, with the interval of
+    :func:`~lilliput.evaluate.intervals.bounded_mean`.
 
     Attributes:
         bleu4: see :func:`~lilliput.evaluate.bleu.bleu`.
         rouge_l: see :func:`~lilliput.evaluate.rouge.rouge_l`.
         chrf: see :func:`~lilliput.evaluate.chrf.chrf`.
-        empty: how many hypotheses say nothing.
-        values: name of a measure -> its value for each example, for comparisons example by example.
+        empty: number of empty hypotheses.
+        values: name of a measure -> its value for each example, for paired comparisons.
     """
 
     bleu4: Estimate
@@ -39,7 +39,7 @@ class SummaryScores:
     values: Mapping[str, tuple[float, ...]]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values, without those of single examples."""
+        """Plain JSON values, without the values of single examples."""
         return {name: asdict(getattr(self, name)) for name in MEASURES} | {"empty": self.empty}
 
 
@@ -48,9 +48,9 @@ class SummaryComparison:
     """Scores of a model's summaries and, on the same examples, of the baselines.
 
     Attributes:
-        model: the model's.
+        model: the model's scores.
         baselines: ``empty`` (no text at all), and ``name`` (the words of the function's name) where code was given.
-        n: examples.
+        n: number of examples.
     """
 
     model: SummaryScores
@@ -66,15 +66,15 @@ class SummaryComparison:
 def score_summaries(
     references: Sequence[str], hypotheses: Sequence[str], codes: Sequence[str] | None = None
 ) -> SummaryComparison:
-    """Score summaries against what people wrote.
+    """Score summaries against reference summaries.
 
     Args:
-        references: one an example.
+        references: one per example.
         hypotheses: in the same order.
-        codes: the functions, for the baseline of their names.
+        codes: the functions, for the baseline of function names.
 
     Raises:
-        DataError: there are none, or not as many of each.
+        DataError: there are none, or their numbers differ.
     """
     lengths = {len(references), len(hypotheses), len(references if codes is None else codes)}
     if lengths == {0} or len(lengths) > 1:

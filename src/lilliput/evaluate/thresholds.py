@@ -1,8 +1,8 @@
-"""Precision and recall of a classifier of two classes at several thresholds: what its probability is good for.
+"""Precision and recall of a binary classifier at several thresholds.
 
 An example is flagged where the probability of the positive class is at least the threshold. Precision is the share of
-the flagged that are positive, recall the share of the positive that are flagged; both are proportions and have Wilson's
-95 % interval. Precision holds for data with as many positives as these: :func:`at_share` tells it for other shares.
+flagged examples that are positive, recall the share of positive examples that are flagged; both are proportions with
+Wilson's 95 % interval. Precision depends on the share of positives: :func:`at_share` gives it for other shares.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from lilliput.errors import DataError
 from lilliput.evaluate.intervals import wilson
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""From many findings to few."""
+"""From many flagged examples to few."""
 
 
 @dataclass(frozen=True)
 class Operating:
-    """How a classifier does at one threshold, as counts.
+    """A classifier's counts at one threshold.
 
     Attributes:
         threshold: the least probability that is flagged.
-        flagged: examples at or above it.
-        right: positive ones among these.
+        flagged: number of examples at or above it.
+        right: number of positive ones among them.
     """
 
     threshold: float
@@ -38,12 +38,12 @@ class Operating:
 
 @dataclass(frozen=True)
 class OperatingPoints:
-    """How a classifier does at several thresholds.
+    """A classifier's counts at several thresholds.
 
     Attributes:
-        n: examples.
-        positives: those of the positive class.
-        points: by threshold, rising.
+        n: number of examples.
+        positives: number of examples of the positive class.
+        points: by ascending threshold.
     """
 
     n: int
@@ -77,10 +77,10 @@ def operating_points(
         probabilities: of the positive class, ``[n]``.
         labels: class indices, ``[n]``.
         positive: index of the positive class.
-        thresholds: rising.
+        thresholds: ascending.
 
     Raises:
-        DataError: there are no examples, or as many probabilities as labels are not given.
+        DataError: there are no examples, or the numbers of probabilities and labels differ.
     """
     if probabilities.shape != labels.shape or labels.ndim != 1 or not len(labels):
         shapes = f"{list(probabilities.shape)} and {list(labels.shape)}"
@@ -95,15 +95,15 @@ def operating_points(
 
 
 def at_share(point: Operating, n: int, positives: int, share: float) -> tuple[float, float, float] | None:
-    """The precision expected where ``share`` of all examples are positive, and nothing else differs: value, low, high.
+    """The precision (value, low, high) expected where ``share`` of all examples are positive, all else equal.
 
-    By Bayes' theorem, from the shares of positives and of negatives that are flagged. The interval puts each of the two
-    at the worse, or better, end of its own 95 % interval, so it is wider than need be. ``None``: nothing is flagged.
+    By Bayes' theorem, from the shares of positives and of negatives that are flagged. The interval takes both at the
+    worse, or better, end of their own 95 % intervals, so it is conservative. ``None``: nothing is flagged.
 
     Args:
         point: counts at a threshold.
-        n: examples these were counted on.
-        positives: positive ones among them; neither none nor all.
+        n: number of examples counted.
+        positives: number of positive ones among them; neither none nor all.
         share: above 0, at most 1.
     """
     if not point.flagged:
@@ -119,7 +119,7 @@ def at_share(point: Operating, n: int, positives: int, share: float) -> tuple[fl
 
 
 def _proportion(part: int, whole: int) -> list[float] | None:
-    """Value, low, high; rounded, for they are written into artifacts, where bytes count."""
+    """Value, low, high; rounded, because they are written into artifacts, where bytes count."""
     if not whole:
         return None
     found = wilson(part, whole)

@@ -1,7 +1,7 @@
 """The report: one HTML page (``page``), its plots (``plots``), and the model card of an artifact (``card``).
 
-Here stands what these three share: the evidence that is shown, and how a figure is written. A figure that is missing,
-``null`` or not a number is ``None`` from here on, and is shown as not measured.
+This module holds what these three share: the evidence and the formatting of figures. A figure that is missing, ``null``
+or not a finite number becomes ``None`` here and is shown as not measured.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ BASELINE_TITLES = {
     "token_logistic": "logistic regression on TF-IDF of tokens",
     "token_overlap": "overlap of token sets (Jaccard)",
 }
-"""Key of a baseline in the JSON contract -> what it is, in words."""
+"""Key of a baseline in the JSON contract -> its description."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of one model. Any key may be missing or null.
+    """What is known about one model. Any key may be missing or null.
 
     Attributes:
-        name: what the page calls the model.
-        evaluation: the JSON object of ``lilliput evaluate --json``; scores are fractions, intervals 95 % ones.
-        history: records of training, ``{"stage", "epoch", "loss"}`` and perhaps ``valid_accuracy`` and ``valid_f1``.
+        name: the model's name on the page.
+        evaluation: the JSON object of ``lilliput evaluate --json``; scores are fractions, intervals are at 95 %.
+        history: training records, ``{"stage", "epoch", "loss"}`` and optionally ``valid_accuracy`` and ``valid_f1``.
         inspect: ``{"architecture", "provenance", "bytes"}`` and further facts about the model.
     """
 
@@ -44,7 +44,7 @@ class Evidence:
         return as_number(look_up(self.evaluation, *keys))
 
     def interval(self, metric: str) -> tuple[float, float] | None:
-        """Both ends of the interval of ``metric``, if there are two."""
+        """The interval of ``metric``, if it has both ends."""
         ends = look_up(self.evaluation, "intervals", metric)
         if not isinstance(ends, Sequence) or isinstance(ends, str) or len(ends) != 2:
             return None
@@ -53,13 +53,13 @@ class Evidence:
 
     @property
     def total_bytes(self) -> float | None:
-        """Bytes on disk, all parts."""
+        """Total bytes on disk."""
         total = self.number("bytes", "total")
         return as_number(look_up(self.inspect, "bytes", "total")) if total is None else total
 
     @property
     def settings(self) -> str:
-        """What the latency was measured with, and of what, in words; empty where nothing is known."""
+        """The conditions of the latency measurement in words; empty where unknown."""
         counts = [(self.number("latency_ms", key), key) for key in ("threads", "tokens")]
         words = [plural(count, key.removesuffix("s")) for count, key in counts if count is not None]
         per = look_up(self.evaluation, "latency_ms", "per")
@@ -68,7 +68,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The scores of a model that is hardly one, as fractions."""
+    """The scores of a baseline, as fractions."""
 
     title: str
     accuracy: float | None
@@ -79,7 +79,7 @@ class Baseline:
 
 
 def baselines(evidence: Evidence) -> list[Baseline]:
-    """The baselines an evaluation was set against; those with details first."""
+    """The baselines of an evaluation, with details where it has them."""
     table = look_up(evidence.evaluation, "baselines")
     entries = dict(table) if isinstance(table, Mapping) else {}
     details = entries.pop("details", None)
@@ -95,7 +95,7 @@ def baselines(evidence: Evidence) -> list[Baseline]:
 
 
 def distinct_baselines(evidences: Sequence[Evidence]) -> list[Baseline]:
-    """Every evaluation's baselines, each once; where one scored differently, once a model and saying beside which."""
+    """The baselines of all evaluations, each once; one whose scores differ appears once per model, with its name."""
     found = [(evidence.name, baseline) for evidence in evidences for baseline in baselines(evidence)]
     titles = Counter(title for title, *_ in {(baseline.title, baseline) for _, baseline in found})
     return list(
@@ -109,7 +109,7 @@ def distinct_baselines(evidences: Sequence[Evidence]) -> list[Baseline]:
 
 
 def named_apart(evidences: Sequence[Evidence]) -> list[Evidence]:
-    """The same models, numbered where two share a name."""
+    """The same models, with numbers appended to duplicate names."""
     seen: Counter[str] = Counter()
     apart = []
     for evidence in evidences:
@@ -120,27 +120,27 @@ def named_apart(evidences: Sequence[Evidence]) -> list[Evidence]:
 
 
 def look_up(source: Any, *keys: str) -> Any:
-    """``source[keys[0]][keys[1]]...``, or ``None`` where any of it is missing."""
+    """``source[keys[0]][keys[1]]...``, or ``None`` where a key is missing."""
     for key in keys:
         source = source.get(key) if isinstance(source, Mapping) else None
     return source
 
 
 def undefined(scores: Any) -> tuple[str, ...]:
-    """Measures that are 0 by convention alone, see :class:`~lilliput.evaluate.classification.ClassificationScores`."""
+    """Measures that are 0 only by convention; see :class:`~lilliput.evaluate.classification.ClassificationScores`."""
     names = look_up(scores, "undefined")
     return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def as_number(value: Any) -> float | None:
-    """``value`` as a float where it is a finite number."""
+    """``value`` as a float; ``None`` unless it is a finite number."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     return float(value) if abs(value) < 1e300 else None
 
 
 def clean(text: Any) -> str:
-    """``str(text)`` on one line, without characters that no page or SVG may hold (controls, lone surrogates)."""
+    """``str(text)`` on one line; characters that HTML and SVG forbid (controls, lone surrogates) are replaced."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in str(text)).strip()
 
 
@@ -158,7 +158,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def scaled(value: float, unit: str, digits: int = 3) -> str:
-    """``value`` with the fitting prefix before its unit: ``2941312, "B"`` is ``2.94 MB``; bytes stay whole."""
+    """``value`` with the fitting SI prefix before its unit: ``2941312, "B"`` is ``2.94 MB``; bytes stay whole."""
     if value == 0 or (unit == "B" and abs(value) < 1000):
         return f"{value:g} {unit}"
     rounded = float(f"{value:.{digits - 1}e}")

@@ -1,6 +1,6 @@
-"""The model card: what an artifact is, in Markdown, inside the artifact.
+"""The model card: a Markdown description of an artifact, stored inside it.
 
-It counts toward the artifact's bytes, so it is short. A figure that is not known leaves its line out.
+It counts toward the artifact's bytes, so it is short. Lines whose figure is unknown are left out.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from lilliput.report.front import LIBRARY, evaluated, front_matter, hub_id, tags
 from lilliput.report.markdown import markdown_code, markdown_text
 
 USES = {
-    "vulnerability": "It says how likely a function is to be vulnerable, so that a reviewer sees the likeliest first.",
-    "clone": "It finds pairs of functions that likely do the same, so that a reviewer can compare or merge them.",
-    "classification": "It sorts functions of code into the classes below.",
+    "vulnerability": "It says how likely a function is to be vulnerable, so that reviewers read the likeliest first.",
+    "clone": "It finds pairs of functions that likely do the same thing, so that a reviewer can compare or merge them.",
+    "classification": "It sorts functions into the classes below.",
 }
 """Task -> intended use, in one sentence."""
 
@@ -28,40 +28,40 @@ INPUTS = {"clone": '("first function", "second function")'}
 
 MEANINGS = {
     "vulnerability": (
-        "The probability is for triage: it says what to read first. It is no verdict: it does not say that a function "
-        "is vulnerable, nor, where it is low, that one is safe."
+        "The probability is for triage: it says what to read first. It is not a verdict: a high value does not mean "
+        "that a function is vulnerable, and a low value does not mean that it is safe."
     ),
     "clone": (
-        "The probability says which pairs to look at first. It does not say that two functions may replace each other, "
-        "nor, where it is low, that they have nothing in common."
+        "The probability says which pairs to look at first. A high value does not mean that the functions can replace "
+        "each other, and a low value does not mean that they have nothing in common."
     ),
 }
-"""Task -> what its probability is good for. Tasks of two classes, of which the second is the one looked for."""
+"""Task -> how to read its probability. These tasks have two classes, the second of which is the positive one."""
 
 RARE = 0.01
-"""A share of the class looked for, as it may be outside a benchmark."""
+"""A plausible share of the positive class outside a benchmark."""
 
 LICENSE_OPEN = (
-    "Not chosen yet. Before you pass this model on, check the licenses of its teacher and its training data, and write "
-    "the one you choose here and above."
+    "Not chosen yet. Before you distribute this model, check the licenses of its teacher and its training data, and "
+    "enter the license you choose here and in the metadata above."
 )
 
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card says. Anything optional that is ``None`` or empty stays out.
+    """The facts on a card. Optional ones that are ``None`` or empty are left out.
 
     Attributes:
-        name: of the model; its heading.
+        name: of the model; the heading of the card.
         task: ``vulnerability``, ``clone``, ``classification``.
         labels: class names, by index.
         architecture: the sizes in words, as ``str(Architecture)`` gives them.
         precision: how weights are stored.
-        max_tokens: longest input in tokens; longer ones are cut.
+        max_tokens: longest input in tokens; longer ones are truncated.
         bytes: by part, such as ``weights``, ``tokenizer`` and ``total``.
         parameters: number of weights.
-        teacher: what it was made from.
-        taught: whether it learned from the teacher's outputs; else from labels alone.
+        teacher: name of the teacher.
+        taught: whether it learned from the teacher's outputs rather than from labels alone.
         data: name of a data file -> SHA-256 of its content.
         seed: of the run that made it.
         command: the command line that made it.
@@ -71,12 +71,12 @@ class CardFacts:
         majority: accuracy of the majority class on the same data.
         f1, mcc: on the same data.
         n: examples of validation data.
-        operating_points: precision and recall on it at several thresholds, as
+        operating_points: precision and recall on validation data at several thresholds, as
             :meth:`lilliput.evaluate.thresholds.OperatingPoints.as_dict` gives them.
-        address: what ``lilliput.load`` is given; ``None``: the folder that the card is in.
-        license: of the model, as the hub names it; ``None``: nobody chose one.
-        terms: sentences about the data it was trained on, and their terms.
-        limits: sentences about what this very model cannot do.
+        address: argument of ``lilliput.load``; ``None``: the folder that holds the card.
+        license: of the model, by its hub identifier; ``None``: none was chosen.
+        terms: sentences about the training data and its terms.
+        limits: sentences about limits specific to this model.
     """
 
     name: str
@@ -107,7 +107,7 @@ class CardFacts:
 
 
 def model_card(facts: CardFacts) -> str:
-    """The card as Markdown with its front matter, some 2 KB."""
+    """Return the card as Markdown with front matter, about 2 KB."""
     sections = {
         "": _opening(facts),
         "Use": _use(facts),
@@ -148,7 +148,7 @@ def _origin(facts: CardFacts) -> str:
     if facts.teacher is None:
         return ""
     teacher = markdown_text(facts.teacher)
-    return f", distilled from {teacher}" if facts.taught else f", trained on labels alone (set beside: {teacher})"
+    return f", distilled from {teacher}" if facts.taught else f", trained on labels alone (for comparison: {teacher})"
 
 
 def _use(facts: CardFacts) -> list[str]:
@@ -173,16 +173,16 @@ def _meaning(facts: CardFacts) -> list[str]:
 
 
 def _thresholds(facts: CardFacts) -> list[str]:
-    """A table, and how to read it; nothing where only one class was seen, or none."""
+    """The table of thresholds and how to read it; empty unless both classes occur."""
     found = facts.operating_points
     if found is None or not 0 < found["positives"] < found["n"]:
         return []
     looked_for, positives = markdown_text(facts.labels[1]), found["positives"]
     note = (
         f"Measured on validation data, of which {percent(positives / found['n'])} % ({positives:,} of "
-        f"{found['n']:,}) are *{looked_for}*; in brackets: 95 % intervals. Precision is the share of the flagged that "
-        "are, recall the share found of all that are. Where fewer are, precision is lower: the last column is what it "
-        f"would be at {100 * RARE:g} %, all else equal."
+        f"{found['n']:,}) are *{looked_for}*; in brackets: 95 % intervals. Precision is the share of flagged inputs "
+        f"that are *{looked_for}*, recall the share of *{looked_for}* inputs that are flagged. The rarer this class, "
+        f"the lower the precision: the last column gives it for a share of {100 * RARE:g} %, all else equal."
     )
     return [operating_table(found, looked_for), note]
 
@@ -191,8 +191,8 @@ def operating_table(found: Mapping[str, Any], label: str) -> str:
     """Precision and recall at several thresholds, as a table in Markdown.
 
     Args:
-        found: as :meth:`lilliput.evaluate.thresholds.OperatingPoints.as_dict` gives it; of both classes some.
-        label: what the class looked for is called, as Markdown.
+        found: as :meth:`lilliput.evaluate.thresholds.OperatingPoints.as_dict` gives it; both classes must occur.
+        label: name of the positive class, as Markdown.
     """
     head = ["probability at least", "flagged", "precision", "recall", f"precision at {100 * RARE:g} % {label}"]
     rows = [head, ["---:"] * len(head)]
@@ -215,9 +215,9 @@ def _paragraphs(texts: Sequence[str]) -> list[str]:
 def _limits(facts: CardFacts) -> list[str]:
     cut = f" It reads the first {facts.max_tokens} tokens of an input." if facts.max_tokens is not None else ""
     return [
-        "Its answer is a signal for triage, not a verdict: it can be wrong both ways, and it replaces no review and no "
-        f"test.{cut} On code unlike its training data (another language, another project, another style) expect it to "
-        "be wrong more often. Its probabilities need not be calibrated.",
+        "Its answer is a signal for triage, not a verdict: it can be wrong either way, and replaces neither review nor "
+        f"tests.{cut} On code unlike its training data (another language, another project, another style) expect it to "
+        "be wrong more often. Its probabilities are not necessarily calibrated.",
         *_paragraphs(facts.limits),
     ]
 

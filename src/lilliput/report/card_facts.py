@@ -1,4 +1,4 @@
-"""What a classifier's card says, from what its artifact says: manifest, evidence, sizes of files."""
+"""The facts of a classifier's card, collected from its artifact: manifest, evidence, file sizes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lilliput.report import undefined
 from lilliput.report.card import CardFacts
 
 NAMED = 3
-"""Files of one part of the data that are named; more are counted."""
+"""Maximum number of files named per data split; the rest are counted."""
 
 
 def card_facts(
@@ -25,20 +25,20 @@ def card_facts(
     terms: Sequence[str] = (),
     limits: Sequence[str] = (),
 ) -> CardFacts:
-    """The facts of a card.
+    """Collect the facts of a card.
 
     Args:
         name: of the model.
-        manifest: what it is and where it comes from.
+        manifest: of the artifact, with its provenance.
         evidence: the content of ``evidence.json``.
-        sizes: file name -> bytes, of graph and tokenizer at least.
-        address: what loads it; ``None``: the folder that it is in.
-        license: as the hub of models names it; ``None``: nobody chose one.
+        sizes: file name -> bytes, at least for the graph and the tokenizer.
+        address: argument that loads it; ``None``: the folder that holds it.
+        license: by its hub identifier; ``None``: none was chosen.
         terms: sentences about the data's terms.
-        limits: sentences about this very model, beside what is said of all.
+        limits: sentences about limits specific to this model, besides the general ones.
     """
     config, made, valid = manifest.config, manifest.provenance, evidence.get("valid", {})
-    mix = evidence.get("settings", {}).get("mix") or {"soft": 1.0}  # artifacts of before do not tell
+    mix = evidence.get("settings", {}).get("mix") or {"soft": 1.0}  # older artifacts do not record it
     accuracy_interval = valid.get("intervals", {}).get("accuracy")
     return CardFacts(
         name=name,
@@ -70,7 +70,7 @@ def card_facts(
 
 
 def _architecture(config: EncoderConfig) -> str:
-    """The layers, and what stands beside them."""
+    """The layers, and the n-gram tables, data flow and vector beside them, in words."""
     beside = ""
     for name, grams in config.tables.items():
         kind = "single tokens" if grams.order == 1 else f"n-grams of 1 to {grams.order} tokens"
@@ -82,7 +82,7 @@ def _architecture(config: EncoderConfig) -> str:
 
 
 def _files(data: Mapping[str, Any]) -> str:
-    """The first ones of all, whose number manifests of before do not tell: they name them all."""
+    """The first files and a count of the rest. Older manifests have no count, but name all files."""
     names = data["files"]
     more = data.get("file_count", len(names)) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

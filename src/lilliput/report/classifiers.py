@@ -1,4 +1,4 @@
-"""What the page says of classifiers: one sentence a comparison, the rows of the main table, plots and facts."""
+"""The page's content on classifiers: one sentence per comparison, the rows of the main table, plots and facts."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ HARDWARE = ("cpu", "cores")
 METRICS = {"accuracy": "Accuracy", "f1": "F1", "mcc": "MCC"}
 
 MEASURED_BY = ("date", "command", "versions", "machine", "method", "intervals", "latency_ms", "energy", "carbon")
-"""Keys of an evaluation that say how it was measured; the figures of the main table are left out of them."""
+"""Keys of an evaluation that describe the measurement; their figures in the main table are left out."""
 
 FIGURES = {"p50", "p95", "joules_per_example", "grams_co2e_per_example", "accuracy", "f1", "mcc"}
 
-UNDEFINED = Cell("undefined", "one class alone in labels or predictions")
+UNDEFINED = Cell("undefined", "only one class in labels or predictions")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the main table; without ``costs`` it is a baseline's."""
+    """A row of the main table; a baseline's row has no ``costs``."""
 
     name: str
     note: str
@@ -45,7 +45,7 @@ class Row:
 
 
 def sentences(evidences: Sequence[Evidence]) -> list[str]:
-    """One sentence a comparison: each model against the largest; a model alone against its best baseline."""
+    """One sentence per comparison: each model against the largest, or a single model against its best baseline."""
     if len(evidences) == 1:
         return [_alone(evidences[0])]
     reference = max(evidences, key=lambda evidence: evidence.total_bytes or 0)
@@ -91,7 +91,7 @@ def _accuracies(model: Evidence, reference: Evidence) -> str:
 def _alone(evidence: Evidence) -> str:
     known = [(b.accuracy, b.title) for b in baselines(evidence) if b.accuracy is not None]
     best = max(known, default=None)
-    against = "" if best is None else f" against {percent(best[0])} % of the best baseline ({best[1]})"
+    against = "" if best is None else f" against {percent(best[0])} % for the best baseline ({best[1]})"
     size, time = evidence.total_bytes, evidence.number("latency_ms", "p50")
     settings = f" ({evidence.settings})" if evidence.settings else ""
     costs = [text for text in (size and scaled(size, "B"), time and f"{significant(time)} ms{settings}") if text]
@@ -100,7 +100,7 @@ def _alone(evidence: Evidence) -> str:
 
 
 def caution(evidences: Sequence[Evidence]) -> str:
-    """Said beside scores that stand together without a record that they are of the same data."""
+    """A warning for scores shown together without a record that they are from the same data."""
     data = [(look_up(e.evaluation, "task"), look_up(e.evaluation, "data", "sha256")) for e in evidences]
     alike = all(one == data[0] for one in data) and (data[0][1] is not None or len(data) == 1)
     return "" if alike else "Not all of these models are on record as scored on the same data."
@@ -145,7 +145,7 @@ def _cell(value: float | None, text: str, note: Any = "") -> Cell:
 
 
 def model_row(evidence: Evidence) -> Row:
-    """A model's figures: what it can do, and what it takes."""
+    """A model's scores and costs."""
     scores = []
     for metric in METRICS:
         value, ends = evidence.number(metric), evidence.interval(metric)
@@ -178,7 +178,7 @@ def baseline_row(baseline: Baseline) -> Row:
 
 
 def plot_groups(evidences: Sequence[Evidence]) -> list[list[Plot]]:
-    """Rows of plots that belong side by side; plots with nothing to draw, and rows without plots, are left out."""
+    """Plots to show side by side, in rows; empty plots and rows are left out."""
     overview = [
         (
             plots.size_against_score(evidences, "size"),
@@ -206,7 +206,7 @@ def plot_groups(evidences: Sequence[Evidence]) -> list[list[Plot]]:
 
 
 def fact_tables(evidences: Sequence[Evidence]) -> Iterator[FactTable]:
-    """Bytes, method, data, model and provenance, a column a model."""
+    """Bytes, method, data, model and provenance, one column per model."""
     evaluations = [evidence.evaluation for evidence in evidences]
     inspected = [evidence.inspect or {} for evidence in evidences]
     sizes = [look_up(e, "bytes") or look_up(i, "bytes") for e, i in zip(evaluations, inspected, strict=True)]

@@ -1,4 +1,4 @@
-"""Whether two results were measured under the same conditions; where not, why not, in words."""
+"""Whether two results were measured under the same conditions, and in words why not."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ ASKED: Mapping[str, str] = {
     "max_new_tokens": "longest completion in tokens",
     "temperature": "temperature",
     "repetition_penalty": "repetition penalty",
-    "n": "completions a problem",
+    "n": "completions per problem",
     "stop": "stop strings",
     "prompt": "kind of prompt",
-    "strip": "white space at the end of prompts",
+    "strip": "trailing white space of prompts",
     "challenges": "challenge tests",
     "form": "form of completions",
 }
-"""Setting that accuracy rests on -> what it is."""
+"""Setting that affects accuracy -> its name in words."""
 
 DRAWN: Mapping[str, str] = {"top_k": "top k", "top_p": "top p", "seed": "seed"}
-"""Those that matter where completions are drawn, at a temperature above 0."""
+"""Settings that matter only where completions are sampled, at a temperature above 0."""
 
 LIMITS: Mapping[str, str] = {"seconds": "time limit of programs", "memory_mb": "memory limit of programs"}
 
@@ -38,19 +38,19 @@ MACHINE: Mapping[str, tuple[str, ...]] = {
     "cores": ("machine", "cores"),
     "threads": ("settings", "threads"),
 }
-"""What costs rest on."""
+"""Condition that affects costs -> its path in a result."""
 
 _LONGEST = 80
 
 
 def accuracy_conflicts(run: Run, other: Run) -> list[str]:
-    """Why two results' accuracies are not compared; empty: they are. Costs may differ in what they rest on."""
+    """Reasons not to compare two results' accuracies; empty: they are comparable. Machine and threads may differ."""
     checks: tuple[Callable[[Run, Run], list[str]], ...] = (_trust, _data, _settings, _handling)
     return [reason for check in checks for reason in check(run, other)]
 
 
 def cost_conflicts(run: Run, other: Run) -> list[str]:
-    """Why two results' costs are not compared; empty: they may be."""
+    """Reasons not to compare two results' costs; empty: they are comparable."""
     pairs = {name: (look_up(other.values, *keys), look_up(run.values, *keys)) for name, keys in MACHINE.items()}
     return [_differs(name, *pair) for name, pair in pairs.items() if pair[0] != pair[1]]
 
@@ -89,7 +89,7 @@ def _settings(run: Run, other: Run) -> list[str]:
 
 
 def _flat_settings(run: Run) -> dict[str, Any]:
-    """Settings, with the programs' limits beside the others."""
+    """Settings, with the programs' limits merged in."""
     settings = run.values.get("settings") or {}
     programs = settings.get("programs")
     return {**settings, **(programs if isinstance(programs, Mapping) else {})}

@@ -1,4 +1,4 @@
-"""What models take: the figures of their evaluations, and comparisons of models measured in turn."""
+"""The costs of models: figures of their evaluations, and comparisons that measured models in turn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lilliput.report.verdict import with_ends
 
 @dataclass(frozen=True)
 class PhaseWords:
-    """A phase of a comparison, in words: its title, what comes in a second, and what its energy is counted by."""
+    """A phase of a comparison in words: its title, its rate, and the unit that energy is given per."""
 
     title: str
     rate: str
@@ -25,22 +25,22 @@ class PhaseWords:
 
 
 PHASES: Mapping[str, PhaseWords] = {
-    "decode": PhaseWords("writing", "tokens written a second", "a token written"),
-    "prefill": PhaseWords("reading", "prompt tokens read a second", "a token read"),
-    "natural": PhaseWords("examples", "examples a second", "an example"),
-    "fixed": PhaseWords("functions of one length", "functions a second", "a function"),
+    "decode": PhaseWords("decoding", "tokens written per second", "token written"),
+    "prefill": PhaseWords("prefill", "prompt tokens read per second", "token read"),
+    "natural": PhaseWords("examples", "examples per second", "example"),
+    "fixed": PhaseWords("functions of one length", "functions per second", "function"),
 }
 
-MEASURES: Mapping[str, str] = {"speed": "speed", "cpu": "processor time", "energy": "energy"}
+MEASURES: Mapping[str, str] = {"speed": "speed", "cpu": "CPU time", "energy": "energy"}
 
 ALONE = (
-    "Each model in a run of its own, so these figures have no intervals and no ratios are made of them: 'lilliput "
-    "compare' measures models in turn. 1 MB is 1,000,000 bytes."
+    "Each model was measured in a run of its own, so these figures have no intervals, and no ratios are computed from "
+    "them: 'lilliput compare' measures models in turn. 1 MB is 1,000,000 bytes."
 )
 
 
 def alone_section(given: Given) -> Section:
-    """Figures of evaluations and artifacts, one line a model and machine; sizes as a plot."""
+    """Figures of evaluations and artifacts, one line per model; sizes also as a plot."""
     lines: list[Line] = []
     for name in given.names:
         runs = given.runs_of(name)
@@ -82,19 +82,19 @@ def _alone(run: Run | None, size: float | None) -> list[Cell]:
 
 
 def _where(run: Run) -> str:
-    """What a run's costs rest on."""
+    """The conditions that affect a run's costs, in words."""
     values = {name: look_up(run.values, *keys) for name, keys in MACHINE.items()}
     return ", ".join(f"{name} {clean(value)}" for name, value in values.items() if value is not None)
 
 
 def comparison_section(comparison: Result, number: int) -> Section:
-    """A comparison's figures, its ratios with those it refused, and plots of speed, ratios and energy."""
+    """A comparison's figures, its ratios, refused ones included, and plots of ratios, speed and energy."""
     values = comparison.values
     models, ratios = values["models"], values["ratios"]
     phases = [name for name in PHASES if any(name in model["phases"] for model in models)]
     names = ", ".join(clean(model["name"]) for model in models)
     noise = look_up(values, "noise", "reason")
-    said = [f"Measured in turn, round after round, on one machine; {clean(comparison.file)}."]
+    said = [f"The models were measured in turn, round after round, on one machine ({clean(comparison.file)})."]
     if noise:
         said.append(f"No ratio of times is given: {clean(noise)}.")
     tables = [_figures(models, phases), *([_ratios(values["original"], ratios, phases)] if ratios else [])]
@@ -114,10 +114,10 @@ def _figures(models: Sequence[Mapping[str, Any]], phases: Sequence[str]) -> Tabl
     for model in models:
         found = {
             "size on disk": Cell(scaled(model["bytes"]["total"], "B")),
-            "most memory resident": Cell(f"{significant(model['peak_memory_mb'])} MB"),
+            "peak resident memory": Cell(f"{significant(model['peak_memory_mb'])} MB"),
             "private memory": _plain(model.get("private_mb"), " MB"),
             "cold start": _plain(look_up(model, "cold_start_ms", "value"), " ms"),
-            "time to the first token": _estimate(model.get("time_to_first_token_ms"), " ms"),
+            "time to first token": _estimate(model.get("time_to_first_token_ms"), " ms"),
         }
         for phase in phases:
             part, words = model["phases"].get(phase, {}), PHASES[phase]
@@ -125,9 +125,9 @@ def _figures(models: Sequence[Mapping[str, Any]], phases: Sequence[str]) -> Tabl
             kind = clean(look_up(part, "energy", "kind") or "")
             found |= {
                 words.rate: _estimate(part.get("units_per_second"), ""),
-                f"energy of {words.unit}{f', {kind}' if kind else ''}": _scaled(energy, "J"),
-                f"CO2e of {words.unit}": _scaled(part.get("grams_co2e_per_unit"), "g"),
-                f"cost of a million of them, {words.title}": _estimate(part.get("usd_per_million_units"), " USD"),
+                f"energy per {words.unit}{f', {kind}' if kind else ''}": _scaled(energy, "J"),
+                f"CO2e per {words.unit}": _scaled(part.get("grams_co2e_per_unit"), "g"),
+                f"cost per million, {words.title}": _estimate(part.get("usd_per_million_units"), " USD"),
             }
         for name, cell in found.items():
             rows.setdefault(name, []).append(cell)
@@ -144,16 +144,16 @@ def _ratios(original: str, ratios: Sequence[Mapping[str, Any]], phases: Sequence
         cells = [_ratio(look_up(entry, *keys)) for entry in ratios]
         if any(cell != NOTHING for cell in cells):
             lines.append(Line(title, cells))
-    legend = f"Of speed: how many times as fast; of the others: how many times less than {clean(original)} takes."
+    legend = f"Speed: times as fast as {clean(original)}; all others: times less than {clean(original)} takes."
     return Table(f"Ratios to {clean(original)}", ["", *(clean(entry["name"]) for entry in ratios)], lines, legend)
 
 
 def _wanted(phases: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Title of a ratio -> where it stands."""
+    """Title of a ratio -> its path in the result."""
     by_phase = {
         f"{MEASURES[measure]}, {PHASES[phase].title}": (phase, measure) for phase in phases for measure in MEASURES
     }
-    return {"time to the first token": ("time_to_first_token",), "cold start": ("cold_start",), **by_phase}
+    return {"time to first token": ("time_to_first_token",), "cold start": ("cold_start",), **by_phase}
 
 
 def _ratio(found: Any) -> Cell:
@@ -193,8 +193,8 @@ def _energies(models: Sequence[Mapping[str, Any]], phase: str, number: int) -> P
     words = PHASES[phase]
     entries = [(model["name"], look_up(model, "phases", phase, "energy", "joules_per_unit")) for model in models]
     kinds = {clean(look_up(model, "phases", phase, "energy", "kind") or "kind not recorded") for model in models}
-    svg = interval_plot(_marks(entries, "J"), f"energy-{number}-{phase}", f"Energy of {words.unit}.", "joules")
-    caption = f"Energy of {words.unit}, median and 95 % interval; {', '.join(sorted(kinds))}."
+    svg = interval_plot(_marks(entries, "J"), f"energy-{number}-{phase}", f"Energy per {words.unit}.", "joules")
+    caption = f"Energy per {words.unit}, median and 95 % interval; {', '.join(sorted(kinds))}."
     return None if svg is None else Plot(svg, caption)
 
 
@@ -220,6 +220,6 @@ def _ratio_plot(original: str, ratios: Sequence[Mapping[str, Any]], phases: Sequ
     svg = interval_plot(
         marks, f"ratios-{number}", f"Ratios to {clean(original)}.", axis, line=1.0, log=True, write="{:g}x".format
     )
-    caption = f"Ratios to {clean(original)} with 95 % intervals, for which cold starts are too few; "
-    caption += "those that were refused for noise are not drawn."
+    caption = f"Ratios to {clean(original)} with 95 % intervals, except for cold starts, which are too few; "
+    caption += "ratios refused for noise are not drawn."
     return None if svg is None else Plot(svg, caption)

@@ -1,7 +1,7 @@
-"""The problems that the reference and another model differ on, with what both wrote.
+"""The problems on which the reference and another model differ, with the completions of both.
 
-Completions are a model's own text, and may be anything: what no page may hold, or what would hide or reorder the code
-around it (control characters, marks of writing direction), is shown as a replacement character.
+A completion can be any text: characters that HTML forbids, or that would hide or reorder the code around them (control
+characters, marks of writing direction), are shown as replacement characters.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from lilliput.report.reading import NO_VERDICT
 from lilliput.report.sections import Fold, Group, Section
 
 MOST_FOLDS = 200
-"""Problems of a pair of models that are shown with their completions; the others are named."""
+"""Maximum problems per pair of models shown with their completions; the others are only named."""
 
 LONGEST_CODE = 20_000
-"""Characters of a completion that are shown."""
+"""Maximum characters of a completion shown."""
 
 
 def differences_section(pairs: Sequence[Pair]) -> Section:
-    """A group of folds for each pair that was compared; problems lost come first."""
+    """One group of folds per compared pair; problems lost come first."""
     return Section(
         "Problems that came out differently", groups=[_group(pair) for pair in pairs if pair.difference is not None]
     )
@@ -45,13 +45,13 @@ def _group(pair: Pair) -> Group:
 
 def _fold(pair: Pair, before: Attempted, after: Attempted, words: str) -> Fold:
     pieces = [_piece(pair.reference, before), _piece(pair.other, after)]
-    said = [f"{title}: no text is in the result." for title, text in pieces if text is None]
+    said = [f"{title}: the result has no text." for title, text in pieces if text is None]
     code = [(title, text) for title, text in pieces if text is not None]
     return Fold(f"{clean(before.task_id)}: {words}", said, code)
 
 
 def _piece(run: Run, attempted: Attempted) -> tuple[str, str | None]:
-    """The completion that speaks for a model, and what became of it: one that passed, or else the first."""
+    """A model's completion to show, and its outcome: the first that passed, or else the first."""
     judged = [one for one in attempted.completions if one["outcome"] != NO_VERDICT]
     one = next((each for each in judged if each["outcome"] == "passed"), judged[0])
     passed = (
@@ -62,7 +62,7 @@ def _piece(run: Run, attempted: Attempted) -> tuple[str, str | None]:
 
 
 def _text(completion: Mapping[str, Any]) -> str | None:
-    """What was run of a chat's answer, or the completion as it was."""
+    """The code extracted from a chat answer, or the completion as it is."""
     text = completion.get("code") if isinstance(completion.get("code"), str) else completion.get("text")
     if not isinstance(text, str):
         return None
@@ -72,6 +72,6 @@ def _text(completion: Mapping[str, Any]) -> str | None:
 
 
 def code_text(text: str) -> str:
-    """``text`` with its lines and tabs, and no other character that is not seen."""
+    """``text`` with its line breaks and tabs, and all other invisible characters replaced."""
     lines = text.replace("\r\n", "\n")
     return "".join(c if c.isprintable() or c in "\n\t" else " " if c.isspace() else "\ufffd" for c in lines)

@@ -1,7 +1,7 @@
-"""What all plots share: one look, and the way from matplotlib's figure to an SVG element that may stand inside HTML.
+"""Shared by all plots: their style, and the conversion of a matplotlib figure to an SVG element for use in HTML.
 
-Matplotlib's objects are used, never its global state: the same figures give the same bytes. Text stays text, in the
-page's own typeface, and colors are the page's CSS variables, so that plots follow it to dark screens and to paper.
+Only matplotlib's object interface is used, never its global state: the same figures give the same bytes. Text stays
+text, in the page's own typeface, and colors are the page's CSS variables, so that plots follow dark mode and print.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 INK, MUTED, GRID = "#1f2328", "#5b626b", "#d9dce0"
 SERIES = ("#2b6095", "#b3521f", "#35764a", "#7b4b94", "#846510", "#50575f")
 VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line"} | {c: f"--series-{i}" for i, c in enumerate(SERIES)}
-"""Color as matplotlib draws it -> the CSS variable that takes its place."""
+"""Color as matplotlib draws it -> the CSS variable that replaces it."""
 
 MARKERS, DASHES = "osD^vP", ("--", ":", "-.")
 
 WIDTH = 5.0
-"""Inches, at 72 units an inch: small enough that text is still read when a phone scales the plot down."""
+"""In inches, at 72 units per inch: small enough that text stays legible when a phone scales the plot down."""
 
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -60,13 +60,13 @@ LONGEST_NAME = 32
 
 
 def short(name: str, longest: int = LONGEST_NAME) -> str:
-    """A name on one line, of so many characters at most: what is too long is cut in its middle."""
+    """A name on one line of at most ``longest`` characters; a longer one is cut in the middle."""
     text = clean(name)
     return text if len(text) <= longest else f"{text[: longest - 11]}…{text[-10:]}"
 
 
 def log_axis(axes: Axes, low: float, high: float, write: Callable[[float], str]) -> None:
-    """Let x be a log scale from ``low`` to ``high``, with a few ticks that ``write`` words."""
+    """Make x a log axis from ``low`` to ``high``, with a few ticks formatted by ``write``."""
     ticker = require("matplotlib.ticker")
     axes.set_xscale("log")
     axes.set_xlim(low, high)
@@ -78,24 +78,24 @@ def log_axis(axes: Axes, low: float, high: float, write: Callable[[float], str])
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Matplotlib's own defaults under :data:`STYLE`, whatever the user's settings are; they are put back after."""
+    """Apply :data:`STYLE` on top of matplotlib's defaults; the user's settings are ignored, and restored afterwards."""
     matplotlib = require("matplotlib")
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        warnings.filterwarnings("ignore", message="Glyph")  # the browser chooses the typeface, and may well have it
+        warnings.filterwarnings("ignore", message="Glyph")  # the browser chooses the font, which may have it
         yield
 
 
 def new_figure(height: float, width: float = WIDTH, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure, sizes in inches, and its axes, row by row."""
+    """Create a figure, sized in inches, and its axes, row by row."""
     engine = require("matplotlib.layout_engine").ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.04)
     figure: Figure = require("matplotlib.figure").Figure(figsize=(width, height), dpi=72, layout=engine)
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
 def as_file(figure: Figure) -> str:
-    """The figure as an SVG file of its own, in the colors that it was drawn in."""
+    """The figure as a standalone SVG file, in the colors it was drawn in."""
     target = io.StringIO()
     require("matplotlib.backends.backend_svg").FigureCanvasSVG(figure).print_svg(target, metadata={"Date": None})
     return "".join(f"{line.rstrip()}\n" for line in target.getvalue().splitlines())
@@ -104,8 +104,8 @@ def as_file(figure: Figure) -> str:
 def as_svg(figure: Figure, label: str, key: str) -> str:
     """The figure as an ``<svg>`` element for HTML.
 
-    Out go what a file of its own would need (namespaces, metadata, a style that would reach the whole page) and what
-    two plots in a page would both claim (ids that nothing refers to); the ids left are made unique by ``key``.
+    What only a standalone file needs is removed (namespaces, metadata, a style sheet that would apply to the whole
+    page), and so are ids that nothing refers to, which could clash; ``key`` makes the remaining ids unique.
     """
     root = ElementTree.fromstring(as_file(figure))
     for parent in root.iter():
@@ -129,7 +129,7 @@ def as_svg(figure: Figure, label: str, key: str) -> str:
 
 
 def _in_page(name: str, value: str, key: str) -> str:
-    """An attribute's value with the page's colors and with ids of this plot only."""
+    """An attribute's value with the page's colors and with ids unique to this plot."""
     if name == "id":
         return f"{key}-{value}"
     if name == "href":

@@ -1,4 +1,4 @@
-"""Facts as tables: what was recorded of each model, a column a model."""
+"""Tables of the facts recorded about each model, one column per model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lilliput.report.sections import ABSENT, UNRECORDED, Cell
 
 @dataclass(frozen=True)
 class FactTable:
-    """Facts with a column a model; a row whose cells all agree holds one."""
+    """Facts, one column per model; a row whose cells all agree holds a single cell."""
 
     title: str
     names: list[str]
@@ -21,7 +21,7 @@ class FactTable:
 
 
 def fact_table(title: str, names: list[str], values: Sequence[Any], numeric: bool) -> FactTable:
-    """Rows in the order in which the keys first appear; a total comes last."""
+    """Build a table whose rows follow the order in which keys first appear; a total comes last."""
     columns = [dict(_flat(value)) for value in values]
     labels = sorted(dict.fromkeys(key for column in columns for key in column), key=lambda key: key == "total")
     missing = Cell(ABSENT if numeric else UNRECORDED, absent=True)
@@ -44,7 +44,7 @@ def _fact_cell(value: Any, numeric: bool) -> Cell:
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """``{"a": {"b": 1}}`` as ``("a: b", 1)``; lists of plain values joined; what is null left out."""
+    """Flatten ``{"a": {"b": 1}}`` to ``("a: b", 1)``; lists of plain values are joined, nulls left out."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             label = clean(key).replace("_", " ")
@@ -59,10 +59,10 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def as_mapping(value: Any, key: str) -> dict[str, Any]:
-    """A mapping as it is, any other value under ``key``."""
+    """Return a mapping unchanged, and any other value under ``key``."""
     return dict(value) if isinstance(value, Mapping) else {key: value}
 
 
 def without(value: Any, keys: Collection[str]) -> Any:
-    """A mapping without some of its keys; any other value as it is."""
+    """Return a mapping without some of its keys, and any other value unchanged."""
     return {k: v for k, v in value.items() if k not in keys} if isinstance(value, Mapping) else value

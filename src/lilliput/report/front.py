@@ -1,7 +1,7 @@
-"""The front matter of a model card: what a hub of models reads, as YAML between two lines of dashes.
+"""The front matter of a model card: metadata for a model hub, as YAML between two lines of dashes.
 
-Fields are those of the Hugging Face hub's specification of model cards. A fact that is not known leaves its field out:
-a guessed license or base model would be worse than none.
+Fields follow the Hugging Face hub's model card specification. A field whose value is unknown is left out: a guessed
+license or base model would be worse than none.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ LIBRARY = "lilliput"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 _PLAIN = re.compile(r"[A-Za-z][^:#{}\[\],&*!|>'\"%@`]*(?::[^ \t]+)?|[0-9][\w.-]*/[\w.-]+")
-"""Texts that need no quotes in YAML, if only some of them; what begins with a digit may be a number or a date."""
+"""Some of the texts that need no quotes in YAML; one that begins with a digit could be a number or a date."""
 
 _NO_TEXTS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
-"""What YAML takes for nothing, or for a truth value."""
+"""Scalars that YAML reads as null or as Booleans."""
 
 _TAG = re.compile(r"[\w.-]+", re.ASCII)
 
 
 def front_matter(fields: Mapping[str, Any]) -> str:
-    """The block, dashes included; fields that are ``None`` or empty are left out.
+    """Return the block, dashes included; fields that are ``None`` or empty are left out.
 
     Args:
-        fields: names, which are plain words, to text, finite numbers, and lists and mappings of these.
+        fields: plain-word names mapped to text, finite numbers, or lists and mappings of these.
     """
     return "\n".join(["---", *_block(_known(fields), ""), "---", ""])
 
 
 def read_front(card: str) -> dict[str, tuple[str, ...]]:
-    """The texts at the top level of a card's front matter; what is not plainly a text, or a list of them, is left out.
+    """Read the top-level texts of a card's front matter; anything but a plain text or a list of them is left out.
 
-    This is no YAML reader: anchors, blocks and nested mappings are passed over, so that nothing is misread.
+    This is not a YAML parser: anchors, block scalars and nested mappings are skipped, so that nothing is misread.
 
     Args:
-        card: a card's text; without front matter there is nothing in it.
+        card: a card's text; without front matter the result is empty.
 
     Returns:
-        Names to their texts, one, or several of a list.
+        Names mapped to their texts: one, or several from a list.
     """
     block = re.match(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", card, re.DOTALL | re.MULTILINE)
     found: dict[str, list[str]] = {}
@@ -57,13 +57,13 @@ def read_front(card: str) -> dict[str, tuple[str, ...]]:
             value = _unquoted(item[1])
             texts += [] if value is None else [value]
         elif line.strip() and not line.lstrip().startswith("#"):
-            texts.clear()  # something deeper belongs to it: not a text
+            texts.clear()  # the field has nested content: not a text
             texts = []
     return {name: tuple(texts) for name, texts in found.items() if texts}
 
 
 def _unquoted(value: str) -> str | None:
-    """A scalar without its quotes and its comment; ``None``: it is none, or one that only a YAML reader reads."""
+    """A scalar without quotes and comment; ``None`` where it is not a scalar, or needs a YAML parser."""
     if quoted := re.fullmatch(r"(['\"])([^'\"\\]*)\1(?:[ \t]+#.*)?", value):
         return quoted[2]
     plain = re.split(r"[ \t]#", value, maxsplit=1)[0].rstrip()
@@ -71,12 +71,12 @@ def _unquoted(value: str) -> str | None:
 
 
 def hub_id(name: str | None) -> str | None:
-    """``name`` where it can only be an id of the hub, ``owner/model``: a folder's name may be anybody's."""
+    """``name`` if it has the form of a hub id, ``owner/model``: a plain folder name identifies nothing."""
     return name if name is not None and _HUB_ID.fullmatch(name) else None
 
 
 def tags(*names: str) -> list[str]:
-    """Those of ``names`` that are plain words, each once: a tag is part of an address."""
+    """Those of ``names`` that are plain words, without duplicates: a tag is part of a URL."""
     return [name for name in dict.fromkeys(names) if _TAG.fullmatch(name)]
 
 
@@ -87,8 +87,8 @@ def evaluated(
 
     Args:
         model: its name.
-        task: one of the hub's.
-        dataset: its name and the hub's id of it, or ``custom``.
+        task: one of the hub's tasks.
+        dataset: its name, and its hub id or ``custom``.
         metrics: name -> value; ``None``: not known.
     """
     known = [
@@ -100,7 +100,7 @@ def evaluated(
 
 
 def _known(value: Any) -> Any:
-    """``value`` with text on one line, and without what is ``None`` or empty at any depth."""
+    """``value`` with each text on one line, and without values that are ``None`` or empty, at any depth."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, Mapping):
@@ -130,5 +130,5 @@ def _block(fields: Mapping[str, Any], pad: str) -> Iterator[str]:
 
 
 def _scalar(value: Any) -> str:
-    """Text as JSON has it, which YAML reads the same; quoted always, so that ``no`` is no truth value."""
+    """Text in JSON notation, which YAML reads the same way; always quoted, so that ``no`` is not a Boolean."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else f"{value}"

@@ -1,6 +1,6 @@
-"""A study's plot, as an SVG file of its own: bytes against quality, and what nothing beats.
+"""The plot of a study, as a standalone SVG file: bytes against quality, with the Pareto front.
 
-It is drawn as a page's plots are, but stands alone: in colors of its own, on white.
+It is drawn like a page's plots, but with fixed colors on white.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from lilliput.report.drawing import INK, MUTED, SERIES, as_file, drawing, new_fi
 FRONT, CHOSEN, BEATEN = SERIES[0], SERIES[1], "#9aa1a9"
 
 WIDTH = 8.0
-"""Inches, at 72 units an inch."""
+"""In inches, at 72 units per inch."""
 
 WIDEST = 20.0
-"""Worst value shown over the best; what is worse would press all others together, and is only counted."""
+"""Largest ratio to the best value that is drawn; worse points would squeeze the others and are only counted."""
 
 TICKS = 8
-"""Of an axis, about, at most."""
+"""Approximate maximum number of ticks on an axis."""
 
 ROUND = ((1.0,), (2.0, 5.0), (1.5, 3.0, 4.0, 6.0, 7.0, 8.0), tuple(step / 10 for step in range(11, 100)))
 """Mantissas of round numbers, the roundest first."""
@@ -38,8 +38,8 @@ class FrontPoint:
         label: its name.
         size: bytes.
         quality: with its interval.
-        on_front: nothing beats it.
-        chosen: it is the recipe's.
+        on_front: whether no other point beats it.
+        chosen: whether the recipe uses it.
     """
 
     label: str
@@ -50,13 +50,13 @@ class FrontPoint:
 
 
 def front_svg(points: Sequence[FrontPoint], name: str, title: str, percent: bool) -> str:
-    """The plot.
+    """Draw the plot.
 
     Args:
-        points: one at least.
+        points: at least one.
         name: of the model.
         title: of the measure of quality.
-        percent: whether it is a fraction, shown as percent; what is not, is drawn on a log scale.
+        percent: whether quality is a fraction, shown as percent; otherwise it is drawn on a log scale.
 
     Raises:
         MissingExtra: matplotlib is not installed.
@@ -84,7 +84,7 @@ def front_svg(points: Sequence[FrontPoint], name: str, title: str, percent: bool
 
 
 def _draw(axes: Any, point: FrontPoint, percent: bool, number: int) -> Any:
-    """One point with its interval, and its number where it is on the front; gives the legend's handle."""
+    """Draw a point with its interval, and its number if it has one; return the legend's handle."""
     factor = 100.0 if percent else 1.0
     found = point.quality
     value = factor * found.value
@@ -117,7 +117,7 @@ def _scales(axes: Any, points: Sequence[FrontPoint], percent: bool) -> None:
 
 
 def _ticks(axis: Any, low: float, high: float, write: Callable[[float, int], str]) -> None:
-    """Ticks of a log axis at a few round numbers, the roundest first, none close to another."""
+    """Place the ticks of a log axis at a few well-separated round numbers, the roundest first."""
     ticker = require("matplotlib.ticker")
     chosen: list[float] = []
     room = math.log(high / low) / TICKS

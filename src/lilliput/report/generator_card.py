@@ -12,34 +12,33 @@ from lilliput.report.front import LIBRARY, evaluated, front_matter, hub_id, tags
 from lilliput.report.markdown import markdown_text
 from lilliput.units import show_bytes
 
-SCHEMES = {-1: "a scale for the matrix", 0: "a scale a row"}
-"""Value of ``group`` that is no number of weights -> in words."""
-
+SCHEMES = {-1: "one scale per matrix", 0: "one scale per row"}
+"""Value of ``group`` that is not a number of weights -> in words."""
 
 OTHER = "other"
-"""What the hub calls a license that is not on its list: its name and a link to it then stand beside it."""
+"""The hub's identifier for a license not on its list; the card then also gives the license's name and link."""
 
 DATASETS = {"humaneval": ("HumanEval", "openai/openai_humaneval"), "mbpp": ("MBPP", "google-research-datasets/mbpp")}
-"""Benchmark -> its name, and the hub's id of it."""
+"""Benchmark -> its name and its hub id."""
 
 
 def generator_card(
     name: str, manifest: GeneratorManifest, size: int, evaluation: Mapping[str, Any] | None = None
 ) -> str:
-    """The card, with its front matter.
+    """Return the card with its front matter.
 
     Args:
         name: of the artifact.
-        manifest: what it is.
+        manifest: of the artifact.
         size: bytes of graphs and weights.
-        evaluation: what ``lilliput evaluate --json`` printed of it; ``None``: nothing yet.
+        evaluation: its output of ``lilliput evaluate --json``; ``None``: not evaluated yet.
     """
     made = manifest.provenance
     rows = {
         "architecture": f"{manifest.model_type}, {manifest.parameters / 1e6:,.1f} million weights",
         "made of": _made_of(made["checkpoint"]),
         **{f"{role} weights": in_words(scheme) for role, scheme in manifest.weights.items()},
-        "inputs of products": activations_in_words(manifest.activations),
+        "activations": activations_in_words(manifest.activations),
         "graphs and weights": show_bytes(size),
         "longest sequence": "any" if manifest.positions is None else f"{manifest.positions:,} tokens",
         "fills in the middle": "no" if manifest.fill is None else "yes",
@@ -50,8 +49,8 @@ def generator_card(
     return f"""{_front(name, manifest, evaluation or {})}
 # {markdown_text(name)}
 
-It writes code. Nothing was trained: the weights are the checkpoint's, rounded. Rounding can change what a model writes;
-measure it on the task it is meant for. Its checkpoint's license and limits are its own.
+A generator of code. Nothing was trained: the weights are the checkpoint's, rounded. Rounding can change what a model
+writes; evaluate it on the task it is meant for. The checkpoint's license and limits apply to it too.
 
 | | |
 |---|---|
@@ -68,7 +67,7 @@ print(model.generate("def fibonacci(n):")[0][0].text)
 
 
 def _made_of(checkpoint: Mapping[str, Any]) -> str:
-    """The checkpoint, by its id on the hub or its name in words where its files tell one, and its file or folder."""
+    """The checkpoint: its hub id or title where its files give one, and its file or folder."""
     name = markdown_text(str(checkpoint["name"]))
     known = checkpoint.get("source") or checkpoint.get("title")
     return name if known is None else f"{markdown_text(str(known))} ({name})"
@@ -92,7 +91,7 @@ def _front(name: str, manifest: GeneratorManifest, evaluation: Mapping[str, Any]
             "pipeline_tag": "text-generation",
             "tags": tags("code", "openvino", manifest.model_type, *formats),
             "base_model": source or others,
-            # of what its checkpoint was made of, an artifact is a descendant, but not the quantized form
+            # the artifact descends from the models its checkpoint was made from, but is not their quantized form
             "base_model_relation": None if source is None else "quantized",
             "model-index": evaluated(name, "text-generation", DATASETS.get(task, (task, "custom")), rates),
         }
@@ -105,21 +104,21 @@ def _text_of(facts: Mapping[str, Any], name: str) -> str | None:
 
 
 def in_words(scheme: Mapping[str, Any]) -> str:
-    """A scheme, as a manifest has it."""
+    """Describe a quantization scheme of a manifest."""
     if scheme["format"].startswith("fp"):
         return str(scheme["format"])
-    shared = SCHEMES.get(scheme["group"], f"a scale for {scheme['group']} weights")
+    shared = SCHEMES.get(scheme["group"], f"one scale per {scheme['group']} weights")
     zeros = "" if scheme["symmetric"] else " and a zero point"
     return f"{scheme['format']}, {shared}{zeros}, rounded by {scheme['rounding']}"
 
 
 def activations_in_words(activations: Mapping[str, Any]) -> str:
-    """How activations are rounded, as a manifest has it."""
+    """Describe how activations are rounded, given a manifest's entry."""
     group, found_by = (clean(str(activations.get(name))) for name in ("group", "calibration"))
     words = {
         "none": "float32",
-        "dynamic": f"8 bits, a scale for {group} values, found while running",
-        "token": "8 bits, a scale for a token, found while running",
-        "static": f"8 bits, one range for all values of a layer, found by calibration ({found_by})",
+        "dynamic": f"8 bits, one scale per {group} values, computed at run time",
+        "token": "8 bits, one scale per token, computed at run time",
+        "static": f"8 bits, one range per layer, from calibration ({found_by})",
     }.get(activations.get("mode", ""), "unknown")
     return f"{words}; emulated in floating point, which is slow" if activations.get("emulated") else words

@@ -1,4 +1,4 @@
-"""The section on accuracy of generators: pass@k, what failed, and differences problem by problem."""
+"""The section on the accuracy of generators: pass@k, failures, and paired differences."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from lilliput.report.interval_plot import Mark, interval_plot
 from lilliput.report.pairs import Pair
 from lilliput.report.sections import NOTHING, Cell, Line, Plot, Section, Table
 
-FAILURES = {"wrong": "Wrong", "error": "Error", "timeout": "Time-out", "runner": "No verdict"}
+FAILURES = {"wrong": "Wrong", "error": "Error", "timeout": "Timeout", "runner": "No verdict"}
 """Outcome of a completion -> the column's head."""
 
 SOURCES = (
-    "In brackets: 95 % intervals. pass@k: Chen et al. 2021, unbiased. Wrong: the tests raised; error: the program did; "
-    "no verdict: the sandbox or a server could not do its work, and the completion is left out."
+    "In brackets: 95 % intervals. pass@k: unbiased estimator of Chen et al. 2021. Wrong: the tests raised; error: the "
+    "program did; no verdict: the sandbox or a server failed, and the completion is left out."
 )
 
 PAIRED = (
-    "Problems that both have a verdict on. Interval: percentile bootstrap over problems (Efron 1979). p: McNemar's "
-    "exact test, two-sided (McNemar 1947), where each problem was tried once."
+    "Problems for which both models have a verdict. Interval: percentile bootstrap over problems (Efron 1979). p: "
+    "McNemar's exact test, two-sided (McNemar 1947), where each problem was tried once."
 )
 
 
 def accuracy_section(given: Given, pairs: Sequence[Pair]) -> Section:
-    """Tables and plots of all runs, one of each a benchmark."""
+    """Tables and plots of all runs, grouped by benchmark."""
     groups: dict[tuple[str, str | None], list[Run]] = {}
     for run in sorted(given.runs, key=lambda run: run.name != given.reference):
         groups.setdefault((run.values["task"], run.data), []).append(run)
@@ -113,10 +113,10 @@ def _differences(title: str, pairs: Sequence[Pair], names: Sequence[str], key: s
     svg = interval_plot(
         marks, key, f"Paired differences from {reference} on {title}.", f"points above {reference}", line=0.0
     )
-    caption = f"{title}: paired difference from {reference}. An interval across the line: this sample shows none."
+    caption = f"{title}: paired difference from {reference}. Intervals that cross the line: this sample shows none."
     return [] if svg is None else [Plot(svg, caption)]
 
 
 def p_words(p: float) -> str:
-    """A p value in two digits; what is tiny as an upper bound."""
+    """A rounded p-value; one below 0.001 as an upper bound."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"

@@ -1,4 +1,4 @@
-"""All that a page is given: results by kind, models named apart, and which of them the others are compared with."""
+"""The input of a page: results by kind, models with distinct names, and the reference model."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from lilliput.report.kinds import COMPARISON, FLIPS, GENERATOR, RECODE, REPOSITO
 from lilliput.report.reading import NO_VERDICT, Result
 
 BENCHMARKS: Mapping[str, str] = {"humaneval": "HumanEval", "mbpp": "MBPP"}
-"""Task, as results have it -> what people call it."""
+"""Task in a result -> its usual name."""
 
 
 @dataclass(frozen=True)
 class Attempted:
-    """What a model made of one problem.
+    """A model's attempts at one problem.
 
     Attributes:
-        task_id: its name.
+        task_id: name of the problem.
         tries: completions with a verdict, and how many passed; ``None``: there are none.
-        completions: as the result has them.
+        completions: as in the result.
     """
 
     task_id: str
@@ -36,9 +36,9 @@ class Run:
     """A generator's result on a benchmark.
 
     Attributes:
-        name: what the page calls the model.
+        name: the model's name on the page.
         result: the file.
-        problems: by their names.
+        problems: by name.
     """
 
     name: str
@@ -47,37 +47,37 @@ class Run:
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """What the file holds."""
+        """The content of the file."""
         return self.result.values
 
     @property
     def benchmark(self) -> str:
-        """Its name, for people."""
+        """The benchmark's usual name."""
         return BENCHMARKS.get(self.values["task"], clean(self.values["task"]))
 
     @property
     def data(self) -> str | None:
-        """Hash of the problems' file."""
+        """SHA-256 of the problems' file."""
         found = look_up(self.values, "data", "sha256") or look_up(self.values, "data", "problems", "sha256")
         return found if isinstance(found, str) else None
 
     @property
     def counted(self) -> list[Attempted]:
-        """The problems that have a verdict."""
+        """The problems with a verdict."""
         return [one for one in self.problems.values() if one.tries is not None]
 
     @property
     def is_single(self) -> bool:
-        """Each problem was tried once."""
+        """Whether each problem was tried once."""
         return all(len(one.completions) == 1 for one in self.problems.values())
 
     @property
     def solved(self) -> int:
-        """Problems that a completion passed."""
+        """Number of problems that at least one completion passed."""
         return sum(one.tries is not None and one.tries.passed > 0 for one in self.problems.values())
 
     def number(self, *keys: str) -> float | None:
-        """The finite number there, if there is one."""
+        """The finite number at a path of keys, if there is one."""
         return as_number(look_up(self.values, *keys))
 
     def pass_at(self, k: int) -> tuple[float, float, float] | None:
@@ -111,16 +111,16 @@ class Given:
 
     @property
     def names(self) -> list[str]:
-        """Of generators, each once; the reference first."""
+        """The distinct names of generators, the reference first."""
         found = dict.fromkeys([*(run.name for run in self.runs), *(one.name for one in self.artifacts)])
         return sorted(found, key=lambda name: name != self.reference)
 
     def runs_of(self, name: str) -> list[Run]:
-        """A model's."""
+        """The runs of a model."""
         return [run for run in self.runs if run.name == name]
 
     def bytes_of(self, name: str) -> float | None:
-        """On disk: as its evaluation says, or its folder, or a comparison."""
+        """A model's bytes on disk, from its evaluation, its folder or a comparison."""
         compared = [model for one in self.comparisons for model in one.values["models"] if model["name"] == name]
         sizes = [
             *(run.number("bytes", "total") for run in self.runs_of(name)),
@@ -137,7 +137,7 @@ _FIELDS = {
     SUMMARIES: "summaries",
     REPOSITORY: "repositories",
 }
-"""Kind of a result -> where :class:`Given` has it."""
+"""Kind of a result -> its field of :class:`Given`."""
 
 
 def gathered(results: Sequence[Result], artifacts: Sequence[Evidence] = (), reference: str | None = None) -> Given:
@@ -165,7 +165,7 @@ def gathered(results: Sequence[Result], artifacts: Sequence[Evidence] = (), refe
 
 
 def run_of(result: Result) -> Run:
-    """A result with its problems counted."""
+    """Build a run from a result, counting the completions of each problem."""
     problems = {}
     for problem in result.values["problems"]:
         outcomes = [one["outcome"] for one in problem["completions"] if one["outcome"] != NO_VERDICT]
@@ -175,7 +175,7 @@ def run_of(result: Result) -> Run:
 
 
 def _named_apart(runs: Sequence[Run]) -> list[Run]:
-    """Results of one name are one model's, on several benchmarks, unless they are of the same or are another model."""
+    """Results of one name are taken for one model's, unless they share a benchmark or are evidently of two models."""
     seen: dict[str, list[Run]] = {}
     apart = []
     for run in runs:

@@ -1,4 +1,4 @@
-"""A plot for any figures with intervals: a row each, with its name and value in words above its mark."""
+"""A plot of figures with intervals: one row per figure, with its name and value above its mark."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_MARKS = 60
-"""Rows of a plot; the tables have all of them."""
+"""Maximum rows of a plot; the tables show all figures."""
 
 ROOM, SHORTEST = 56, 16
-"""Characters that a row has for its name and its value; the name is cut to what the value leaves."""
+"""Characters per row for name and value, and the least that the name gets; it is cut to what the value leaves."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Mark:
     """A figure.
 
     Attributes:
-        name: what it is of.
-        value: where its mark stands.
+        name: label of the row.
+        value: position of the mark.
         low, high: ends of its interval; ``None``: it has none.
         text: the figure in words.
         series: index of its color.
@@ -50,16 +50,16 @@ def interval_plot(
     log: bool = False,
     write: Callable[[float], str] = significant,
 ) -> str | None:
-    """Marks with whiskers, one a row; ``None`` where there are none.
+    """Draw marks with whiskers, one per row; ``None`` where there are none.
 
     Args:
         marks: in the order of the rows; on a log scale, above 0.
-        key: of the plot, unlike those of the page's others.
-        title: what is drawn, for those who cannot see it; the figures follow it.
-        axis: label of the scale.
-        line: value at which nothing differs.
-        log: the scale is one.
-        write: words a tick of a log scale.
+        key: of the plot, unique on the page.
+        title: start of the text alternative; the figures follow it.
+        axis: label of the axis.
+        line: value that stands for no difference.
+        log: whether the scale is logarithmic.
+        write: formats a tick of a log scale.
     """
     marks = marks[:MOST_MARKS]
     if not marks:

@@ -1,4 +1,4 @@
-"""Kinds of results that a report shows: how each is known, and what its fields must be."""
+"""Kinds of results that a report shows: how each is recognized, and what its fields must be."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Kind:
 
     Attributes:
         name: of the kind.
-        marks: fields that no other kind has all of.
-        rules: what is checked.
+        marks: fields that together identify it.
+        rules: that its fields must obey.
     """
 
     name: str
@@ -90,7 +90,7 @@ _PAIRED = (
         )
     ),
 )
-"""A generator's robustness beside another's."""
+"""Rules for a generator's robustness compared with another's."""
 
 _PHASES = ("prefill", "decode", "fixed", "natural")
 
@@ -230,4 +230,4 @@ KINDS: tuple[Kind, ...] = (
         ),
     ),
 )
-"""The first whose marks are all there is a file's kind."""
+"""A file is of the first kind whose marks are all present."""

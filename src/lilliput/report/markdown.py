@@ -1,4 +1,4 @@
-"""Facts in Markdown, which may come from a stranger."""
+"""Untrusted facts as Markdown."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The page: models side by side, in one HTML file that needs nothing else.
+"""The page: models side by side, in one self-contained HTML file.
 
-Every sentence, cell and plot is computed from the evidence. What is missing is shown as not measured, and what was
-measured under other conditions is not compared.
+Every sentence, cell and plot is computed from the evidence. Missing figures are shown as not measured, and figures
+measured under different conditions are not compared.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def write(
     command: str = "",
     given: Given | None = None,
 ) -> None:
-    """Write :func:`render`'s page to ``path``, whole or not at all."""
+    """Write the page of :func:`render` to ``path`` atomically."""
     write_text(Path(path), render(evidences, title, command, given))
 
 
 def render(evidences: Sequence[Evidence], title: str, command: str, given: Given | None = None) -> str:
-    """The page as HTML.
+    """Render the page as HTML.
 
     Args:
         evidences: classifiers, in the order of the page's rows.
@@ -85,7 +85,7 @@ def render(evidences: Sequence[Evidence], title: str, command: str, given: Given
 
 
 def _sections(given: Given) -> tuple[list[str], list[Section]]:
-    """The verdict, and the sections of everything but classifiers' evaluations, those that hold something."""
+    """The verdict, and all non-empty sections other than that of classifiers' evaluations."""
     compared = pairs(given)
     sections = [
         accuracy_section(given, compared),

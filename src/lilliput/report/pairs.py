@@ -1,4 +1,4 @@
-"""The reference and each other model on the same benchmark: compared problem by problem, or not, and then why not."""
+"""The reference paired with each other model on the same benchmark: compared problem by problem, or why not."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lilliput.report.given import Attempted, Given, Run
 
 @dataclass(frozen=True)
 class Pair:
-    """Two results.
+    """Two results on one benchmark.
 
     Attributes:
-        reference: of the model that is compared with.
-        other: of the other one.
-        conflicts: why they are not compared; empty: they are.
-        problems: task_id -> what each made of it, where both have a verdict; empty where they are not compared.
+        reference: the reference model's.
+        other: the other model's.
+        conflicts: reasons not to compare them; empty: they are compared.
+        problems: task_id -> the attempts of each, where both have a verdict; empty where they are not compared.
         difference: ``None`` where they are not compared.
     """
 
@@ -30,17 +30,17 @@ class Pair:
 
     @property
     def left_out(self) -> int:
-        """Problems that one of them has no verdict on."""
+        """Number of problems without a verdict for one of them."""
         return 0 if self.conflicts else len(self.other.problems) - len(self.problems)
 
     @property
     def solved(self) -> tuple[int, int]:
-        """By each, of the problems that both have a verdict on."""
+        """Number solved by each, of the problems with a verdict for both."""
         first, second = ([_passed(pair[place]) > 0 for pair in self.problems.values()] for place in (0, 1))
         return sum(first), sum(second)
 
     def flips(self, lost: bool) -> list[tuple[Attempted, Attempted]]:
-        """Problems that the reference alone solved (``lost``), or the other alone."""
+        """Problems that only the reference solved (``lost``), or only the other."""
         return [
             (before, after)
             for before, after in self.problems.values()
@@ -49,7 +49,7 @@ class Pair:
 
 
 def pairs(given: Given) -> list[Pair]:
-    """Each other model's results beside the reference's on the same benchmark, in the order given."""
+    """Pair each other model's results with the reference's on the same benchmark, in the order given."""
     references = [run for run in given.runs if run.name == given.reference]
     found = []
     for run in given.runs:
@@ -69,7 +69,7 @@ def _pair(reference: Run, other: Run) -> Pair:
         if all(one.tries is not None and one.tries.n >= min(common, default=1) for one in pair)
     }
     if not conflicts and not enough:
-        conflicts = ["no problem has a verdict of both"]
+        conflicts = ["no problem has a verdict for both"]
     if conflicts:
         return Pair(reference, other, conflicts, {}, None)
     tries = [[pair[place].tries for pair in enough.values()] for place in (0, 1)]

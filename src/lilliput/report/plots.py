@@ -91,7 +91,7 @@ def latency(evidences: Sequence[Evidence], key: str) -> str | None:
     settings = {evidence.settings for _, evidence, _ in timed}
     common = settings.pop() if len(settings) == 1 else ""
     fastest = min(p50 for *_, p50 in timed)
-    start = 10.0 ** math.floor(math.log10(fastest * 0.7))  # a log axis has no zero for bars to stand on
+    start = 10.0 ** math.floor(math.log10(fastest * 0.7))  # a log axis has no zero for bars to start at
     label = "Latency."
     with drawing():
         figure, (axes,) = new_figure(height=0.75 + 0.5 * len(timed))
@@ -117,7 +117,7 @@ def latency(evidences: Sequence[Evidence], key: str) -> str | None:
 
 
 def training(evidence: Evidence, key: str) -> str | None:
-    """Loss over epochs, one row a stage, beside the scores on validation data where they were taken."""
+    """Loss over epochs, one row per stage, beside the scores on validation data where recorded."""
     stages = _stages(evidence)
     if not stages:
         return None
@@ -146,7 +146,7 @@ def training(evidence: Evidence, key: str) -> str | None:
 
 
 def confusion(evidence: Evidence, key: str) -> str | None:
-    """The confusion matrix: counts, shaded by their share of the row; of up to :data:`MOST_CLASSES` classes."""
+    """The confusion matrix: counts, shaded by their share of the row; for up to :data:`MOST_CLASSES` classes."""
     table, names = confusion_matrix(evidence)
     n = len(table)
     if not 0 < n <= MOST_CLASSES:
@@ -162,7 +162,7 @@ def confusion(evidence: Evidence, key: str) -> str | None:
                 axes.add_patch(rectangle((j, i), 1, 1, facecolor=SERIES[0], alpha=0.04 + 0.5 * share, linewidth=0))
                 if numbered:
                     axes.text(j + 0.5, i + 0.5, f"{count:,.10g}", ha="center", va="center")
-                    label += f" {names[i]} taken for {names[j]}: {count:,.10g}."
+                    label += f" {names[i]} predicted as {names[j]}: {count:,.10g}."
         middles = [i + 0.5 for i in range(n)] if numbered else []
         shown = [short(name, 16) for name in names] if numbered else []
         axes.set(xlim=(0, n), ylim=(n, 0), xlabel="predicted class", ylabel="true class")
@@ -189,7 +189,7 @@ def confusion_matrix(evidence: Evidence) -> tuple[list[list[float]], list[str]]:
 
 @dataclass(frozen=True)
 class _Stage:
-    """One stage's curves, as (epoch, value); loss averaged over ``averaged`` records a point."""
+    """One stage's curves, as (epoch, value); loss averaged over ``averaged`` records per point."""
 
     name: str
     loss: list[tuple[float, float]]

@@ -1,4 +1,4 @@
-"""The facts that figures rest on: commands, versions, hashes, settings, post-processing, sandbox, machine."""
+"""The provenance of figures: commands, versions, hashes, settings, post-processing, sandbox, machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ARTIFACT = ("provenance", "weights", "activations", "model_type", "parameters", 
 
 
 def provenance_tables(given: Given) -> list[FactTable]:
-    """A table a subject, with a column a result; what nobody recorded is left out."""
+    """One table per subject, with one column per result; unrecorded facts are left out."""
     names = [_column(run, given.runs) for run in given.runs]
     tables = [
         fact_table(title, names, [_fields(run.values, fields) for run in given.runs], numeric=False)

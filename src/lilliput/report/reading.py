@@ -1,4 +1,4 @@
-"""What a JSON file holds, and whether it is what it says: every field that the page computes with is checked here."""
+"""Read results from JSON files, and check every field that the page computes with."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lilliput.report.kinds import GENERATOR, KINDS
 from lilliput.report.rules import is_share, obey
 
 REMEDY = (
-    "Give artifacts' folders, and what 'lilliput evaluate', 'score', 'compare' and 'robustness' wrote with --json or "
-    "--out."
+    "Give artifact folders, and files that 'lilliput evaluate', 'score', 'compare' and 'robustness' wrote with --json "
+    "or --out."
 )
 
 NO_VERDICT = "runner"
-"""Outcome of a completion that nothing is known of: see :mod:`lilliput.evaluate.judging`."""
+"""Outcome of a completion without a verdict: see :mod:`lilliput.evaluate.judging`."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Result:
 
     Attributes:
         kind: name of one of :data:`KINDS`.
-        name: of the model that it is of, or of the file where it does not say.
-        file: its name, without folders.
-        values: what it holds.
+        name: of the model, or of the file where the result does not name one.
+        file: name of the file, without folders.
+        values: its content.
     """
 
     kind: str
@@ -43,7 +43,8 @@ def read_result(path: Path) -> Result:
     """Read and check a JSON file.
 
     Raises:
-        DataError: it cannot be read, is of no known kind, or a field is missing or wrong; the message names both.
+        DataError: it cannot be read, is of no known kind, or a field is missing or wrong; the message names file and
+            field.
     """
     try:
         if path.is_dir():
@@ -55,7 +56,7 @@ def read_result(path: Path) -> Result:
 
 
 def checked(values: Any, path: Path) -> Result:
-    """``values``, read from ``path``, as a result.
+    """Check ``values``, read from ``path``, and return them as a result.
 
     Raises:
         DataError: as :func:`read_result`.
@@ -64,7 +65,7 @@ def checked(values: Any, path: Path) -> Result:
     kind = next((kind for kind in KINDS if all(mark in fields for mark in kind.marks)), None)
     if kind is None:
         raise DataError(
-            "is no result that a report can show: it has no field 'accuracy', nor what other results have.",
+            "is not a result that a report can show: it has no field 'accuracy', nor those of any other result.",
             where=path,
             remedy=REMEDY,
         )
@@ -77,7 +78,7 @@ def checked(values: Any, path: Path) -> Result:
 
 
 def _check_problems(fields: Mapping[str, Any], path: Path) -> None:
-    """What no field tells alone: shares, problems that are named once, and counts that agree with what is counted."""
+    """Check across fields: pass@k are shares, problem names are unique, and counts match the completions."""
     for k in fields["k"]:
         value = fields.get(f"pass@{k}")
         if value is not None and not is_share(value):
@@ -85,16 +86,16 @@ def _check_problems(fields: Mapping[str, Any], path: Path) -> None:
     seen: set[str] = set()
     for place, problem in enumerate(fields["problems"]):
         if problem["task_id"] in seen:
-            said = f"field 'problems[{place}].task_id' is {shown(problem['task_id'])}, as an earlier one is"
-            raise DataError(f"{said}: results of two runs?", where=path, remedy="Give one result a run.")
+            said = f"field 'problems[{place}].task_id' is {shown(problem['task_id'])}, which an earlier one has"
+            raise DataError(f"{said}: results of two runs?", where=path, remedy="Give one result per run.")
         seen.add(problem["task_id"])
         outcomes = [one["outcome"] for one in problem["completions"]]
         for name, count in (("n", len(outcomes)), ("passed", outcomes.count("passed"))):
             told = problem.get(name)
             if told is not None and (type(told) is not int or told != count):
-                said = f"field 'problems[{place}].{name}' is {shown(told)}, and its completions say {count}"
+                said = f"field 'problems[{place}].{name}' is {shown(told)}, but its completions give {count}"
                 raise DataError(f"{said}.", where=path, remedy=REMEDY)
     judged = sum(any(one["outcome"] != NO_VERDICT for one in problem["completions"]) for problem in fields["problems"])
     if fields["n"] != judged:
-        said = f"field 'n' is {shown(fields['n'])}, and {judged} of its problems have a verdict"
+        said = f"field 'n' is {shown(fields['n'])}, but {judged} of its problems have a verdict"
         raise DataError(f"{said}.", where=path, remedy=REMEDY)

@@ -13,19 +13,19 @@ from lilliput.report.robust_pairs import against_plots, against_sentences, again
 from lilliput.report.sections import NOTHING, Cell, Line, Plot, Section, Table
 
 RECODE = (
-    "Wang et al. 2023 (ReCode): RP, the share that still passes in the worst of all versions of a prompt; RD, the part "
-    "of pass@k that is lost; RR, the share that changes either way. In brackets: 95 % intervals over problems."
+    "Wang et al. 2023 (ReCode). RP: the share that still passes under the worst of all versions of a prompt; RD: the "
+    "fraction of pass@k that is lost; RR: the share that changes either way. In brackets: 95 % intervals over problems."
 )
 
 REWRITES = (
-    "Flips: of the examples that a rewrite changed, those with another prediction; 'any': under one rewrite at least, "
-    "with the accuracy under all of them. Broken: right before and wrong after; mended: the other way round. In "
-    "brackets: 95 % intervals."
+    "Flips: of the examples that a rewrite changed, those whose prediction changed; 'any': under at least one rewrite, "
+    "with the accuracy under all of them. Broken: right before, wrong after; mended: the reverse. In brackets: 95 % "
+    "intervals."
 )
 
 
 def robustness_section(given: Given) -> Section:
-    """All evidence of robustness and faithfulness; what was measured on other data stands in a table of its own."""
+    """All evidence of robustness and faithfulness, with one or more tables per result."""
     tables, plots = [], []
     names = list(dict.fromkeys([*given.names, *(result.name for result in given.recode)]))
     for number, result in enumerate(given.recode):
@@ -48,13 +48,13 @@ def robustness_sentences(given: Given) -> list[str]:
         worst = _flip_words(values["flips"])
         against = values.get("against")
         if against is None:
-            said.append(f"Rewritten without changing what it does, code gets another prediction of {name} in {worst}.")
+            said.append(f"Rewrites that preserve semantics change the prediction of {name} in {worst}.")
             continue
         teacher = clean(against.get("name") or "its teacher")
         other = _flip_words(against["flips"]) if against.get("flips") else "an unknown share"
-        text = f"Rewritten without changing what it does, code gets another prediction of {name} in {worst}, and of "
+        text = f"Rewrites that preserve semantics change the prediction of {name} in {worst}, and that of "
         agreement = look_up(against, "faithfulness", "agreement")
-        label = f" {name} gives {teacher}'s label on "
+        label = f" {name} agrees with {teacher} on "
         follows = "" if agreement is None else f"{label}{_percent(agreement)} of all examples."
         said.append(f"{text}{teacher} in {other}.{follows}")
     for result in given.recode:
@@ -63,8 +63,8 @@ def robustness_sentences(given: Given) -> list[str]:
             worst_row = max(rows, key=lambda row: float(row["robust_drop"]["value"]))
             drop = _percent(worst_row["robust_drop"])
             said.append(
-                f"Of {len(result.values['perturbations'])} perturbations of prompts, {clean(worst_row['name'])} "
-                f"costs {clean(result.name)} most: {drop} of its pass@{worst_row['k']}."
+                f"Of {len(result.values['perturbations'])} prompt perturbations, {clean(worst_row['name'])} "
+                f"costs {clean(result.name)} the most: {drop} of its pass@{worst_row['k']}."
             )
         said += against_sentences(result)
     return said
@@ -132,17 +132,17 @@ def _flip_line(row: Mapping[str, Any], flips: str, accuracy: str) -> Line:
 
 def _faithful_table(name: str, teacher: str, faithful: Mapping[str, Any]) -> Table:
     share = faithful.get("confidence")
-    sure = "sure" if share is None else f"{100 * share:g} % sure or more"
+    sure = "confident" if share is None else f"at least {100 * share:g} % confident"
     rows = {
         f"same label as {clean(teacher)}": faithful.get("agreement"),
-        f"the same where {clean(teacher)} is {sure}": faithful.get("confident"),
+        f"same label where {clean(teacher)} is {sure}": faithful.get("confident"),
     }
     for role, words in (("student", clean(name)), ("teacher", clean(teacher))):
         rows[f"calibration error of {words}"] = look_up(faithful, role, "before")
-        rows[f"calibration error of {words}, temperature fitted"] = look_up(faithful, role, "after")
+        rows[f"calibration error of {words}, temperature scaled"] = look_up(faithful, role, "after")
     lines = [Line(title, [_cell(found), _size(found)]) for title, found in rows.items()]
-    legend = "Calibration error: expected, on the half that the temperature was not fitted on (Guo et al. 2017)."
-    return Table(f"{clean(name)} beside its teacher", ["", "%", "Examples"], lines, legend)
+    legend = "Expected calibration error, on the half not used to fit the temperature (Guo et al. 2017)."
+    return Table(f"{clean(name)} compared with its teacher", ["", "%", "Examples"], lines, legend)
 
 
 def _flip_plot(result: Result, number: int) -> list[Plot]:

@@ -1,4 +1,4 @@
-"""A generator under perturbed prompts beside the original: robust pass and drop, problem by problem."""
+"""A generator compared with the original under perturbed prompts: robust pass and drop, problem by problem."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lilliput.report.sections import Cell, Line, Plot, Table
 from lilliput.report.verdict import NO_DIFFERENCE
 
 LEGEND = (
-    "RP of this model less that of the other (before perturbing: pass@1), RD likewise, in points: a model that is as "
-    "robust has about 0. The prompts are the same for both; interval: percentile bootstrap over problems (Efron 1979); "
-    "p: McNemar's exact test, two-sided (McNemar 1947). A family's figure is that of the worst of all its versions."
+    "RP and RD of this model minus those of the other, in points (unperturbed: pass@1); an equally robust model has "
+    "about 0. Both models get the same prompts; interval: percentile bootstrap over problems (Efron 1979); p: "
+    "McNemar's exact test, two-sided (McNemar 1947). A family's figure is that of the worst of all its versions."
 )
 
-BEFORE = {"prompt": "prompts as they are", "partial": "with half a solution"}
-"""What is perturbed -> what it is before."""
+BEFORE = {"prompt": "unchanged prompts", "partial": "with half a solution"}
+"""What is perturbed -> its name before perturbation."""
 
 NEITHER = Cell("does not apply", absent=True)
 
@@ -28,7 +28,7 @@ EVERYTHING = "all perturbations"
 
 
 def against_tables(result: Result) -> list[Table]:
-    """The differences of every perturbation and family; nothing where no other model was measured."""
+    """The differences for every perturbation and family; empty where no other model was measured."""
     lines = [Line(name, _cells(difference), note) for name, note, difference in _rows(result)]
     if not lines:
         return []
@@ -39,7 +39,7 @@ def against_tables(result: Result) -> list[Table]:
 
 
 def against_plots(result: Result, number: int, series: int) -> list[Plot]:
-    """Differences of robust pass with their intervals, in the color of the model."""
+    """Differences of robust pass with their intervals, in the model's color."""
     marks = []
     for name, note, difference in _rows(result):
         found = look_up(difference, "robust_pass", "difference")
@@ -52,13 +52,13 @@ def against_plots(result: Result, number: int, series: int) -> list[Plot]:
     axis = f"robust pass, points above {other}"
     svg = interval_plot(marks, f"recode-pairs-{number}", f"Robust pass of {name} beside {other}.", axis, line=0.0)
     caption = (
-        f"{name}: paired difference of robust pass from {other}. An interval across the line: this sample shows none."
+        f"{name}: paired difference of robust pass from {other}. Intervals that cross the line: this sample shows none."
     )
     return [] if svg is None else [Plot(svg, caption)]
 
 
 def against_sentences(result: Result) -> list[str]:
-    """Whether the sample shows a difference in the worst of all versions, and in what is lost."""
+    """Whether the sample shows a difference under the worst of all versions, and the difference in robust drop."""
     line = look_up(result.values, "against", "all")
     found, before = look_up(line, "difference", "robust_pass", "difference"), look_up(line, "reference", "robust_pass")
     if not isinstance(found, Mapping) or not isinstance(before, Mapping):
@@ -68,19 +68,19 @@ def against_sentences(result: Result) -> list[str]:
     words = f"{signed(100 * found['value'])} points" if is_shown(low, high, p) else NO_DIFFERENCE
     shares = [percent(share) for share in (before["value"] + found["value"], before["value"])]
     text = (
-        f"After every version of every perturbation, {clean(result.name)} still solves {shares[0]} % of "
+        f"Under every version of every perturbation, {clean(result.name)} still solves {shares[0]} % of "
         f"{plural(look_up(result.values, 'against', 'n'), 'problem')}, {_other(result)} {shares[1]} %: {words} "
         f"(paired interval {signed(low)} to {signed(high)} points)."
     )
     drop = look_up(line, "difference", "robust_drop")
     if isinstance(drop, Mapping):
         value, low, high = (100 * drop[end] for end in ("value", "low", "high"))
-        text += f" Of what it solves before, it loses {signed(value)} points [{signed(low)}, {signed(high)}] more."
+        text += f" Its robust drop differs by {signed(value)} points [{signed(low)}, {signed(high)}]."
     return [text]
 
 
 def _rows(result: Result) -> Iterator[tuple[str, str, Any]]:
-    """Name, what it is, and differences of each line: first before anything was perturbed."""
+    """Yield each line's name, note and differences, starting with the unperturbed prompts."""
     against = result.values.get("against") or {}
     for on, found in (against.get("nominal") or {}).items():
         yield BEFORE.get(on, clean(on)), "pass@1, not perturbed", {"robust_pass": found}
@@ -88,7 +88,7 @@ def _rows(result: Result) -> Iterator[tuple[str, str, Any]]:
         yield clean(row["name"]), clean(row.get("family") or ""), row.get("difference")
     alone = [row.get("family") for row in against.get("perturbations", ())]
     for row in against.get("families", ()):
-        if alone.count(row.get("family")) == 1:  # its line is that perturbation's
+        if alone.count(row.get("family")) == 1:  # its line would repeat that perturbation's
             continue
         yield clean(row["name"]), "worst of the family", row.get("difference")
     if isinstance(against.get("all"), Mapping):

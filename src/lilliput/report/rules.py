@@ -1,4 +1,4 @@
-"""Rules that fields of JSON obey: a path, and what stands there."""
+"""Rules that JSON fields must obey: a path, and what its value must be."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Rule:
     """What a field must be.
 
     Attributes:
-        path: to it, parts joined by dots; ``*`` stands for every item of a list or every value of an object.
-        fine: whether a value is.
-        wanted: in words.
-        required: it must be there; otherwise it may be missing or null.
-        within: path of the object without which it need not be there, either; empty: it always must.
+        path: of the field, parts joined by dots; ``*`` stands for every item of a list or every value of an object.
+        fine: whether a value is valid.
+        wanted: the requirement in words.
+        required: whether the field must be present; otherwise it may be missing or null.
+        within: path of an object; where that is missing, the rule does not apply. Empty: it always applies.
     """
 
     path: str
@@ -31,7 +31,7 @@ class Rule:
 
 
 def is_number(value: Any) -> bool:
-    """A finite number, no truth value."""
+    """A finite number, not a Boolean."""
     return type(value) in (int, float) and abs(value) < 1e300
 
 
@@ -61,7 +61,7 @@ def is_text(value: Any) -> bool:
 
 
 def is_name(value: Any) -> bool:
-    """Text that says something."""
+    """Text that is not blank."""
     return isinstance(value, str) and value.strip() != ""
 
 
@@ -102,12 +102,12 @@ RATIO = "a ratio above 0, its interval or null for both ends, or null with a 're
 
 
 def estimates(prefix: str, *names: str, required: bool = True) -> tuple[Rule, ...]:
-    """Rules of estimates below ``prefix``."""
+    """Rules for estimates under ``prefix``."""
     return tuple(Rule(f"{prefix}.{name}", is_estimate, ESTIMATE, required) for name in names)
 
 
 def under(prefix: str, rules: Sequence[Rule], required: bool = True) -> tuple[Rule, ...]:
-    """The same rules, of what stands below ``prefix``; where ``required`` is not set, that may be missing or null."""
+    """The same rules for fields under ``prefix``; unless ``required``, ``prefix`` itself may be missing or null."""
     within = "" if required else prefix
     return tuple(Rule(f"{prefix}.{r.path}".rstrip("."), r.fine, r.wanted, r.required, within) for r in rules)
 
@@ -133,7 +133,7 @@ def obey(rule: Rule, fields: Mapping[str, Any], path: Path, remedy: str) -> None
 
 
 def _found(value: Any, parts: Sequence[str], place: str) -> Iterator[tuple[str, Any]]:
-    """Every value at a path, with the path as a message shows it; what is missing, once, where it first is."""
+    """Every value at a path, with the path as messages show it; a gap is yielded once, at its first missing part."""
     if not parts:
         yield place, value
         return

@@ -1,4 +1,4 @@
-"""What the page is made of: sections with sentences, tables and plots. The template knows these and nothing else."""
+"""The parts of a page: sections with sentences, tables and plots. The template knows only these."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ABSENT, UNRECORDED = "not measured", "not recorded"
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell: what it says, and a smaller second line."""
+    """A table cell: its text, and a smaller second line."""
 
     text: str
     note: str = ""
@@ -31,7 +31,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table: what it is of, a smaller second line, and its cells."""
+    """A row of a table: its name, a smaller second line, and its cells."""
 
     name: str
     cells: Sequence[Cell]
@@ -40,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its caption, the heads of its columns (the first of what the rows are of), and its rows."""
+    """A table: its caption, its column heads (the first is for the rows' names), and its rows."""
 
     caption: str
     heads: Sequence[str]
@@ -50,9 +50,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Fold:
-    """Something to be unfolded: its line, sentences, and pieces of code, each with what it is.
+    """A collapsible item: its title, sentences, and pieces of code, each with a caption.
 
-    ``code`` is a model's own text: it is shown letter by letter, and never anything else.
+    ``code`` is a model's own text: it is shown literally and never interpreted.
     """
 
     title: str
@@ -62,7 +62,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Group:
-    """Folds under a heading of their own."""
+    """Folds under one heading."""
 
     title: str
     folds: Sequence[Fold]
@@ -71,12 +71,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page; one that holds nothing is left out.
+    """A section of the page; an empty one is left out.
 
     Attributes:
         title: its heading.
-        said: sentences, one a paragraph.
-        tables, plots, groups: what stands below them, in this order.
+        said: sentences, one per paragraph.
+        tables, plots, groups: shown below them, in this order.
     """
 
     title: str

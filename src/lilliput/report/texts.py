@@ -1,4 +1,4 @@
-"""The section on measures that run no program: summaries, and next tokens and lines of a repository."""
+"""The section on measures that run no program: code summaries, line completion and next-token prediction."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ TOKENS = {"next token, %": ("every", "top1"), "next token of code, %": ("code", 
 
 
 def texts_section(given: Given) -> Section:
-    """One table a result, with its baselines; other data and settings are other tables, and are not compared."""
+    """Each result with its baselines; results on other data or settings get their own tables and are not compared."""
     tables = [
         *map(_summaries, given.summaries),
         *(table for result in given.repositories for table in (_lines(result), _tokens(result)) if table is not None),
     ]
     several = len(given.summaries) > 1 or len(given.repositories) > 1
-    said = ["Compare rows of different tables only where data and settings, below, agree."] if several else []
+    said = ["Compare rows of different tables only where data and settings, given below, agree."] if several else []
     return Section("Summaries and repositories", said if tables else [], tables)
 
 
@@ -48,7 +48,7 @@ def _lines(result: Result) -> Table:
     places = found.get("places")
     size = f", {plural(places, 'place')}" if places is not None else ""
     legend = "In brackets: 95 % intervals over files."
-    return Table(f"{clean(result.name)}: lines of a repository completed{size}", ["", *LINES.values()], lines, legend)
+    return Table(f"{clean(result.name)}: line completion in a repository{size}", ["", *LINES.values()], lines, legend)
 
 
 def _tokens(result: Result) -> Table | None:
@@ -61,7 +61,7 @@ def _tokens(result: Result) -> Table | None:
     lines = [Line("perplexity", [first])]
     lines += [Line(title, [_cell(look_up(found, *keys), percent)]) for title, keys in TOKENS.items()]
     legend = "In brackets: 95 % intervals over files."
-    return Table(f"{clean(result.name)}: next tokens of a repository", ["", clean(result.name)], lines, legend)
+    return Table(f"{clean(result.name)}: next tokens in a repository", ["", clean(result.name)], lines, legend)
 
 
 def _cell(found: Mapping[str, Any] | None, write: Any) -> Cell:

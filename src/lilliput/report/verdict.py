@@ -1,4 +1,4 @@
-"""What a reader must know, in plain sentences, each computed from the evidence, with its interval."""
+"""The main findings in plain sentences, each computed from the evidence, with its interval."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_DIFFERENCE = "no difference that this sample can show"
 
 @dataclass(frozen=True)
 class Doing:
-    """What a model does in a phase of a comparison, and what its energy is counted by."""
+    """What a model does in a phase of a comparison, and the unit that energy is given per."""
 
     does: str
     unit: str
@@ -28,11 +28,11 @@ SPEEDS: Mapping[str, Doing] = {
     "natural": Doing("classifies the data's examples", "An example"),
     "fixed": Doing("classifies functions of one length", "A function"),
 }
-"""Phase -> its words; the first that there is stands in the verdict."""
+"""Phase -> its words; the verdict uses the first phase that was measured."""
 
 
 def verdicts(given: Given, pairs: Sequence[Pair]) -> list[str]:
-    """The verdict: one paragraph a model; then what comparisons found of other pairs of models."""
+    """The verdict: one paragraph per model, then one per other pair of models that was compared."""
     told: set[tuple[str, str]] = set()
     paragraphs = []
     for name in [name for name in given.names if given.runs_of(name)]:
@@ -61,7 +61,7 @@ def accuracy_sentence(pair: Pair) -> str:
     if found is None:
         why = "; ".join(pair.conflicts)
         return f"{alone_sentence(pair.other)} It is not compared with {reference}: {why}."
-    left_out = f" Left out: {plural(pair.left_out, 'problem')} without a verdict of both." if pair.left_out else ""
+    left_out = f" Left out: {plural(pair.left_out, 'problem')} without a verdict for both." if pair.left_out else ""
     n, low, high = len(pair.problems), found.difference.low, found.difference.high
     if found.p_value is None:
         rates = [run.pass_at(found.k) for run in (pair.other, pair.reference)]
@@ -81,7 +81,7 @@ def accuracy_sentence(pair: Pair) -> str:
 
 
 def alone_sentence(run: Run) -> str:
-    """What a model reaches, without another one beside it."""
+    """A model's result on its own."""
     k = min(run.values["k"])
     rate, n = run.pass_at(k), len(run.counted)
     warning = (
@@ -97,7 +97,7 @@ def alone_sentence(run: Run) -> str:
 
 
 def cost_sentences(given: Given, pair: Pair) -> list[str]:
-    """What the other model takes beside the reference: from a comparison of both, or else its size alone."""
+    """The other model's costs relative to the reference's: from a comparison of both, or else its size alone."""
     name, reference = pair.other.name, pair.reference.name
     found = [
         (comparison, ratios)
@@ -116,7 +116,7 @@ def cost_sentences(given: Given, pair: Pair) -> list[str]:
     if all(run.number("decode_tokens_per_s") is not None for run in (pair.other, pair.reference)):
         conflicts = cost_conflicts(pair.other, pair.reference)
         why = "were measured under different conditions (" + "; ".join(conflicts) + ")" if conflicts else ""
-        why = why or "were taken in runs of their own, without intervals"
+        why = why or "were measured in separate runs, without intervals,"
         said.append(f"Speed, memory and energy {why} and are not compared; 'lilliput compare' measures them in turn.")
     return said
 
@@ -134,14 +134,14 @@ def ratio_sentences(comparison: Result, ratios: Mapping[str, Any], subject: str)
     if speed is not None and speed["value"] is not None:
         clauses.append(f"{words.does} {with_ends(speed)} as fast")
     elif speed is not None:
-        refused.setdefault(clean(speed["reason"]), []).append(f"how fast it {words.does}")
+        refused.setdefault(clean(speed["reason"]), []).append("speed")
     said = [f"{subject} {_listed([*clauses, memory])}."]
     if energy is not None and energy["value"] is not None:
         said.append(f"{words.unit} takes {less_with_ends(energy)} energy{_kind(comparison, ratios['name'], phase)}.")
     elif energy is not None:
-        refused.setdefault(clean(energy["reason"]), []).append("with what energy")
-    told = (f"{', and '.join(what)}, beside {original}" for what in refused.values())
-    return [*said, *(f"No ratio tells {what}: {reason}." for what, reason in zip(told, refused, strict=True))]
+        refused.setdefault(clean(energy["reason"]), []).append("energy")
+    told = (f"{' and '.join(what)} to {original}" for what in refused.values())
+    return [*said, *(f"No ratio of {what} is given: {reason}." for what, reason in zip(told, refused, strict=True))]
 
 
 def _kind(comparison: Result, name: str, phase: str) -> str:
@@ -152,7 +152,7 @@ def _kind(comparison: Result, name: str, phase: str) -> str:
 
 
 def with_ends(ratio: Mapping[str, Any]) -> str:
-    """``6.9x [6.1, 7.7]``, with a digit more where its ends would look the same; ``6.9x`` where it has none."""
+    """``6.9x [6.1, 7.7]``, with one more digit where its ends would look the same; ``6.9x`` without an interval."""
     if ratio["low"] is None:
         return f"{_two(ratio['value'])}x"
     ends = [ratio[name] for name in ("value", "low", "high")]
@@ -184,7 +184,7 @@ def _less(ratio: float, what: str) -> str:
 
 
 def _two(value: float) -> str:
-    """One decimal below 10, none above; three digits of what is small."""
+    """One decimal below 10, none above; two significant digits below 0.95."""
     if value < 0.95:
         return significant(value, 2)
     return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}"

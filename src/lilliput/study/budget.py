@@ -1,4 +1,4 @@
-"""What the user can afford: the largest artifact, and perhaps the slowest speed."""
+"""The user's budget: a maximum artifact size and a minimum speed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _REMEDY = "Write bytes, a speed, or both: --budget 450MB, --budget 450MB,20tok/s
 
 @dataclass(frozen=True)
 class Budget:
-    """What an artifact may take, at most.
+    """The limits of an artifact.
 
     Attributes:
-        bytes: of the whole artifact; ``None``: any.
-        tokens_per_s: that it must decode on this machine at least, one sequence at a time; ``None``: any.
+        bytes: maximum size of the whole artifact; ``None``: any.
+        tokens_per_s: minimum decoding speed on this machine, one sequence at a time; ``None``: any.
     """
 
     bytes: int | None = None
@@ -27,31 +27,31 @@ class Budget:
 
     @classmethod
     def parsed(cls, text: str, where: str = "--budget") -> Budget:
-        """``450MB,20tok/s`` -> 450,000,000 bytes at most, 20 tokens a second at least.
+        """Parse ``450MB,20tok/s`` as at most 450,000,000 bytes and at least 20 tokens per second.
 
         Raises:
-            UserError: it is not of this form.
+            UserError: ``text`` is not of this form.
         """
         found: dict[str, Any] = {}
         for part in (part.strip() for part in text.split(",")):
             speed = _SPEED.fullmatch(part.lower())
             name = "tokens_per_s" if speed else "bytes"
             if name in found:
-                raise UserError(f"'{text}' says the same twice.", where=where, remedy=_REMEDY)
+                raise UserError(f"'{text}' gives two sizes or two speeds.", where=where, remedy=_REMEDY)
             try:
                 found[name] = float(speed[1]) if speed else parse_bytes(part, where)
             except UserError as error:
                 raise UserError(f"'{part}' is neither a size nor a speed.", where=where, remedy=_REMEDY) from error
             if found[name] <= 0:
-                raise UserError(f"'{part}' is nothing.", where=where, remedy=_REMEDY)
+                raise UserError(f"'{part}' is not above 0.", where=where, remedy=_REMEDY)
         return cls(**found)
 
     def objection(self, size: int, tokens_per_s: float | None) -> str:
-        """Why an artifact is beyond the budget; empty: it is within.
+        """Why an artifact exceeds the budget; empty: it does not.
 
         Args:
             size: its bytes.
-            tokens_per_s: how fast it decodes; ``None``: not known, which is not enough where a speed is asked for.
+            tokens_per_s: its decoding speed; ``None``: unknown, which fails a budget with a speed.
         """
         if self.bytes is not None and size > self.bytes:
             return f"{show_bytes(size)} are more than {show_bytes(self.bytes)}"

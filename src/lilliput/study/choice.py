@@ -1,4 +1,4 @@
-"""From results to a front and a recipe: what nothing beats on every count, and the one point to use."""
+"""From results to a Pareto front and a recipe: the points that none dominates, and the one to use."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lilliput.study.jobs import JobResult
 from lilliput.study.quality import Quality, loss, quality_named
 
 SAME_SIZE = 1.01
-"""Sizes closer than this are the same."""
+"""Sizes within this ratio count as equal."""
 
 PREFERENCES: Mapping[str, str] = {
     "smallest": "the fewest bytes (of sizes within 1 %, the fastest; the best where speeds are no evidence)",
     "fastest": "the most tokens decoded in a second",
 }
-"""``--prefer`` -> what the chosen point has of all that may be chosen."""
+"""``--prefer`` -> what distinguishes the chosen point among the eligible ones."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Rule:
 
     Attributes:
         quality: name of the measure that decides.
-        tolerance: how much worse than the reference it may be, as an estimate: a fraction (of perplexity, relative; of
-            pass rates, absolute).
+        tolerance: how much worse than the reference the estimate may be, as a fraction (relative for perplexity,
+            absolute for pass rates).
         prefer: a name in :data:`PREFERENCES`.
-        budget: what it may take.
+        budget: limits of size and speed.
     """
 
     quality: str = "perplexity"
@@ -43,7 +43,9 @@ class Rule:
     def __post_init__(self) -> None:
         quality_named(self.quality)
         if not 0 <= self.tolerance < 1:
-            raise UserError(f"{self.tolerance!r} is none.", where="--tolerance", remedy="Choose from 0 to below 1.")
+            raise UserError(
+                f"{self.tolerance!r} is out of range.", where="--tolerance", remedy="Choose from 0 to below 1."
+            )
         if self.prefer not in PREFERENCES:
             raise UserError(
                 f"there is no preference '{self.prefer}'.",
@@ -73,14 +75,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rated:
-    """A result, and what the rule makes of it.
+    """A result, rated by the rule.
 
     Attributes:
-        result: what was measured.
+        result: the measured result.
         quality: by the rule's measure; ``None``: not measured.
-        loss: against the reference, a fraction; ``None``: not known.
-        objection: why it may not be chosen; empty: it may.
-        on_front: nothing beats it in bytes, quality and (where all have one) speed.
+        loss: against the reference, a fraction; ``None``: unknown.
+        objection: why it is not eligible; empty: it is.
+        on_front: whether no result dominates it in bytes, quality and (where all have one) speed.
     """
 
     result: JobResult
@@ -90,7 +92,7 @@ class Rated:
     on_front: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values, without the result's."""
+        """Plain JSON values, without those of the result."""
         return {
             "loss": None if self.loss is None else vars(self.loss),
             "objection": self.objection,
@@ -100,15 +102,15 @@ class Rated:
 
 @dataclass(frozen=True)
 class Choice:
-    """All that was measured, rated, and what was chosen.
+    """All results, rated, and the chosen one.
 
     Attributes:
-        rule: by which.
-        reference: what others are compared with: the original where it was measured, else the best; ``None``: nothing
-            was measured.
+        rule: that results were rated by.
+        reference: the result that others are compared with: the original where it was measured, else the best;
+            ``None``: nothing was measured.
         rated: in the order of the results.
-        objectives: what the front is over.
-        chosen: ``None``: nothing may be.
+        objectives: of the Pareto front.
+        chosen: the chosen result; ``None``: none is eligible.
     """
 
     rule: Rule
@@ -119,13 +121,13 @@ class Choice:
 
     @property
     def nearest(self) -> Rated | None:
-        """Of what is within the budget, the best; ``None``: there is nothing."""
+        """The best result within the budget; ``None``: there is none."""
         fitting = [one for one in self.rated if one.loss and not self.rule.budget.objection(*_taken(one.result))]
         return min(fitting, key=lambda one: one.loss.value if one.loss else 0.0, default=None)
 
 
 def choose(results: Sequence[JobResult], rule: Rule) -> Choice:
-    """Rate results, find the front, and choose by the rule."""
+    """Rate results, find the Pareto front, and choose by the rule."""
     quality = quality_named(rule.quality)
     measured = [(result, found) for result in results if (found := quality.estimate(result)) is not None]
     reference = _reference(measured, quality)
@@ -141,7 +143,7 @@ def choose(results: Sequence[JobResult], rule: Rule) -> Choice:
 
 
 def _reference(measured: Sequence[tuple[JobResult, Estimate]], quality: Quality) -> JobResult | None:
-    """The original (float weights of most bits, inputs as they are), else the best."""
+    """The original (float weights of the most bits, unquantized activations), else the best."""
     for name in ("fp32", "fp16"):
         for result, _ in measured:
             if result.point.weights == name and result.point.activations == "none":
@@ -174,7 +176,7 @@ def _taken(result: JobResult) -> tuple[int, float | None]:
 
 
 def _best(fitting: Sequence[Rated], prefer: str) -> Rated | None:
-    """The preferred one; what is as small but for a percent differs in its manifest's words, not in its weights."""
+    """The preferred result; sizes within a percent differ in their manifests' text, not in their weights."""
     if prefer == "smallest" and fitting:
         most = SAME_SIZE * min(one.result.size for one in fitting)
         fitting = [one for one in fitting if one.result.size <= most]

@@ -1,6 +1,6 @@
-"""What runs the jobs of a study: processes of this machine, or a cluster of Dask or Ray, behind the same two methods.
+"""Executors of a study's jobs: local processes, or a Dask or Ray cluster, behind the same two methods.
 
-Jobs know nothing of it. To run them on another engine, write a class with these methods and put it in
+Jobs do not depend on the executor. To support another engine, write a class with these methods and add it to
 :data:`EXECUTORS`.
 """
 
@@ -26,15 +26,15 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 SHOWN = 2000
-"""Characters of what a broken worker last said that are looked at."""
+"""Characters read from the end of a failed worker's standard error."""
 
 CONNECT_S = 20
-"""Seconds within which a cluster's scheduler must answer."""
+"""Timeout for connecting to a cluster, in seconds."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A job that gave no result.
+    """A job without a result.
 
     Attributes:
         problem: why, in a line or two.
@@ -53,25 +53,25 @@ class Executor(Protocol):
     concurrent: int
 
     def map(self, function: Callable[[J], R], jobs: Sequence[J]) -> Generator[tuple[int, R | Failed], None, None]:
-        """Run ``function`` on each; results with their jobs' places, in the order in which they come.
+        """Run ``function`` on each job and yield job index and result in order of completion.
 
         Args:
-            function: of a module, so that another process can import it.
-            jobs: what can be pickled.
+            function: defined at module level, so that another process can import it.
+            jobs: picklable values.
         """
 
     def close(self) -> None:
-        """End what was started; jobs that run are given up."""
+        """Stop everything that was started; running jobs are cancelled."""
 
 
 class LocalProcesses:
-    """Every job in a fresh Python process of its own: none leaves memory to the next, and one that is killed for
-    memory is a failed job, and no more.
+    """Run every job in a fresh Python process: no memory carries over, and a process killed for lack of memory is only
+    a failed job.
 
-    A process ends when its parent does, however that ended, so that the next study finds nothing still at work.
+    A process ends when its parent does, however the parent ended, so that no job of an earlier study is still running.
 
     Args:
-        workers: processes at the same time.
+        workers: maximum number of concurrent processes.
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -105,7 +105,7 @@ class LocalProcesses:
         with tempfile.TemporaryFile() as errors:
             with self._lock:
                 if self._closed:
-                    return Failed("it was given up before it began")
+                    return Failed("it was cancelled before it started")
                 process = subprocess.Popen(
                     python_module("lilliput.study.worker"),
                     stdin=subprocess.PIPE,
@@ -118,7 +118,7 @@ class LocalProcesses:
                 request = pickle.dumps((function, job))
                 try:
                     process.stdin.write(pickle.dumps((sys.path, len(request))) + request)
-                    process.stdin.flush()  # and it stays open: its end tells the worker that nobody waits any more
+                    process.stdin.flush()  # stays open: closing it would tell the worker that its parent is gone
                     answer = process.stdout.read()
                 except BrokenPipeError:
                     answer = b""
@@ -139,13 +139,13 @@ class LocalProcesses:
 
 
 class DaskCluster:
-    """Jobs on a cluster of Dask, which finds workers anew where some are lost.
+    """Run jobs on a Dask cluster, which reschedules the jobs of lost workers.
 
-    Checkpoint, data and the study's folder must be at the same places on all of its machines.
+    Checkpoint, data and the study's folder must have the same paths on all of its machines.
 
     Args:
-        address: of a scheduler, ``tcp://host:8786``; ``None``: one is started here.
-        workers: that are started with it, each a process with one thread.
+        address: of a scheduler, ``tcp://host:8786``; ``None``: start one on this machine.
+        workers: number of workers to start with it, each a process with one thread.
 
     Raises:
         MissingExtra: Dask is not installed.
@@ -187,7 +187,7 @@ class DaskCluster:
                     yield places[future.key], future.result()
                 else:
                     error = future.exception() if future.status == "error" else None
-                    yield places[future.key], Failed(problem_of(error) if error else "the cluster gave it up")
+                    yield places[future.key], Failed(problem_of(error) if error else "the cluster cancelled or lost it")
                 future.release()
         finally:
             self._client.cancel(futures)
@@ -200,14 +200,14 @@ class DaskCluster:
 
 
 class RayCluster:
-    """Jobs on a cluster of Ray, each in a worker that ends with it; one whose worker is lost is a failed job.
+    """Run jobs on a Ray cluster, each in a worker that ends with it; a job whose worker is lost fails.
 
-    Checkpoint, data and the study's folder must be at the same places on all of its machines. Nothing is reported to
-    Ray's makers, as a cluster that is started here otherwise would.
+    Checkpoint, data and the study's folder must have the same paths on all of its machines. Ray's usage statistics are
+    disabled, which a cluster started here would otherwise send.
 
     Args:
-        address: of a cluster, ``host:6379`` or ``ray://host:10001``; ``None``: one is started here.
-        workers: that are started with it.
+        address: of a cluster, ``host:6379`` or ``ray://host:10001``; ``None``: start one on this machine.
+        workers: number of workers to start with it.
 
     Raises:
         MissingExtra: Ray is not installed.
@@ -254,7 +254,7 @@ class RayCluster:
 
 
 def _imported_ray() -> Any:
-    """Ray, which no extra of this package brings: few need it, and it is 79 MB."""
+    """Import Ray, which is in no extra of this package: few need it, and it is 79 MB."""
     try:
         return importlib.import_module("ray")
     except ImportError as error:
@@ -264,10 +264,10 @@ def _imported_ray() -> Any:
 
 
 def _told(function: Callable[[J], R], job: J) -> R | Failed:
-    """What came of a job, as a worker of Ray tells it: its own wrapping of errors would hide what they say."""
+    """Run a job in a Ray worker and return errors as values, since Ray's own wrapping would hide their messages."""
     try:
         return function(job)
-    except Exception as error:  # told to the study, which records it
+    except Exception as error:  # returned to the study, which records it
         return Failed(problem_of(error))
 
 
@@ -276,7 +276,7 @@ def _last_line(error: BaseException) -> str:
 
 
 def problem_of(error: BaseException) -> str:
-    """An error in a line: what it says where it is meant for people, and its kind before it where it is not."""
+    """An error in one line: the message of a ``UserError``; for any other, its type and message."""
     said = " ".join(str(error).split())
     return said if isinstance(error, UserError) else f"{type(error).__name__}: {said}" if said else type(error).__name__
 
@@ -286,22 +286,22 @@ EXECUTORS: Mapping[str, Callable[[int, str | None], Any]] = {
     "dask": lambda workers, address: DaskCluster(address, workers),
     "ray": lambda workers, address: RayCluster(address, workers),
 }
-"""``--executor`` -> what makes it, of workers and an address."""
+"""``--executor`` -> its factory, called with the number of workers and an address."""
 
 
 def open_executor(name: str, workers: int = 1, address: str | None = None) -> Executor:
     """The executor called ``name``.
 
     Raises:
-        UserError: there is none, or an option is not for it.
+        UserError: there is none, or an option does not apply to it.
     """
     if name not in EXECUTORS:
         raise UserError(
             f"there is none called '{name}'.", where="--executor", remedy=f"Choose one of: {', '.join(EXECUTORS)}."
         )
     if address is not None and name == "local":
-        raise UserError("is of a cluster.", where="--address", remedy="Add --executor dask or ray, or leave it out.")
-    words = "says nothing to a cluster that is there already: all of its workers are used"
+        raise UserError("is only for a cluster.", where="--address", remedy="Add --executor dask or ray, or omit it.")
+    words = "has no effect on a cluster that is already running: all of its workers are used"
     refuse_unused({"--workers": (workers != 1 and address is not None, words)})
     found: Executor = EXECUTORS[name](workers, address)
     return found
@@ -309,7 +309,7 @@ def open_executor(name: str, workers: int = 1, address: str | None = None) -> Ex
 
 def _ended(code: int) -> str:
     if code < 0:
-        memory = " (for memory, perhaps)" if code == -9 else ""
+        memory = " (out of memory, perhaps)" if code == -9 else ""
         return f"its process was ended by signal {-code}{memory}"
     return f"its process ended with exit code {code}"
 

@@ -1,4 +1,4 @@
-"""Grids: which points a study tries, read from a file or by name, and which it leaves out, and why."""
+"""Grids: the points of a study, read from a file or by name, and the combinations left out, with reasons."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from lilliput.study.grids import NAMED
 from lilliput.study.point import KINDS, Point, checked_field, point
 
 LARGEST_FILE = 1_000_000
-"""Bytes of a grid's or a recipe's file."""
+"""Maximum bytes of a grid file or a recipe file."""
 
 MOST_POINTS = 10_000
-"""Of a grid, those left out included."""
+"""Maximum points of a grid, including those left out."""
 
 _FORM = 'Write axes as lists, such as weights = ["int8", "int4"], at the top or in tables called [[products]].'
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A combination that is not tried.
+    """A combination that is left out.
 
     Attributes:
-        values: what it would have been.
-        reason: why not.
+        values: of the combination.
+        reason: for leaving it out.
     """
 
     values: Mapping[str, Any]
@@ -42,7 +42,7 @@ class LeftOut:
 
     @property
     def label(self) -> str:
-        """Its values in a line."""
+        """The values in one line."""
         return ", ".join(f"{name} {_word(value)}" for name, value in self.values.items())
 
     def as_dict(self) -> dict[str, Any]:
@@ -52,12 +52,12 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Grid:
-    """Points to try.
+    """The points to try.
 
     Attributes:
-        name: of the grid, or its file's.
-        points: each once, in the grid's order.
-        left_out: combinations that mean nothing or would be refused.
+        name: of the grid or its file.
+        points: without duplicates, in the grid's order.
+        left_out: combinations that are invalid or would be refused.
     """
 
     name: str
@@ -66,34 +66,34 @@ class Grid:
 
     @property
     def sha256(self) -> str:
-        """Of the points: two grids with one hash are the same study."""
+        """Hash of the points: grids with the same hash are the same study."""
         return hashlib.sha256(json.dumps([item.as_dict() for item in self.points]).encode()).hexdigest()
 
 
 def read_grid(source: str | Path) -> Grid:
-    """The grid called ``source``, or the one in the TOML file ``source``.
+    """Return the grid named ``source``, or read the TOML file ``source``.
 
-    A file has axes as lists at its top, whose product is the grid; or tables ``[[products]]``, whose products together
-    are the grid, with the axes at the top for each that does not have them itself.
+    A file has either axes as lists at its top level, whose product is the grid, or tables ``[[products]]``, whose
+    products together are the grid; axes at the top level apply to every table that does not define them itself.
 
     Raises:
-        UserError: there is none, or something in the file is wrong; the message names file and key.
+        UserError: there is no such grid, or the file is invalid; the message names file and key.
     """
     if str(source) in NAMED:
         return grid_of(NAMED[str(source)], str(source), f"grid '{source}'")
     path = Path(source)
     if not path.is_file():
         raise UserError(
-            "is neither a file nor a grid's name.", where=source, remedy=f"Grids there are: {', '.join(NAMED)}."
+            "is neither a file nor a grid's name.", where=source, remedy=f"Known grids: {', '.join(NAMED)}."
         )
     return grid_of(read_toml(path), path.stem, str(path))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The values in a TOML file, which may come from a stranger.
+    """Read an untrusted TOML file.
 
     Raises:
-        UserError: it cannot be read, is too large, or is no TOML.
+        UserError: it cannot be read, is too large, or is not valid TOML.
     """
     try:
         with path.open("rb") as stream:
@@ -109,14 +109,14 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def grid_of(values: Mapping[str, Any], name: str, where: str) -> Grid:
-    """The grid that a file's values stand for; see :func:`read_grid`."""
+    """Build the grid from a file's values; see :func:`read_grid`."""
     common = {key: value for key, value in values.items() if key not in ("about", "products")}
     products = values.get("products", [{}])
     if not isinstance(values.get("about", ""), str):
         raise UserError("'about' must be text.", where=where, remedy="Correct it.")
     if not isinstance(products, list) or not products or not all(isinstance(item, dict) for item in products):
         raise UserError("'products' must be tables of axes.", where=where, remedy=_FORM)
-    if not common and not any(products):  # its one point would be the default, which nobody asked for
+    if not common and not any(products):  # its only point would be the default, which was not asked for
         raise UserError("has no axes.", where=where, remedy=_FORM)
     _check_axes(common, where)
     points: dict[Point, None] = {}
@@ -153,11 +153,11 @@ def _check_axes(axes: Mapping[str, Any], where: str) -> None:
 
 
 def _check_known(name: str, value: Any, where: str) -> None:
-    """Refuse a value that no combination could make good, such as a misspelled format: it is a mistake, no gap."""
+    """Refuse a value that is invalid in any combination, such as a misspelled format."""
     known = _KNOWN.get(name)
     if known is not None and value not in known:
         raise UserError(
-            f"'{name}' has {shown(value)}, and there is none called so.",
+            f"'{name}' has the unknown value {shown(value)}.",
             where=where,
             remedy=f"Choose from: {', '.join(known)}.",
         )
@@ -170,7 +170,7 @@ _KNOWN: Mapping[str, tuple[str, ...]] = {
     "activations": MODES,
     "activation_calibration": tuple(OBSERVERS),
 }
-"""Axis -> the words that it may have."""
+"""Axis -> its valid values."""
 
 
 def _size(axes: Iterable[list[Any]]) -> int:

@@ -1,4 +1,4 @@
-"""The grids that come with lilliput, in the form that a grid's file has: axes, and products of axes."""
+"""The grids that come with lilliput, in the format of a grid file: axes, and products of axes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _ORIGINAL = {"weights": ["fp32"], "activations": ["none"]}
-"""The model as it was, to compare with."""
+"""The unquantized model, for comparison."""
 
 NAMED: Mapping[str, Mapping[str, Any]] = {
     "quick": {

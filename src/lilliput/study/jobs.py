@@ -1,4 +1,4 @@
-"""What a study asks of a worker, and what comes back: plain values, which go to other processes and machines."""
+"""A study's jobs and their results: plain values that are sent to other processes and machines."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from lilliput.evaluate.paired import FEWEST
 from lilliput.study.point import Point
 
 FEWEST_PIECES = 2
-"""Of which a perplexity has an interval."""
+"""Fewest pieces for which a perplexity has an interval."""
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What is measured of every point.
+    """What is measured for every point.
 
     Attributes:
-        perplexity_pieces: held-out pieces of the standard library's code, :data:`FEWEST_PIECES` at least; 0: no
+        perplexity_pieces: held-out pieces of the standard library's code, at least :data:`FEWEST_PIECES`; 0: no
             perplexity.
-        piece_tokens: of each, at most.
+        piece_tokens: maximum tokens per piece.
         humaneval: HumanEval's file; empty: no pass@1.
-        limit: problems, the first of the file; ``None``: all.
-        strip: take the white space off prompts' ends, which GPT-2's tokenizers want.
-        max_new_tokens: of a completion.
-        batch: completions side by side; more are faster, and each takes memory.
+        limit: number of problems, from the start of the file; ``None``: all.
+        strip: strip trailing white space from prompts, as GPT-2's tokenizers require.
+        max_new_tokens: maximum tokens of a completion.
+        batch: completions generated in parallel; larger batches are faster, but take more memory.
         perturbations: ReCode's, by name or family, for robust pass.
-        perturbation_seeds: versions of each that has random choices.
-        speed_rounds: rounds of timing, :data:`~lilliput.evaluate.paired.FEWEST` at least; 0: none.
-        threads: processor threads of a job's model; ``None`` leaves the choice to the engine.
-        unsafe: run what models write even where the kernel does not keep it from the user's files.
+        perturbation_seeds: versions per random perturbation.
+        speed_rounds: rounds of timing, at least :data:`~lilliput.evaluate.paired.FEWEST`; 0: no timing.
+        threads: number of threads of a job's model; ``None`` leaves the choice to the engine.
+        unsafe: run model-written code even where the kernel cannot protect the user's files from it.
     """
 
     perplexity_pieces: int = 32
@@ -99,19 +99,19 @@ class Measures:
 
 @dataclass(frozen=True)
 class Job:
-    """One point to be quantized and measured.
+    """One point to quantize and measure.
 
     Attributes:
-        key: tells what it finds from all else: a hash of model, point, measures and versions.
+        key: identifies the result: a hash of model, point, measures and versions.
         model: the checkpoint: folder, hub id or GGUF file.
-        tokenizer: its ``tokenizer.json``; ``None``: its own.
-        point: how to quantize it.
+        tokenizer: a ``tokenizer.json``; ``None``: the checkpoint's own.
+        point: how to quantize the model.
         measures: what to measure.
-        work: folder for what is not kept; a killed job goes on from there.
+        work: folder for temporary files, from which a killed job resumes.
         artifact: folder of the artifact.
-        keep: leave the artifact there.
-        concurrent: jobs that run at the same time, this one included.
-        command: for the artifact's provenance.
+        keep: whether to keep the artifact.
+        concurrent: number of jobs that run at the same time, including this one.
+        command: command line, for the artifact's provenance.
     """
 
     key: str
@@ -128,22 +128,23 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a job found; fractions, not percent. Every estimate is ``{"value", "low", "high", "n"}``, 95 %.
+    """The result of a job; fractions, not percent. Every estimate is ``{"value", "low", "high", "n"}`` at 95 %.
 
     Attributes:
-        key: the job's.
-        point: the job's.
+        key: of the job.
+        point: of the job.
         bytes: of the artifact, by part.
-        parameters: weights of the model.
-        bits_per_weight: bits of the graphs' and weights' files for each.
-        quantize_s: seconds that quantizing took; ``None``: an earlier run did it, which was killed later.
-        seconds: that all of it took.
+        parameters: number of weights of the model.
+        bits_per_weight: size of the graph and weight files in bits, per weight.
+        quantize_s: seconds spent on quantizing; ``None``: done by an earlier run that was killed later.
+        seconds: total seconds.
         speed: ``prefill_tokens_per_s`` and ``decode_tokens_per_s`` (estimates), ``concurrent``, ``threads``,
             ``method``; ``None``: not measured.
-        perplexity: an estimate, with ``nll`` and the ``pieces``' own (nats a token); ``None``: not measured.
+        perplexity: an estimate, with ``nll`` and that of each of the ``pieces`` (nats per token); ``None``: not
+            measured.
         passed: pass@1 (an estimate), with ``outcomes`` by problem; ``None``: not measured.
         robust: perturbation -> robust pass and drop (estimates), with ``outcomes``; ``worst``: all of them together.
-        machine: what it ran on.
+        machine: description of the machine.
     """
 
     key: str
@@ -166,7 +167,7 @@ class JobResult:
 
     @property
     def tokens_per_s(self) -> float | None:
-        """Tokens decoded in a second, where that was measured by a job that ran alone; ``None``: else."""
+        """Tokens decoded per second, if measured by a job that ran alone; ``None`` otherwise."""
         if self.speed is None or self.speed["concurrent"] != 1:
             return None
         return float(self.speed["decode_tokens_per_s"]["value"])
@@ -180,7 +181,7 @@ class JobResult:
         """The inverse of :meth:`as_dict`.
 
         Raises:
-            KeyError, TypeError: it is none.
+            KeyError, TypeError: ``values`` is not a result.
         """
         return cls(**{**values, "point": Point(**values["point"])})
 

@@ -28,30 +28,30 @@ KINDS: Mapping[str, tuple[type, str]] = {
     "calibration_tokens": (int, "a whole number"),
     "seed": (int, "a whole number"),
 }
-"""Field of a point -> its type, and how a message calls that. They are called as ``lilliput quantize`` calls them."""
+"""Field of a point -> its type, and the type's name in messages. Fields are named as in ``lilliput quantize``."""
 
 LARGEST = 1_000_000
-"""Whole number in a file that may come from a stranger, but for a seed: no more than any use has."""
+"""Maximum of any whole number but a seed in an untrusted file; no use needs more."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A way to quantize, with nothing left to a default. Make one with :func:`point`.
+    """A way to quantize, with every field set. Create one with :func:`point`.
 
-    What has no effect has its default (the group of ``dynamic`` activations where they are not dynamic, say), so that
-    two points that are the same way are equal.
+    Fields without effect have their default (such as the group of ``dynamic`` activations where they are not dynamic),
+    so that equivalent points are equal.
 
     Attributes:
         weights: format of the layers, a name in :data:`~lilliput.formats.weights.FORMATS`.
-        group: weights that share a scale; 0: a row, -1: the matrix.
-        symmetric: without zero points.
+        group: number of weights that share a scale; 0: a row, -1: the matrix.
+        symmetric: whether there are no zero points.
         rounding: how codes are found, a name in :data:`~lilliput.formats.weights.ROUNDINGS`.
         embedding, head: formats of the embedding and of the output layer.
-        activations: how inputs of products are rounded, a name in :data:`~lilliput.quantize.activations.MODES`.
-        activation_group: of ``dynamic``: values of a token that share a scale.
-        activation_calibration: of ``static``: how ranges are found.
-        calibration_pieces, calibration_tokens: of the standard library's code that calibration looks at.
-        seed: which of its files.
+        activations: how activations are rounded, a name in :data:`~lilliput.quantize.activations.MODES`.
+        activation_group: for ``dynamic``: values of a token that share a scale.
+        activation_calibration: for ``static``: how ranges are found.
+        calibration_pieces, calibration_tokens: size of the calibration set from the standard library's code.
+        seed: selects the files of the calibration set.
     """
 
     weights: str
@@ -74,22 +74,22 @@ class Point:
 
     @property
     def activation(self) -> Activations:
-        """How inputs of products are rounded."""
+        """How activations are rounded."""
         return Activations(self.activations, self.activation_group, self.activation_calibration)
 
     @property
     def calibration(self) -> Calibration:
-        """What calibration looks at."""
+        """The calibration set."""
         return Calibration((), self.calibration_pieces, self.calibration_tokens, self.seed)
 
     @property
     def calibrated(self) -> bool:
-        """Whether anything is found by looking at data."""
+        """Whether the point needs calibration data."""
         return self.rounding in CALIBRATED or self.activations == STATIC
 
     @property
     def label(self) -> str:
-        """A short name, which no other point has: ``int4-g128-asym-gptq.dynamic128.cal32x512``."""
+        """A short unique name: ``int4-g128-asym-gptq.dynamic128.cal32x512``."""
         chosen = policy(self.weights)
         parts = [self.weights]
         if not chosen.linear.kind.floating:
@@ -129,10 +129,10 @@ def point(
     calibration_tokens: int | None = None,
     seed: int | None = None,
 ) -> Point:
-    """The point that these choices of ``lilliput quantize`` come to; ``None``: its default.
+    """Create the point for these options of ``lilliput quantize``; ``None``: the option's default.
 
     Raises:
-        UserError: a value means nothing, or values do not go together; ``where`` names the option.
+        UserError: a value is invalid, or values cannot be combined; ``where`` names the option.
     """
     stored = _stored(weights, symmetric, group, rounding, embedding, head)
     linear = stored.linear
@@ -150,7 +150,7 @@ def point(
         data.seed if seed is None else seed,
     )
     if seen.seed < 0:
-        raise UserError(f"{seen.seed} is no seed.", where="--seed", remedy="Choose 0 or more.")
+        raise UserError(f"{seen.seed} is not a seed.", where="--seed", remedy="Choose 0 or more.")
     looks = rounding in CALIBRATED or activations == STATIC
     return Point(
         weights=weights,
@@ -171,22 +171,20 @@ def point(
 def _stored(
     weights: str, symmetric: bool | None, group: int | None, rounding: str, embedding: str | None, head: str | None
 ) -> Policy:
-    """The policy of a point, whose group and symmetry have no effect on floating point: a grid crosses everything."""
+    """The policy of a point; group and symmetry are dropped for float formats, since grids combine all axes."""
     if weights in FORMATS and FORMATS[weights].floating:
         symmetric = group = None
     return policy(weights, symmetric, group, rounding, embedding, head)
 
 
 def checked_field(name: str, value: Any, where: str) -> None:
-    """See that a field of a point from a file is one, and of the right type.
+    """Check that a field from a file is a point's and of the right type.
 
     Raises:
-        UserError: it is not, or beyond any use; the message names the place and the key.
+        UserError: it is not, or is out of range; the message names file and key.
     """
     if name not in KINDS:
-        raise UserError(
-            f"there is no field {shown(name)} of a point.", where=where, remedy=f"Those there are: {listed(KINDS)}."
-        )
+        raise UserError(f"there is no field {shown(name)} of a point.", where=where, remedy=f"Fields: {listed(KINDS)}.")
     kind, words = KINDS[name]
     if type(value) is not kind:  # an exact match: true is an int to Python
         raise UserError(f"'{name}' must be {words}; it is {shown(value)}.", where=where, remedy="Correct it.")
@@ -196,14 +194,14 @@ def checked_field(name: str, value: Any, where: str) -> None:
 
 
 def point_of_dict(values: Mapping[str, Any], where: str) -> Point:
-    """The inverse of :meth:`Point.as_dict`; fields that are left out have the defaults of ``lilliput quantize``.
+    """The inverse of :meth:`Point.as_dict`; missing fields have the defaults of ``lilliput quantize``.
 
     Args:
-        values: out of a file that may come from a stranger.
-        where: that file, for messages.
+        values: from an untrusted file.
+        where: the file, for messages.
 
     Raises:
-        UserError: a field is unknown or of a wrong type, a value means nothing, or values do not go together; the
+        UserError: a field is unknown or of the wrong type, a value is invalid, or values cannot be combined; the
             message names file and key.
     """
     for name, value in values.items():
@@ -215,6 +213,6 @@ def point_of_dict(values: Mapping[str, Any], where: str) -> Point:
 
 
 def field_of(error: UserError) -> str:
-    """The field of a point that an option's error is about: ``'activation_group'``."""
+    """The field of a point that an error about an option refers to: ``'activation_group'``."""
     name = (error.where or "").removeprefix("--").replace("-", "_")
     return f"'{'symmetric' if name == 'asymmetric' else name}'"

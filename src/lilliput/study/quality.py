@@ -1,7 +1,7 @@
-"""What a point keeps of the original's quality: the measures, and how much worse one point is than another.
+"""Measures of quality, and the loss of a point against the reference.
 
-Points are measured on the same pieces and the same problems, so they are compared pair by pair: what makes one piece
-harder than another cancels, and the interval of the difference is far narrower than that of either figure.
+Points are measured on the same pieces and problems, so comparisons are paired: differences in difficulty cancel, and
+the interval of the difference is far narrower than that of either figure.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Quality:
     """A measure of quality.
 
     Attributes:
-        name: as ``--quality`` has it.
-        title: in a table.
-        higher: whether more is better.
+        name: as in ``--quality``.
+        title: heading in tables.
+        higher: whether higher is better.
         percent: whether it is a fraction that is shown as percent.
-        estimate: of a result; ``None``: not measured.
-        units: what the bootstrap draws: figures whose mean ``loss`` compares, one a piece or a problem.
+        estimate: returns the estimate of a result; ``None``: not measured.
+        units: returns the figures that the bootstrap draws, one per piece or problem.
         loss: how much worse, from the mean of differences ``other - reference`` of ``units``.
-        words: what ``loss`` is.
+        words: the unit of ``loss``, in words.
     """
 
     name: str
@@ -76,7 +76,7 @@ QUALITIES: Mapping[str, Quality] = {
             percent=False,
             estimate=lambda result: _estimate(result.perplexity),
             units=_pieces,
-            loss=math.expm1,  # of the mean difference of log-likelihoods: by what share perplexity is higher
+            loss=math.expm1,  # of the mean difference of log-likelihoods: the relative increase of perplexity
             words="percent more perplexity",
         ),
         Quality(
@@ -105,7 +105,7 @@ QUALITIES: Mapping[str, Quality] = {
 
 
 def quality_named(name: str) -> Quality:
-    """The measure called ``name``.
+    """Return the measure called ``name``.
 
     Raises:
         UserError: there is none.
@@ -118,16 +118,16 @@ def quality_named(name: str) -> Quality:
 
 
 def loss(quality: Quality, other: JobResult, reference: JobResult, seed: int = 0) -> Estimate | None:
-    """How much worse ``other`` is than ``reference``, a fraction (see ``quality.words``), with its paired interval.
+    """How much worse ``other`` is than ``reference``, as a fraction (see ``quality.words``), with its paired interval.
 
-    Below 0 where it is better; ``None`` where the two have no pieces or problems in common.
+    Negative where it is better; ``None`` where the two have no pieces or problems in common.
     """
     one, two = quality.units(other), quality.units(reference)
     common = [name for name in two if name in one]
     if not common:
         return None
     differences: Floats = np.array([one[name] - two[name] for name in common])
-    # Of problems, which are solved or not, differences are bounded; of log-likelihoods they are not.
+    # Differences are bounded for problems, which are solved or not, but unbounded for log-likelihoods.
     mean = bounded_mean(differences, -1.0, 1.0, seed) if quality.percent else bootstrap_mean(differences, seed)
     ends = sorted((quality.loss(mean.low), quality.loss(mean.high)))
-    return Estimate(quality.loss(mean.value) + 0.0, ends[0] + 0.0, ends[1] + 0.0, mean.n)  # + 0.0: no minus zero
+    return Estimate(quality.loss(mean.value) + 0.0, ends[0] + 0.0, ends[1] + 0.0, mean.n)  # + 0.0 turns -0.0 into 0.0

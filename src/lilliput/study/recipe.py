@@ -1,7 +1,7 @@
-"""A recipe: how to quantize, why so, and the figures it rests on, in a file that ``lilliput quantize --recipe`` takes.
+"""Recipes: how to quantize, why, and the supporting figures, in a file for ``lilliput quantize --recipe``.
 
-JSON as a study writes it, or TOML as people do. It may come from a stranger: what is not known or of a wrong type is
-refused, and nothing in it is executed.
+A study writes JSON; people may write TOML. The file is untrusted: unknown keys and wrong types are refused, and nothing
+in it is executed.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from lilliput.study.grid import LARGEST_FILE, read_toml
 from lilliput.study.point import Point, point_of_dict
 
 SCHEMA = 1
-"""Version of the form; later ones are refused."""
+"""Version of the format; later ones are refused."""
 
 LONGEST_NAME = 100
 
 _FACTS = ("why", "figures", "model", "study", "versions")
-"""Fields that are for people: objects, whose content decides nothing."""
+"""Informative fields: objects whose content has no effect."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to quantize, and why so.
+    """How to quantize, and why.
 
     Attributes:
         name: of the recipe.
-        point: how.
-        why: the rule by which it was chosen.
-        figures: what was measured of it, and of the reference.
-        model: what they were measured on.
-        study: of which it is a result.
-        versions: of packages, with which they were measured.
-        sha256: of its file; empty: it was not read from one.
+        point: how to quantize.
+        why: the rule by which the point was chosen.
+        figures: measured for the point and for the reference.
+        model: that the figures were measured on.
+        study: that produced the recipe.
+        versions: of the packages used for the measurements.
+        sha256: of the recipe's file; empty: it was not read from a file.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Recipe:
 
     @property
     def source(self) -> dict[str, str]:
-        """What an artifact made by it says of it."""
+        """The reference to the recipe in an artifact made from it."""
         return {"name": self.name, "sha256": self.sha256}
 
 
@@ -67,10 +67,10 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    """The recipe in a file: TOML where its name ends so, else JSON.
+    """Read a recipe from a file: TOML if its name ends in ``.toml``, else JSON.
 
     Raises:
-        UserError: it cannot be read; or a key is missing, unknown or of a wrong type, or a value means nothing. The
+        UserError: it cannot be read; or a key is missing, unknown or of the wrong type, or a value is invalid. The
             message names file and key.
     """
     path = Path(path)
@@ -96,7 +96,7 @@ def read_recipe(path: str | Path) -> Recipe:
         )
     if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
         raise UserError(
-            f"'name' must be text of one line, {LONGEST_NAME} characters at most.", where=where, remedy="Correct it."
+            f"'name' must be text of one line, at most {LONGEST_NAME} characters.", where=where, remedy="Correct it."
         )
     for key in ("point", *_FACTS):
         if not isinstance(values.get(key, {}), dict):

@@ -1,8 +1,8 @@
 """A process that runs one job: ``python -m lilliput.study.worker``, started by
-:class:`~lilliput.study.executors.LocalProcesses`, not by people.
+:class:`~lilliput.study.executors.LocalProcesses`, not by users.
 
-Reads a function and a job from its parent, runs the one on the other, and writes what came of it. The pickles come
-from the parent alone, through a pipe that nobody else has.
+It reads a function and a job from its parent, calls the function on the job, and writes the result. The pickles come
+only from the parent, through a pipe that no other process has.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import threading
 
 
 def main() -> None:
-    """Do one job."""
+    """Run one job."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no part of the answer
+    os.dup2(2, 1)  # what libraries print must not end up in the answer
     path, size = pickle.load(sys.stdin.buffer)
     sys.path[:] = path
     request = sys.stdin.buffer.read(size)
@@ -27,15 +27,15 @@ def main() -> None:
     try:
         function, job = pickle.loads(request)
         answer = pickle.dumps(function(job))
-    except Exception as error:  # told to the parent, which records it
+    except Exception as error:  # sent to the parent, which records it
         answer = pickle.dumps(Failed(problem_of(error)))
     answers.write(answer)
     answers.close()
 
 
 def _end_with_parent() -> None:
-    """The parent keeps its end of the pipe open as long as it lives."""
-    while os.read(0, 1):  # not through sys.stdin, whose lock this thread would hold when the interpreter ends
+    """Exit when the parent's end of the pipe closes, which it keeps open as long as it lives."""
+    while os.read(0, 1):  # not through sys.stdin, whose lock this thread would hold at interpreter exit
         pass
     os._exit(1)
 

@@ -174,7 +174,7 @@ def test_the_manifest_and_the_card_tell_how(llama, made, tmp_path):
     seen = manifest.provenance["calibration"]
     assert (seen["pieces"], seen["tokens"], len(seen["sha256"])) == (6, 32, 64)
     card = (made / "mse" / "README.md").read_text()
-    assert "8 bits, one range for all values of a layer, found by calibration (mse) |" in card
+    assert "8 bits, one range per layer, from calibration (mse) |" in card
     settings = QuantizeSettings(policy("int8"), Activations("token"))
     result = quantize(llama[0], tmp_path / "small", settings=settings, allow_slow=True)
     assert result.as_dict()["settings"]["activations"]["emulated"] is True
@@ -182,7 +182,7 @@ def test_the_manifest_and_the_card_tell_how(llama, made, tmp_path):
     assert opened.generator.activations["calibration"] is None
     assert opened.generator.provenance["calibration"] == {}
     assert "inputs" not in opened.evidence()
-    assert "a scale for a token, found while running; emulated in floating point, which is slow |" in (
+    assert "one scale per token, computed at run time; emulated in floating point, which is slow |" in (
         tmp_path / "small" / "README.md"
     ).read_text(encoding="utf-8")
 

@@ -1,7 +1,7 @@
-"""Natural perturbations of prompts for code: after each the task is the same, and so should a good model's success be.
+"""Natural perturbations of code prompts, which preserve the task: a robust model should do as well as before.
 
-Four families, one file each: ``docstring``, ``func_name``, ``syntax`` and ``format``. What each does, and how it
-differs from ReCode's released files: ``docs/robustness.md``.
+There are four families, one per file: ``docstring``, ``func_name``, ``syntax`` and ``format``. ``docs/robustness.md``
+describes each, and how it differs from ReCode's released files.
 
 Source: Wang et al., "ReCode: Robustness Evaluation of Code Generation Models", ACL 2023.
 """
@@ -19,7 +19,7 @@ from lilliput.evaluate.perturb.source import partial
 __all__ = ["PERTURBATIONS", "SEEDS", "Perturbation", "named", "nominal", "partial", "perturbed"]
 
 SEEDS = 5
-"""Of each perturbation with random choices, as in the paper; deterministic ones have seed 0 alone."""
+"""Number of seeds per random perturbation, as in the paper; deterministic ones have only seed 0."""
 
 PERTURBATIONS = {
     perturbation.name: perturbation
@@ -32,10 +32,10 @@ FAMILIES = tuple(dict.fromkeys(perturbation.family for perturbation in PERTURBAT
 
 
 def named(names: Iterable[str] | None = None) -> list[Perturbation]:
-    """The perturbations called ``names``, or of the families called so, each once; all of them by default.
+    """Look up perturbations by name or family, without duplicates; all by default.
 
     Raises:
-        UserError: there is none of that name; the message lists those there are.
+        UserError: a name is unknown; the message lists the known ones.
     """
     found: dict[str, Perturbation] = {}
     for name in PERTURBATIONS if names is None else names:
@@ -51,26 +51,26 @@ def named(names: Iterable[str] | None = None) -> list[Perturbation]:
 
 
 def nominal(problems: Sequence[Problem], perturbation: Perturbation) -> list[Problem]:
-    """What ``perturbation`` is applied to, and its results are compared with: problems as they are, or partial ones."""
+    """The problems that ``perturbation`` is applied to and compared with: the originals, or partial ones."""
     return list(problems) if perturbation.on == "prompt" else [partial(problem) for problem in problems]
 
 
 def perturbed(
     problems: Sequence[Problem], names: Iterable[str] | None = None, seeds: int = SEEDS
 ) -> dict[str, dict[int, list[Problem]]]:
-    """``problems`` perturbed: by perturbation and seed, all of them in their order.
+    """Perturb ``problems``; the result maps perturbation and seed to all problems in order.
 
-    Where a perturbation has nothing to change in a problem, that problem stands unchanged (as in the released files),
-    so that every list can be scored against :func:`nominal`'s.
+    A problem in which a perturbation has nothing to change stays unchanged (as in the released files), so that every
+    list can be scored against that of :func:`nominal`.
 
     Args:
-        problems: as they were read, whole.
+        problems: complete, as read.
         names: of perturbations or families; all by default.
-        seeds: how many, from 0 on; of deterministic perturbations there is one.
+        seeds: number of seeds, from 0; deterministic perturbations use one.
 
     Raises:
         UserError: an unknown name, or no seeds.
-        MissingExtra: a docstring's words are to be changed, and LemmInflect is not installed.
+        MissingExtra: words of docstrings are to be changed, and LemmInflect is not installed.
     """
     if seeds < 1:
         raise UserError(f"must be 1 or more; it is {seeds!r}.", where="seeds")

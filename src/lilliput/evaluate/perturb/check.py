@@ -1,4 +1,4 @@
-"""Whether problems are sound: the canonical solution, run after the prompt, passes the tests."""
+"""Check that problems are sound: the prompt with the canonical solution passes the tests."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from lilliput.evaluate.sandbox import Verdict, run_many
 from lilliput.progress import Progress
 
 SECONDS = 60.0
-"""For one solution, or a batch of them; the slowest of HumanEval's takes a few."""
+"""Limit for one solution, or a batch of them; HumanEval's slowest takes a few."""
 
 BATCH = 16
-"""Programs that share a process at first: starting one takes longer than most of them run."""
+"""Programs that share a process at first: starting a process takes longer than most programs run."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A problem whose own solution does not pass.
+    """A problem whose canonical solution fails.
 
     Attributes:
         index: of the problem among those checked, from 0.
-        task_id: its name.
+        task_id: name of the problem.
         verdict: how its program ended.
     """
 
@@ -38,17 +38,17 @@ def check(
     *,
     seconds: float = SECONDS,
 ) -> list[Failure]:
-    """The problems whose canonical solution fails, in their order; empty where all is well.
+    """Return the problems whose canonical solution fails, in order.
 
-    Programs run in batches, each program in a namespace of its own, and those of a batch that does not come to its end
-    run again one by one. So a failure is always the program's own; a pass assumes that solutions do not help each other
-    (by changing a module that another uses), which is not to be feared of solutions that somebody published.
+    Programs run in batches, each in its own namespace, and those of a batch that does not reach its end are rerun one
+    by one. So a failure is always the program's own; a pass assumes that solutions do not help each other (by changing
+    a module that another uses), which is unlikely for published solutions.
 
     Args:
         problems: perturbed or not, whole or partial.
-        workers: processes side by side; ``None``: one a core.
+        workers: parallel processes; ``None``: one per core.
         progress: shown while working.
-        seconds: of wall-clock time, for each batch, and for each program that runs alone.
+        seconds: of wall-clock time, for each batch and for each program rerun alone.
 
     Raises:
         UserError: no program can be run here; see :func:`lilliput.evaluate.sandbox.run_many`.
@@ -69,7 +69,7 @@ def check(
 
 
 def _in_a_row(programs: Sequence[str]) -> str:
-    """One program that comes to its end where each of ``programs`` does."""
+    """A program that reaches its end if all of ``programs`` do."""
     return (
         f"for source in {list(programs)!r}:\n    exec(compile(source, 'program', 'exec'), {{'__name__': '__main__'}})\n"
     )

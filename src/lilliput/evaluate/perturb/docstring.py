@@ -1,7 +1,7 @@
-"""Perturbations of a docstring's prose: typing errors, other words, other forms of words.
+"""Perturbations of a docstring's prose: typing errors, synonyms, other inflections.
 
-Examples, quoted text and the names of things stay (see :mod:`lilliput.evaluate.perturb.prose`), and so does the layout
-of lines: the task is the one it was. ReCode's like come from NL-Augmenter.
+Examples, quoted text and identifiers stay (see :mod:`lilliput.evaluate.perturb.prose`), and so does the line layout, so
+that the task is preserved. ReCode's counterparts come from NL-Augmenter.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from lilliput.evaluate.perturb.typing_errors import butter_fingers, change_case,
 Respell = Callable[[Word, Random], str | None]
 
 SYNONYM_SHARE, INSERTION_SHARE, INFLECTION_SHARE = 0.5, 0.3, 0.5
-"""Of the words for which there is another, those that change."""
+"""Shares of the changeable words that are changed."""
 
 SPACE_LOST, SPACE_GAINED = 0.1, 0.05
-"""Chances, of the space between two words and of each place inside one."""
+"""Probabilities, for the space between two words and for each position inside one."""
 
 
 def _of_words(respell: Respell) -> Apply:
-    """The perturbation that puts ``respell(word, rng)`` in the place of each word for which it is not ``None``."""
+    """The perturbation that replaces each word by ``respell(word, rng)`` unless that is ``None``."""
 
     def apply(problem: Problem, rng: Random) -> Problem | None:
         source = opened(problem)
@@ -58,7 +58,7 @@ def _tense(tense: Tense) -> Respell:
 
 
 def whitespace(problem: Problem, rng: Random) -> Problem | None:
-    """Spaces lost between words and gained inside them."""
+    """Remove spaces between words and insert spaces inside them."""
     source = opened(problem)
     return None if source is None else edited(source, _spaces(source, words(source), rng))
 

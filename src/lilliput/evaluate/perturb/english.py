@@ -1,8 +1,8 @@
-"""English words in other forms: inflection and tense, by LemmInflect's tables, which come with the package.
+"""Inflection and tense of English words, from the tables that come with LemmInflect.
 
-LemmInflect knows which forms a word has, not which of them a sentence uses; there is no tagger here, since those need a
-model. So nouns, verbs and adjectives are told apart by rules: an inflected form may be of the wrong kind now and then
-(as those of the released files are), and tense is changed only where a finite verb is certain.
+LemmInflect knows which forms a word has, but not which of them a sentence uses, and there is no part-of-speech tagger
+here, since those need a model. Nouns, verbs and adjectives are therefore told apart by rules: an inflected form is
+sometimes of the wrong kind (as in the released files), and tense is changed only where a finite verb is certain.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ FORMS = {
     "VERB": ("VB", "VBZ", "VBD", "VBG", "VBN"),
     "ADJ": ("JJ", "JJR", "JJS"),
 }
-"""The kinds of words that have forms, the likeliest first, with Penn Treebank's tags of the forms."""
+"""Kinds of words that inflect, the likeliest first, with the Penn Treebank tags of their forms."""
 
 LONGEST_COMPARED = 5
-"""Letters of the longest adjectives with forms of their own: "shorter", but not "positiver"."""
+"""Letters of the longest adjectives that are inflected: "shorter", but not "positiver"."""
 
 _FUNCTION = """
     a an the this that these those it its you your we our they their i he she his her who which what where when
@@ -34,7 +34,7 @@ _FUNCTION = """
     first second third last next
 """
 _FUNCTION_WORDS = frozenset(_FUNCTION.split())
-"""Words without forms of interest, or whose forms LemmInflect finds among rare namesakes ("as", "us", "its")."""
+"""Words without useful forms, or whose forms LemmInflect takes from rare homographs ("as", "us", "its")."""
 
 _AUXILIARIES: dict[str, dict[Tense, str]] = {
     "is": {"past": "was", "future": "will be"},
@@ -57,12 +57,12 @@ _ASKING = """
     concatenate decode encode flip generate input obtain parse rescale search separate sum truncate
 """
 _IMPERATIVES = frozenset(_ASKING.split())
-"""What a sentence of a docstring is asked with. Others that may begin one ("Given", "List") are left alone."""
+"""Verbs in the imperative in docstrings. Other first words of a sentence ("Given", "List") are left alone."""
 
 
 @lru_cache(maxsize=4096)
 def lemmas(word: str) -> dict[str, tuple[str, ...]]:
-    """The base forms of a word by kind (``NOUN``, ``VERB``, ``ADJ`` and others); none of a word that is not known.
+    """The base forms of a word by kind (``NOUN``, ``VERB``, ``ADJ`` and others); empty for unknown words.
 
     Raises:
         MissingExtra: LemmInflect is not installed.
@@ -73,7 +73,7 @@ def lemmas(word: str) -> dict[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=4096)
 def form(lemma: str, tag: str) -> str | None:
-    """The form of a base form that a Penn Treebank tag names, where there is one.
+    """Inflect a base form to a Penn Treebank tag; ``None`` where there is no such form.
 
     Raises:
         MissingExtra: LemmInflect is not installed.
@@ -83,7 +83,7 @@ def form(lemma: str, tag: str) -> str | None:
 
 
 def kind(word: str) -> str | None:
-    """Whether ``word`` is taken for a ``NOUN``, a ``VERB`` or an ``ADJ``; ``None`` for all else."""
+    """Classify ``word`` as ``NOUN``, ``VERB`` or ``ADJ``; ``None`` for anything else."""
     if word.lower() in _FUNCTION_WORDS:
         return None
     known = lemmas(word)
@@ -99,7 +99,7 @@ def _participle(word: str, lemma: str) -> bool:
 
 
 def inflected(word: str, rng: Random) -> str | None:
-    """Another form of ``word``, of the same kind and with its capital; ``None`` where it has none.
+    """Another form of ``word``, of the same kind and capitalization; ``None`` where there is none.
 
     Raises:
         MissingExtra: LemmInflect is not installed.
@@ -113,12 +113,12 @@ def inflected(word: str, rng: Random) -> str | None:
 
 
 def in_tense(word: str, before: str, tense: Tense) -> str | None:
-    """``word`` in another tense where it is surely a verb in the present; ``None`` otherwise.
+    """``word`` in another tense if it is certainly a verb in the present; ``None`` otherwise.
 
     Args:
-        word: as it stands.
-        before: the word before it in its sentence, in small letters; empty for the sentence's first.
-        tense: to be put in.
+        word: as written.
+        before: the word before it in its sentence, in lower case; empty for the sentence's first.
+        tense: the new tense.
 
     Raises:
         MissingExtra: LemmInflect is not installed.
@@ -146,5 +146,5 @@ def _only_verb(word: str) -> bool:
 
 
 def like(word: str, other: str) -> str:
-    """``other`` with a capital first letter where ``word`` has one."""
+    """``other``, capitalized if ``word`` is."""
     return other[0].upper() + other[1:] if word[0].isupper() else other

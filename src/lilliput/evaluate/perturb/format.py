@@ -1,4 +1,4 @@
-"""Perturbations of the layout, in a prompt that goes on to the middle of the solution: nothing that Python heeds."""
+"""Perturbations of the layout, with no effect on semantics, in a prompt with the first half of the solution."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lilliput.evaluate.perturb.perturbation import Apply, Perturbation, Problem
 from lilliput.evaluate.perturb.source import Edit, Source, edited, opened
 
 NEW_LINE_SHARE = 0.3
-"""Of the places between two lines of code, those that get one or two blank lines."""
+"""Share of the gaps between lines of code that get one or two blank lines."""
 
 _PLAIN_STRING = re.compile(r"(?P<quote>['\"])(?P<text>[^'\"\\{}\n]*)(?P=quote)")
 
@@ -25,7 +25,7 @@ def _of_source(change: Callable[[Source, Random], Problem | None]) -> Apply:
 
 
 def doc_comments(source: Source, rng: Random) -> Problem | None:
-    """The docstring's lines as comments."""
+    """Turn the docstring's lines into comments."""
     del rng  # nothing to choose
     literal = source.docstring
     if literal is None or literal.end_lineno is None or not isinstance(literal.value, str):
@@ -44,7 +44,7 @@ def doc_comments(source: Source, rng: Random) -> Problem | None:
 
 
 def _lines(docstring: str) -> list[str]:
-    """Its lines, without blank ones at its ends; what cannot stand in one line of a comment is escaped."""
+    """The docstring's lines, without leading and trailing blank ones; unprintable characters are escaped."""
     printable = (
         "".join(mark if mark.isprintable() or mark == "\t" else repr(mark)[1:-1] for mark in line)
         for line in docstring.split("\n")
@@ -53,7 +53,7 @@ def _lines(docstring: str) -> list[str]:
 
 
 def newline_after_doc(source: Source, rng: Random) -> Problem | None:
-    """A blank line after the docstring."""
+    """Insert a blank line after the docstring."""
     del rng  # nothing to choose
     if source.docstring is None:
         return None
@@ -62,13 +62,13 @@ def newline_after_doc(source: Source, rng: Random) -> Problem | None:
 
 
 def newline_after_code(source: Source, rng: Random) -> Problem | None:
-    """A blank line at the prompt's end."""
+    """Insert a blank line at the prompt's end."""
     del rng  # nothing to choose
     return edited(source, [Edit(source.cut, source.cut, "\n")])
 
 
 def newlines(source: Source, rng: Random) -> Problem | None:
-    """Blank lines before lines of code drawn at random; at least one."""
+    """Insert blank lines before random lines of code; at least one."""
     first = source.first_code_line()
     places = [source.line_start(line) for line in source.depths if first <= line]
     places = [place for place in places if place < source.cut] or [source.cut]
@@ -77,7 +77,7 @@ def newlines(source: Source, rng: Random) -> Problem | None:
 
 
 def split_line(source: Source, rng: Random) -> Problem | None:
-    """The prompt's longest line of code split in two by a backslash, near its middle."""
+    """Split the prompt's longest line of code by a backslash, near its middle."""
     del rng  # nothing to choose
     gaps: dict[int, list[int]] = {}
     depth = 0
@@ -100,17 +100,17 @@ def split_line(source: Source, rng: Random) -> Problem | None:
 
 
 _SPLITTABLE = frozenset({tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE, tokenize.NL})
-"""Tokens beside which no line is split."""
+"""Tokens next to which no line is split."""
 
 
 def _string_parts(token: tokenize.TokenInfo) -> int:
-    """1 where an f-string opens and -1 where one closes: from Python 3.12 on, they are several tokens."""
+    """1 where an f-string opens and -1 where one closes: since Python 3.12, they are several tokens."""
     return {"FSTRING_START": 1, "FSTRING_END": -1}.get(tokenize.tok_name[token.type], 0)
 
 
 def _reindented(unit: str) -> Callable[[Source, Random], Problem | None]:
     def change(source: Source, rng: Random) -> Problem | None:
-        """Each block indented by ``unit``; lines inside brackets and docstrings move along."""
+        """Indent each block by ``unit``; lines inside brackets and docstrings move along."""
         del rng  # nothing to choose
         inside = _inside_strings(source)
         edits = []
@@ -122,7 +122,7 @@ def _reindented(unit: str) -> Callable[[Source, Random], Problem | None]:
                 depth, width = source.depths[number], margin
             if number in inside or not text.strip():
                 continue
-            # A comment or a line that goes on keeps its distance from the statement before it.
+            # A comment or a continuation line keeps its offset from the statement before it.
             extra = max(margin - width, 0) if number not in source.depths else 0
             units = depth if margin >= width else depth * margin // max(width, 1)
             edits.append(
@@ -134,7 +134,7 @@ def _reindented(unit: str) -> Callable[[Source, Random], Problem | None]:
 
 
 def _inside_strings(source: Source) -> set[int]:
-    """The lines that begin inside a string, where white space counts; docstrings aside."""
+    """The lines that begin inside a string other than a docstring, where white space matters."""
     docstring = source.docstring
     found: set[int] = set()
     opened_at: list[int] = []
@@ -149,7 +149,7 @@ def _inside_strings(source: Source) -> set[int]:
 
 
 def quote_style(source: Source, rng: Random) -> Problem | None:
-    """Double quotes for single ones, and the reverse, around strings that hold neither."""
+    """Swap single and double quotes around strings that contain neither."""
     del rng  # nothing to choose
     edits = []
     for token in source.tokens:

@@ -1,4 +1,4 @@
-"""Perturbations of the function's name, everywhere it stands: signature, examples, entry point, recursion and tests."""
+"""Perturbations of the function's name, wherever it occurs: signature, examples, entry point, recursion and tests."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from lilliput.evaluate.perturb.typing_errors import butter_fingers, change_case,
 Rename = Callable[[str, Random], str]
 
 ATTEMPTS = 100
-"""Times that a random change is drawn until it changes something: a short name may come out as it was."""
+"""Maximum random draws until the name changes: a short name may come out unchanged."""
 
 _PARTS = re.compile(r"[A-Za-z]+|[^A-Za-z]+")
 
 
 def renamed(problem: Problem, name: str) -> Problem | None:
-    """``problem`` with its function called ``name``; ``None`` where that is no name, or one in use already.
+    """``problem`` with its function renamed to ``name``; ``None`` where that is not an identifier, or already in use.
 
-    In docstrings a name that is also a plain word (``add``, ``unique``) is renamed where it is called; one that can
-    be nothing but a name (with an underscore or a capital inside), wherever it stands.
+    In docstrings, a name that is also an ordinary word (``add``, ``unique``) is renamed only where it is called; one
+    that can only be an identifier (with an underscore or a capital inside), wherever it occurs.
     """
     source, test = opened(problem), _opened_test(problem)
     if source is None or test is None or not name.isidentifier():
@@ -49,7 +49,7 @@ def renamed(problem: Problem, name: str) -> Problem | None:
 
 
 def _opened_test(problem: Problem) -> Source | None:
-    """The tests, seen as a program; there is no function in them to be found, so any will do."""
+    """The tests as a program; they do not define the entry point, so any of their functions will do."""
     try:
         tree = ast.parse(problem.test)
     except SyntaxError:
@@ -59,7 +59,7 @@ def _opened_test(problem: Problem) -> Source | None:
 
 
 def _in_code(source: Source) -> Iterator[Edit]:
-    """Where the code mentions the entry point: as a variable, or where it is defined."""
+    """Edits where the code mentions the entry point: as a variable, or in its definition."""
     name = source.problem.entry_point
     for node in walk(source.tree):
         match node:
@@ -71,7 +71,7 @@ def _in_code(source: Source) -> Iterator[Edit]:
 
 
 def _in_strings(source: Source) -> Iterator[Edit]:
-    """Where docstrings do."""
+    """Edits where docstrings mention the entry point."""
     name = source.problem.entry_point
     plain = name.isalpha() and name[1:].islower()
     pattern = re.compile(rf"(?<![\w.]){re.escape(name)}\b" + (r"(?=\s?\(|`)" if plain else ""))
@@ -102,7 +102,7 @@ def camel_case(name: str, rng: Random) -> str:
 
 
 def _in_parts(change: Callable[[str, Random], str]) -> Rename:
-    """Change the words of a name one by one; the underscores and digits between them stay."""
+    """Change the words of a name one by one, keeping the underscores and digits between them."""
 
     def rename(name: str, rng: Random) -> str:
         return "".join(change(part, rng) if part.isalpha() else part for part in _PARTS.findall(name))

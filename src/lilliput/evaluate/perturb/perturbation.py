@@ -1,4 +1,4 @@
-"""What a perturbation is, and how one is applied: the same problem, seed and name always give the same result.
+"""The definition of a perturbation: the same problem, seed and name always give the same result.
 
 Source: Wang et al., "ReCode: Robustness Evaluation of Code Generation Models", ACL 2023.
 """
@@ -20,18 +20,19 @@ Apply = Callable[[Problem, Random], Problem | None]
 
 @dataclass(frozen=True)
 class Perturbation:
-    """One natural change to a prompt, after which the task and its tests are the same.
+    """A natural change to a prompt that preserves the task and its tests.
 
     Attributes:
-        name: how it is called.
+        name: of the perturbation.
         family: what it changes: the docstring's prose, the function's name, the code's syntax, or its format.
-        deterministic: every seed gives the same result, so that one is enough.
-        on: what it takes and gives: a problem as it is (``prompt``), or one whose prompt goes on to the middle of the
-            canonical solution (``partial``, see :func:`lilliput.evaluate.perturb.source.partial`).
-        apply: ``apply(problem, rng)``, the changed problem, whose canonical solution passes its tests as before; or
+        deterministic: whether every seed gives the same result, so that one is enough.
+        on: the kind of problem it takes and returns: a problem as it is (``prompt``), or one whose prompt includes the
+            first half of the canonical solution (``partial``, see
+            :func:`lilliput.evaluate.perturb.source.partial`).
+        apply: ``apply(problem, rng)`` returns the changed problem, whose canonical solution still passes its tests, or
             ``None`` where nothing in the prompt can be changed in this way.
-        summary: what it does, in a line.
-        released: what ReCode's files call its like; empty where they have none.
+        summary: what it does, in one line.
+        released: name of its counterpart in ReCode's files; empty where there is none.
     """
 
     name: str
@@ -43,13 +44,13 @@ class Perturbation:
     released: str = ""
 
     def __call__(self, problem: Problem, seed: int) -> Problem | None:
-        """``problem`` changed, or ``None`` where there is nothing to change.
+        """Return the changed problem, or ``None`` where there is nothing to change.
 
         Args:
             problem: of the kind that ``on`` names.
-            seed: of the random choices; a deterministic perturbation pays no heed to it.
+            seed: of the random choices; ignored by deterministic perturbations.
         """
-        # A text seeds Random through SHA-512: the same on every machine, unlike hash().
+        # Random hashes a string seed by SHA-512: the same on every machine, unlike hash().
         rng = Random(f"{0 if self.deterministic else seed}/{self.name}/{problem.task_id}")
         changed = self.apply(problem, rng)
         return None if changed is None or changed.prompt == problem.prompt else changed

@@ -1,7 +1,7 @@
-"""Which words of a docstring are prose, and may be changed: not its examples, and nothing that names a thing.
+"""Find the words of a docstring that are prose and may be changed: neither examples nor identifiers.
 
-What stays: doctests with their results, other examples, quoted text, numbers, formulas, everything that names an
-argument, a function or an import of the prompt, ``True``, ``None``, abbreviations, and names that begin with a capital.
+These are kept: doctests with their results, other examples, quoted text, numbers, formulas, names of arguments,
+functions and imports of the prompt, ``True``, ``None``, abbreviations, and names that begin with a capital.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HEADING = re.compile(r"(?:for\s+|some\s+)?(?:e\.g\.|examples?|samples?)\b(?P<re
 _PROSE_AGAIN = re.compile(r"(?:notes?|constraints?|restrictions?|hints?)\b", re.IGNORECASE)
 _RESULT = re.compile(r"=>|➞|->|→| == ")
 _HEADING_WORDS = 3
-"""A line of more words that begins with "Example" is a sentence about one."""
+"""A line with more words after "Example" is a sentence, not a heading."""
 
 _NOT_PROSE = re.compile(
     r"""`[^`]*`
@@ -39,9 +39,9 @@ class Word(NamedTuple):
     """A word that may be changed.
 
     Attributes:
-        start: where it begins in the program.
+        start: offset of the word in the program.
         text: the word.
-        before: the word before it in the same sentence, in small letters; empty for a sentence's first.
+        before: the word before it in the same sentence, in lower case; empty for a sentence's first.
     """
 
     start: int
@@ -50,12 +50,12 @@ class Word(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Where it ends."""
+        """Offset of the word's end."""
         return self.start + len(self.text)
 
 
 def words(source: Source) -> list[Word]:
-    """The prose of the entry point's docstring, in order; none where it has no docstring."""
+    """The prose words of the entry point's docstring, in order; empty where there is no docstring."""
     if source.docstring is None:
         return []
     start, end = source.span(source.docstring)
@@ -78,7 +78,7 @@ def words(source: Source) -> list[Word]:
 
 
 def _word_before(text: str) -> str:
-    """The last word of ``text``, unless a sentence or an item of a list ends after it."""
+    """The last word of ``text``, unless a sentence or a list item ends after it."""
     text = _ATTACHED.sub("", text)
     ending = re.search(r"[.:!?;]\s*$|\n\s*(?:[-*]|\d+[.)])\s*$|\n\s*\n\s*$", text)
     last = re.search(r"(\w+)\W*$", text)
@@ -86,7 +86,7 @@ def _word_before(text: str) -> str:
 
 
 def _hidden(text: str, start: int, entry_point: str) -> list[tuple[int, int]]:
-    """The spans of a docstring that are no prose."""
+    """The spans of a docstring that are not prose."""
     spans = [match.span() for match in _NOT_PROSE.finditer(text, start)]
     call = re.compile(rf"\b{re.escape(entry_point)}\s*\(")
     doctest = examples = False
@@ -107,7 +107,7 @@ def _hidden(text: str, start: int, entry_point: str) -> list[tuple[int, int]]:
 
 
 def _kept_names(source: Source) -> set[str]:
-    """The names of arguments, functions and imports in the prompt, and of the modules these come from."""
+    """The names of arguments, functions and imports in the program."""
     names: set[str] = set()
     for node in walk(source.tree):
         match node:

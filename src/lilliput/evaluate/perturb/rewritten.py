@@ -1,7 +1,7 @@
-"""Rewrites of syntax trees from the corpus, carried over to the text they came from.
+"""Apply the corpus's syntax tree rewrites to the source text.
 
-:mod:`lilliput.data.corpus` knows rewrites that keep what a function does, but prints the tree anew. Here the trees
-before and after are walked side by side, and only the expressions and statements that differ are written again.
+:mod:`lilliput.data.corpus` has rewrites that preserve semantics, but prints the whole tree anew. Here the trees before
+and after are compared node by node, and only the expressions and statements that differ are rewritten in the text.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _PLACE = "lilliput_place_{}"
 
 
 def rewritten(problem: Problem, rewrites: tuple[Rewrite, ...], rng: Random) -> Problem | None:
-    """``problem`` with every place changed that one of ``rewrites`` fits, one rewrite after the other.
+    """Apply ``rewrites`` to ``problem`` one after the other, wherever they match.
 
-    A rewrite that would change a statement through which the prompt's end goes is left out, and so is one that changes
-    how many statements there are. ``None`` where nothing changes.
+    A rewrite that would change a statement that spans the prompt's end, or the number of statements, is skipped.
+    ``None`` where nothing changes.
     """
     source = opened(problem)
     for rewrite in rewrites:
@@ -45,7 +45,7 @@ def _once(source: Source, rewrite: Rewrite, rng: Random) -> Source | None:
 
 
 def _differences(old: ast.AST, new: ast.AST) -> Iterator[tuple[Part, Part]]:
-    """The smallest expressions and simple statements in which two trees differ, as pairs."""
+    """Yield the smallest expressions and simple statements in which two trees differ, as pairs."""
     if type(old) is type(new) and _same_leaves(old, new):
         for one, other in zip(ast.iter_child_nodes(old), ast.iter_child_nodes(new), strict=True):
             yield from _differences(one, other)
@@ -56,7 +56,7 @@ def _differences(old: ast.AST, new: ast.AST) -> Iterator[tuple[Part, Part]]:
 
 
 def _same_leaves(old: ast.AST, new: ast.AST) -> bool:
-    """Whether two nodes of a kind differ in nothing but expressions and statements below them."""
+    """Whether two nodes of one type differ at most in the expressions and statements below them."""
     for field in old._fields:
         one, other = getattr(old, field, None), getattr(new, field, None)
         ones, others = (value if isinstance(value, list) else [value] for value in (one, other))
@@ -72,7 +72,7 @@ def _same_leaves(old: ast.AST, new: ast.AST) -> bool:
 
 
 def _spelled(source: Source, node: Part) -> str:
-    """The text of a changed node, in which the parts that come from the source are written as they are there."""
+    """The text of a changed node, in which unchanged parts keep their spelling in the source."""
     for brackets in ("{}", "({})"):
         text = _with_kept_parts(source, node, brackets)
         if _means(text, node):
@@ -94,7 +94,7 @@ def _with_kept_parts(source: Source, node: Part, brackets: str) -> str:
             return self.generic_visit(inner)
 
     text = ast.unparse(ast.fix_missing_locations(Kept().visit(deepcopy(node))))
-    for name in reversed(pieces):  # place_1 is the beginning of place_10
+    for name in reversed(pieces):  # place_1 is a prefix of place_10
         text = text.replace(name, pieces[name])
     return text
 

@@ -1,7 +1,7 @@
-"""A problem's program as text with a syntax tree: where things are, and edits that know where the prompt ends.
+"""A problem's program as text with a syntax tree: positions, and edits that respect the prompt's end.
 
-Every perturbation edits the text in place instead of printing a changed tree, so that comments, layout and quotes
-stay, and what is left of the solution after the prompt's end is changed along with it.
+Every perturbation edits the text in place instead of printing a changed tree. This keeps comments, layout and quotes,
+and changes the rest of the solution, after the prompt's end, along with the prompt.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lilliput.evaluate.perturb.perturbation import Problem
 
 
 class Edit(NamedTuple):
-    """``text`` in the place of the characters from ``start`` to ``end`` of a program."""
+    """The replacement of the characters from ``start`` to ``end`` of a program by ``text``."""
 
     start: int
     end: int
@@ -28,14 +28,14 @@ class Edit(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """A problem's prompt and canonical solution in a row.
+    """A problem's prompt followed by its canonical solution.
 
     Attributes:
-        problem: what was opened.
+        problem: the problem.
         text: the program.
-        cut: where in it the prompt ends.
-        tree: its syntax tree.
-        function: the entry point's definition in it.
+        cut: offset of the prompt's end.
+        tree: syntax tree of the program.
+        function: definition of the entry point in the tree.
     """
 
     problem: Problem
@@ -52,17 +52,17 @@ class Source:
         return starts
 
     def offset(self, line: int, column: int) -> int:
-        """The character at a 1-based line and a column in UTF-8 bytes, as syntax trees count."""
+        """Offset of a position in the syntax tree: a 1-based line and a column in UTF-8 bytes."""
         start = self._line_starts[line - 1]
         head = self.text[start : start + column].encode()[:column]
         return start + len(head.decode())
 
     def line_start(self, line: int) -> int:
-        """The first character of a 1-based line."""
+        """Offset of the start of a 1-based line."""
         return self._line_starts[line - 1]
 
     def line_end(self, line: int) -> int:
-        """The end of a 1-based line, before its line break."""
+        """Offset of the end of a 1-based line, before its line break."""
         return min(self._line_starts[line] - 1, len(self.text))
 
     def line(self, number: int) -> str:
@@ -70,7 +70,7 @@ class Source:
         return self.text[self.line_start(number) : self.line_end(number)]
 
     def span(self, node: ast.expr | ast.stmt | ast.arg) -> tuple[int, int]:
-        """Where ``node`` begins and ends."""
+        """Offsets of the start and end of ``node``."""
         assert node.end_lineno is not None and node.end_col_offset is not None  # the parser sets them
         return self.offset(node.lineno, node.col_offset), self.offset(node.end_lineno, node.end_col_offset)
 
@@ -80,13 +80,13 @@ class Source:
         return self.text[start:end]
 
     def margin(self, node: ast.stmt) -> str | None:
-        """The white space before a statement, or ``None`` where something else stands before it on its line."""
+        """The indentation of a statement, or ``None`` where something else precedes it on its line."""
         before = self.text[self.line_start(node.lineno) : self.span(node)[0]]
         return before if not before.strip() else None
 
     @cached_property
     def tokens(self) -> list[tokenize.TokenInfo]:
-        """Python's own tokens; empty where the text has none."""
+        """Python's tokens; empty where the text cannot be tokenized."""
         try:
             return list(tokenize.generate_tokens(io.StringIO(self.text).readline))
         except (tokenize.TokenError, SyntaxError):
@@ -94,7 +94,7 @@ class Source:
 
     @cached_property
     def depths(self) -> dict[int, int]:
-        """The lines on which a statement begins, each with how deep it is indented (in blocks, not in spaces)."""
+        """The lines on which a statement begins -> their indentation depth, in blocks."""
         found: dict[int, int] = {}
         depth, fresh = 0, True
         for token in self.tokens:
@@ -114,9 +114,9 @@ class Source:
 
     @cached_property
     def docstring(self) -> ast.Constant | None:
-        """The literal that says what the function does: the first string that is a statement of its own.
+        """The docstring's literal: the first string that is a statement of its own.
 
-        Not always the function's first statement, as Python would have it: one of HumanEval's imports before.
+        Unlike Python's rule, it need not be the first statement: one of HumanEval's functions imports before it.
         """
         for statement in self.function.body:
             match statement:
@@ -132,7 +132,7 @@ class Source:
         return body[place + 1 :]
 
     def first_code_line(self) -> int:
-        """The 1-based line after the docstring, or after the signature where there is none."""
+        """The 1-based line after the docstring, or after the signature if there is no docstring."""
         if self.docstring is not None and self.docstring.end_lineno is not None:
             return self.docstring.end_lineno + 1
         return self.function.body[0].lineno
@@ -143,7 +143,7 @@ class Source:
         return self.text.count("\n", 0, self.cut) + 1
 
     def mentions(self) -> set[str]:
-        """Every name and attribute in the program and in the test: what a new name must differ from."""
+        """Every name and attribute in the program and the test, from which a new name must differ."""
         names: set[str] = set()
         for text in (self.text, self.problem.test):
             for node in walk(ast.parse(text)):
@@ -158,7 +158,7 @@ def _holds(statement: ast.stmt, literal: ast.Constant | None) -> bool:
 
 
 def opened(problem: Problem) -> Source | None:
-    """The program of ``problem``; ``None`` where it is no Python, or defines no function called as its entry point."""
+    """The program of ``problem``; ``None`` where it is not valid Python, or does not define the entry point."""
     text = problem.prompt + problem.canonical_solution
     try:
         tree = ast.parse(text)
@@ -171,12 +171,12 @@ def opened(problem: Problem) -> Source | None:
 
 
 def edited(source: Source, edits: Iterable[Edit]) -> Problem | None:
-    """The problem with its program edited.
+    """Apply edits to the program of a problem.
 
-    What is inserted exactly where the prompt ends becomes a part of the prompt.
+    Text inserted exactly at the prompt's end becomes part of the prompt.
 
     Returns:
-        ``None`` where an edit goes over the prompt's end, two overlap, or the result is not Python.
+        The changed problem; ``None`` where an edit spans the prompt's end, two overlap, or the result is not Python.
     """
     prompt: list[str] = []
     rest: list[str] = []
@@ -202,7 +202,7 @@ def _append(source: Source, prompt: list[str], rest: list[str], start: int, end:
 def partial(problem: Problem) -> Problem:
     """``problem`` with the first half of its canonical solution's lines, rounded down, moved to the prompt.
 
-    That is how ReCode cuts: by lines, blank ones counted, wherever in a statement that falls. (Its released
+    ReCode cuts in the same way: by lines, including blank ones, even within a statement. (Its released
     ``humaneval_partial`` file equals this for all 164 problems.)
     """
     lines = problem.canonical_solution.splitlines(keepends=True)

@@ -1,8 +1,8 @@
-"""Synonyms of the words that tell a programmer what to write.
+"""Synonyms of common words in programming tasks.
 
-A table of our own, since general thesauri know no programming: for WordNet "string" is also a bowed instrument, and
-"return" is a recurrence. What names a type or a mathematical notion (string, list, prime, median) has no entry: there a
-synonym would change the task. A word's synonyms here can stand for it in most sentences of a docstring.
+The table is lilliput's own, since general thesauri do not know programming: in WordNet, "string" is also a bowed
+instrument, and "return" is a recurrence. Names of types and mathematical concepts (string, list, prime, median) have no
+entry, because a synonym would change the task. The synonyms fit in most sentences of a docstring.
 """
 
 from __future__ import annotations
@@ -180,11 +180,11 @@ def _table(text: str) -> dict[str, tuple[str, ...]]:
 
 
 SYNONYMS = {"VERB": _table(_VERBS), "NOUN": _table(_NOUNS), "ADJ": _table(_ADJECTIVES)}
-"""Kind of word -> base form -> base forms that mean much the same; of several words, the first one is inflected."""
+"""Kind of word -> base form -> base forms of synonyms; in a synonym of several words, the first is inflected."""
 
 
 def synonyms(word: str) -> list[str]:
-    """Words to put in the place of ``word``, in its form and with its capital; empty where there are none.
+    """Synonyms of ``word`` with its inflection and capitalization; empty where there are none.
 
     Raises:
         MissingExtra: LemmInflect is not installed.

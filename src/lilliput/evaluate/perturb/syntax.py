@@ -1,7 +1,7 @@
-"""Perturbations of the code's syntax, in a prompt that goes on to the middle of the solution.
+"""Perturbations of the code's syntax, in a prompt with the first half of the solution.
 
-They change the solution's other half along with it where the program would not mean the same otherwise (a renamed
-variable, a loop's end), so that the whole still passes. ReCode's like come from NatGen.
+They also change the solution's other half where the program's semantics require it (a renamed variable, a loop's end),
+so that the whole still passes. ReCode's counterparts come from NatGen.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ from lilliput.evaluate.perturb.variables import harvested, naive, random_name, r
 INDENT = "    "
 
 _DEAD = ("if False:", "while False:", "for {} in range(0):")
-"""What never runs the block that it opens."""
+"""Headers of blocks that never run."""
 
 _COPIED = (ast.Assign, ast.AugAssign, ast.Expr)
 
 
 class _Gap(NamedTuple):
-    """A place between two statements: the start of a line, and the white space that statements there begin with."""
+    """A place between two statements: the offset of a line's start, and the indentation of statements there."""
 
     offset: int
     margin: str
 
 
 def dead_code(problem: Problem, rng: Random) -> Problem | None:
-    """A copy of an earlier statement, in a block that never runs, at a random place of the prompt's code."""
+    """Insert a copy of an earlier statement, in a block that never runs, at a random place in the prompt's code."""
     source = opened(problem)
     gaps = [] if source is None else [*_gaps(source), *_last_gap(source)]
     return None if source is None or not gaps else _with_dead_code(source, rng.choice(gaps), rng)
 
 
 def dead_code_last(problem: Problem, rng: Random) -> Problem | None:
-    """The same at the prompt's end."""
+    """Like :func:`dead_code`, at the prompt's end."""
     source = opened(problem)
     gaps = [] if source is None else _last_gap(source)
     return None if source is None or not gaps else _with_dead_code(source, gaps[0], rng)
 
 
 def _gaps(source: Source) -> list[_Gap]:
-    """Before each statement of the function's own blocks, from the docstring's end to the prompt's."""
+    """The gaps before each statement of the function's own blocks, from the docstring's end to the prompt's end."""
     found = []
     first = source.line_start(source.first_code_line())
     for block, _ in own_blocks(source.function):
@@ -61,7 +61,7 @@ def _gaps(source: Source) -> list[_Gap]:
 
 
 def _last_gap(source: Source) -> list[_Gap]:
-    """The prompt's end, in the block of the statement before it; none where a statement goes over it."""
+    """The gap at the prompt's end, in the block of the statement before it; none where a statement spans it."""
     line = source.cut_line
     before = [number for number in source.depths if source.first_code_line() <= number < line]
     after = [number for number in source.depths if number >= line]
@@ -74,7 +74,7 @@ def _last_gap(source: Source) -> list[_Gap]:
 
 
 def _between(source: Source, first: int, end: int) -> Iterator[str]:
-    """The lines from ``first`` to before ``end``, without comments: empty ones, unless a statement goes on there."""
+    """The lines from ``first`` to before ``end``, without comments: blank unless a statement continues there."""
     return (source.line(number).split("#")[0] for number in range(first, end))
 
 
@@ -86,14 +86,14 @@ def _with_dead_code(source: Source, gap: _Gap, rng: Random) -> Problem | None:
     names = (name for number in range(100) if (name := f"_i_{number}") not in source.mentions())
     opening = rng.choice(_DEAD).format(next(names))
     copies = [source.written(statement) for statement in _copied(source, gap.offset)]
-    # No statement of the other half: it would give away what the model is to write.
+    # Never a statement of the other half, which would leak what the model is to write.
     copy = rng.choice(copies) if copies else "return None"
     text = f"{gap.margin}{opening}\n{gap.margin}{INDENT}{copy}\n"
     return edited(source, [Edit(gap.offset, gap.offset, text)])
 
 
 def _copied(source: Source, end: int) -> list[ast.stmt]:
-    """The statements of one line that stand before ``end`` and may stand anywhere in the function."""
+    """The one-line statements before ``end`` that are valid anywhere in the function."""
     found: list[ast.stmt] = []
     for block, _ in own_blocks(source.function):
         for statement in block:
@@ -105,7 +105,7 @@ def _copied(source: Source, end: int) -> list[ast.stmt]:
 
 
 def for_while(problem: Problem, rng: Random) -> Problem | None:
-    """The first ``for`` of the prompt as a ``while``: over a counter for ``range``, over an iterator for all else."""
+    """Turn the prompt's first ``for`` into a ``while``: with a counter for ``range``, else with an iterator."""
     del rng  # nothing to choose
     source = opened(problem)
     if source is None or not standard(source.function, "range", "iter", "next", "StopIteration"):
@@ -119,7 +119,7 @@ def for_while(problem: Problem, rng: Random) -> Problem | None:
 
 
 def _as_while(source: Source, loop: ast.For) -> list[Edit]:
-    """The edits that make a ``while`` of ``loop``; none where its header is not whole and alone before the cut."""
+    """The edits that turn ``loop`` into a ``while``; none unless its header is on lines of its own before the cut."""
     margin, first, last = source.margin(loop), source.line_start(loop.body[0].lineno), loop.end_lineno
     if margin is None or last is None or loop.body[0].lineno == loop.iter.end_lineno or first > source.cut:
         return []
@@ -140,7 +140,7 @@ def _as_while(source: Source, loop: ast.For) -> list[Edit]:
 
 
 def _over_range(source: Source, loop: ast.For) -> tuple[list[str], str, str] | None:
-    """The statements before the ``while``, its test and its last statement, for a loop over a plain ``range``."""
+    """For a loop over a plain ``range``: the statements before the ``while``, its test and its last statement."""
     match loop:
         case ast.For(
             target=ast.Name(id=name),
@@ -157,7 +157,7 @@ def _over_range(source: Source, loop: ast.For) -> tuple[list[str], str, str] | N
     end = arguments[min(1, len(arguments) - 1)]
     before = [f"{name} = {first}"]
     limit = source.written(end)
-    if not isinstance(end, ast.Constant):  # the end of a range is found once, before its first step
+    if not isinstance(end, ast.Constant):  # the end of a range is evaluated once, before the first step
         variable = _fresh(source, "stop")
         before.insert(0, f"{variable} = {limit}")
         limit = variable

@@ -1,6 +1,7 @@
-"""Slips of a typist: neighboring keys, exchanged letters, capitals where none belong.
+"""Typing errors: neighbouring keys, exchanged letters, letters in the wrong case.
 
-Rates are near those measured on ReCode's released prompts: 6 % of letters mistyped, 31 % in the other case, 9 % moved.
+Rates are close to those measured on ReCode's released prompts: 6 % of letters mistyped, 31 % in the other case, 9 %
+moved.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from random import Random
 
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _OFFSETS = (0.0, 0.25, 0.75)
-"""How far each row of keys is shifted to the right of the first, in keys."""
+"""Horizontal shift of each row of keys from the first, in keys."""
 
 _REACH = 1.3
-"""Distance between keys, in keys, at which a finger may still hit the wrong one."""
+"""Greatest distance, in keys, to a key that may be hit by mistake."""
 
 MISTYPED, CAPITALS, SWAPPED = 0.06, 0.35, 0.05
 
@@ -34,7 +35,7 @@ NEIGHBORS = _neighbors()
 
 
 def butter_fingers(word: str, rng: Random, rate: float = MISTYPED) -> str:
-    """``word`` with each letter hit on a neighboring key with a chance of ``rate``; its case stays."""
+    """Replace each letter by one on a neighbouring key with probability ``rate``, keeping its case."""
     return "".join(_mistyped(letter, rng) if rng.random() < rate else letter for letter in word)
 
 
@@ -47,12 +48,12 @@ def _mistyped(letter: str, rng: Random) -> str:
 
 
 def change_case(word: str, rng: Random, rate: float = CAPITALS) -> str:
-    """``word`` with each letter in the other case with a chance of ``rate``."""
+    """Switch the case of each letter with probability ``rate``."""
     return "".join(letter.swapcase() if rng.random() < rate else letter for letter in word)
 
 
 def swap_characters(word: str, rng: Random, rate: float = SWAPPED) -> str:
-    """``word`` with each two letters in a row exchanged with a chance of ``rate``, none of them twice."""
+    """Exchange each two adjacent letters with probability ``rate``, none of them twice."""
     letters = list(word)
     place = 0
     while place + 1 < len(letters):

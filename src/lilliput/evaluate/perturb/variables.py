@@ -1,4 +1,4 @@
-"""One variable of a function renamed, wherever it stands: the one that the prompt's code mentions most.
+"""Rename one variable of a function everywhere: the one that the prompt's code mentions most.
 
 The docstring keeps the old name, as in ReCode's released files.
 """
@@ -28,14 +28,14 @@ _STOP = """
     function find check create takes take returning note example examples
 """
 _STOP_WORDS = frozenset(_STOP.split())
-"""Words that say nothing about what a variable holds."""
+"""Words that say nothing about a variable's content."""
 
 
 def rename_most_used(new_name: NewName) -> Apply:
-    """The perturbation that calls the variable which the prompt's code mentions most ``new_name(source, old, rng)``.
+    """The perturbation that renames the most mentioned variable of the prompt's code to ``new_name(source, old, rng)``.
 
-    Those that cannot be renamed by their places in the text alone are passed over: with keyword arguments of that name,
-    bound by ``except``, ``import`` or ``global``, or inside an f-string of a Python that does not say where.
+    Variables that cannot be renamed by position alone are skipped: those with keyword arguments of the same name, those
+    bound by ``except``, ``import`` or ``global``, and those inside f-strings on Python versions that give no positions.
     """
 
     def apply(problem: Problem, rng: Random) -> Problem | None:
@@ -77,20 +77,20 @@ def _test(source: Source) -> list[ast.AST]:
 
 
 def _places(source: Source, variable: Variable) -> list[int]:
-    """Where its names begin; fewer than its nodes where a node does not say."""
+    """Offsets of the variable's names; fewer than its nodes where a node has no position."""
     nodes = [node for node in variable.nodes if isinstance(node, ast.Name | ast.arg)]
     return sorted({source.span(node)[0] for node in nodes})
 
 
 def naive(source: Source, old: str, rng: Random) -> str:
-    """``VAR_0``, or the first of its like that is free."""
+    """``VAR_0``, or the first such name that is free."""
     del old, rng  # the same for every variable
     taken = source.mentions()
     return next(name for number in range(len(taken) + 1) if (name := f"VAR_{number}") not in taken)
 
 
 def random_name(source: Source, old: str, rng: Random) -> str:
-    """Letters and digits at random, as many as the old name has but at least 3, the first one a letter."""
+    """Random letters and digits, as many as in the old name but at least 3, starting with a letter."""
     del source
     length = max(3, len(old))
     return rng.choice(string.ascii_letters) + "".join(
@@ -99,10 +99,10 @@ def random_name(source: Source, old: str, rng: Random) -> str:
 
 
 def harvested(source: Source, old: str, rng: Random) -> str | None:
-    """The word that the docstring and the function's name hold most often and that is no name yet, in small letters.
+    """The most frequent word of docstring and function name that is not in use, in lower case; of equals, the first.
 
-    Of several the first. ReCode asks a masked language model (CodeBERT) for a name that fits the variable's place; a
-    word of the function's own only fits what the function is about.
+    ReCode asks a masked language model (CodeBERT) for a name that fits the variable's context; a word from the prompt
+    only fits the function's topic.
     """
     del rng  # nothing to choose
     text = source.problem.entry_point.replace("_", " ")
