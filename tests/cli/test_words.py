@@ -7,6 +7,7 @@ import pytest
 import typer
 
 from lilliput.cli.app import VERBS, app
+from lilliput.constants import MOST
 from lilliput.errors import UserError
 
 COMMANDS = typer.main.get_command(app).commands
@@ -59,3 +60,24 @@ def test_an_empty_name_is_none(verb, name, misused):
 def test_a_prompt_may_be_empty():
     with pytest.raises(UserError, match="nowhere: "):
         typer.main.get_command(app)(["complete", "nowhere", ""])
+
+
+CHECKED_LATER = ("group", "activation_group", "memory")
+"""Numbers that have bounds of their own, where they are used."""
+
+COUNTS = [
+    (verb, option) for verb, option, types in parameters("option") if int in types and option.name not in CHECKED_LATER
+]
+
+
+@pytest.mark.parametrize(("verb", "option"), COUNTS, ids=lambda value: value if isinstance(value, str) else value.name)
+def test_a_number_that_cannot_be_meant_is_refused_at_once(verb, option, misused):
+    said = misused(verb, option.opts[0], str(10**30))
+    assert said.startswith(f"Error: Invalid value for '{option.opts[0]}': ")
+    assert (f"Give {MOST[option.name]:,} at most." if option.max is None else str(option.max)) in said
+
+
+@pytest.mark.parametrize(("verb", "name"), [("complete", "--samples"), ("finetune", "--batch")])
+def test_the_largest_number_is_one(verb, name, misused):
+    assert name not in misused(verb, name, "10000")
+    assert misused(verb, name, "10001").endswith(f"'{name}': 10,001 is too large. Give 10,000 at most.")

@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperCommand
 from typer.models import ArgumentInfo, OptionInfo
 
+from lilliput.constants import MOST
+
 WORDS: Mapping[Any, str] = {str: "TEXT", Path: "PATH", int: "NUMBER", float: "NUMBER"}
 """Type -> what a value of it is called; a flag's type is none of these, and a flag has no value."""
 
@@ -44,7 +46,8 @@ class Verb(TyperCommand):
 def name_values(verb: Callable[..., None]) -> None:
     """Give the options and arguments of a verb, where they have none yet, the words for their values.
 
-    Where a value names a file or the like, an empty one is refused: as a path it would be the current folder.
+    Where a value names a file or the like, an empty one is refused: as a path it would be the current folder. So are
+    numbers beyond :data:`~lilliput.constants.MOST`.
     """
     hints = get_type_hints(verb, include_extras=True)
     verb.__annotations__ = hints  # evaluated once: what is changed here is what typer finds
@@ -56,6 +59,8 @@ def name_values(verb: Callable[..., None]) -> None:
                 info.metavar = next((WORDS[kind] for kind in _kinds(hint) if kind in WORDS), None)
             if isinstance(info, ArgumentInfo | OptionInfo):
                 info.parser = _parser(name, isinstance(info, ArgumentInfo), _kinds(hint))
+                if name in MOST and info.max is None:
+                    info.callback = _at_most(MOST[name])
 
 
 def _parser(name: str, is_argument: bool, kinds: list[Any]) -> Callable[[str], Any] | None:
@@ -63,6 +68,17 @@ def _parser(name: str, is_argument: bool, kinds: list[Any]) -> Callable[[str], A
     if Path in kinds:
         return _path
     return _name if name in NAMES_A_FILE or (is_argument and name not in MAY_BE_EMPTY) else None
+
+
+def _at_most(most: int) -> Callable[[int | None], int | None]:
+    """Refuses what is more: no bound of the option, which would stand in every help."""
+
+    def check(value: int | None) -> int | None:
+        if value is not None and value > most:
+            raise typer.BadParameter(f"{value:,} is too large. Give {most:,} at most.")
+        return value
+
+    return check
 
 
 def _name(value: str) -> str:

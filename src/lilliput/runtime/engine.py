@@ -12,16 +12,13 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from lilliput.errors import ArtifactError, UserError, require_whole
+from lilliput.errors import ArtifactError, refuse_absurd, require_whole
 from lilliput.kernels.library import Library
 from lilliput.runtime.overflow import right_products, rounds_inputs
 from lilliput.runtime.pages import release_mapped, trim
 
 ELSEWHERE = b"location"
 """What ONNX's external data name files by (``TensorProto.external_data``); our graphs do not have the word."""
-
-MOST_THREADS = 1024
-"""More than that no engine is asked for."""
 
 
 class Engine:
@@ -204,7 +201,7 @@ def require_threads(threads: int | None) -> None:
     """Refuse a number of threads that is none.
 
     Raises:
-        UserError: it is neither ``None`` nor an integer from 1 to :data:`MOST_THREADS`.
+        UserError: it is neither ``None`` nor an integer from 1 to the largest (:data:`~lilliput.constants.MOST`).
     """
-    if threads is not None and require_whole(threads, 1, "threads") > MOST_THREADS:
-        raise UserError(f"{threads:,} are too many.", where="threads", remedy=f"Give {MOST_THREADS:,} at most.")
+    if threads is not None:
+        refuse_absurd({"threads": require_whole(threads, 1, "threads")})
