@@ -1,5 +1,6 @@
 """Ctrl-C: one line that says whether the same command goes on, and exit code 130."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 from lilliput import cli
+from lilliput.cli.interrupts import not_lost
 
 
 def interrupted(*arguments: object, cue: str = "", fifo: object = None) -> tuple[int, str]:
@@ -84,3 +86,46 @@ def test_an_interrupt_while_importing(monkeypatch, capsys):
     monkeypatch.undo()
     assert ending.value.code == 130
     assert capsys.readouterr().err == "interrupted; the same command goes on where it stopped\n"
+
+
+LOST = """
+import signal, sys, time, weakref
+from lilliput import cli
+from lilliput.cli.interrupts import not_lost
+from lilliput.cli import app
+
+class Thing:
+    pass
+
+def verb():
+    thing = Thing()
+    watch = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing  # an interrupt within the callback, as when a module's lock of the import system goes
+    time.sleep(30)
+    print("went on")
+
+app.app = verb
+sys.argv = ["lilliput", "robustness"]
+cli.main()
+"""
+
+
+def test_an_interrupt_that_python_ignores_comes_again():
+    run = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, check=False, timeout=60)
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "interrupted\n")
+
+
+def test_what_else_python_ignores_is_told_as_before(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
+    before = sys.unraisablehook
+    with not_lost():
+
+        class Thing:
+            def __del__(self):
+                raise ValueError
+
+        Thing()
+        gc.collect()
+    assert told == [ValueError]
+    assert sys.unraisablehook is before

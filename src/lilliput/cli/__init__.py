@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from lilliput.cli.interrupts import not_lost
 from lilliput.errors import UserError
 
 RESUMABLE = ("demo", "finetune", "shrink", "quantize", "study")
@@ -25,9 +26,10 @@ def main() -> None:
     """
     try:
         _refuse_other_than_text(sys.argv[1:])
-        from lilliput.cli.app import app
+        with not_lost():
+            from lilliput.cli.app import app
 
-        app()
+            app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
