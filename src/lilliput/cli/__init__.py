@@ -45,8 +45,8 @@ def main() -> None:
     except KeyboardInterrupt:  # while the verbs are imported
         _say_interrupted()
         sys.exit(INTERRUPTED)
-    except ImportError as error:
-        if not isinstance(error.__cause__, KeyboardInterrupt):  # of a library in C, while it was loaded
+    except (ImportError, RuntimeError) as error:  # what a library in C, while it is loaded, or a class in the making
+        if not isinstance(error.__cause__, KeyboardInterrupt):  # makes of it
             raise
         _say_interrupted()
         sys.exit(INTERRUPTED)
