@@ -115,6 +115,25 @@ def test_an_interrupt_that_python_ignores_comes_again():
     assert (run.returncode, run.stdout, run.stderr) == (130, "", "interrupted\n")
 
 
+IN_TEXT = """
+import sys
+from lilliput import cli
+from lilliput.cli import app
+
+app.app = lambda: exec("raise KeyboardInterrupt")
+sys.argv = ["lilliput", "robustness"]
+cli.main()
+"""
+
+
+def test_the_exit_code_is_one_also_while_code_is_made_of_text(tmp_path):
+    (tmp_path / "in_text.py").write_text(IN_TEXT)
+    argv, paths = [sys.executable, "-m", "in_text"], os.pathsep.join(filter(None, [*sys.path, str(tmp_path)]))
+    environment = {**os.environ, "PYTHONPATH": paths}
+    run = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    assert (run.returncode, run.stderr) == (130, "interrupted\n")
+
+
 def test_what_else_python_ignores_is_told_as_before(monkeypatch):
     told = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))

@@ -75,3 +75,6 @@ def _say_interrupted() -> None:
     goes_on = verb in RESUMABLE or (verb in RESUMABLE_WITH_OUT and has_place)
     tail = "; the same command goes on where it stopped" if goes_on else ""
     print(f"interrupted{tail}", file=sys.stderr)
+    # After an interrupt in code that is made of text, as a data class's, "python -m" ends by the signal itself,
+    # whatever the exit code is; unless more such code runs.
+    exec("")
