@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -66,7 +69,20 @@ def _refuse_other_than_text(words: Sequence[str]) -> None:
         try:
             word.encode()
         except UnicodeEncodeError as error:
+            _refuse_other_than_utf8(word)
             raise UserError(f"the argument {word!r} is no text in UTF-8.", remedy="Rename the file.") from error
+
+
+def _refuse_other_than_utf8(word: str) -> None:
+    """Refuse a word that is text in UTF-8, where Python takes names for something else."""
+    encoding = sys.getfilesystemencoding()
+    with contextlib.suppress(UnicodeDecodeError):
+        text = os.fsencode(word).decode("utf-8")
+        if codecs.lookup(encoding).name != "utf-8":
+            raise UserError(
+                f"the argument {text!r} cannot be used: Python reads names as {encoding} here.",
+                remedy="Set PYTHONUTF8=1, or choose a locale of UTF-8.",
+            )
 
 
 def _say_interrupted() -> None:
