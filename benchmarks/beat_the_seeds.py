@@ -144,7 +144,7 @@ def measure(
         measured[OURS]["faithfulness"] = faithfulness(ours.logits(data, progress), taught, data.labels).as_dict()
         if recorded:
             scores = score(data.labels, taught.argmax(1), len(data.label_names), task_named(task).positive)
-            intervals = {key: list(ends) for key, ends in scores.intervals.items()}
+            intervals = scores.as_dict()["intervals"]
             plain = {key: getattr(scores, key) for key in ("n", "accuracy", "f1", "mcc")}
             measured[TEACHER] = {**plain, "intervals": intervals, "bytes": {"total": guide.bytes()}}
     return measured

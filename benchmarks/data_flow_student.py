@@ -135,7 +135,7 @@ def scores(dataset: Dataset, logits: NDArray[np.float32]) -> dict[str, Any]:
     """Compute one student's figures with their intervals."""
     found = score(dataset.labels, logits.argmax(1), classes=2, positive=1)
     figures = {name: getattr(found, name) for name in ("n", "accuracy", "f1", "mcc")}
-    return {**figures, "intervals": {name: list(pair) for name, pair in found.intervals.items()}}
+    return {**figures, "intervals": found.as_dict()["intervals"]}
 
 
 def costs(configs: dict[str, EncoderConfig], readers: dict[str, Any], dataset: Dataset) -> dict[str, Any]:

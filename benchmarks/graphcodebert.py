@@ -98,7 +98,7 @@ def scores(dataset: Dataset, logits: NDArray[np.float32]) -> tuple[dict[str, Any
     found = score(dataset.labels, guess, classes=2, positive=1)
     names = ("n", "accuracy", "f1", "precision", "recall", "mcc")
     figures = {name: getattr(found, name) for name in names}
-    intervals = {name: list(pair) for name, pair in found.intervals.items()}
+    intervals = found.as_dict()["intervals"]
     return {**figures, "intervals": intervals}, (guess == dataset.labels).astype(np.float64)
 
 

@@ -1,8 +1,11 @@
 """What errors say, and the checks that raise them."""
 
+import importlib
+
 import pytest
 
-from lilliput.errors import DataError, UserError, require_text, require_whole
+from lilliput.constants import MOST
+from lilliput.errors import DataError, UserError, refuse_absurd, require_text, require_whole
 
 
 def test_an_error_names_the_file_the_line_the_fault_and_the_remedy():
@@ -40,3 +43,24 @@ def test_what_is_no_text_is_refused(value, words):
 def test_text_is_given_back(value):
     assert require_text(value, "prompt 0") == value
     value.encode()  # what is allowed can be written
+
+
+def test_numbers_that_cannot_be_meant_are_refused():
+    refuse_absurd({"batch": MOST["batch"], "samples": None, "hidden": 10**30, "n": True})
+    with pytest.raises(UserError, match=r"^batch: 10,001 is too large\. Give 10,000 at most"):
+        refuse_absurd({"n": 1, "batch": MOST["batch"] + 1})
+
+
+@pytest.mark.parametrize(
+    ("module", "settings", "name"),
+    [
+        ("lilliput.runtime.settings", "Settings", "n"),
+        ("lilliput.teachers.finetune", "FinetuneSettings", "batch"),
+        ("lilliput.verbs.shrink.settings", "ShrinkSettings", "candidates"),
+        ("lilliput.verbs.compare", "CompareSettings", "rounds"),
+        ("lilliput.study.jobs", "Measures", "piece_tokens"),
+    ],
+)
+def test_settings_refuse_such_numbers(module, settings, name):
+    with pytest.raises(UserError, match=f"^{name}: 1,000,000,000 is too large"):
+        getattr(importlib.import_module(module), settings)(**{name: 10**9})

@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
+from lilliput.constants import MOST
+
 
 class UserError(Exception):
     """Something the caller can put right.
@@ -56,6 +58,17 @@ def require_whole(value: object, least: int, where: str) -> int:
             f"must be {least} or more, a whole number; it is {value!r}.", where=where, remedy=f"Give {least} or more."
         )
     return value
+
+
+def refuse_absurd(values: Mapping[str, object]) -> None:
+    """Refuse numbers beyond what their names take (:data:`~lilliput.constants.MOST`).
+
+    Raises:
+        UserError: one is; the message names it, and the largest.
+    """
+    for name, value in values.items():
+        if isinstance(value, int) and name in MOST and value > MOST[name]:
+            raise UserError(f"{value:,} is too large.", where=name, remedy=f"Give {MOST[name]:,} at most.")
 
 
 def refuse_unused(options: Mapping[str, tuple[bool, str]]) -> None:

@@ -296,5 +296,18 @@ def test_an_argument_that_is_no_text_is_told_of():
     refused(run, "is no text in UTF-8", "Rename the file")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_name_that_the_locale_has_no_characters_for_is_told_of(tmp_path, monkeypatch):
+    (tmp_path / "é.c").write_text("int f(int a) { return a; }")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    run = lilliput("predict", "vulnerability", "é.c")
+    refused(run, "argument '\\xe9.c' cannot be used: Python reads names as ascii here. Set PYTHONUTF8=1")
+    monkeypatch.setenv("PYTHONUTF8", "1")
+    run = lilliput("predict", "vulnerability", "é.c")
+    assert (run.returncode, run.stdout[:4]) == (0, "é.c:"), run.stderr
+
+
 def test_a_name_that_is_too_long_is_told_of():
     refused(lilliput("quantize", "n" * 300, "--out", "small"), "too long")

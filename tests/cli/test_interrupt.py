@@ -1,5 +1,6 @@
 """Ctrl-C: one line that says whether the same command goes on, and exit code 130."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 from lilliput import cli
+from lilliput.cli.interrupts import not_lost
 
 
 def interrupted(*arguments: object, cue: str = "", fifo: object = None) -> tuple[int, str]:
@@ -84,3 +86,65 @@ def test_an_interrupt_while_importing(monkeypatch, capsys):
     monkeypatch.undo()
     assert ending.value.code == 130
     assert capsys.readouterr().err == "interrupted; the same command goes on where it stopped\n"
+
+
+LOST = """
+import signal, sys, time, weakref
+from lilliput import cli
+from lilliput.cli.interrupts import not_lost
+from lilliput.cli import app
+
+class Thing:
+    pass
+
+def verb():
+    thing = Thing()
+    watch = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing  # an interrupt within the callback, as when a module's lock of the import system goes
+    time.sleep(30)
+    print("went on")
+
+app.app = verb
+sys.argv = ["lilliput", "robustness"]
+cli.main()
+"""
+
+
+def test_an_interrupt_that_python_ignores_comes_again():
+    run = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, check=False, timeout=60)
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "interrupted\n")
+
+
+IN_TEXT = """
+import sys
+from lilliput import cli
+from lilliput.cli import app
+
+app.app = lambda: exec("raise KeyboardInterrupt")
+sys.argv = ["lilliput", "robustness"]
+cli.main()
+"""
+
+
+def test_the_exit_code_is_one_also_while_code_is_made_of_text(tmp_path):
+    (tmp_path / "in_text.py").write_text(IN_TEXT)
+    argv, paths = [sys.executable, "-m", "in_text"], os.pathsep.join(filter(None, [*sys.path, str(tmp_path)]))
+    environment = {**os.environ, "PYTHONPATH": paths}
+    run = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    assert (run.returncode, run.stderr) == (130, "interrupted\n")
+
+
+def test_what_else_python_ignores_is_told_as_before(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
+    before = sys.unraisablehook
+    with not_lost():
+
+        class Thing:
+            def __del__(self):
+                raise ValueError
+
+        Thing()
+        gc.collect()
+    assert told == [ValueError]
+    assert sys.unraisablehook is before

@@ -23,6 +23,11 @@ def of(error, cause):
         (MemoryError(), 2, "error: there is not enough memory. Close programs, or ask for less at a time.\n"),
         (KeyboardInterrupt(), 130, "interrupted; the same command goes on where it stopped\n"),
         (
+            of(RuntimeError("Error calling __set_name__"), KeyboardInterrupt()),  # of a class, before Python 3.12
+            130,
+            "interrupted; the same command goes on where it stopped\n",
+        ),
+        (
             of(ImportError("initialization failed"), KeyboardInterrupt()),  # as of a library in C
             130,
             "interrupted; the same command goes on where it stopped\n",

@@ -73,3 +73,16 @@ def test_what_goes_to_a_pipe_is_not_broken(monkeypatch, capsys):
         print_facts({"energy": "word " * 100})
         print_text("word " * 100)
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_wide_characters_take_two_columns(terminal):
+    rows = [["模型", "1", "十"], ["e\u0301tude", "22", "x"]]  # an accent of its own takes none
+    assert terminal(80, print_table, ["what", "first", "二"], rows) == [
+        "what   first  二",
+        "-----  -----  --",
+        "模型       1  十",
+        "e\u0301tude     22   x",
+    ]
+    assert terminal(12, print_table, ["模型", "一二", "三"], [["a", "b", "c"]])[0] == "模型  一二"
+    assert terminal(80, print_facts, {"模型": "a", "bytes": "b"}) == ["模型   a", "bytes  b"]
+    assert terminal(10, print_text, "模型 模型 模型") == ["模型 模型", "模型"]

@@ -14,6 +14,7 @@ from lilliput.evaluate.agreement import (
     negative_log_likelihood,
     softmax,
 )
+from lilliput.evaluate.intervals import wilson
 
 
 def noisy_logits(n=800, classes=3, seed=0):
@@ -60,7 +61,15 @@ def test_calibration_error_bins_are_closed_above():
 
 def test_a_sure_and_right_classifier_has_no_calibration_error():
     ours = calibration_error([[1.0, 0.0], [0.0, 1.0]], [0, 1])
-    assert (ours.value, ours.low, ours.high, ours.n) == (0.0, 0.0, 0.0, 2)
+    assert (ours.value, ours.low, ours.high, ours.n) == (0.0, 0.0, wilson(0, 2).high, 2)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_few_examples_that_are_alike_leave_the_calibration_error_open(n):
+    ours = calibration_error([[0.7, 0.3]] * n, [0] * n)
+    assert ours.value == pytest.approx(0.3)
+    assert 0 <= ours.low < ours.value - 0.2
+    assert ours.value + 0.6 < ours.high <= 1
 
 
 @given(st.lists(st.lists(st.floats(-500, 500), min_size=3, max_size=3), min_size=1, max_size=5), st.floats(0.05, 20.0))

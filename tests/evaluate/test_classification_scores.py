@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from lilliput.errors import DataError
 from lilliput.evaluate import classification
-from lilliput.evaluate.classification import confusion_matrix, score
+from lilliput.evaluate.classification import confusion_matrix, f1_interval, score
+from lilliput.evaluate.intervals import wilson
 
 metrics = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn (extra evaluate)")
 
@@ -64,7 +65,10 @@ def test_intervals_are_ordered_and_within_the_scores_range(case):
     classes, labels, predictions, positive = case
     ours = score(labels, predictions, classes, positive, resamples=50)
     for name, lowest in (("accuracy", 0.0), ("f1", 0.0), ("mcc", -1.0)):
+        if ours.intervals[name] is None:
+            continue
         low, high = ours.intervals[name]
+        assert low < high
         assert lowest - EXACT <= low <= high <= 1.0 + EXACT
 
 
@@ -100,6 +104,43 @@ def test_the_accuracy_interval_is_wilsons_even_where_all_is_right():
     assert (low, high) == (pytest.approx(60 / (60 + 1.96**2), abs=1e-4), 1.0)
     low, high = score([0, 1] * 30, [1, 0] * 30, 2, 1).intervals["accuracy"]
     assert (low, high) == (0.0, pytest.approx(1.96**2 / (60 + 1.96**2), abs=1e-4))
+
+
+@pytest.mark.parametrize("n", [1, 2, 30])
+@pytest.mark.parametrize("right", [True, False])
+def test_f1_is_never_certain_where_no_resample_differs(n, right):
+    low, high = score([1] * n, [int(right)] * n, 2, 1).intervals["f1"]
+    share = wilson(n if right else 0, n)  # of the examples that are positive by label or prediction
+    assert (low, high) == pytest.approx((2 * share.low / (1 + share.low), 2 * share.high / (1 + share.high)))
+    assert high - low > 1 / (n + 1)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40))
+def test_the_interval_of_f1_holds_its_value(hits, missed, alarms):
+    found = f1_interval(np.array([[5, alarms], [missed, hits]]), 1)
+    if hits + missed + alarms == 0:
+        assert found is None
+    else:
+        assert 0 <= found[0] <= 2 * hits / (2 * hits + missed + alarms) + EXACT
+        assert 2 * hits / (2 * hits + missed + alarms) - EXACT <= found[1] <= 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "predictions", "positive", "missing"),
+    [
+        ([1], [1], 1, {"mcc"}),
+        ([0], [0], 1, {"f1", "mcc"}),  # undefined
+        ([2], [2], None, {"f1", "mcc"}),
+        ([0, 1] * 50, [0, 1] * 50, 1, {"mcc"}),
+        ([0, 1] * 50, [0, 1] * 50, None, {"f1", "mcc"}),
+        ([0, 1, 1], [0, 1, 0], 1, set()),
+    ],
+)
+def test_what_no_resample_varies_has_no_interval(labels, predictions, positive, missing):
+    ours = score(labels, predictions, 3, positive)
+    assert {name for name, ends in ours.intervals.items() if ends is None} == missing
+    assert ours.as_dict()["intervals"]["accuracy"] == list(ours.intervals["accuracy"])
+    assert all(ours.as_dict()["intervals"][name] is None for name in missing)
 
 
 def test_many_classes_are_resampled_in_batches_to_the_same_answer(monkeypatch):

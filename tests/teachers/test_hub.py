@@ -67,13 +67,8 @@ def test_a_model_that_the_hub_does_not_have_is_refused(tmp_path, monkeypatch):
     assert "some-owner/other" in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["vulnerability", "small"])
-def test_an_artifact_is_no_checkpoint(name, tmp_path, monkeypatch):
+def test_a_checkpoint_s_folder_goes_before_a_model_that_comes_along(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "small").mkdir()
-    (tmp_path / "small" / "manifest.json").write_text("{}")
-    with pytest.raises(CheckpointError, match=f"^{name}: is an artifact: .* Give the model that it was made of"):
-        locate(name)
-    (tmp_path / name).mkdir(exist_ok=True)
-    (tmp_path / name / "config.json").write_text("{}")  # a manifest beside it is of something else
-    assert locate(name) == Path(name)
+    (tmp_path / "vulnerability").mkdir()
+    (tmp_path / "vulnerability" / "config.json").write_text("{}")
+    assert locate("vulnerability") == Path("vulnerability")

@@ -77,7 +77,7 @@ def test_standard_input_is_read_once(small):
 
 
 def test_too_many_threads(small, source):
-    with pytest.raises(UserError, match=r"threads: 9,999,999,999,999 are too many\. Give 1,024 at most"):
+    with pytest.raises(UserError, match=r"threads: 9,999,999,999,999 is too large\. Give 1,024 at most"):
         api.predict(small, source, threads=9_999_999_999_999)
 
 

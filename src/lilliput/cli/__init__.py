@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 
+from lilliput.cli.interrupts import not_lost
 from lilliput.errors import UserError
 
 RESUMABLE = ("demo", "finetune", "shrink", "quantize", "study")
@@ -25,9 +29,10 @@ def main() -> None:
     """
     try:
         _refuse_other_than_text(sys.argv[1:])
-        from lilliput.cli.app import app
+        with not_lost():
+            from lilliput.cli.app import app
 
-        app()
+            app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -43,8 +48,8 @@ def main() -> None:
     except KeyboardInterrupt:  # while the verbs are imported
         _say_interrupted()
         sys.exit(INTERRUPTED)
-    except ImportError as error:
-        if not isinstance(error.__cause__, KeyboardInterrupt):  # of a library in C, while it was loaded
+    except (ImportError, RuntimeError) as error:  # what a library in C, while it is loaded, or a class in the making
+        if not isinstance(error.__cause__, KeyboardInterrupt):  # makes of it
             raise
         _say_interrupted()
         sys.exit(INTERRUPTED)
@@ -64,7 +69,20 @@ def _refuse_other_than_text(words: Sequence[str]) -> None:
         try:
             word.encode()
         except UnicodeEncodeError as error:
+            _refuse_other_than_utf8(word)
             raise UserError(f"the argument {word!r} is no text in UTF-8.", remedy="Rename the file.") from error
+
+
+def _refuse_other_than_utf8(word: str) -> None:
+    """Refuse a word that is text in UTF-8, where Python takes names for something else."""
+    encoding = sys.getfilesystemencoding()
+    with contextlib.suppress(UnicodeDecodeError):
+        text = os.fsencode(word).decode("utf-8")
+        if codecs.lookup(encoding).name != "utf-8":
+            raise UserError(
+                f"the argument {text!r} cannot be used: Python reads names as {encoding} here.",
+                remedy="Set PYTHONUTF8=1, or choose a locale of UTF-8.",
+            )
 
 
 def _say_interrupted() -> None:
@@ -73,3 +91,6 @@ def _say_interrupted() -> None:
     goes_on = verb in RESUMABLE or (verb in RESUMABLE_WITH_OUT and has_place)
     tail = "; the same command goes on where it stopped" if goes_on else ""
     print(f"interrupted{tail}", file=sys.stderr)
+    # After an interrupt in code that is made of text, as a data class's, "python -m" ends by the signal itself,
+    # whatever the exit code is; unless more such code runs.
+    exec("")

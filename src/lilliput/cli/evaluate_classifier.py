@@ -52,6 +52,9 @@ def show(result: dict[str, Any]) -> None:
     print_text(f"* baselines, fitted on: {'; '.join(sorted(fitted))}")
     if any(scores["undefined"] for scores in (result, *rivals.values())):
         print_text("undefined: all labels or all predictions are one class, or none is the class that is looked for")
+    if points := [name for name, ends in intervals.items() if ends is None and name not in result["undefined"]]:
+        names = " and ".join(MEASURES[name].removesuffix(", %") for name in points)
+        print_text(f"{names} without an interval: these examples are too few, or too much alike, for one")
     typer.echo("")
     parts = ", ".join(f"{name} {size:,}" for name, size in result["bytes"].items() if name != "total")
     memory = result["peak_memory_mb"]

@@ -8,15 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lilliput.constants import LARGEST_SEED
 from lilliput.errors import UserError
-
-
-def _seed(value: int) -> int:
-    if value > LARGEST_SEED:  # no bound of the option, which would stand in every help
-        raise typer.BadParameter(f"{value} is more than {LARGEST_SEED}.")
-    return value
-
 
 Task = Annotated[str, typer.Option("--task", help="vulnerability, clone or classification.")]
 Data = Annotated[
@@ -49,7 +41,7 @@ Out = Annotated[
     Path, typer.Option("--out", help="Folder to write, whole or not at all; an earlier result there is replaced.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, callback=_seed, help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
 CodeColumn = Annotated[str | None, typer.Option("--code-column", help="Column that holds the function.")]
 SecondColumn = Annotated[str | None, typer.Option("--second-column", help="Column of a pair's second function.")]
 LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Column that holds the label.")]

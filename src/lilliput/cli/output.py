@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -40,10 +39,10 @@ def print_text(text: str) -> None:
 
 def print_facts(facts: Mapping[str, object]) -> None:
     """Names and values, aligned; a value too long for the terminal goes on below its beginning."""
-    width = max(map(len, facts)) + 2
+    width = max(map(_columns, facts)) + 2
     for name, value in facts.items():
         text = _broken(plain(str(value)), max(screen() - width, _NARROWEST))
-        typer.echo(f"{name:<{width}}" + text.replace("\n", "\n" + " " * width))
+        typer.echo(_padded(name, width) + text.replace("\n", "\n" + " " * width))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -52,7 +51,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     What is wider than the terminal comes in parts one below the other, each with the first column, and without the rows
     that would be empty in it.
     """
-    widths = [max(len(str(row[i])) for row in (header, *rows)) for i in range(len(header))]
+    widths = [max(_columns(str(row[i])) for row in (header, *rows)) for i in range(len(header))]
     for number, part in enumerate(_parts(widths)):
         if number:
             typer.echo("")
@@ -75,15 +74,37 @@ def _parts(widths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _line(cells: Sequence[str], part: Sequence[int], widths: Sequence[int]) -> str:
-    shown = (f"{cells[column]!s:>{widths[column]}}" for column in part)
-    return "  ".join([f"{cells[0]!s:<{widths[0]}}", *shown]).rstrip()
+    shown = (_padded(str(cells[column]), widths[column], right=True) for column in part)
+    return "  ".join([_padded(str(cells[0]), widths[0]), *shown]).rstrip()
+
+
+def _columns(text: str) -> int:
+    """Columns of the terminal that ``text`` takes: wide characters take two, accents of their own none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _padded(text: str, width: int, right: bool = False) -> str:
+    """``text`` with spaces up to ``width`` columns of the terminal."""
+    space = " " * (width - _columns(text))
+    return space + text if right else text + space
 
 
 def _broken(text: str, width: int) -> str:
-    """``text`` in lines of at most ``width``, but for longer words."""
-    if len(text) <= width:
+    """``text`` in lines of at most ``width`` columns, but for longer words."""
+    if _columns(text) <= width:
         return text
-    return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False))
+    first, *rest = text.split() or [""]
+    lines = [first]
+    for word in rest:
+        if _columns(lines[-1]) + 1 + _columns(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines)
 
 
 def with_interval(value: float | None, interval: Sequence[float] | None, percent: bool = True) -> str:

@@ -1,4 +1,4 @@
-"""What the help calls the values of options and arguments: plain words, not the names of Python's types."""
+"""Options and arguments of all verbs: what the help calls their values, in plain words, and which values are none."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import typer
 from typer.core import TyperCommand
 from typer.models import ArgumentInfo, OptionInfo
 
+from lilliput.constants import MOST
+
 WORDS: Mapping[Any, str] = {str: "TEXT", Path: "PATH", int: "NUMBER", float: "NUMBER"}
 """Type -> what a value of it is called; a flag's type is none of these, and a flag has no value."""
+
+MAY_BE_EMPTY = ("prompt",)
+"""Arguments that are text itself. The others name a file, a folder or a model."""
+
+NAMES_A_FILE = ("against",)
+"""Options that are text, and may name a file."""
 
 _BRACES = str.maketrans("", "", "{}")
 _TYPE = re.compile(r" <[^<>]*>$")
@@ -35,7 +44,11 @@ class Verb(TyperCommand):
 
 
 def name_values(verb: Callable[..., None]) -> None:
-    """Give the options and arguments of a verb, where they have none yet, the words for their values."""
+    """Give the options and arguments of a verb, where they have none yet, the words for their values.
+
+    Where a value names a file or the like, an empty one is refused: as a path it would be the current folder. So are
+    numbers beyond :data:`~lilliput.constants.MOST`.
+    """
     hints = get_type_hints(verb, include_extras=True)
     verb.__annotations__ = hints  # evaluated once: what is changed here is what typer finds
     for name, hint in hints.items():
@@ -44,6 +57,40 @@ def name_values(verb: Callable[..., None]) -> None:
                 info.metavar = name.upper()
             elif isinstance(info, OptionInfo) and info.metavar is None:
                 info.metavar = next((WORDS[kind] for kind in _kinds(hint) if kind in WORDS), None)
+            if isinstance(info, ArgumentInfo | OptionInfo):
+                info.parser = _parser(name, isinstance(info, ArgumentInfo), _kinds(hint))
+                if name in MOST and info.max is None:
+                    info.callback = _at_most(MOST[name])
+
+
+def _parser(name: str, is_argument: bool, kinds: list[Any]) -> Callable[[str], Any] | None:
+    """What reads a value that names a file or the like; ``None``: this one names none."""
+    if Path in kinds:
+        return _path
+    return _name if name in NAMES_A_FILE or (is_argument and name not in MAY_BE_EMPTY) else None
+
+
+def _at_most(most: int) -> Callable[[int | None], int | None]:
+    """Refuses what is more: no bound of the option, which would stand in every help."""
+
+    def check(value: int | None) -> int | None:
+        if value is not None and value > most:
+            raise typer.BadParameter(f"{value:,} is too large. Give {most:,} at most.")
+        return value
+
+    return check
+
+
+def _name(value: str) -> str:
+    if value == "":
+        raise typer.BadParameter("it is empty. Name a file, a folder or a model.")
+    return value
+
+
+def _path(value: str) -> Path:
+    if value == "":
+        raise typer.BadParameter("it is empty. Give a path; '.' is the current folder.")
+    return Path(value)
 
 
 def _kinds(hint: Any) -> list[Any]:

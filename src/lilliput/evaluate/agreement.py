@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lilliput.errors import DataError
-from lilliput.evaluate.intervals import Estimate, wilson
+from lilliput.evaluate.intervals import Estimate, percentile_ends, wilson
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -56,7 +56,8 @@ def calibration_error(
     ``sum over bins of |bin| / n * |accuracy(bin) - confidence(bin)|``, bin m being ``((m-1)/bins, m/bins]``.
     Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3. The interval is the
     percentile bootstrap's over examples. Resampling increases the error of a well calibrated classifier, whose interval
-    therefore lies above the value.
+    therefore lies above the value. If resamples do not vary, as with one example, see
+    :func:`~lilliput.evaluate.intervals.percentile_ends`.
 
     Args:
         probabilities: shape ``[n, C]``.
@@ -79,9 +80,9 @@ def calibration_error(
         return float(np.abs(np.bincount(place[rows], weights=gap[rows])).sum() / n)
 
     random = np.random.default_rng(seed)
-    resampled = [error(random.integers(n, size=n)) for _ in range(resamples)]
-    low, high = np.quantile(resampled, (0.025, 0.975))
-    return Estimate(error(np.arange(n)), float(low), float(high), n)
+    value = error(np.arange(n))
+    low, high = percentile_ends(value, np.array([error(random.integers(n, size=n)) for _ in range(resamples)]), n)
+    return Estimate(value, max(low, 0.0), min(high, 1.0), n)
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:

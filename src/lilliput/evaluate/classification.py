@@ -1,7 +1,9 @@
 """Scores of a classifier: accuracy, precision, recall, F1, MCC and the confusion matrix, with 95 % intervals.
 
 Accuracy is a proportion and has Wilson's interval, which does not collapse where every example is right (as the
-bootstrap's would, since no resample has an error); F1 and MCC have percentile bootstrap intervals.
+bootstrap's would, since no resample has an error); F1 and MCC have percentile bootstrap intervals. If resamples hardly
+vary, as with one example, those would collapse to a point, which claims certainty: the F1 of a class then has the
+interval of :func:`f1_interval`, and MCC and macro averages have none.
 
 Where a denominator is zero, precision, recall and F1 of a class are 0, and MCC is 0 (as when all predictions, or all
 labels, are one class). Macro averages run over the classes that occur among the labels or the predictions. These are
@@ -39,7 +41,8 @@ class ClassificationScores:
         recall: likewise.
         mcc: Matthews correlation coefficient, -1 to 1 (its multi-class form for more than two classes).
         confusion: shape ``[C, C]``: how many examples of class ``row`` were predicted as class ``column``.
-        intervals: ``accuracy``, ``f1`` and ``mcc`` -> the 95 % interval ``(low, high)``.
+        intervals: ``accuracy``, ``f1`` and ``mcc`` -> the 95 % interval ``(low, high)``; ``None`` if resamples hardly
+            vary, so that nothing tells how much other examples would.
         undefined: those of ``f1``, ``precision``, ``recall`` and ``mcc`` whose denominator is zero and which are 0 by
             convention; macro averages are never among them.
     """
@@ -51,13 +54,13 @@ class ClassificationScores:
     recall: float
     mcc: float
     confusion: Ints
-    intervals: Mapping[str, tuple[float, float]]
+    intervals: Mapping[str, tuple[float, float] | None]
     undefined: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, without the confusion matrix."""
         names = ("n", "accuracy", "f1", "precision", "recall", "mcc")
-        intervals = {name: list(pair) for name, pair in self.intervals.items()}
+        intervals = {name: None if pair is None else list(pair) for name, pair in self.intervals.items()}
         scores = {name: getattr(self, name) for name in names}
         return {**scores, "intervals": intervals, "undefined": list(self.undefined)}
 
@@ -88,9 +91,11 @@ def score(
     measures = _measures(confusion[np.newaxis], positive)
     resampled = [_measures(batch, positive) for batch in _bootstrap(confusion, resamples, seed)]
 
-    def interval(name: str) -> tuple[float, float]:
+    def interval(name: str) -> tuple[float, float] | None:
         low, high = np.quantile(np.concatenate([batch[name] for batch in resampled]), (0.025, 0.975))
-        return float(low), float(high)
+        if low < high:
+            return float(low), float(high)
+        return f1_interval(confusion, positive) if name == "f1" and positive is not None else None
 
     n = int(confusion.sum())
     accuracy = wilson(int(np.trace(confusion)), n)
@@ -101,6 +106,27 @@ def score(
         undefined=_undefined(confusion, positive),
         **{name: float(values[0]) for name, values in measures.items()},
     )
+
+
+def f1_interval(confusion: Ints, positive: int) -> tuple[float, float] | None:
+    """The 95 % interval of a class's F1 from that of a proportion, which is no point even where F1 is 0 or 1.
+
+    Of the examples that are of the class by label or by prediction, J are so by both: a proportion, with Wilson's
+    interval; and F1 is 2 J / (1 + J), which rises with J.
+
+    Args:
+        confusion: ``[C, C]``.
+        positive: the class.
+
+    Returns:
+        Both ends; ``None``: there is no such example, so that F1 is undefined.
+    """
+    hits = int(confusion[positive, positive])
+    either = int(confusion[positive].sum() + confusion[:, positive].sum()) - hits
+    if either == 0:
+        return None
+    share = wilson(hits, either)
+    return 2 * share.low / (1 + share.low), 2 * share.high / (1 + share.high)
 
 
 def _undefined(confusion: Ints, positive: int | None) -> tuple[str, ...]:

@@ -104,14 +104,14 @@ def bounded_mean(values: NDArray[np.floating], least: float = 0.0, most: float =
 def percentile_ends(value: float, drawn: NDArray[np.floating], n: int) -> tuple[float, float]:
     """The ends of the 95 % percentile interval of figures of resamples of ``n`` problems.
 
-    Where resamples do not vary, the interval extends from ``value`` to either side by the share of problems that may
-    have another outcome, as in :func:`bounded_mean`.
+    If resamples hardly vary, the interval extends from ``value`` to either side by the share of problems that may have
+    another outcome, as in :func:`bounded_mean`.
 
     Raises:
         ValueError: nothing was drawn.
     """
-    if np.ptp(drawn) > 0:
-        low, high = np.quantile(drawn, [0.025, 0.975])
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    if low < high:
         return float(low), float(high)
     otherwise = wilson(0, n).high
     return value - otherwise, value + otherwise

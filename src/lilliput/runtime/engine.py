@@ -12,16 +12,21 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from lilliput.errors import ArtifactError, UserError, require_whole
+from lilliput.errors import ArtifactError, refuse_absurd, require_whole
 from lilliput.kernels.library import Library
 from lilliput.runtime.overflow import right_products, rounds_inputs
 from lilliput.runtime.pages import release_mapped, trim
 
+SETTINGS: Mapping[str, Any] = {
+    "PERFORMANCE_HINT": "LATENCY",
+    "ENABLE_CPU_PINNING": False,
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,  # activations are quantized by the graph, or not at all
+    "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 on processors that have it: logits of 3 digits
+}
+"""Properties of the CPU plugin that every graph is run with."""
+
 ELSEWHERE = b"location"
 """What ONNX's external data name files by (``TensorProto.external_data``); our graphs do not have the word."""
-
-MOST_THREADS = 1024
-"""More than that no engine is asked for."""
 
 
 class Engine:
@@ -45,11 +50,7 @@ class Engine:
     ) -> None:
         self.mapped, self.library = mapped, library
         self._turn = threading.Lock()
-        properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
-        properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # activations are quantized by the graph, or not at all
-        properties["INFERENCE_PRECISION_HINT"] = "f32"  # else bfloat16 on processors that have it: logits of 3 digits
-        if rounds_inputs(model):
-            properties.update(right_products())
+        properties = settings_for(rounds_inputs(model))
         if threads is not None:
             properties["INFERENCE_NUM_THREADS"] = threads
         self.compiled = ov.Core().compile_model(model, "CPU", {**properties, **(options or {})})
@@ -125,6 +126,11 @@ class Engine:
             info = node.get_rt_info()
             if _text(info["layerType"]) in ("FullyConnected", "MatMul"):
                 yield node.get_friendly_name(), info
+
+
+def settings_for(rounds: bool) -> dict[str, Any]:
+    """Properties that a graph is run with on this processor; ``rounds``: whether it rounds inputs to ranges."""
+    return {**SETTINGS, **(right_products() if rounds else {})}
 
 
 @functools.cache
@@ -204,7 +210,7 @@ def require_threads(threads: int | None) -> None:
     """Refuse a number of threads that is none.
 
     Raises:
-        UserError: it is neither ``None`` nor an integer from 1 to :data:`MOST_THREADS`.
+        UserError: it is neither ``None`` nor an integer from 1 to the largest (:data:`~lilliput.constants.MOST`).
     """
-    if threads is not None and require_whole(threads, 1, "threads") > MOST_THREADS:
-        raise UserError(f"{threads:,} are too many.", where="threads", remedy=f"Give {MOST_THREADS:,} at most.")
+    if threads is not None:
+        refuse_absurd({"threads": require_whole(threads, 1, "threads")})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypedDict
 
-from lilliput.errors import UserError
+from lilliput.errors import UserError, refuse_absurd
 from lilliput.runtime.sampling import Sampling
 
 MOST_PENALTY = 10
@@ -65,6 +65,7 @@ class Settings:
             self._require_number(name, Integral, "a whole number")
             if getattr(self, name) < least:
                 raise UserError(f"must be {least} or more; it is {getattr(self, name)!r}.", where=name)
+        refuse_absurd(vars(self))
         for name in ("temperature", "top_p", "repetition_penalty", "length_penalty"):
             self._require_number(name, Real, "a number")
         _ = self.sampling, self.stops

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lilliput.constants import NEW_TOKENS
-from lilliput.errors import UserError, refuse_unused, require_whole
+from lilliput.errors import UserError, refuse_absurd, refuse_unused, require_whole
 from lilliput.evaluate.paired import FEWEST
 from lilliput.study.point import Point
 
@@ -49,6 +49,7 @@ class Measures:
     unsafe: bool = False
 
     def __post_init__(self) -> None:
+        refuse_absurd(vars(self))
         for option, value, least in (
             ("--perplexity-pieces", self.perplexity_pieces, 0),
             ("--piece-tokens", self.piece_tokens, 2),

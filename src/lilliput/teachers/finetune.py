@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from lilliput.batching import Batch, Batches, BatchPlan, TokenIds
 from lilliput.data.dataset import Dataset
-from lilliput.errors import DataError, UserError
+from lilliput.errors import DataError, UserError, refuse_absurd
 from lilliput.evaluate.classification import ClassificationScores, score
 from lilliput.files import atomic_folder, begin_work, explain_disk_errors, followed, work_folder
 from lilliput.locks import release
@@ -83,6 +83,7 @@ class FinetuneSettings:
             if not fine:
                 found = getattr(self, option.replace("-", "_"))
                 raise UserError(f"{complaint}; it is {found}.", where=f"--{option}", remedy="Choose another.")
+        refuse_absurd(vars(self))
 
 
 @dataclass(frozen=True)

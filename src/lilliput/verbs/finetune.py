@@ -35,11 +35,12 @@ class Finetuned:
         scores = self.result.scores
         if scores is None:
             return {"teacher": self.result.path}
-        low, high = scores.intervals["accuracy"]
+        ends = scores.intervals["accuracy"]
+        interval = "" if ends is None else f" [{ends[0]:.1%}, {ends[1]:.1%}]"
         told = {"f1": f"{scores.f1:.1%}", "mcc": f"{scores.mcc:.3f}"} | dict.fromkeys(scores.undefined, "undefined")
         return {
             "teacher": self.result.path,
-            "accuracy (validation)": f"{scores.accuracy:.1%} [{low:.1%}, {high:.1%}], n = {scores.n:,}",
+            "accuracy (validation)": f"{scores.accuracy:.1%}{interval}, n = {scores.n:,}",
             "F1, MCC": f"{told['f1']}, {told['mcc']}",
             "epochs": len(self.result.history),
         }

@@ -23,7 +23,7 @@ from lilliput.formats.precision import PRECISIONS, ActivationRange
 from lilliput.grams import Grams
 from lilliput.progress import Progress
 from lilliput.provenance import today
-from lilliput.runtime.engine import Engine, only_outputs, read_graph
+from lilliput.runtime.engine import Engine, only_outputs, read_graph, settings_for
 from lilliput.runtime.flow import FlowTokenizer
 from lilliput.search.latency import CALIBRATION_DESIGN, Conditions, LatencyModel, calibrate
 from lilliput.search.space import Architecture
@@ -34,6 +34,9 @@ WARMUP, SECONDS, CALLS = 3, 0.12, 25
 ROUNDS = 3
 """Rounds in which two models are timed in turn."""
 
+INTEGER_BITS = 8
+"""Of weights whose products are of integers, so that inputs are rounded, too."""
+
 READ, LONG = 32, 0.75
 """Functions whose reading is timed, and what share of the tokens that layers see these have where enough have it."""
 
@@ -41,7 +44,7 @@ READ, LONG = 32, 0.75
 def latency_model(
     precision: str = "int8", threads: int = 1, progress: Progress | None = None, cache: Path | None = None
 ) -> LatencyModel:
-    """The model for this machine, engine version, precision and number of threads; measured now if it never was.
+    """The model for this machine, engine version, engine's settings, precision and threads; measured if it never was.
 
     It is kept in ``cache``, by default :func:`cache_folder`, where that can be written. Measuring takes about half a
     minute and needs the extra ``train``.
@@ -53,7 +56,8 @@ def latency_model(
         date=today(),
         versions={"openvino": version("openvino")},
     )
-    key = hashlib.sha256(f"{conditions.cpu}|{conditions.versions}".encode()).hexdigest()[:12]
+    settings = sorted(settings_for(PRECISIONS[precision].bits == INTEGER_BITS).items())
+    key = hashlib.sha256(f"{conditions.cpu}|{conditions.versions}|{settings}".encode()).hexdigest()[:12]
     path = (cache or cache_folder()) / f"latency-{precision}-{threads}-{key}.json"
     progress = progress or Progress()
     if _is_there(path):
@@ -174,5 +178,7 @@ def random_graph(config: EncoderConfig, precision: str, seed: int = 0) -> bytes:
     }
     stored = PRECISIONS[precision]
     integer = {name: ActivationRange(-4.0, 4.0) for name in activation_names(config)}
-    graph: bytes = encoder_graph(config, weights, stored, integer if stored.bits == 8 else None).SerializeToString()
+    graph: bytes = encoder_graph(
+        config, weights, stored, integer if stored.bits == INTEGER_BITS else None
+    ).SerializeToString()
     return graph

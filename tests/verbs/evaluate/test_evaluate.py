@@ -125,6 +125,16 @@ def test_latency_is_at_what_the_model_takes_where_that_is_less(found, small, pro
     assert any(f"takes {longest} tokens at most" in note for note in progress.notes)
 
 
+def test_a_score_without_an_interval_is_told(found, capsys):
+    result = found.as_dict()
+    ends = [0.5, 0.75]
+    show({**result, "intervals": dict.fromkeys(result["intervals"], ends)})
+    assert "without an interval" not in capsys.readouterr().out
+    show({**result, "intervals": {"accuracy": ends, "f1": None, "mcc": None}, "undefined": []})
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("F1 and MCC without an interval: these examples are too few") for line in lines)
+
+
 def test_scoring_shows_its_progress(found, progress):
     total, done = progress.loops["scoring functions"]
     assert total == done > 0

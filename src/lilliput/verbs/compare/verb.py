@@ -15,7 +15,7 @@ import numpy as np
 from lilliput.artifact import CLASSIFIER, GENERATOR, is_artifact
 from lilliput.data.dataset import Dataset
 from lilliput.data.tables import Columns
-from lilliput.errors import UserError, refuse_unused, require_whole
+from lilliput.errors import UserError, refuse_absurd, refuse_unused, require_whole
 from lilliput.evaluate import carbon, money, resources
 from lilliput.files import write_json
 from lilliput.progress import Progress
@@ -61,6 +61,7 @@ class CompareSettings:
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
+        refuse_absurd(vars(self))
         for name, least in (("rounds", FEWEST_ROUNDS), ("tokens", SHORTEST), ("new_tokens", 1), ("threads", 1)):
             value = getattr(self, name)
             if value is not None:

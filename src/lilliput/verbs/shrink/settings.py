@@ -17,7 +17,7 @@ from lilliput.data.dataset import Dataset
 from lilliput.data_flow import MOST_NODES
 from lilliput.distill.linear import Linear
 from lilliput.distill.losses import DistillationMix
-from lilliput.errors import UserError, refuse_unused
+from lilliput.errors import UserError, refuse_absurd, refuse_unused
 from lilliput.formats.precision import PRECISIONS
 from lilliput.grams import Grams
 from lilliput.search import DEFAULT_OBJECTIVE, OBJECTIVES
@@ -152,6 +152,7 @@ class ShrinkSettings:
             if not fine:
                 option = f"--{name.replace('_', '-')}"
                 raise UserError(f"{complaint}; it is {getattr(self, name)!r}.", where=option)
+        refuse_absurd(vars(self))
         integers, reads_language = PRECISIONS[self.precision].bits < 32, self.robust or self.data_flow
         aware = integers and self.quantization != "calibration"
         refuse_unused(
