@@ -34,7 +34,10 @@ def test_kernels_with_lesser_instructions(instructions, needed, without, tmp_pat
     about = "from lilliput.kernels.build import kernels; print(kernels().about)"
     assert output([sys.executable, "-c", about], environment).strip() == instructions
     files = [str(HERE / name) for name in FILES]
-    assert " passed" in output([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files], environment)
+    chosen = ["-k", "not a_token_s_logits"]  # whole models take long, and add no instruction
+    assert " passed" in output(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, *files], environment
+    )
 
 
 def output(command, environment):
