@@ -72,7 +72,7 @@ def test_an_artifact_is_no_checkpoint(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "manifest.json").write_text("{}")
-    with pytest.raises(CheckpointError, match=f"^{name}: is an artifact: .* Give the model that it was made of"):
+    with pytest.raises(CheckpointError, match=f"^{name}: is an artifact: .* Give the model that it was made from"):
         locate(name)
     (tmp_path / name).mkdir(exist_ok=True)
     (tmp_path / name / "config.json").write_text("{}")  # a manifest beside it is of something else
