@@ -41,7 +41,7 @@ def read_clones(
 
     Args:
         paths: pair lists, with or without the tables of their functions (else the ``data.jsonl`` or ``data.jsonl.gz``
-            beside a list is used), and tables with both functions of a pair in a row.
+            beside a list is used), and tables with both functions of a pair in each row.
         columns: where a table of pairs has its functions and label (``code1``, ``code2``, ``label``); in a table of
             functions, ``code`` names the source (``func``); its ids are in ``idx``.
         label_names: the classes by index.
@@ -94,7 +94,7 @@ def function_table_beside(pair_list: Path) -> Path:
     """The table of functions in the same folder as ``pair_list``.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no such table.
     """
     for name in FUNCTION_FILES:
         if (table := pair_list.with_name(name)).is_file():

@@ -129,7 +129,7 @@ def load_tokenizer(folder: Path, other: Path | None) -> Any:
     """The transformers tokenizer of ``folder``, or of ``other``: a folder, or a ``tokenizer.json``.
 
     Raises:
-        CheckpointError: there is none, or it is damaged.
+        CheckpointError: there is no tokenizer, or it is damaged.
     """
     place = folder if other is None else Path(other)
     with _explained(place), quiet():

@@ -24,7 +24,7 @@ MAX_LINES = 60
 
 @dataclass(frozen=True)
 class Harvested:
-    """One function as it stands in the standard library, dedented, without its decorators.
+    """One function of the standard library, dedented, without its decorators.
 
     Attributes:
         file: its module's path relative to the standard library's folder, with forward slashes.

@@ -53,7 +53,7 @@ class _Names:
 
 
 class _Resolver(ast.NodeVisitor):
-    """Finds the variable behind each name: all bindings first, then all names, since a use may precede its binding."""
+    """Finds the variable of each name: all bindings first, then all names, since a use may precede its binding."""
 
     def __init__(self) -> None:
         self.scope = _Names(None, False)

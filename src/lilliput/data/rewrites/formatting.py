@@ -27,7 +27,7 @@ class Layout:
 
     Attributes:
         indent: of one level.
-        next_line: whether an opening brace stands on a line of its own.
+        next_line: whether an opening brace goes on a line of its own.
         spaced: whether there are spaces around operators and after commas.
         blank: share of statements that get a blank line before them; all others lose theirs.
     """
@@ -48,7 +48,7 @@ class _Gap:
 
 
 def reformat(source: Source, rng: Random) -> list[Edit]:
-    """The same tokens in a random layout; strings, comments, macros and what lies in parse errors are left alone."""
+    """The same tokens in a random layout; strings, comments, macros and code in parse errors are left alone."""
     layout = Layout(
         indent=rng.choice(_INDENTS),
         next_line=rng.choice((True, False)),
