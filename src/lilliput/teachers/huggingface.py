@@ -95,7 +95,7 @@ def load_encoder(folder: Path) -> nn.Module:
     config = _config(folder)
     if config.is_encoder_decoder and config.model_type not in ENCODER_HALVES:
         raise CheckpointError(
-            f"'{config.model_type}' is an encoder-decoder; the encoder can be used alone only of: "
+            f"'{config.model_type}' is an encoder-decoder; only these encoders can be used alone: "
             f"{', '.join(ENCODER_HALVES)}.",
             where=folder,
             remedy=_CHOOSE,
