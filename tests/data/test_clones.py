@@ -126,8 +126,8 @@ def test_table_that_is_neither(tmp_path: Path) -> None:
     [
         ({"idx": "10", "func": "other"}, "the id '10' already names other code (data.jsonl, line 1)"),
         ({"idx": 10, "func": "other"}, "the id '10' already names other code"),
-        ({"idx": None, "func": "f"}, "the id null is no integer or string"),
-        ({"idx": True, "func": "f"}, "the id true is no integer or string"),
+        ({"idx": None, "func": "f"}, "the id null is not an integer or string"),
+        ({"idx": True, "func": "f"}, "the id true is not an integer or string"),
         ({"func": "f"}, "has no column 'idx'; its columns are 'func'. Rename the right one to 'idx'."),
         ({"idx": "50", "func": " "}, "the code in column 'func' is empty"),
         ({"idx": "50", "func": 3}, "the code in column 'func' is not a string but 3"),

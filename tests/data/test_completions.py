@@ -35,8 +35,8 @@ def test_mbpp_s_numbers_have_other_names(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"task_id": "Test/9", "completion": ""}, "the task_id 'Test/9' is none of the problems'"),
-        ({"task_id": "Mbpp/0", "completion": ""}, "is none of the problems'"),
+        ({"task_id": "Test/9", "completion": ""}, "the task_id 'Test/9' is not one of the problems'"),
+        ({"task_id": "Mbpp/0", "completion": ""}, "is not one of the problems'"),
         ({"task_id": "Test/0"}, "has no column 'completion'"),
         ({"completion": ""}, "has no column 'task_id'"),
         ({"task_id": "Test/0", "completion": None}, "'completion' is not a string but null"),

@@ -78,7 +78,7 @@ def test_other_things_are_not_written_over(corpus: CloneCorpus, tmp_path: Path) 
 
 @pytest.mark.parametrize("sizes", [{"train": 3}, {"valid": 0}, {"test": -5}])
 def test_sizes_too_small(sizes: dict[str, int]) -> None:
-    with pytest.raises(UserError, match=f"{next(iter(sizes))}=.* is no size for a set of pairs. Ask for 4 at least"):
+    with pytest.raises(UserError, match=f"{next(iter(sizes))}=.* is too small for a set of pairs. Ask for at least 4"):
         clone_corpus(**sizes)
 
 

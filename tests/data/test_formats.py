@@ -81,7 +81,7 @@ def test_jsonl_refusals(tmp_path: Path, line: str, words: str) -> None:
     error = refusal(write(tmp_path, '{"code": "fine"}\n' + line + "\n", "x.jsonl"))
     assert words in error.problem
     assert error.line == 2
-    assert "One JSON object a line" in error.remedy
+    assert "One JSON object per line" in error.remedy
 
 
 def test_missing_column_lists_those_there_are(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ def test_problems_are_read_in_their_order(tmp_path, pack):
     [
         ({"test": 3}, r"'test' is not a string but 3"),
         ({"prompt": " \n"}, r"'prompt' is empty"),
-        ({"entry_point": "a b"}, r"'entry_point' is 'a b', which is no function's name"),
-        ({"task_id": "Test/0"}, r"the task_id 'Test/0' is there already"),
+        ({"entry_point": "a b"}, r"'entry_point' is 'a b', which is not a function name"),
+        ({"task_id": "Test/0"}, r"the task_id 'Test/0' appears twice"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, change, problem):

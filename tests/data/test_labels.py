@@ -58,7 +58,7 @@ def test_given_names_are_found_in_either_unicode_form() -> None:
 
 @pytest.mark.parametrize("value", [0.5, float("nan"), float("inf"), [1], {"a": 1}, b"x"])
 def test_label_of_a_wrong_type(value: object) -> None:
-    with pytest.raises(DataError, match="is no integer, string or boolean"):
+    with pytest.raises(DataError, match="is not an integer, string or boolean"):
         label_text(value, HERE)
 
 

@@ -154,7 +154,7 @@ WRONG = {
     "an empty field": ({**HUMANEVAL, "prompt": " "}, "'prompt' is empty"),
     "no function's name": ({**HUMANEVAL, "entry_point": "a b"}, "'entry_point' is 'a b'"),
     "a name that is none": ({**HUMANEVAL, "task_id": 1.5}, "'task_id' is neither a string nor a whole number but 1.5"),
-    "a name that comes twice": ({**HUMANEVAL}, "the task_id 'Test/0' is there already"),
+    "a name that comes twice": ({**HUMANEVAL}, "the task_id 'Test/0' appears twice"),
     "tests that are no list": ({**MBPP, "test_list": "assert 1"}, "'test_list' is not a list but 'assert 1'"),
     "a test that is no text": ({**MBPP, "test_list": [1]}, "item 1 of 'test_list' is not a string but 1"),
     "no tests": ({**MBPP, "test_list": []}, "'test_list' is empty"),

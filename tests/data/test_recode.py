@@ -61,7 +61,7 @@ def test_files_that_do_not_belong_together_are_named(released):
         read_recode(released)
     write(released / "func_name", "humaneval_FuncRenameSwapChar_s1.jsonl", row(ONE), row(TWO))
     write(released / "func_name", "humaneval_FuncRenameSwapChar_s1.jsonl.gz", row(ONE), row(TWO))
-    with pytest.raises(DataError, match=r"SwapChar_s1\.jsonl\.gz: seed 1 of FuncRenameSwapChar is there already"):
+    with pytest.raises(DataError, match=r"SwapChar_s1\.jsonl\.gz: seed 1 of FuncRenameSwapChar exists twice"):
         read_recode(released)
 
 

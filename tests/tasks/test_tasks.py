@@ -126,7 +126,7 @@ def test_a_single_path_is_a_list_of_one(tmp_path: Path) -> None:
     for files in (path, str(path), (str(path),)):
         assert len(TASKS["vulnerability"].read(files)) == 1
     for wrong in (None, 3, [path, None]):
-        with pytest.raises(DataError, match="is no path of a file"):
+        with pytest.raises(DataError, match="is not a file path"):
             TASKS["vulnerability"].read(wrong)  # type: ignore[arg-type]
 
 

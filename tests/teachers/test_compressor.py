@@ -178,7 +178,7 @@ def lacking(weights: Weights, part: str) -> Weights:
 @pytest.mark.parametrize(
     ("weights", "task", "text"),
     [
-        (made("encoder.", "classifier.", 192), "vulnerability", "is of the task 'clone', not 'vulnerability'"),
+        (made("encoder.", "classifier.", 192), "vulnerability", "is for the task 'clone', not 'vulnerability'"),
         (made("model.", "classifier.", 96), None, "not named like those of any checkpoint of the Compressor paper"),
         ([torch.ones(2)], None, "not named like those of any checkpoint"),
         (made("encoder.", "classifier.", 96), None, "do not make a whole model .*size mismatch"),

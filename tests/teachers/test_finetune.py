@@ -166,7 +166,7 @@ def test_other_things_are_not_written_over(tmp_path, monkeypatch, occupy):
 
 def test_a_teacher_does_not_take_its_base_s_place(teacher_folder, tmp_path):
     before = (teacher_folder / MANIFEST).read_bytes()
-    with pytest.raises(UserError, match="is the base that is read"):
+    with pytest.raises(UserError, match="is the base itself"):
         finetune(teacher_folder, VULNERABILITY, singles(8), None, teacher_folder)
     assert (teacher_folder / MANIFEST).read_bytes() == before
 

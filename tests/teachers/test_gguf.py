@@ -192,7 +192,7 @@ def test_a_split_model_is_read_from_its_first_part(tmp_path):
     ):
         GgufFile(second)
     second.unlink()
-    with pytest.raises(CheckpointError, match=r"m-00002-of-00003\.gguf: is no file.*all its parts"):
+    with pytest.raises(CheckpointError, match=r"m-00002-of-00003\.gguf: is not a file.*all its parts"):
         GgufFile(first)
 
 

@@ -57,7 +57,7 @@ def test_every_truncation_is_refused(sound):
     lengths = {*range(0, len(data) - 1, 41), len(data) - 32, *range(24)}  # a last tensor's padding may be missing
     for length in lengths:
         path.write_bytes(data[:length])
-        with pytest.raises(CheckpointError, match=r"m\.gguf: is no sound GGUF file: .*Get the file again"):
+        with pytest.raises(CheckpointError, match=r"m\.gguf: is not a valid GGUF file: .*Get the file again"):
             GgufFile(path)
 
 
@@ -112,13 +112,13 @@ DAMAGES = {
 def test_a_damaged_header_is_refused(name, sound):
     path, data = sound
     path.write_bytes(DAMAGES[name](data))
-    with pytest.raises(CheckpointError, match=r"m\.gguf: is no sound GGUF file: .*Get the file again"):
+    with pytest.raises(CheckpointError, match=r"m\.gguf: is not a valid GGUF file: .*Get the file again"):
         GgufFile(path)
 
 
 def test_what_is_no_file_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "none.gguf"):
-        with pytest.raises(CheckpointError, match="is no file"):
+        with pytest.raises(CheckpointError, match="is not a file"):
             GgufFile(path)
 
 
@@ -150,7 +150,7 @@ REFUSALS = {
     "unknown bias": (lambda writer: writer.add_tensor("output_norm.bias", zeros(64)), r"output_norm\.bias"),
     "missing tensor": (replaced("blk.1.ffn_up.weight", None), "does not hold the weights of 2 layers"),
     "no embedding": (replaced("token_embd.weight", None), r"has no tensor 'model\.embed_tokens\.weight'"),
-    "shape": (replaced("blk.1.attn_k.weight", zeros(30, 64)), r"has the shape \(30, 64\)"),
+    "shape": (replaced("blk.1.attn_k.weight", zeros(30, 64)), r"of shape \(30, 64\), which contradicts"),
     "integers": (replaced("blk.1.attn_k.weight", np.zeros((32, 64), np.int32)), "stored as I32, which cannot be read"),
     "too many layers": (setting("block_count", 2**31 - 1), "does not hold the weights"),
     "too few layers": (setting("block_count", 1), "does not hold the weights of 1 layers"),
@@ -159,8 +159,8 @@ REFUSALS = {
     "not a number": (setting("rope.freq_base", float("nan")), "where a positive number is needed"),
     "no epsilon": (setting("attention.layer_norm_rms_epsilon", "small"), "where a positive number is needed"),
     "partly turned": (setting("rope.dimension_count", 8), "heads of width 16, and 8 as 'rope.dimension_count'"),
-    "yarn": (setting("rope.scaling.type", "yarn"), "in the way 'yarn'; known are linear and Llama 3's"),
-    "other factors": (lambda writer: writer.add_tensor("rope_freqs.weight", zeros(8) + 2), "not of Llama 3's kind"),
+    "yarn": (setting("rope.scaling.type", "yarn"), "the RoPE scaling 'yarn'; supported: linear and Llama 3's"),
+    "other factors": (lambda writer: writer.add_tensor("rope_freqs.weight", zeros(8) + 2), "is not Llama 3's RoPE"),
 }
 
 
@@ -182,5 +182,5 @@ def test_an_unknown_architecture_and_an_unknown_name(tmp_path):
     with pytest.raises(CheckpointError, match=r"m\.gguf: has no tensor 'z'; it has lm_head\.weight"):
         GgufFile(path).read("z")
     path.write_bytes(path.read_bytes().replace(b"llama", b"mamba"))
-    with pytest.raises(CheckpointError, match="architecture 'mamba'; known are llama, qwen2, qwen3"):
+    with pytest.raises(CheckpointError, match="architecture 'mamba'; supported: llama, qwen2, qwen3"):
         GgufFile(path)

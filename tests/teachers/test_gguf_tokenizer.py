@@ -168,15 +168,15 @@ def test_the_file_says_what_frames_a_text(before, after, tmp_path):
 
 
 REFUSALS = {
-    "sentencepiece": ({"model": "llama"}, r"of the kind 'llama', .* known is 'gpt2' with gpt-2, .*tokenizer\.json"),
-    "unknown splitting": ({"pre": "falcon"}, "splits text as 'falcon'; known is 'gpt2' with gpt-2"),
+    "sentencepiece": ({"model": "llama"}, r"of the kind 'llama', .* supported: 'gpt2' with gpt-2, .*tokenizer\.json"),
+    "unknown splitting": ({"pre": "falcon"}, "splits text as 'falcon'; supported: 'gpt2' with gpt-2"),
     "no splitting": ({"pre": None}, "splits text as 'None'"),
     "no tokens": ({"tokens": None}, r"no list of strings as 'tokenizer\.ggml\.tokens'"),
     "tokens that are numbers": ({"tokens": [1, 2, 3]}, r"no list of strings as 'tokenizer\.ggml\.tokens'"),
     "no merges": ({"merges": None}, r"no list of strings as 'tokenizer\.ggml\.merges'"),
     "a merge of one": ({"merges": ["ab"]}, "a merge that is not of two tokens"),
     "a merge of three": ({"merges": ["a b c"]}, "a merge that is not of two tokens"),
-    "a merge of strangers": ({"merges": ["中 文"]}, r"sound tokenizer: .*Get the file again"),
+    "a merge of strangers": ({"merges": ["中 文"]}, r"valid tokenizer: .*Get the file again"),
     "fewer types": ({"token_type": [1, 1]}, "tokens for an embedding of 500 rows"),
     "no such beginning": ({"bos_token_id": 9999, "add_bos_token": True}, "the number 9999 for its token 'bos'"),
 }

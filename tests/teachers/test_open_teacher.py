@@ -51,7 +51,7 @@ def test_an_artifact_is_told_from_a_checkpoint(open_it, name, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folder_of(name), tmp_path / "copy")
     for artifact in (name, "copy"):
-        with pytest.raises(CheckpointError, match=r"is an artifact: .* Give the model that it was made of") as caught:
+        with pytest.raises(CheckpointError, match=r"is an artifact: .* Give the model that it was made from") as caught:
             open_it(artifact)
         assert caught.value.where == artifact
 

@@ -87,7 +87,7 @@ def test_a_damaged_file_is_refused(damage, tmp_path):
     write(tmp_path)
     path = tmp_path / SINGLE
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(CheckpointError, match=r"model\.safetensors: is no sound safetensors file"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: is not a valid safetensors file"):
         SafetensorsFolder(tmp_path)
 
 
@@ -109,8 +109,8 @@ CRAFTED = {
         f'{{"a": {json.dumps(entry(0, 8))}, "a": {json.dumps(entry(8, 12, (1,)))}}}',
         "it has 'a' twice",
     ),
-    "a shape of fractions": ({"a": entry(0, 12, (3.5,))}, "place or a shape that is not of whole numbers"),
-    "places that are true": ({"a": entry(False, 12, (3,))}, "not of whole numbers"),
+    "a shape of fractions": ({"a": entry(0, 12, (3.5,))}, "offsets or a shape that are not whole numbers"),
+    "places that are true": ({"a": entry(False, 12, (3,))}, "not whole numbers"),
 }
 
 

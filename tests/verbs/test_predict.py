@@ -24,7 +24,7 @@ def test_one_file_is_a_list_of_one(small, source):
 
 @pytest.mark.parametrize("files", [None, 3, [None]])
 def test_what_is_no_path_is_refused(files, small):
-    with pytest.raises(DataError, match="is no path of a file"):
+    with pytest.raises(DataError, match="is not a file path"):
         api.predict(small, files)
 
 

@@ -23,7 +23,7 @@ PAIR_COLUMNS = Columns(code="code1", second="code2", label="label")
 ID_COLUMN = "idx"
 FUNCTION_COLUMN = "func"
 FUNCTION_FILES = ("data.jsonl", "data.jsonl.gz")
-"""What the table of functions beside a pair list is called."""
+"""File names of the table of functions beside a pair list."""
 HIDDEN = "-1"
 """In the third column: no label, or the label is in the fourth."""
 
@@ -37,11 +37,11 @@ def read_clones(
     label_names: tuple[str, ...] | None = None,
     labelled: bool = True,
 ) -> Dataset:
-    """Pairs of functions that are clones or not.
+    """Read pairs of functions that are clones or not.
 
     Args:
         paths: pair lists, with or without the tables of their functions (else the ``data.jsonl`` or ``data.jsonl.gz``
-            beside a list is used), and tables with both functions of a pair in a row.
+            beside a list is used), and tables with both functions of a pair in each row.
         columns: where a table of pairs has its functions and label (``code1``, ``code2``, ``label``); in a table of
             functions, ``code`` names the source (``func``); its ids are in ``idx``.
         label_names: the classes by index.
@@ -94,7 +94,7 @@ def function_table_beside(pair_list: Path) -> Path:
     """The table of functions in the same folder as ``pair_list``.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no such table.
     """
     for name in FUNCTION_FILES:
         if (table := pair_list.with_name(name)).is_file():
@@ -109,14 +109,14 @@ def read_function_table(paths: Sequence[Path], code: str = FUNCTION_COLUMN) -> F
     """The functions of all the tables ``paths``, by id (column ``idx``, an integer or a string).
 
     Raises:
-        DataError: a row has no id or no code, or an id comes twice with different code.
+        DataError: a row has no id or no code, or an id appears twice with different code.
     """
     functions: Functions = {}
     for path in paths:
         for row in read_rows(path, (ID_COLUMN, code)):
             number = row.value(ID_COLUMN)
             if isinstance(number, bool) or not isinstance(number, int | str):
-                raise row.place.error(f"the id {shown(number)} is no integer or string.", "Correct the id.")
+                raise row.place.error(f"the id {shown(number)} is not an integer or string.", "Correct the id.")
             source = check_code(row.value(code, CODE_OPTION), row.place, what=f"the code in column {shown(code)}")
             known, place = functions.setdefault(str(number).strip(), (source, row.place))
             if known != source:
@@ -130,8 +130,8 @@ def read_function_table(paths: Sequence[Path], code: str = FUNCTION_COLUMN) -> F
 def read_pair_list(path: Path) -> Iterator[tuple[Place, str, str, str | None]]:
     """Yield ``(place, first id, second id, label)`` for each line of a pair list; blank lines are skipped.
 
-    The columns, separated by tabs or spaces, are two ids and, optionally, a label; where a fourth follows, it is the
-    label if the third is -1. The label is ``None`` where there is none.
+    The columns, separated by tabs or spaces, are two ids and, optionally, a label; if the third column is -1, a fourth
+    may hold the label. The label is ``None`` if there is none.
 
     Raises:
         DataError: a line has fewer than two or more than four columns.

@@ -1,4 +1,4 @@
-"""Pieces of source files as token ids, with what each token is of: code, or white space and comments."""
+"""Pieces of source files as token ids, each token marked as code, or as white space and comments."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lilliput.data.languages import prose_spans
 from lilliput.data.repository import Source
 
 SHORTEST = 16
-"""Tokens of a piece, at least: the ends of files, and files, that have fewer are left out."""
+"""Fewest tokens of a piece: shorter files, and shorter ends of files, are left out."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Tokens that follow each other in a file.
+    """Consecutive tokens of a file.
 
     Attributes:
-        name: the file's.
-        ids: ``[T]``; the first are those that the tokenizer puts before every text, where it does.
-        code: ``[T]``, whether a token holds a character of code: not white space, nor in a comment or a string of
-            several lines.
+        name: the file's name.
+        ids: ``[T]``, beginning with the tokens that the tokenizer prepends to every text, if any.
+        code: ``[T]``, whether a token holds a character of code: neither white space nor in a comment or a multi-line
+            string.
     """
 
     name: str
@@ -40,9 +40,9 @@ def code_pieces(sources: Sequence[Source], tokenizer: Tokenizer, count: int, len
     Args:
         sources: the files.
         tokenizer: without truncation or padding of its own.
-        count: pieces, at most.
-        length: tokens of a piece, at most, those that the tokenizer puts before every text included.
-        seed: which pieces of a file come first.
+        count: most pieces.
+        length: most tokens of a piece, including those that the tokenizer prepends to every text.
+        seed: seed of the order of a file's pieces.
     """
     start = _start(tokenizer)
     encoded = [_encoded(source, tokenizer) for source in sources[:count]]
@@ -51,7 +51,7 @@ def code_pieces(sources: Sequence[Source], tokenizer: Tokenizer, count: int, len
 
 
 def _start(tokenizer: Tokenizer) -> NDArray[np.int64]:
-    """Ids that the tokenizer puts before every text."""
+    """Ids that the tokenizer prepends to every text."""
     encoding = tokenizer.encode("a")
     own = [place for place, added in enumerate(encoding.special_tokens_mask) if not added]
     return np.array(encoding.ids[: own[0] if own else 0], np.int64)
@@ -65,7 +65,7 @@ def _encoded(source: Source, tokenizer: Tokenizer) -> Piece:
 
 
 def code_characters(source: Source) -> NDArray[np.bool_]:
-    """Of each character, whether it is code: not white space, nor in a comment or a string of several lines."""
+    """For each character, whether it is code: neither white space nor in a comment or a multi-line string."""
     marks = np.array([not character.isspace() for character in source.text], np.bool_)
     for begin, end in prose_spans(source.text, source.language):
         marks[begin:end] = False
@@ -73,7 +73,7 @@ def code_characters(source: Source) -> NDArray[np.bool_]:
 
 
 def _pieces_of(whole: Piece, start: NDArray[np.int64], length: int, seed: int) -> Iterator[Piece]:
-    """The file's pieces, one after the other, in an order by chance."""
+    """The file's pieces, in random order."""
     room = length - len(start)
     begins = [begin for begin in range(0, len(whole.ids), room) if len(whole.ids) - begin >= SHORTEST]
     Random(f"pieces {seed} {whole.name}").shuffle(begins)

@@ -1,4 +1,4 @@
-"""Python code to calibrate on and to measure perplexity on: the standard library's own files, no data set shipped."""
+"""Python code for calibration and perplexity: the standard library's own files, so that no data set is shipped."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ SMALLEST, LARGEST = 2_000, 200_000
 """Bytes of a file: smaller ones hold little code, larger ones are tables."""
 
 HELD_OUT_SHARE = 4
-"""One file in so many is held out, chosen by its name."""
+"""One file in this many is held out, chosen by its name."""
 
 _SKIPPED = {"site-packages", "dist-packages", "test", "tests", "idle_test", "lib2to3", "__pycache__", "encodings"}
 
 
 def code_files(part: str, seed: int = 0) -> list[Path]:
-    """Files of the standard library, in an order that ``seed`` decides; no file is in both parts.
+    """Files of the standard library, in an order that ``seed`` determines; no file is in both parts.
 
     Raises:
-        UserError: the standard library is here without its sources.
+        UserError: the standard library is installed without its sources.
     """
     root = Path(sysconfig.get_paths()["stdlib"])
     files = [file for file in sorted(root.rglob("*.py")) if not _SKIPPED & set(file.relative_to(root).parts)]
@@ -37,7 +37,7 @@ def code_files(part: str, seed: int = 0) -> list[Path]:
     chosen = [file for file in chosen if SMALLEST <= file.stat().st_size <= LARGEST]
     if not chosen:
         raise UserError(
-            "Python's standard library is here without its sources (.py files).",
+            "Python's standard library is installed without its sources (.py files).",
             remedy="Use a Python installed in the usual way, or bring data of your own.",
         )
     Random(f"{part} {seed}").shuffle(chosen)
@@ -49,10 +49,10 @@ def _held_out(name: Path) -> bool:
 
 
 def whole_reader(tokenizer: Tokenizer) -> Tokenizer:
-    """A copy of ``tokenizer`` that reads a source file whole and as it stands.
+    """A copy of ``tokenizer`` that encodes a source file in full and verbatim.
 
-    Truncation and padding of its own are turned off, and control tokens are mere text: a ``</s>`` in source code is
-    four characters, and ends nothing.
+    Its truncation and padding are turned off, and control tokens are plain text: a ``</s>`` in source code is four
+    characters, and ends nothing.
     """
     reader: Tokenizer = Tokenizer.from_str(tokenizer.to_str())
     reader.no_truncation()
@@ -62,12 +62,12 @@ def whole_reader(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def windows(texts: Iterable[str], tokenizer: Tokenizer, count: int, length: int) -> NDArray[np.int64]:
-    """Token ids ``[count, length]``: of each text the first ``length`` tokens, and of long ones the next, in turn.
+    """Token ids ``[count, length]``: the first ``length`` tokens of each text, then the next of longer ones, in turn.
 
-    The tokenizer reads as :func:`whole_reader` has it.
+    Texts are encoded by :func:`whole_reader`.
 
     Raises:
-        UserError: the texts are too short for as many.
+        UserError: the texts are too short for ``count`` windows.
     """
     rows: list[list[int]] = []
     for ids in _rounds(texts, whole_reader(tokenizer), length):
@@ -82,7 +82,7 @@ def windows(texts: Iterable[str], tokenizer: Tokenizer, count: int, length: int)
 def _rounds(texts: Iterable[str], tokenizer: Tokenizer, length: int) -> Iterator[list[int]]:
     """The first piece of every text, then the second of those that have one, and so on."""
     encoded: list[list[int]] = []
-    for text in texts:  # the first round needs no text before its turn
+    for text in texts:  # the first round reads texts lazily
         ids = tokenizer.encode(text).ids
         encoded.append(ids)
         if len(ids) >= length:
@@ -96,7 +96,7 @@ def _rounds(texts: Iterable[str], tokenizer: Tokenizer, length: int) -> Iterator
 
 
 def read_texts(files: Sequence[Path]) -> Iterator[str]:
-    """Contents of source files; those that are no UTF-8 are passed over."""
+    """Contents of source files; files that cannot be read as UTF-8 are skipped."""
     for file in files:
         try:
             yield file.read_text(encoding="utf-8")

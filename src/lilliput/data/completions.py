@@ -1,4 +1,4 @@
-"""Completions of problems, made elsewhere: JSON Lines of ``task_id`` and ``completion``."""
+"""Completions of problems that were generated elsewhere: JSON Lines of ``task_id`` and ``completion``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lilliput.data.lines import listed, shown
 from lilliput.data.problem import Problem, defined_names
 
 FORMS = ("auto", "completion", "program")
-"""What a completion may be taken for: what goes on from the prompt, a whole program, or whichever it looks like."""
+"""How a completion is read: as whichever form it looks like, as a continuation of the prompt, or as a whole program."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Given:
 
     Attributes:
         task_id: of its problem.
-        text: what was written.
-        line: of the file.
-        whole: it was given as a ``solution``, which is a whole program whatever is asked for.
+        text: the completion itself.
+        line: its line in the file.
+        whole: whether it was given as a ``solution``, which is always a whole program.
     """
 
     task_id: str
@@ -33,13 +33,13 @@ class Given:
 
 
 def read_completions(path: Path, problems: Iterable[Problem]) -> list[Given]:
-    """The completions in a file, in their order; a problem may have several.
+    """The completions in a file, in order; a problem may have several.
 
-    ``solution``, EvalPlus' name of whole programs, may stand in the place of ``completion``. Where problems are
-    numbers, as MBPP's, ``Mbpp/2`` is the problem ``2``.
+    ``solution``, EvalPlus' name for whole programs, may replace ``completion``. Where problems are numbered, as in
+    MBPP, ``Mbpp/2`` is problem ``2``.
 
     Raises:
-        DataError: the file cannot be read, a field is missing or of the wrong kind, or the task_id is unknown; the
+        DataError: the file cannot be read, a field is missing or of the wrong type, or the task_id is unknown; the
             message names file and line.
     """
     known = _names([item.task_id for item in problems])
@@ -48,8 +48,8 @@ def read_completions(path: Path, problems: Iterable[Problem]) -> list[Given]:
         name = problem.task_id(row)
         if name not in known:
             raise row.place.error(
-                f"the task_id {shown(name)} is none of the problems', which are {listed(dict.fromkeys(known), 3)}.",
-                "Give the file of problems that the completions are of.",
+                f"the task_id {shown(name)} is not one of the problems', which are {listed(dict.fromkeys(known), 3)}.",
+                "Give the file of the problems that these completions belong to.",
             )
         whole = "completion" not in row.values and "solution" in row.values
         text = problem.text(row, "solution" if whole else "completion", empty=True)
@@ -58,24 +58,24 @@ def read_completions(path: Path, problems: Iterable[Problem]) -> list[Given]:
 
 
 def _names(task_ids: Sequence[str]) -> Mapping[str, str]:
-    """What a problem may be called -> its name."""
+    """Accepted name of a problem -> its task_id."""
     others = {f"{prefix}/{name}": name for name in task_ids if name.isdecimal() for prefix in ("Mbpp", "MBPP")}
     return {name: name for name in task_ids} | {other: name for other, name in others.items() if other not in task_ids}
 
 
 def is_program(problem: Problem, completion: str) -> bool:
-    """Whether a completion defines the function that is asked for by itself, at its top level."""
+    """Whether a completion itself defines the requested function, at its top level."""
     names = defined_names(completion)
     if names is not None:
         return problem.entry_point in names
-    # No Python: it will fail as either, but perhaps only because it goes on from a prompt, being indented.
+    # It does not parse, so it fails in either form, unless it is an indented continuation of the prompt.
     first = next((line for line in completion.splitlines() if line.strip()), "")
     starts = (f"def {problem.entry_point}(", f"async def {problem.entry_point}(")
     return first[:1].strip() != "" and any(line.startswith(starts) for line in completion.splitlines())
 
 
 def form_of(problem: Problem, completion: str, form: str) -> str:
-    """``completion`` or ``program``: what ``form`` means for this one."""
+    """``completion`` or ``program``: what ``form`` means for this completion."""
     if form != "auto":
         return form
     return "program" if is_program(problem, completion) else "completion"
@@ -85,11 +85,11 @@ def parts_of(problem: Problem, completion: str, form: str) -> tuple[str, ...]:
     """The pieces of the program, which are run one after the other as one module.
 
     A continuation is joined to the prompt. A whole program is run after the prompt, whose imports and helpers it may
-    use, and whose function it defines anew.
+    use, and whose function it redefines.
 
     Args:
-        problem: what it is of.
-        completion: what was written.
+        problem: the problem that it completes.
+        completion: the text of the completion.
         form: ``completion`` or ``program``.
     """
     before = (problem.imports,) if problem.imports else ()

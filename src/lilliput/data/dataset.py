@@ -18,8 +18,8 @@ class Dataset:
         members: shape ``[n, arity]``, int64: which ``texts`` each example joins (arity 1: a function; 2: a pair).
         labels: shape ``[n]``, int64 class index, ``-1`` where unlabelled.
         label_names: the classes, by index.
-        sources: what it was read from (file names), for messages and provenance.
-        sha256: of the bytes read, over all files in order; names the data in provenance and cache keys.
+        sources: names of the files it was read from, for messages and provenance.
+        sha256: of the bytes read, over all files in order; identifies the data in provenance and cache keys.
     """
 
     texts: tuple[str, ...]
@@ -34,7 +34,7 @@ class Dataset:
 
     @property
     def arity(self) -> int:
-        """How many functions an example joins: 1 or 2."""
+        """Functions per example: 1 or 2."""
         return int(self.members.shape[1])
 
     def subset(self, rows: NDArray[np.int64]) -> Dataset:
@@ -52,7 +52,7 @@ class Dataset:
 
 
 def concatenate(first: Dataset, second: Dataset) -> Dataset:
-    """The examples of both, functions that both have kept once.
+    """The examples of both datasets; functions that occur in both are kept once.
 
     Raises:
         ValueError: they differ in arity.

@@ -19,7 +19,7 @@ def read_devign(
     label_names: tuple[str, ...] | None = None,
     labelled: bool = True,
 ) -> Dataset:
-    """Functions that are safe or vulnerable; any table will do where ``columns`` names its columns.
+    """Read functions that are safe or vulnerable; any table will do if ``columns`` names its columns.
 
     Raises:
         UserError: ``columns`` names a second code column.

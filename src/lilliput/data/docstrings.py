@@ -1,4 +1,4 @@
-"""What functions say of themselves: their names, and Python's docstrings."""
+"""The names of functions, and Python's docstrings, in source code."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _PARTS = re.compile(r"[^\W\d_]+|\d+")
 
 
 def function_name(code: str) -> str:
-    """The name of the function that ``code`` defines, as far as can be seen without parsing: empty where it cannot.
+    """The name of the function that ``code`` defines, found without parsing; empty if none is found.
 
-    What stands behind ``def``, ``func`` or ``function``; else what stands before the first bracket, annotations aside.
+    The name after ``def``, ``func`` or ``function``; else the name before the first bracket, annotations aside.
     """
     defined = _DEFINED.search(code)
     if defined is not None:
@@ -28,7 +28,7 @@ def function_name(code: str) -> str:
 
 
 def name_words(name: str) -> str:
-    """The words that a name is made of, lower case: ``getHTTPCode_2`` is ``get http code 2``."""
+    """The words of a name, in lower case: ``getHTTPCode_2`` is ``get http code 2``."""
     parts = []
     for part in _PARTS.findall(name):
         begins = [
@@ -41,16 +41,16 @@ def name_words(name: str) -> str:
 
 
 def without_docstring(code: str) -> str:
-    """``code`` without the docstring of its first function, where it is Python that has one; else as it is.
+    """``code`` without the docstring of its first function, if it is Python and has one; else unchanged.
 
-    CodeSearchNet's ``code`` of Python holds the very text that is to be written.
+    CodeSearchNet's Python ``code`` contains the very text that a model is to write.
     """
     if "def " not in code or ('"""' not in code and "'" not in code and '"' not in code):
         return code
     text = textwrap.dedent(code)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of strangers' code, such as backslashes in its strings
+            warnings.simplefilter("ignore")  # about others' code, such as backslashes in strings
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return code
@@ -58,7 +58,7 @@ def without_docstring(code: str) -> str:
     if first is None or ast.get_docstring(first, clean=False) is None:
         return code
     said = first.body[0]
-    assert said.end_lineno is not None and said.end_col_offset is not None  # of what was parsed
+    assert said.end_lineno is not None and said.end_col_offset is not None  # set on parsed nodes
     lines = text.encode().splitlines(keepends=True)  # columns are counted in bytes
     before = b"".join([*lines[: said.lineno - 1], lines[said.lineno - 1][: said.col_offset]])
     after = b"".join([lines[said.end_lineno - 1][said.end_col_offset :], *lines[said.end_lineno :]])

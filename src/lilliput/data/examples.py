@@ -1,4 +1,4 @@
-"""Examples gathered into a :class:`~lilliput.data.dataset.Dataset`: functions checked, duplicates joined."""
+"""Collect examples into a :class:`~lilliput.data.dataset.Dataset`: functions are checked, duplicates merged."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MAX_FUNCTION_BYTES = 1_000_000
 
 
 def check_code(value: Any, place: Place, what: str = "the code", longest: int = MAX_FUNCTION_BYTES) -> str:
-    """``value`` as the source of a function.
+    """Check that ``value`` is the source of a function, and return it.
 
     Raises:
-        DataError: it is no string, is empty, holds a NUL character or a lone surrogate (no UTF-8 can), or is longer
-            than ``longest`` bytes.
+        DataError: it is not a string, is empty, holds a NUL character or a lone surrogate (which UTF-8 cannot), or is
+            longer than ``longest`` bytes.
     """
     if not isinstance(value, str):
         raise place.error(f"{what} is not a string but {shown(value)}.", "Write the function's source as a string.")
@@ -34,7 +34,7 @@ def check_code(value: Any, place: Place, what: str = "the code", longest: int = 
         size = len(value.encode("utf-8"))
     except UnicodeEncodeError as error:
         raise place.error(
-            f"{what} holds a lone surrogate (character {error.start + 1}), which is no Unicode text.", "Remove it."
+            f"{what} holds a lone surrogate (character {error.start + 1}), which is not valid Unicode.", "Remove it."
         ) from error
     if size > longest:
         raise place.error(
@@ -48,9 +48,9 @@ class ExampleBuilder:
     """Collects examples one by one; functions with exactly the same text become one.
 
     Args:
-        arity: functions an example joins, 1 or 2.
+        arity: functions per example, 1 or 2.
         label_names: the classes by index, or ``None`` to collect them from the labels.
-        labelled: whether labels are read; where not, every label is -1.
+        labelled: whether labels are read; if not, every label is -1.
         by_index: whether labels may give the index of one of ``label_names``.
     """
 
@@ -63,7 +63,7 @@ class ExampleBuilder:
         self._labels: list[int] = []
 
     def add(self, codes: Sequence[str], label: object, place: Place) -> None:
-        """One example: ``arity`` functions (checked by :func:`check_code`) and the raw value of its label.
+        """Add one example: ``arity`` functions (checked by :func:`check_code`) and the raw value of its label.
 
         Raises:
             DataError: labels are read, and this one is missing or names no class.
@@ -72,7 +72,7 @@ class ExampleBuilder:
         self._members.extend(self._function_index.setdefault(code, len(self._function_index)) for code in codes)
 
     def dataset(self, paths: Sequence[Path]) -> Dataset:
-        """Everything added, as read from the files ``paths``."""
+        """All examples added, as a dataset that was read from the files ``paths``."""
         names, final = self._classes.ordered()
         labels = np.array(self._labels, dtype=np.int64)
         return Dataset(
@@ -92,4 +92,4 @@ def require_paths(paths: Sequence[Path]) -> None:
         DataError: ``paths`` is empty.
     """
     if not paths:
-        raise DataError("no data file was given.", remedy="Give one path at least.")
+        raise DataError("no data file was given.", remedy="Give at least one path.")

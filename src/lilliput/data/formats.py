@@ -1,4 +1,4 @@
-"""Rows of a table, whatever the file format: JSON Lines, CSV, TSV or Parquet, each also gzipped."""
+"""Read the rows of a table in any file format: JSON Lines, CSV, TSV or Parquet, each also gzipped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARQUET_BATCH_ROWS = 1024
 
 
 class Format(enum.Enum):
-    """What a data file is."""
+    """Format of a data file."""
 
     JSONL = "JSON Lines"
     CSV = "CSV"
@@ -35,11 +35,11 @@ FORMAT_OF_SUFFIX = {
     ".tsv": Format.CSV,
     ".parquet": Format.PARQUET,
 }
-"""What a name says where the content leaves it open (``.gz`` is put aside first)."""
+"""File suffix -> format, where the content does not tell (``.gz`` is removed first)."""
 
 
 class Row(NamedTuple):
-    """One row: its place, its values by column, and the names of all columns there are."""
+    """One row: its place, its values by column, and the names of all columns."""
 
     place: Place
     values: Mapping[str, Any]
@@ -49,7 +49,7 @@ class Row(NamedTuple):
         """The value in ``column``.
 
         Raises:
-            DataError: there is no such column; the message lists those there are and names the ``option``, if any, that
+            DataError: there is no such column; the message lists the columns and names the ``option``, if any, that
                 would choose another.
         """
         if column not in self.values:
@@ -66,10 +66,10 @@ def _suffix(path: Path) -> str:
 
 
 def format_of(path: Path) -> Format:
-    """What ``path`` is: by its first bytes where they tell, by its name where they do not.
+    """The format of ``path``: by its first bytes if they tell, else by its name.
 
     Raises:
-        DataError: it cannot be read (see :mod:`lilliput.data.lines`), is empty, or is called Parquet and is not.
+        DataError: it cannot be read (see :mod:`lilliput.data.lines`), is empty, or is named Parquet but is not.
     """
     if read_start(path, len(PARQUET_MAGIC)) == PARQUET_MAGIC:
         return Format.PARQUET
@@ -87,16 +87,16 @@ def read_rows(path: Path, wanted: Collection[str]) -> Iterator[Row]:
 
     Args:
         path: JSON Lines, CSV with a header line, TSV likewise, or Parquet.
-        wanted: columns whose values are needed; where the format allows it, others are not read.
+        wanted: columns whose values are needed; others are not read if the format allows it.
 
     Raises:
-        DataError: the file is no table, is damaged, or has no row.
-        MissingExtra: it is Parquet, and pyarrow is not installed.
+        DataError: the file is not a table, is damaged, or has no row.
+        MissingExtra: the file is Parquet, and pyarrow is not installed.
     """
     form = format_of(path)
     if form not in _ROWS:
         raise Place(path).error(
-            "is not a table: its first line is no JSON object, and its name does not say CSV or TSV.",
+            "is not a table: its first line is not a JSON object, and its name does not say CSV or TSV.",
             "Give JSON Lines, a file called .csv or .tsv, or Parquet.",
         )
     row = None
@@ -107,7 +107,7 @@ def read_rows(path: Path, wanted: Collection[str]) -> Iterator[Row]:
 
 
 def _jsonl_rows(path: Path, wanted: Collection[str]) -> Iterator[Row]:
-    remedy = "One JSON object a line is expected; turn a JSON array into lines with: jq -c '.[]'"
+    remedy = "One JSON object per line is expected; turn a JSON array into lines with: jq -c '.[]'"
     for number, text in read_lines(path):
         if not text.strip():
             continue
@@ -198,12 +198,12 @@ def _parquet_rows(path: Path, wanted: Collection[str]) -> Iterator[Row]:
                 raise damaged(error) from error
             if batch is None:
                 return
-            for number, values in enumerate(rows, start=number + 1):  # noqa: B020 (counts on over the batches)
+            for number, values in enumerate(rows, start=number + 1):  # noqa: B020 (counts on across batches)
                 yield Row(Place(path, number), values, header)
 
 
 def _gunzipped(path: Path) -> io.BytesIO:
-    """The content of a gzipped file, in memory: Parquet is read from its end, and gzip data only from its start."""
+    """The content of a gzipped file, in memory: Parquet is read from its end, gzip data only from its start."""
     content = read_start(path, MAX_LINE_BYTES + 1)
     if len(content) > MAX_LINE_BYTES:
         raise Place(path).error(

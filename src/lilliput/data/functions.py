@@ -1,10 +1,10 @@
-"""The functions of a source file: Python by its own parser, C and Java by their braces; the core install is enough.
+"""Find the functions of a source file: Python by its own parser, C and Java by their braces; the core install suffices.
 
-C and Java are read token by token, without a grammar: strings, comments and preprocessor lines are stepped over, and a
-pair of braces after a parameter list is a function's body. That needs no types and no headers, and stands code that
-does not compile. Of the branches of an ``#if``, each is read as if the ones before were not there. What it does not
-find: definitions whose parameter list a macro writes, parameters declared after the list (K&R), functions inside
-functions (part of the outer one), and methods of classes without a name.
+C and Java are read token by token, without a grammar: strings, comments and preprocessor lines are skipped, and a pair
+of braces after a parameter list is a function's body. This needs no types or headers, and tolerates code that does not
+compile. Each branch of an ``#if`` is read as if the earlier ones did not exist. Not found are definitions whose
+parameter list comes from a macro, parameters declared after the list (K&R), nested functions (part of the outer one),
+and methods of anonymous classes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Function:
     """A function of a file.
 
     Attributes:
-        name: its name; in Python with those of the classes around it.
+        name: its name; in Python, prefixed with those of the enclosing classes.
         line: where it begins, from 1.
         text: its source; in Python without decorators, dedented.
     """
@@ -36,7 +36,7 @@ class Function:
 
 
 def functions_in(text: str, path: Path) -> list[Function]:
-    """The functions of a file, in order; none where its name ends like none of these languages, or it has none.
+    """The functions of a file, in order; none if its suffix is not one of these languages', or if it has none.
 
     Args:
         text: its content.
@@ -47,11 +47,11 @@ def functions_in(text: str, path: Path) -> list[Function]:
 
 
 def _python_functions(text: str) -> list[Function]:
-    """Functions and methods; none where Python's parser refuses the text."""
-    text = _LINE_END.sub("\n", text)  # what ends a line for the parser, which numbers them; a form feed does not
+    """Functions and methods; none if Python's parser rejects the text."""
+    text = _LINE_END.sub("\n", text)  # lines as the parser numbers them: a form feed ends none
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an escape that Python dislikes is its author's concern
+            warnings.simplefilter("ignore")  # about invalid escapes in others' code
             module = ast.parse(textwrap.dedent(text))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
@@ -96,13 +96,13 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class _Braces:
-    """What tells the functions of a language with braces.
+    """How the functions of a language with braces are recognized.
 
     Attributes:
-        containers: words that begin the header of what has declarations between its braces.
-        not_names: words that no function is called, before whose parentheses there is something else.
-        tags: words after which a name is a type's.
-        directives: whether lines that begin with ``#`` are a preprocessor's.
+        containers: words that begin the header of a block of declarations.
+        not_names: words that may precede parentheses but are not names of functions.
+        tags: words that are followed by the name of a type.
+        directives: whether lines that begin with ``#`` are preprocessor directives.
     """
 
     containers: frozenset[str]
@@ -132,7 +132,7 @@ _JAVA = _Braces(
 
 @dataclass
 class _Header:
-    """A declaration, as far as it was read: what stands before its braces or its semicolon."""
+    """A declaration as read so far, up to its braces or its semicolon."""
 
     start: int = -1
     before: tuple[str, str] = ("", "")
@@ -143,14 +143,14 @@ class _Header:
 
 @dataclass
 class _State:
-    """Where the reader is.
+    """State of the reader.
 
     Attributes:
-        depth: braces open.
-        parentheses: open since ``depth`` changed, outside of bodies.
+        depth: open braces.
+        parentheses: those opened since ``depth`` changed, outside of bodies.
         containers: depths at which there are declarations.
-        inside: depth at which the body or block began that is being stepped over.
-        branches: depth and parentheses at each ``#if`` that is open.
+        inside: depth at which the body or block that is being skipped began.
+        branches: depth and parentheses at each open ``#if``.
     """
 
     depth: int = 0
@@ -160,7 +160,7 @@ class _State:
     branches: list[tuple[int, int]] = field(default_factory=list)
 
     def branch(self, word: str) -> None:
-        """Step over a preprocessor's line."""
+        """Follow a preprocessor directive."""
         if word.startswith("if"):
             self.branches.append((self.depth, self.parentheses))
         elif word in ("else", "elif") and self.branches:
@@ -205,7 +205,7 @@ def _is_function(header: _Header) -> bool:
 
 
 def _read(token: str, is_word: bool, state: _State, header: _Header, kind: _Braces) -> _Header:
-    """One token between bodies: the header after it."""
+    """Read one token between bodies; return the header after it."""
     before_that, before = header.before
     header.before = (before, token if is_word or token in ")@" else "")
     if token == "(":

@@ -15,7 +15,7 @@ from lilliput.data.problem import Problem
 __all__ = ["STOPS", "Problem", "instruction", "of_plus_row", "of_row", "program"]
 
 STOPS = ("\nclass ", "\ndef ", "\n#", "\nif ", "\nprint", "```")
-"""Strings at which a plain completion has left the function it was asked for."""
+"""Stop strings, at which a plain completion has left the requested function."""
 
 FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
 
@@ -24,9 +24,9 @@ def of_row(row: Row) -> Problem:
     """A problem as OpenAI publishes it; HumanEval+ on the Hugging Face hub has the same fields.
 
     Raises:
-        DataError: a field is missing, no text or empty.
+        DataError: a field is missing, not text, or empty.
     """
-    # One after the other, in the order of the fields, so that the first that is wrong is the one that is named.
+    # Checked in the order of the fields, so that the message names the first one that is wrong.
     return Problem(
         task_id=problem.task_id(row),
         prompt=problem.text(row, "prompt"),
@@ -37,10 +37,10 @@ def of_row(row: Row) -> Problem:
 
 
 def of_plus_row(row: Row) -> Problem:
-    """A problem of ``HumanEvalPlus.jsonl``: inputs, whose outputs the canonical solution tells.
+    """A problem of ``HumanEvalPlus.jsonl``: inputs, whose expected outputs the canonical solution computes.
 
     Raises:
-        DataError: a field is missing or of the wrong kind.
+        DataError: a field is missing or of the wrong type.
     """
     made = Problem(
         task_id=problem.task_id(row),
@@ -53,12 +53,12 @@ def of_plus_row(row: Row) -> Problem:
 
 
 def program(problem: Problem, completion: str) -> str:
-    """The Python program that comes to its end if ``completion`` solves ``problem``, and raises if not."""
+    """The Python program that runs to its end if ``completion`` solves ``problem``, and raises otherwise."""
     return f"{problem.prompt}{completion}\n{problem.test}\ncheck({problem.entry_point})\n"
 
 
 def instruction(problem: Problem) -> str:
-    """What a chat is asked: the function, to be written as a whole."""
+    """The chat prompt, which asks for the whole function."""
     return (
         "Complete the following Python function. Answer with the whole function, its imports included, in one Python "
         f"code block.\n\n```python\n{problem.prompt.rstrip()}\n```"

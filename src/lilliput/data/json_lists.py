@@ -1,4 +1,4 @@
-"""JSON lists of objects, which some data sets are published as where others are JSON Lines."""
+"""JSON lists of objects, in which some data sets are published instead of JSON Lines."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from lilliput.data.formats import PARQUET_MAGIC, Row
 from lilliput.data.lines import Place, read_lines, read_start, shown
 
 LONGEST = 2**28
-"""Characters of a list, which is held in memory as a whole."""
+"""Most characters of a list, which is held in memory as a whole."""
 
 _BLANK = " \t\r\n"
 
 
 def is_list(path: Path) -> bool | None:
-    """Whether a file begins as a JSON list; ``None``: there is nothing in it.
+    """Whether a file begins as a JSON list; ``None`` if it is empty.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the file cannot be read.
     """
     if read_start(path, len(PARQUET_MAGIC)) == PARQUET_MAGIC:
         return False
@@ -33,11 +33,11 @@ def read_list(path: Path, wanted: str) -> Iterator[Row]:
     """The objects of a JSON list; each one's place is the line on which it begins.
 
     Args:
-        path: the file, which :func:`is_list`.
-        wanted: what the list should be of, for messages.
+        path: a file for which :func:`is_list` is true.
+        wanted: what the list should contain, for messages.
 
     Raises:
-        DataError: it is no JSON, not of objects, or too long; the message names the line.
+        DataError: the list is not valid JSON, not of objects, or too long; the message names the line.
     """
     parts, size = [], 0
     for _, piece in read_lines(path):

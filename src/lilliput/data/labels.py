@@ -15,11 +15,11 @@ from lilliput.errors import DataError, UserError, is_plain
 MAX_CLASSES = 1000
 """More different labels than this mean that the wrong column was named."""
 MAX_LABEL = 200
-"""Characters of the longest label: a longer one is no name of a class."""
+"""Characters of the longest label: anything longer is not the name of a class."""
 
 
 def normalized(text: str) -> str:
-    """``text`` without the blanks around it, in Unicode's normal form C: names that look alike are alike."""
+    """``text`` stripped and in Unicode NFC, so that names that look the same are the same."""
     return unicodedata.normalize("NFC", text.strip())
 
 
@@ -27,11 +27,11 @@ def label_text(value: object, place: Place) -> str:
     """The name of the class that ``value`` stands for, the same in every file format.
 
     Integers (also as ``1.0``, even in a string: CSV has nothing else) are written in decimal, booleans as ``true`` and
-    ``false`` in whatever case they came, strings :func:`normalized`.
+    ``false`` whatever their case, strings :func:`normalized`.
 
     Raises:
-        DataError: there is no label, or the value is no integer, string or boolean, or it has several lines, more than
-            :data:`MAX_LABEL` characters, or some that cannot be shown.
+        DataError: there is no label, or it is not an integer, string or boolean, or has several lines, more than
+            :data:`MAX_LABEL` characters, or unprintable ones.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -42,7 +42,9 @@ def label_text(value: object, place: Place) -> str:
     if value is None or (isinstance(value, str) and not value.strip()):
         raise place.error("has no label.", "Add the label, or leave the row out.")
     if not isinstance(value, str):
-        raise place.error(f"the label {shown(value)} is no integer, string or boolean.", "Write it as one of these.")
+        raise place.error(
+            f"the label {shown(value)} is not an integer, string or boolean.", "Write it as one of these."
+        )
     text = normalized(value)
     if len(text.splitlines()) == 1 and not is_plain(text):
         raise place.error(f"the label {shown(text)} has a character in it that cannot be shown.", "Leave it out.")
@@ -55,7 +57,7 @@ def label_text(value: object, place: Place) -> str:
 
 
 def _canonical(text: str) -> str:
-    """Numbers and truth values as every file format has them; other text as it is."""
+    """Numbers and booleans in the form shared by all file formats; other text unchanged."""
     if re.fullmatch(r"-?[0-9]+\.0+", text):
         return str(int(text.partition(".")[0]))
     return text.lower() if text.lower() in _TRUTH else text
@@ -72,12 +74,12 @@ class LabelSet:
     """The classes, given beforehand or collected while reading.
 
     Args:
-        names: the classes by index, or ``None`` to collect them. A label says the name.
-        by_index: whether it may also say the index, where no name is itself a number; ``false`` and ``true`` then stand
-            for 0 and 1, where neither is a name.
+        names: the classes by index, or ``None`` to collect them. Labels are names.
+        by_index: whether a label may also be an index, provided no name is a number; ``false`` and ``true`` then mean
+            0 and 1, unless either is a name.
 
     Raises:
-        UserError: ``names`` repeats a name (in another case, where it is ``true`` or ``false``), or has fewer than two.
+        UserError: ``names`` repeats a name (``true`` and ``false`` in any case), or has fewer than two.
     """
 
     def __init__(self, names: tuple[str, ...] | None, by_index: bool = True) -> None:
@@ -94,7 +96,7 @@ class LabelSet:
         """The class of ``value``: its index, or, for classes being collected, a number that :meth:`ordered` maps.
 
         Raises:
-            DataError: ``value`` is no label, names no class, or is one new class too many.
+            DataError: ``value`` is not a label, names no class, or is one class too many.
         """
         text = label_text(value, place)
         if text not in self._index:
@@ -112,7 +114,7 @@ class LabelSet:
     def ordered(self) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """The names by final index, and the final index of each number that :meth:`index` gave.
 
-        Collected names are in the order of their numbers where all are integers, else of their characters.
+        Collected names are sorted as numbers if all are integers, else as text.
         """
         if self._given is not None:
             return self._given, np.arange(len(self._given), dtype=np.int64)
@@ -135,7 +137,7 @@ def require_two_classes(dataset: Dataset) -> None:
         return
     found = f"all have the label {shown(dataset.label_names[present[0]])}" if len(present) else "none has a label"
     raise DataError(
-        f"a classifier needs examples of two classes at least; of {len(dataset):,} here, {found}.",
+        f"a classifier needs examples of at least two classes; of {len(dataset):,} here, {found}.",
         remedy="Give data with examples of each class.",
         where=", ".join(dataset.sources) or None,
     )

@@ -19,11 +19,11 @@ class Language:
     """A programming language.
 
     Attributes:
-        name: lower case, as CodeSearchNet and editors have it.
-        suffixes: of its files' names.
-        line: what begins a comment that ends with its line; the first is the usual one.
-        block: what begins and ends a longer comment.
-        strings: regular expressions of what holds no comments, whatever it looks like.
+        name: lower-case name, as in CodeSearchNet and editors.
+        suffixes: suffixes of its files.
+        line: markers that begin a line comment; the first is the usual one.
+        block: markers that begin and end a block comment.
+        strings: regular expressions of string literals, inside which nothing is a comment.
     """
 
     name: str
@@ -71,20 +71,20 @@ _OF_SUFFIX = {suffix: language for language in LANGUAGES.values() for suffix in 
 
 
 def language_of(path: Path) -> Language | None:
-    """The language that a file's name says; ``None``: none of the table's."""
+    """The language of a file, by its suffix; ``None`` if it is not in the table."""
     return _OF_SUFFIX.get(path.suffix.lower())
 
 
 def for_language(table: Mapping[str, Had], name: str, refusal: str = "no language is called '{}'.") -> Had:
-    """What ``table`` has for the language called ``name``.
+    """The entry of ``table`` for the language called ``name``.
 
     Args:
-        table: name of a language -> what there is for it.
-        name: as ``--language`` has it.
-        refusal: what is wrong where there is nothing, ``{}`` being the name.
+        table: name of a language -> its entry.
+        name: as given to ``--language``.
+        refusal: the error message if there is no entry, ``{}`` being the name.
 
     Raises:
-        UserError: there is nothing; the message lists the languages that the table has.
+        UserError: there is no entry; the message lists the languages in the table.
     """
     if name not in table:
         remedy = f"Choose one of: {', '.join(table)}."
@@ -93,12 +93,12 @@ def for_language(table: Mapping[str, Had], name: str, refusal: str = "no languag
 
 
 def prose_spans(text: str, language: Language) -> list[tuple[int, int]]:
-    """Places ``(begin, end)`` in ``text`` that hold prose rather than code: comments, and strings of several lines.
+    """Spans ``(begin, end)`` of ``text`` that are prose rather than code: comments and multi-line strings.
 
-    By a lexer that knows strings and comments alone: right but for corner cases (a regular expression of JavaScript
-    that holds ``//``, a ``#`` inside a word of a shell's). What may have several lines and does not end goes on to the
-    end of the text; a string of one line that does not end is none, nor does an escaped quote begin one. So the time
-    goes with the length of the text, whoever wrote it.
+    The lexer knows only strings and comments: it is right except for corner cases (a JavaScript regular expression that
+    contains ``//``, a ``#`` inside a shell word). An unterminated comment or string that may span lines extends to the
+    end of the text; an unterminated one-line string is not a string, and an escaped quote does not begin one. The time
+    is therefore linear in the length of the text, even if it is hostile.
     """
     found = _lexer(language).finditer(text)
     return [match.span() for match in found if match.lastgroup == "comment" or "\n" in match.group()]

@@ -1,4 +1,4 @@
-"""Text files read line by line, gzip or plain, with every way they can be wrong named by file and line."""
+"""Read text files line by line, gzipped or plain; every error names file and line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple, cast
 from lilliput.errors import DataError
 
 MAX_LINE_BYTES = 64 * 2**20
-"""Longest line held in memory: a hostile or mistaken file is refused, it never fills the machine."""
+"""Longest line held in memory: a hostile or mistaken file is refused and never exhausts memory."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 UTF8_BOM = b"\xef\xbb\xbf"
@@ -34,7 +34,7 @@ class Place(NamedTuple):
 
 
 def shown(value: object, limit: int = 40) -> str:
-    """``value`` as a message shows it: cut after ``limit`` characters, unprintable ones escaped, in JSON's names."""
+    """``value`` for messages: cut after ``limit`` characters, unprintable ones escaped, constants named as in JSON."""
     if isinstance(value, str):
         return repr(value) if len(value) <= limit else f"{value[:limit]!r}..."
     if value is None or isinstance(value, bool | int | float):
@@ -54,25 +54,25 @@ def file_list(files: str | Path | Iterable[str | Path]) -> list[str | Path]:
     """``files`` as a list; a single path is a list of one.
 
     Raises:
-        DataError: it is neither a path nor some of them.
+        DataError: ``files`` is neither a path nor a list of paths.
     """
     given = [files] if isinstance(files, str | Path) or not isinstance(files, Iterable) else list(files)
     for item in given:
         if not isinstance(item, str | Path):
-            raise DataError(f"{shown(item)} is no path of a file.", remedy="Give a path, or a list of paths.")
+            raise DataError(f"{shown(item)} is not a file path.", remedy="Give a path, or a list of paths.")
     return given
 
 
 @contextlib.contextmanager
 def open_file(path: Path, regular: bool = True) -> Iterator[BinaryIO]:
-    """The file's bytes as they lie on disk.
+    """Open the file's raw bytes.
 
     Args:
         path: the file.
         regular: refuse pipes and devices: what is read more than once must be a file on disk.
 
     Raises:
-        DataError: it is missing, a folder, not a regular file, or may not be read.
+        DataError: the file is missing, a folder, not a regular file, or may not be read.
     """
     place = Place(path)
     try:
@@ -103,7 +103,7 @@ def sha256_of_all(paths: Iterable[Path]) -> str:
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield ``(number, text)`` for each line, counted from 1; ``text`` keeps its line ending.
 
-    Gzip is recognised by its first bytes, whatever the file is called. A UTF-8 byte order mark is dropped.
+    Gzip is recognized by its first bytes, whatever the file is called. A UTF-8 byte order mark is dropped.
 
     Raises:
         DataError: from :func:`open_file`; or the gzip data is cut short or damaged; or a line is not UTF-8, holds a NUL
@@ -126,7 +126,7 @@ def is_gzipped(path: Path) -> bool:
 
 
 def read_start(path: Path, count: int) -> bytes:
-    """The first ``count`` bytes (fewer in a shorter file), of gzip data those of its content.
+    """The first ``count`` bytes (fewer in a shorter file); of gzip data, of the decompressed content.
 
     Raises:
         DataError: from :func:`open_file`, or the gzip data is damaged.
@@ -136,7 +136,7 @@ def read_start(path: Path, count: int) -> bytes:
 
 
 def _unpacked(raw: BinaryIO) -> BinaryIO:
-    """``raw``, or what is in it where it is gzip data."""
+    """``raw``, decompressed if it is gzip data."""
     if cast(io.BufferedReader, raw).peek(2)[:2] != GZIP_MAGIC:
         return raw
     return cast(BinaryIO, io.BufferedReader(gzip.GzipFile(fileobj=raw)))
@@ -159,7 +159,7 @@ def _next_line(stream: BinaryIO, place: Place) -> bytes:
     if len(line) > MAX_LINE_BYTES:
         raise place.error(
             f"the line is longer than {MAX_LINE_BYTES:,} bytes.",
-            "One example a line is expected; remove this one or check the line endings.",
+            "One example per line is expected; remove this one or check the line endings.",
         )
     return line
 

@@ -1,4 +1,4 @@
-"""tree-sitter's parsers, made once each."""
+"""tree-sitter parsers, each created once."""
 
 from __future__ import annotations
 

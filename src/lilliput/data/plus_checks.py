@@ -1,10 +1,10 @@
-"""Compares a function with its reference, as HumanEval+ and MBPP+ do; needs the standard library alone.
+"""Compare a function with its reference, as HumanEval+ and MBPP+ do; needs only the standard library.
 
 Not imported by the package: :mod:`lilliput.data.plus` puts this file's text before the tests that run in the sandbox.
 
-Rules (of ``evalplus/eval/__init__.py``, ``_special_oracle.py`` and ``data/mbpp.py``): outputs are equal; or, where the
-expected one is a float or a list or tuple of them, or the problem has a tolerance, of the same kind and length, and
-close (relative 1e-7, absolute the tolerance, 1e-6 where it is 0). Some tasks have rules of their own, below.
+Rules (of ``evalplus/eval/__init__.py``, ``_special_oracle.py`` and ``data/mbpp.py``): outputs are equal; or, if the
+expected one is a float or a list or tuple of them, or the problem has a tolerance, of the same type and length, and
+close (relative 1e-7, absolute the tolerance, 1e-6 if that is 0). Some tasks have rules of their own, below.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ AS_SETS = (
     "find_dissimilar",
     "Diff",
 )
-"""Functions of MBPP whose order of results is free."""
+"""MBPP functions whose results may be in any order."""
 
 SOMETHING_OR_NOT = ("check_str", "text_match_three", "text_starta_endb")
-"""Functions of MBPP that return a match or nothing: only which of the two counts."""
+"""MBPP functions that return a match or nothing: only which of the two counts."""
 
 
 def deep_tuples(value: Any) -> Any:
@@ -62,7 +62,7 @@ CONVERSIONS: Mapping[tuple[int, ...], Callable[[list[Any]], list[Any]]] = {
     (580, 615, 791): lambda given: [deep_tuples(argument) for argument in given],
     (722,): lambda given: [{name: tuple(row) for name, row in given[0].items()}, *given[1:]],
 }
-"""Numbers of MBPP's tasks -> arguments as JSON has them, to what the functions take."""
+"""Numbers of MBPP tasks -> conversion of arguments from JSON to the types that the functions take."""
 
 
 def converted(benchmark: str, task_id: str, given: list[Any]) -> list[Any]:
@@ -80,7 +80,7 @@ def pyramid_surface(base: float, height: float) -> int:
 
 
 def digit_distance(one: int, other: int) -> int:
-    """With numbers of unlike length filled up with zeros."""
+    """With the shorter number padded with zeros."""
     width = max(len(str(one)), len(str(other)))
     return sum(abs(int(a) - int(b)) for a, b in zip(str(one).zfill(width), str(other).zfill(width), strict=True))
 
@@ -91,7 +91,7 @@ OTHER_ANSWERS: Mapping[str, Callable[[list[Any], Any, float], bool]] = {
     "surface_Area": lambda given, found, tolerance: abs(found - pyramid_surface(*given)) <= tolerance,
     "digit_distance_nums": lambda given, found, tolerance: found == digit_distance(*given),
 }
-"""Functions of MBPP that the task describes in more than one way -> whether an answer is another right one."""
+"""MBPP functions with ambiguous tasks -> whether an answer is another right one."""
 
 
 def matches(benchmark: str, name: str, given: list[Any], found: Any, expected: Any, tolerance: float) -> bool:
@@ -110,7 +110,7 @@ def matches(benchmark: str, name: str, given: list[Any], found: Any, expected: A
 
 
 def is_close(found: Any, expected: Any, tolerance: float) -> bool:
-    """Whether they are numbers, or lists of numbers, of like kind and nearly alike."""
+    """Whether both are numbers, or lists of numbers, of the same type and nearly equal."""
     several = isinstance(expected, (list, tuple))
     floats = all(isinstance(item, float) for item in expected) if several else isinstance(expected, float)
     if not tolerance and not floats:
@@ -122,7 +122,7 @@ def is_close(found: Any, expected: Any, tolerance: float) -> bool:
 
 
 def near(found: Any, expected: Any, tolerance: float) -> bool:
-    """Numbers, or lists of them at any depth; what is no number is not near anything."""
+    """Whether numbers, or lists of them at any depth, are nearly equal; a non-number is not near anything."""
     if isinstance(expected, (list, tuple)):
         if not isinstance(found, (list, tuple)) or len(found) != len(expected):
             return False
@@ -143,10 +143,10 @@ def compare_all(
     given: str,
     tolerance: float,
 ) -> None:
-    """Give both functions all inputs.
+    """Compare both functions on all inputs.
 
     Raises:
-        AssertionError: they differ.
+        AssertionError: their outputs differ.
     """
     names: dict[str, Any] = {"__name__": "reference"}
     exec(compile(reference, "<reference>", "exec", dont_inherit=True), names)
@@ -158,6 +158,6 @@ def compare_all(
 
 
 def shown(name: str, arguments: list[Any], found: Any, expected: Any) -> str:
-    """A line that tells what was wrong."""
+    """One line that says what was wrong."""
     parts = [repr(item)[:60] for item in (arguments, found, expected)]
     return f"{name}(*{parts[0]}) is {parts[1]}, not {parts[2]}"

@@ -1,4 +1,4 @@
-"""One programming problem with the tests that judge it, whatever benchmark it is of; and the checks of its fields."""
+"""A programming problem of any benchmark, with the tests that judge it; and checks of its fields."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Problem:
     """One function to write.
 
     Attributes:
-        task_id: its name, such as ``HumanEval/0``; of MBPP, the number, as text.
-        prompt: what a plain completion goes on from.
+        task_id: its name, such as ``HumanEval/0``; in MBPP, the number, as text.
+        prompt: the text that a plain completion continues.
         entry_point: the function's name.
         canonical_solution: a completion that passes.
-        test: code that raises where the program is wrong: it defines ``check(candidate)``, or checks by itself.
-        benchmark: ``humaneval`` or ``mbpp``: the rules that hold for it (:mod:`lilliput.data.problems`).
-        calls_check: ``test`` defines ``check(candidate)``, which is then called with the function.
-        keeps_prompt: a program begins with the prompt (a signature); else the completion alone is the program.
-        imports: code that goes before every program.
+        test: code that raises if the program is wrong: it defines ``check(candidate)``, or runs its own checks.
+        benchmark: ``humaneval`` or ``mbpp``, whose rules apply (:mod:`lilliput.data.problems`).
+        calls_check: whether ``test`` defines ``check(candidate)``, which is then called with the function.
+        keeps_prompt: whether a program begins with the prompt (a signature); else the completion is the program.
+        imports: code that precedes every program.
         task: what to write, in words, for a chat; empty: the prompt says it.
-        examples: tests that a chat is shown.
+        examples: tests that are shown in a chat.
     """
 
     task_id: str
@@ -45,7 +45,7 @@ class Problem:
 
     @property
     def tests(self) -> str:
-        """What is run after the program: it comes to its end if the program is right, and raises if not."""
+        """Code to run after the program: it runs to its end if the program is right, and raises otherwise."""
         return f"{self.test}\ncheck({self.entry_point})\n" if self.calls_check else f"{self.test}\n"
 
 
@@ -53,7 +53,7 @@ def text(row: Row, name: str, empty: bool = False) -> str:
     """The string in the field ``name`` of a row.
 
     Raises:
-        DataError: it is missing, no string, or empty where it must not be; the message names file, line and field.
+        DataError: the field is missing, not a string, or empty but must not be; the message names file, line and field.
     """
     value = row.value(name)
     if not isinstance(value, str):
@@ -64,7 +64,7 @@ def text(row: Row, name: str, empty: bool = False) -> str:
 
 
 def texts(row: Row, name: str, empty: bool = False) -> list[str]:
-    """The list of strings in the field ``name``; with ``empty``, the field may be missing, too.
+    """The list of strings in the field ``name``; with ``empty``, the field may also be missing.
 
     Raises:
         DataError: as :func:`text`.
@@ -115,18 +115,18 @@ def entry_point(row: Row) -> str:
     """The function's name.
 
     Raises:
-        DataError: as :func:`text`, or it is no identifier.
+        DataError: as :func:`text`, or it is not an identifier.
     """
     name = text(row, "entry_point")
     if not name.isidentifier():
-        raise row.place.error(f"'entry_point' is {shown(name)}, which is no function's name.", "Correct this line.")
+        raise row.place.error(f"'entry_point' is {shown(name)}, which is not a function name.", "Correct this line.")
     return name
 
 
 def defined_names(program: str) -> list[str] | None:
-    """Names of what a program defines at its top level (functions, classes, assignments); ``None``: it is no Python."""
+    """Names that a program defines at top level (functions, classes, assignments); ``None`` if it does not parse."""
     try:
-        with warnings.catch_warnings():  # of odd escapes, which are the program's own business
+        with warnings.catch_warnings():  # about invalid escapes in the program
             warnings.simplefilter("ignore")
             body = ast.parse(program).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):

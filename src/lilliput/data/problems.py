@@ -1,6 +1,6 @@
-"""Files of programming problems, whatever their shape: HumanEval, HumanEval+, MBPP, MBPP+, sanitized MBPP.
+"""Read files of programming problems of any known shape: HumanEval, HumanEval+, MBPP, MBPP+, sanitized MBPP.
 
-Each is recognised by the fields of its rows. JSON Lines, a JSON list, or Parquet; plain or gzipped.
+The shape is recognized by the fields of the rows. JSON Lines, a JSON list, or Parquet; plain or gzipped.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["BENCHMARKS", "SHAPES", "Benchmark", "Problem", "benchmark_named", "r
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What holds for all problems of a benchmark, and is no part of its files.
+    """Properties of all problems of a benchmark that its files do not contain.
 
     Attributes:
-        name: as ``--task`` has it.
+        name: its name for ``--task``.
         stops: strings that end a plain completion.
-        instruction: what a chat is asked.
+        instruction: makes the chat prompt.
         prompt: how a plain prompt is made, in words.
         program: what is run, in words.
     """
@@ -61,13 +61,13 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Shape:
-    """What a row of a file may look like.
+    """A shape that the rows of a file may have.
 
     Attributes:
         name: in words.
-        benchmark: whose rules hold.
-        fields: that tell it; all of them must be there.
-        make: the problem of a row.
+        benchmark: the benchmark whose rules apply.
+        fields: fields that identify the shape; all must be present.
+        make: makes the problem of a row.
     """
 
     name: str
@@ -80,7 +80,7 @@ _PLUS = ("task_id", "prompt", "entry_point", "canonical_solution", "base_input",
 
 
 def _of_plus(row: Row) -> Problem:
-    """HumanEval+ and MBPP+ have the same fields but for ``assertion``; their names differ, too."""
+    """HumanEval+ and MBPP+ differ only in the field ``assertion``, and in the names of their problems."""
     name = str(row.values["task_id"]).lower()
     is_mbpp = "assertion" in row.values or name.startswith("mbpp") or name.isdecimal()
     return mbpp.of_plus_row(row) if is_mbpp else humaneval.of_plus_row(row)
@@ -93,10 +93,10 @@ SHAPES = (
     Shape("MBPP", "mbpp", ("task_id", "text", "code", "test_list"), mbpp.of_row),
     Shape("sanitized MBPP", "mbpp", ("task_id", "prompt", "code", "test_list"), mbpp.of_row),
 )
-"""The first whose fields are all there is what a row is taken for."""
+"""A row has the first shape whose fields are all present."""
 
 _JUDGES = frozenset(("test", "test_list", "base_input", "plus_input"))
-"""Fields that a solution is judged by: forms of one benchmark differ in these."""
+"""Fields that a solution is judged by: the shapes of one benchmark differ in these."""
 
 _OPTIONAL = ("test_setup_code", "challenge_test_list", "test_imports", *plus.FIELDS)
 _FIELDS = tuple(dict.fromkeys((*(field for shape in SHAPES for field in shape.fields), *_OPTIONAL)))
@@ -108,24 +108,24 @@ def benchmark_named(name: str) -> Benchmark:
     """The benchmark called ``name``.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such benchmark.
     """
     if name not in BENCHMARKS:
-        raise UserError(f"{shown(name)} is no benchmark.", where="--task", remedy=f"Use {' or '.join(BENCHMARKS)}.")
+        raise UserError(f"{shown(name)} is not a benchmark.", where="--task", remedy=f"Use {' or '.join(BENCHMARKS)}.")
     return BENCHMARKS[name]
 
 
 def read_problems(path: Path, benchmark: str | None = None, *, challenges: bool = False) -> list[Problem]:
-    """The problems in a file, in their order.
+    """The problems in a file, in order.
 
     Args:
         path: the file.
-        benchmark: the one they must be of; ``None``: any, but all of one.
-        challenges: MBPP is judged by ``challenge_test_list``, too.
+        benchmark: the benchmark that all must belong to; ``None``: any, but the same one.
+        challenges: whether MBPP is also judged by ``challenge_test_list``.
 
     Raises:
         DataError: the file cannot be read or is empty, a row is of no known shape or of another benchmark, a field is
-            of the wrong kind, or a name comes twice; the message names file, line and field.
+            of the wrong type, or a name appears twice; the message names file, line and field.
     """
     found: dict[str, Problem] = {}
     for row in _rows(path):
@@ -133,7 +133,7 @@ def read_problems(path: Path, benchmark: str | None = None, *, challenges: bool 
         make = mbpp.with_challenges if challenges and shape.make is mbpp.of_row else shape.make
         made = make(row)
         if made.task_id in found:
-            raise row.place.error(f"the task_id {shown(made.task_id)} is there already.", "Remove one of the two.")
+            raise row.place.error(f"the task_id {shown(made.task_id)} appears twice.", "Remove one of the two.")
         if benchmark is not None and made.benchmark != benchmark:
             raise row.place.error(f"is a problem of {made.benchmark}, not {benchmark}.", "Name its task, or its file.")
         benchmark = made.benchmark

@@ -1,10 +1,10 @@
 """ReCode's released files: HumanEval's prompts, perturbed.
 
-Each file is called ``DATASET_PERTURBATION_sSEED.jsonl`` (perhaps gzipped) and lies in a folder called for its family:
+Each file is called ``DATASET_PERTURBATION_sSEED.jsonl`` (optionally gzipped), in a folder named after its family:
 ``nlaugmenter`` (docstrings), ``func_name``, ``natgen`` (syntax) or ``format``. Rows have HumanEval's fields. Those of
 docstrings also have ``seed`` and ``perturbed``; those of syntax and format have ``partial``, the program before it was
-cut, and their prompts go on to the middle of the solution, of which ``canonical_solution`` then is the rest. The row of
-a renamed function has the new name in the prompt and as its entry point, and the old one in solution and tests.
+cut, and their prompts extend to the middle of the solution, whose rest is ``canonical_solution``. The row of a renamed
+function has the new name in the prompt and as its entry point, and the old one in solution and tests.
 
 Source: Wang et al., "ReCode: Robustness Evaluation of Code Generation Models", ACL 2023;
 https://github.com/amazon-science/recode.
@@ -28,15 +28,15 @@ Released = dict[str, dict[int, list[Problem]]]
 
 
 def read_recode(folder: Path, dataset: str = "humaneval") -> Released:
-    """Perturbed problems by perturbation, as its file calls it, and by seed, in the files' order.
+    """Perturbed problems by perturbation (named as in the file name) and by seed, in the files' order.
 
     Args:
-        folder: the one that holds the families' folders, or one of these.
-        dataset: what files' names begin with.
+        folder: the folder that holds the families' folders, or one of these.
+        dataset: what the file names begin with.
 
     Raises:
-        DataError: the folder is none, or holds no such file; a file cannot be read or a line of it is wrong (the
-            message names file and line); a file is there twice; or seeds of a perturbation are of different problems.
+        DataError: ``folder`` is not a folder, or holds no such file; a file cannot be read or a line of it is wrong
+            (the message names file and line); a file exists twice; or the seeds of a perturbation differ in problems.
     """
     if not folder.is_dir():
         raise Place(folder).error("is not a folder.", "Give the folder with ReCode's files, or one family's in it.")
@@ -44,7 +44,7 @@ def read_recode(folder: Path, dataset: str = "humaneval") -> Released:
     for path, perturbation, seed in _files(folder, dataset):
         seeds = found.setdefault(perturbation, {})
         if seed in seeds:
-            raise Place(path).error(f"seed {seed} of {perturbation} is there already.", "Remove one of the two files.")
+            raise Place(path).error(f"seed {seed} of {perturbation} exists twice.", "Remove one of the two files.")
         seeds[seed] = read_problems(path, "humaneval")
         expected = [problem.task_id for problem in next(iter(seeds.values()))]
         if [problem.task_id for problem in seeds[seed]] != expected:

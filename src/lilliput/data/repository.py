@@ -19,7 +19,7 @@ LARGEST = 1_000_000
 """Bytes of a file: larger ones are tables or generated."""
 
 LONGEST_MEAN_LINE = 200
-"""Characters of a file's lines, on average: where they are longer, no person wrote them (minified code)."""
+"""Mean characters of a file's lines: beyond this, no person wrote them (minified code)."""
 
 GIT_SECONDS = 60
 
@@ -31,7 +31,7 @@ VENDORED = frozenset((
     "DerivedData", "generated", "gen", "__generated__",
 ))
 # fmt: on
-"""Names of folders that hold what others wrote, or programs did; so do those whose names begin with a dot."""
+"""Names of folders of third-party or generated code; folders whose names begin with a dot count as such, too."""
 
 _GENERATED_NAME = re.compile(
     r"(?:\.min\.\w+|[._-]bundle\.js|_pb2(?:_grpc)?\.pyi?|\.pb\.(?:go|cc|h)|\.g\.(?:dart|cs)|_generated\.\w+)$"
@@ -42,7 +42,7 @@ _GENERATED_TEXT = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _HEAD_LINES = 12
-"""Lines in which a generated file says so."""
+"""First lines of a file, in which a generated file says so."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Source:
     Attributes:
         name: its path in the repository, with forward slashes.
         text: its content; line ends are ``\\n``.
-        language: by its name.
+        language: its language, by its name.
     """
 
     name: str
@@ -62,13 +62,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Sources:
-    """What was found in a repository.
+    """Source files drawn from a repository.
 
     Attributes:
-        files: those taken, in the order of the draw.
-        listed_by: ``git``, or ``walk`` where it is no git repository (or git could not list it).
-        eligible: how many the draw was from, at least: files are read only as long as more are needed.
-        skipped: reason -> how many files, of those looked at.
+        files: the files taken, in the order of the draw.
+        listed_by: ``git``, or ``walk`` if it is not a git repository (or git could not list it).
+        eligible: files in the draw, at least: files are read only as long as more are needed.
+        skipped: reason -> number of files, of those examined.
     """
 
     files: tuple[Source, ...]
@@ -82,19 +82,19 @@ def read_sources(
 ) -> Sources:
     """Source files of a folder, drawn at random: the same for the same seed and names.
 
-    In a git repository, those it tracks and new ones that ``.gitignore`` does not name; elsewhere all. Left out are
+    In a git repository, tracked files and new ones that ``.gitignore`` does not exclude; elsewhere all. Left out are
     files of other kinds, in folders of :data:`VENDORED`, larger than :data:`LARGEST`, generated or minified by name or
-    by their first lines, not UTF-8, empty, links, and further copies of a text.
+    by their first lines, not UTF-8, empty, links, and duplicates.
 
     Args:
         repo: the folder.
-        most: files to take, at most; ``None``: all.
+        most: most files to take; ``None``: all.
         seed: of the draw.
         languages: names of :data:`~lilliput.data.languages.LANGUAGES`; ``None``: all.
 
     Raises:
         UserError: a language is unknown.
-        DataError: it is no folder, or holds no such file; the message says what was left out, and why.
+        DataError: ``repo`` is not a folder, or holds no such file; the message says what was left out, and why.
     """
     root, wanted = Path(repo), frozenset(LANGUAGES if languages is None else languages)
     if unknown := wanted - LANGUAGES.keys():
@@ -141,10 +141,10 @@ def _names(root: Path) -> tuple[list[str], str]:
 
 
 def _git_names(root: Path) -> set[str]:
-    """What git has or would take in ``root``; nothing where there is no git, or no repository that it would open.
+    """Files in ``root`` that git tracks or would add; none without git, or without a repository that it would open.
 
-    A repository may come from a stranger: no program that its configuration names is run (``core.fsmonitor``), and
-    nothing is written to it.
+    A repository may be untrusted: no program that its configuration names is run (``core.fsmonitor``), and nothing is
+    written to it.
     """
     command = ["git", "-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false", "-C", str(root)]
     command += ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -167,7 +167,7 @@ def _is_foreign(folder: str) -> bool:
 
 
 def _left_out(name: str, wanted: frozenset[str], skipped: Counter[str]) -> bool:
-    """Whether the file's path alone leaves it out; the reason is counted."""
+    """Whether the file's path alone excludes it; the reason is counted."""
     path = PurePosixPath(name)
     language = language_of(Path(name))
     reasons = {
@@ -181,7 +181,7 @@ def _left_out(name: str, wanted: frozenset[str], skipped: Counter[str]) -> bool:
 
 
 def _text(path: Path, skipped: Counter[str]) -> str | None:
-    """The file's content; ``None``, and the reason counted, where it is not to be measured on."""
+    """The file's content; ``None``, and the reason counted, if the file is unsuitable."""
     try:
         if path.is_symlink() or not path.is_file():
             skipped["links or no longer there"] += 1
@@ -204,7 +204,7 @@ def _text(path: Path, skipped: Counter[str]) -> str | None:
 
 
 def _unfit(text: str) -> str | None:
-    """Why the text is not one that a person wrote; ``None``: it is."""
+    """Why the text is not source that a person wrote; ``None`` if it is."""
     lines = text.splitlines()
     if not text.strip():
         return "empty"

@@ -21,7 +21,7 @@ from lilliput.data.tables import CODE_OPTION, PLAIN_COLUMNS, Columns, codes_of
 
 STANDARD_INPUT = "-"
 KNOWN_COLUMNS = (DEVIGN_COLUMNS, PLAIN_COLUMNS, PAIR_COLUMNS)
-"""Where a table may have its functions, in the order tried."""
+"""Columns that may hold a table's functions, in the order tried."""
 
 
 def read_functions(paths: Sequence[Path], columns: Columns | None = None) -> list[str]:
@@ -29,8 +29,8 @@ def read_functions(paths: Sequence[Path], columns: Columns | None = None) -> lis
 
     Args:
         paths: tables of functions or of pairs (JSON Lines, CSV, TSV, Parquet), or pair lists with ``data.jsonl`` beside
-            them, of which the functions they name are taken.
-        columns: where tables have their functions; by default ``func``, ``code``, or ``code1`` and ``code2``.
+            them, from which the functions they name are taken.
+        columns: the columns that hold the functions; by default ``func``, ``code``, or ``code1`` and ``code2``.
 
     Raises:
         DataError: a file cannot be read as one of these (the message names file and line).
@@ -65,10 +65,10 @@ def _columns_of(row: Row, candidates: Sequence[Columns]) -> Columns:
 
 
 def read_source(path: Path | str, longest: int = MAX_FUNCTION_BYTES) -> str:
-    """The text of one source file, or of standard input where ``path`` is ``-``.
+    """The text of one source file, or of standard input if ``path`` is ``-``.
 
     Raises:
-        DataError: it is missing, a folder, binary, not UTF-8, empty, or has more than ``longest`` bytes.
+        DataError: the file is missing, a folder, binary, not UTF-8, empty, or has more than ``longest`` bytes.
     """
     if str(path) == STANDARD_INPUT:
         place, size = Place(Path("standard input")), None

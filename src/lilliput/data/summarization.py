@@ -1,4 +1,4 @@
-"""Functions with the sentence that describes each: tables, or JSON arrays, of text or of tokens."""
+"""Functions, each with a sentence that describes it: tables or JSON arrays, of text or of tokens."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ KNOWN_COLUMNS = (
     ("code", "docstring"),
     ("code", "summary"),
 )
-"""Where a file may have code and summary, in the order tried: tokens first, as CodeSearchNet's lack the docstring."""
+"""Columns of code and summary, in the order tried: tokens first, because CodeSearchNet's lack the docstring."""
 
 CODE_OPTION, SUMMARY_OPTION = "--code-column", "--summary-column"
 
 LANGUAGE = "language"
-"""Column that may name the function's language, as CodeSearchNet's does."""
+"""Column that may name the function's language, as in CodeSearchNet."""
 
 _LINE_COMMENT = re.compile(r"//.|#|--\s")
-"""How a token begins that is a comment, or a line of the preprocessor's; ``//`` alone divides, in Python."""
+"""Matches tokens that are a comment or a preprocessor line; ``//`` alone is Python's division."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Summarized:
     """A function and its summary.
 
     Attributes:
-        code: its source, or its tokens with a space between them; without the summary, where that was in it.
-        summary: what a person wrote of it: one line.
-        language: that the file says it is in; ``None``: it does not say.
+        code: its source, or its tokens separated by spaces; without the summary, if it was included.
+        summary: what a person wrote about it: one line.
+        language: its language according to the file; ``None`` if the file does not say.
     """
 
     code: str
@@ -52,7 +52,7 @@ class SummaryData:
 
     Attributes:
         examples: in the files' order.
-        columns: where code and summary were.
+        columns: names of the code and summary columns.
         skipped: examples whose summary has too few or too many words.
         sources: names of the files.
         sha256: of their bytes, one after the other.
@@ -71,9 +71,10 @@ def read_summaries(
     fewest: int = 3,
     most: int = 256,
 ) -> SummaryData:
-    """The functions in files, in order.
+    """Read functions with summaries from files, in order.
 
-    Tokens are joined by spaces, a comment's end of line kept; Python's docstrings are taken out of code that is text.
+    Tokens are joined by spaces, with a line break after line comments; Python docstrings are removed from code given as
+    text.
 
     Args:
         paths: JSON Lines, CSV, TSV, Parquet, or a JSON array of objects; each may be gzipped.
@@ -81,8 +82,8 @@ def read_summaries(
         fewest, most: words of a summary; others are skipped, as CodeXGLUE's filter does (3 and 256).
 
     Raises:
-        DataError: a file cannot be read as one of these, has no such column, or a value is no text; the message names
-            file and line. Or no example is left.
+        DataError: a file cannot be read as one of these, has no such column, or a value is not text (the message names
+            file and line); or no example is left.
         MissingExtra: a file is Parquet, and pyarrow is not installed.
     """
     files = [Path(path) for path in file_list(paths)]
@@ -135,5 +136,5 @@ def _text(row: Row, column: str, option: str) -> str:
 
 
 def joined(tokens: Sequence[str]) -> str:
-    """Tokens with spaces between them, and an end of line behind a comment that would hide what follows it."""
+    """Join tokens with spaces, and with a line break after a comment that would hide the tokens that follow it."""
     return "".join(token + ("\n" if _LINE_COMMENT.match(token) else " ") for token in tokens).strip()

@@ -1,4 +1,4 @@
-"""Examples from tables with named columns: JSON Lines, CSV, TSV or Parquet, one example a row."""
+"""Read examples from tables with named columns: JSON Lines, CSV, TSV or Parquet, one example per row."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Columns:
     label: str | None = None
 
     def or_else(self, default: Columns) -> Columns:
-        """These names, and those of ``default`` where there is none."""
+        """These names, with missing ones taken from ``default``."""
         return Columns(
             code=default.code if self.code is None else self.code,
             second=default.second if self.second is None else self.second,
@@ -45,19 +45,19 @@ class Columns:
 
     @property
     def names(self) -> frozenset[str]:
-        """All the columns named."""
+        """All named columns."""
         return frozenset(name for name in (self.code, self.second, self.label) if name is not None)
 
 
 PLAIN_COLUMNS = Columns(code="code", label="label")
-"""A table of single functions, unless told otherwise."""
+"""Default columns of a table of single functions."""
 
 
 def require_single(columns: Columns) -> None:
     """Refuse a second code column, for tasks on single functions.
 
     Raises:
-        UserError: ``columns`` names one.
+        UserError: ``columns`` names a second code column.
     """
     if columns.second is not None:
         raise UserError(
@@ -71,7 +71,7 @@ def codes_of(row: Row, columns: Columns) -> list[str]:
     """The function or functions of ``row``, checked.
 
     Raises:
-        DataError: a column is missing, or its value is no source code.
+        DataError: a column is missing, or its value is not source code.
     """
     return [
         check_code(row.value(column, option), row.place, what=f"the code in column {shown(column)}")
@@ -83,8 +83,8 @@ def add_table(builder: ExampleBuilder, path: Path, columns: Columns) -> None:
     """Add every row of the table in ``path`` to ``builder``.
 
     Raises:
-        DataError: the file is no table, or a row of it no example; the message says which and why.
-        MissingExtra: it is Parquet, and pyarrow is not installed.
+        DataError: the file is not a table, or a row is not an example; the message says which and why.
+        MissingExtra: the file is Parquet, and pyarrow is not installed.
     """
     for row in read_rows(path, columns.names):
         label = row.value(columns.label, LABEL_OPTION) if builder.labelled and columns.label is not None else None
@@ -98,11 +98,11 @@ def read_tables(
     labelled: bool = True,
     by_index: bool = True,
 ) -> Dataset:
-    """Examples from the tables in ``paths``, in order.
+    """Read the examples of the tables in ``paths``, in order.
 
     Args:
         paths: JSON Lines, CSV or TSV with a header line, or Parquet; each may be gzipped.
-        columns: where the functions and the label are; examples are pairs where ``second`` is named.
+        columns: the columns of functions and label; examples are pairs if ``second`` is named.
         label_names: the classes by index; ``None``: those the labels name, sorted.
         labelled: ``False`` ignores labels; all become -1.
         by_index: whether labels may give the index of one of ``label_names``.

@@ -1,4 +1,4 @@
-"""One file a task; :data:`TASKS` is the table of them."""
+"""The tasks, one module each; :data:`TASKS` is the table of classification tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def task_named(name: str) -> Task:
     """The task called ``name``.
 
     Raises:
-        UserError: there is none; the message lists those there are.
+        UserError: there is no such task; the message lists the known ones.
     """
     if name not in TASKS:
         raise UserError(f"no task is called '{name}'.", remedy=f"Choose one of: {', '.join(TASKS)}.", where="--task")

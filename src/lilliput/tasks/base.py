@@ -1,4 +1,4 @@
-"""What a classification task is: how its examples are read, how many functions each joins, what its classes are."""
+"""The classification task: how its examples are read, how many functions each joins, and what its classes are."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Task:
     """A kind of classification.
 
     Attributes:
-        name: what ``--task`` calls it.
-        arity: functions an example joins, 1 or 2.
-        label_names: the classes by index, or ``None`` where the data names them.
-        positive: the class that precision, recall and F1 speak of (``None``: macro average over all).
+        name: its name for ``--task``.
+        arity: functions per example, 1 or 2.
+        label_names: the classes by index, or ``None`` if the data names them.
+        positive: the class whose precision, recall and F1 are reported (``None``: macro average over all).
         reader: ``(paths, columns, label_names, labelled) -> Dataset``; call :meth:`read`.
-        language: of the functions in its best-known data; ``None``: there are none.
+        language: language of the functions in its best-known dataset; ``None`` if there is no such dataset.
     """
 
     name: str
@@ -40,13 +40,13 @@ class Task:
         label_names: tuple[str, ...] | None = None,
         labelled: bool = True,
     ) -> Dataset:
-        """The examples in ``paths``.
+        """Read the examples in ``paths``.
 
         Args:
-            paths: files of the kinds the task reads, or one.
-            columns: names of the columns of tables; by default the task's own.
-            label_names: the classes in order, where the data should not name them.
-            labelled: whether labels are read; else every label is ``-1``.
+            paths: one or more files of the kinds the task reads.
+            columns: column names of tables; by default the task's own.
+            label_names: the classes in order, if the data should not name them.
+            labelled: whether to read labels; else every label is ``-1``.
         """
         files = [Path(path) for path in file_list(paths)]
         return self.reader(files, columns or Columns(), label_names, labelled)
@@ -55,8 +55,8 @@ class Task:
         """The classes to read training data with: the task's own, or those ``given``; ``None``: the data names them.
 
         Raises:
-            UserError: names are given where the task has its own (they would change what its labels mean), or they are
-                not two or more different names.
+            UserError: names are given although the task has its own (they would change what its labels mean), or they
+                are not two or more different names.
         """
         if given is None:
             return self.label_names

@@ -1,6 +1,6 @@
-"""Classification by the user's own labels: one function, two classes or more.
+"""Classification with the user's own labels: one function, two or more classes.
 
-No class is the positive one, even of two: their order is only that of their names, so scores are macro averages.
+No class is the positive one, even if there are two: they are merely ordered by name, so scores are macro averages.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ def read_classes(
     label_names: tuple[str, ...] | None = None,
     labelled: bool = True,
 ) -> Dataset:
-    """Single functions from tables, with the classes that their labels name.
+    """Read single functions from tables, with the classes that their labels name.
 
-    Labels do not count the classes, whose order nobody has agreed on, but where these are only numbered (``LABEL_0``,
-    ``LABEL_1``: transformers' names for classes without any).
+    Labels are not class indices, since the order of classes is arbitrary, unless the classes are merely numbered
+    (``LABEL_0``, ``LABEL_1``: transformers' names for unnamed classes).
 
     Raises:
         UserError: ``columns`` names a second code column.

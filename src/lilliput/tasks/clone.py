@@ -1,4 +1,4 @@
-"""Clone detection: do these two functions do the same?"""
+"""Clone detection: do these two functions do the same thing?"""
 
 from __future__ import annotations
 

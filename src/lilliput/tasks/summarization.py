@@ -1,4 +1,4 @@
-"""Summarization: what does this function do? How that is asked of a generator, and how its answer is read."""
+"""Summarization: how a generator is asked what a function does, and how its answer is read."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])(?=\s+[^\sa-z])")
 
 
 def first_line(text: str) -> str:
-    """The first line that says anything, without the marks of comments around it."""
+    """The first line that is more than comment markers, without the markers around it."""
     return next((bare for line in text.splitlines() if (bare := _MARKS.sub("", line))), "")
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of the first line that says anything."""
+    """The first sentence of :func:`first_line`."""
     return _SENTENCE_END.split(first_line(text), maxsplit=1)[0]
 
 
 def whole_text(text: str) -> str:
-    """All of it, as one line."""
+    """The whole text, as one line."""
     return " ".join(text.split())
 
 
 CUTS: Mapping[str, Callable[[str], str]] = {"line": first_line, "sentence": first_sentence, "whole": whole_text}
-"""Name -> what of the answer is the summary."""
+"""Name -> how the summary is extracted from the answer."""
 
 
 @dataclass(frozen=True)
 class PromptForm:
-    """How a summary is asked for.
+    """How a generator is prompted for a summary.
 
     Attributes:
-        name: what options call it.
-        template: the prompt, with ``{code}`` and ``{comment}`` (what begins a comment of the language).
-        cut: name in :data:`CUTS`: what of the answer is the summary, unless told otherwise.
+        name: its name in options.
+        template: the prompt, with ``{code}`` and ``{comment}`` (the language's line-comment marker).
+        cut: default name in :data:`CUTS`: how the summary is extracted from the answer.
         stop: strings at which the answer ends.
     """
 
@@ -66,8 +66,8 @@ FORMS: Mapping[str, PromptForm] = {
         PromptForm("code", "{code}", "whole"),
     )
 }
-"""Name -> form: for decoders, the code and the beginning of a comment after it; for models that were trained on the
-task, the code alone, and all they write is the summary, as in CodeXGLUE."""
+"""Name -> form. For decoders: the code, followed by the beginning of a comment. For models that were trained on the
+task: the code alone, and everything they generate is the summary, as in CodeXGLUE."""
 
 FORM_OF_FAMILY: Mapping[str, str] = {DECODER: "comment", SEQ2SEQ: "code"}
-"""A generator's family -> the form used where none is named."""
+"""A generator's family -> its default form."""

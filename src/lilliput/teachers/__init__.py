@@ -1,4 +1,4 @@
-"""Teachers: open a fine-tuned checkpoint of whatever kind, or fine-tune one.
+"""Teachers: open a fine-tuned checkpoint of any kind, or fine-tune one.
 
 >>> from lilliput.teachers import open_teacher
 >>> teacher = open_teacher("microsoft/codebert-base")  # doctest: +SKIP
@@ -26,9 +26,9 @@ class Kind:
     """A kind of checkpoint.
 
     Attributes:
-        name: in words.
-        module: of this package, whose ``open_checkpoint(path, tokenizer=, task=)`` opens it.
-        matches: whether a path looks like one.
+        name: human-readable name, for messages.
+        module: submodule whose ``open_checkpoint(path, tokenizer=, task=)`` opens such a checkpoint.
+        matches: whether a path looks like such a checkpoint.
     """
 
     name: str
@@ -43,7 +43,7 @@ KINDS = (
     Kind("the Compressor paper's model.bin", "compressor", lambda path: path.is_file() and path.suffix == ".bin"),
     Kind("recorded logits", "recorded", lambda path: path.is_file() and path.suffix == ".npz"),
 )
-"""The first that matches opens a checkpoint."""
+"""Tried in order; the first kind that matches opens the checkpoint."""
 
 
 def open_teacher(checkpoint: str | Path, *, tokenizer: str | Path | None = None, task: str | None = None) -> Teacher:
@@ -51,12 +51,12 @@ def open_teacher(checkpoint: str | Path, *, tokenizer: str | Path | None = None,
 
     Args:
         checkpoint: a folder or file, or the id of a model on the Hugging Face hub.
-        tokenizer: its tokenizer, where it does not lie with it: a ``tokenizer.json``, or a folder.
-        task: name of the task it is for; its classes are then given in the task's order, and a checkpoint that is
-            not of this task is refused.
+        tokenizer: a ``tokenizer.json`` or a tokenizer's folder, if the checkpoint comes without one.
+        task: name of the task the checkpoint must be for; its classes are then in the task's order. A checkpoint for
+            another task is refused.
 
     Raises:
-        CheckpointError: it is missing, damaged, of no known kind, or not of the task.
+        CheckpointError: the checkpoint is missing, damaged, of an unknown kind, or for another task.
         MissingExtra: torch or transformers are not installed.
     """
     for package in ("torch", "transformers", "safetensors"):
@@ -77,7 +77,7 @@ def open_teacher(checkpoint: str | Path, *, tokenizer: str | Path | None = None,
 
 
 def __getattr__(name: str) -> object:
-    """``Teacher`` is brought in when asked for: it needs torch, and this module does not."""
+    """Import ``Teacher`` on first use: it needs torch, this module does not."""
     if name == "Teacher":
         require("torch")
         return import_module("lilliput.teachers.teacher").Teacher

@@ -1,4 +1,4 @@
-"""The Jinja template in which a checkpoint frames chats; read as text, never run here."""
+"""The Jinja chat template of a checkpoint, read as text and never rendered here."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lilliput.files import read_json
 TEMPLATE_FILE, TOKENIZER_CONFIG = "chat_template.jinja", "tokenizer_config.json"
 
 GGUF_KEY = "tokenizer.chat_template"
-"""Of a GGUF file's metadata."""
+"""Metadata key of the template in a GGUF file."""
 
 
 def folder_template(folder: Path) -> tuple[str, str] | None:
-    """The template of a checkpoint's folder and its file's name: ``chat_template.jinja``, or the tokenizer's config's.
+    """The chat template in a folder, and its file's name: ``chat_template.jinja`` or ``tokenizer_config.json``.
 
     Raises:
         UserError: the file is damaged.
@@ -29,7 +29,7 @@ def folder_template(folder: Path) -> tuple[str, str] | None:
     except (OSError, ValueError) as error:
         raise UserError(f"cannot be read: {error}.", where=folder, remedy="Get the files again.") from error
     found = values.get("chat_template") if isinstance(values, Mapping) else None
-    if isinstance(found, list):  # several, by name
+    if isinstance(found, list):  # several named templates
         named: dict[Any, Any] = {item.get("name"): item.get("template") for item in found if isinstance(item, dict)}
         found = named.get("default")
     return (found, config.name) if isinstance(found, str) else None

@@ -1,8 +1,8 @@
 """The checkpoints of "Compressing Pre-trained Models of Code into 3 MB" (ASE 2022): a state dict, ``model.bin``.
 
-Its layouts are told apart by the names of the weights, its sizes are read off their shapes. GraphCodeBERT's students
-read data flow too: the clone one is recognized by its weights; the vulnerability one, whose weights have the same names
-and shapes as CodeBERT's, by the folder it lies in, which must be called ``graphcodebert...`` as in the paper's release.
+The names of the weights identify the layout, their shapes the sizes. GraphCodeBERT's students also read data flow: the
+clone student is recognized by its weights; the vulnerability student, whose weights have the same names and shapes as
+CodeBERT's, by its folder, which must be called ``graphcodebert...`` as in the paper's release.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Layout:
     """How one kind of these checkpoints names its weights.
 
     Attributes:
-        task: what it was trained for.
+        task: the task the model was trained for.
         encoder: prefix of the encoder's weights.
-        head: prefix of the head's.
-        columns: for each of the task's labels, the output column that is its own.
-        flow: whether it reads data flow; ``None``: the name of its folder tells.
+        head: prefix of the head's weights.
+        columns: the output column of each of the task's labels.
+        flow: whether the model reads data flow; ``None``: the name of its folder decides.
     """
 
     task: str
@@ -50,7 +50,7 @@ class Layout:
     flow: bool | None = False
 
     def fits(self, names: set[str]) -> bool:
-        """Whether weights of these names are laid out like this."""
+        """Whether weights of these names have this layout."""
         return {f"{self.encoder}{_WORDS}", f"{self.head}dense.weight"} <= names
 
 
@@ -62,7 +62,7 @@ LAYOUTS = (
 """Most distinctive first. Column 0 of the vulnerability models is 'vulnerable'."""
 
 HEADS = {96: 8, 768: 12}
-"""Hidden size -> attention heads, which no weight's shape tells: the paper's 3 MB students, and their teachers."""
+"""Hidden size -> attention heads, which weight shapes do not reveal: the paper's 3 MB students and their teachers."""
 
 
 def open_checkpoint(path: Path, *, tokenizer: Path | None, task: Task | None) -> Teacher:
@@ -70,18 +70,19 @@ def open_checkpoint(path: Path, *, tokenizer: Path | None, task: Task | None) ->
 
     Args:
         path: the file or its folder.
-        tokenizer: its BPE ``.json``; by default ``tokenizer.json`` beside it, or ``TASK-bpe-1000.json`` a folder up.
-        task: refuse checkpoints of another.
+        tokenizer: the BPE ``.json``; by default ``tokenizer.json`` beside the file, or ``TASK-bpe-1000.json`` one
+            folder up.
+        task: refuse checkpoints for any other task.
 
     Raises:
-        CheckpointError: not such a file, of another task, or without a tokenizer that fits.
+        CheckpointError: the file is not such a checkpoint, is for another task, or has no matching tokenizer.
     """
     path = path / "model.bin" if path.is_dir() else path
     weights = torchfiles.load(path)
     layout = _layout(weights, path)
     if task is not None and task.name != layout.task:
         raise CheckpointError(
-            f"this checkpoint is of the task '{layout.task}', not '{task.name}'.",
+            f"this checkpoint is for the task '{layout.task}', not '{task.name}'.",
             where=path,
             remedy=f"Choose --task {layout.task}, or another checkpoint.",
         )
@@ -90,7 +91,7 @@ def open_checkpoint(path: Path, *, tokenizer: Path | None, task: Task | None) ->
     found = Path(tokenizer) if tokenizer is not None else _tokenizer_beside(path, layout)
     encode = _tokenizer(found, model)
     language = TASKS[layout.task].language
-    assert language is not None  # both tasks of the paper's have one
+    assert language is not None  # both of the paper's tasks have one
     graphs = GraphEncoding(encode, language) if flow else None
     teacher = Teacher(
         name=f"{path.parent.name}/{path.name}",
@@ -106,7 +107,7 @@ def open_checkpoint(path: Path, *, tokenizer: Path | None, task: Task | None) ->
 
 
 def _named_for_flow(path: Path) -> bool:
-    """Whether the nearest folder that is called after one of the two models is called after GraphCodeBERT."""
+    """Whether the nearest enclosing folder named after one of the two models is named after GraphCodeBERT."""
     names = [name.casefold() for name in reversed(path.resolve().parts[:-1])]
     return "graphcodebert" in next((name for name in names if "codebert" in name), "")
 
@@ -126,7 +127,7 @@ def _layout(weights: Any, path: Path) -> Layout:
 def _model(
     weights: Mapping[str, Tensor], layout: Layout, path: Path, kind: type[EncoderClassifier]
 ) -> EncoderClassifier:
-    """The model that the weights' shapes describe, holding them."""
+    """Build the model that the weights' shapes describe, and load the weights."""
     encoder = {name: value for name, value in _under(weights, layout.encoder).items() if not name.startswith(_UNUSED)}
     head = {name.replace("out_proj", "out"): value for name, value in _under(weights, layout.head).items()}
     try:
@@ -163,7 +164,7 @@ def _under(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _tokenizer_beside(path: Path, layout: Layout) -> Path:
-    """The tokenizer that lies where the paper's files have it."""
+    """The tokenizer at one of the places that the paper's release uses."""
     places = (path.with_name("tokenizer.json"), path.parent.parent / f"{layout.task}-bpe-1000.json")
     for place in places:
         if place.is_file():
@@ -176,7 +177,7 @@ def _tokenizer_beside(path: Path, layout: Layout) -> Path:
 
 
 def _tokenizer(path: Path, model: EncoderClassifier) -> CodeTokenizer:
-    """The paper's inputs: white space collapsed, ``<s>``, at most 398 tokens, ``</s>``."""
+    """A tokenizer that makes the paper's inputs: white space collapsed, ``<s>``, at most 398 tokens, ``</s>``."""
     try:
         found = CodeTokenizer.from_file(path, MAX_TOKENS)
     except ArtifactError as error:

@@ -1,7 +1,7 @@
-"""Teachers that read code with its data flow: GraphCodeBERT's kind (Guo et al., ICLR 2021).
+"""Teachers that read code with its data flow, as GraphCodeBERT does (Guo et al., ICLR 2021).
 
-To the rest of the house such a teacher is like others. Its token ids hold :data:`~lilliput.data_flow.NODE`
-where nodes are, and its mask has a row for each place: ``[F, T, T]``.
+The rest of the package treats such a teacher like any other. Its token ids hold :data:`~lilliput.data_flow.NODE`
+at nodes, and its mask has a row for each position: ``[F, T, T]``.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from lilliput.teachers.teacher import Teacher
 
 @dataclass(frozen=True)
 class GraphEncoding:
-    """Texts to inputs with data flow.
+    """Turn texts into inputs with data flow.
 
     Attributes:
-        tokenizer: of the code's tokens, each by itself.
-        language: of the code, see :func:`~lilliput.data.dataflow.data_flow`.
+        tokenizer: encodes each token of the code separately.
+        language: language of the code, see :func:`~lilliput.data.dataflow.data_flow`.
         room: how long an input may be.
-        flow: whether there are nodes at all.
-        isolated: whether names and constants that no edge touches are nodes too.
+        flow: whether inputs include nodes at all.
+        isolated: whether names and constants without any edge are nodes too.
         collapse_whitespace: replace each run of white space by one space before anything else.
     """
 
@@ -52,7 +52,7 @@ class GraphEncoding:
             texts = [" ".join(text.split()) for text in texts]
         flows = [data_flow(text, self.language, limit=self.room.total, isolated=self.isolated) for text in texts]
         words = list({token: None for flow in flows for token in flow.tokens})
-        spaced = [f" {word}" for word in words]  # a token inside code, not at its beginning
+        spaced = [f" {word}" for word in words]  # as inside code, not at its beginning
         encoded = self.tokenizer.tokenizer.encode_batch_fast(spaced, add_special_tokens=False)
         pieces = {word: item.ids for word, item in zip(words, encoded, strict=True)}
         frame = (cast("int", self.tokenizer.start), cast("int", self.tokenizer.end))
@@ -62,16 +62,16 @@ class GraphEncoding:
 
 @dataclass(frozen=True)
 class GraphTokenIds(TokenIds):
-    """Token ids with who attends to whom.
+    """Token ids with the attention masks of data flow.
 
     Attributes:
-        graphs: the whole inputs, one for each of ``ids``.
+        graphs: the full inputs, one for each of ``ids``.
     """
 
     graphs: Sequence[GraphInput] = ()
 
     def mask(self, functions: Ints, width: int) -> Tensor:
-        """``[F, width, width]`` bool: whether the row's place attends to the column's."""
+        """``[F, width, width]`` bool: whether the row's position attends to the column's."""
         block = np.zeros((len(functions), width, width), np.bool_)
         for row, function in enumerate(functions):
             graph = self.graphs[function]
@@ -84,7 +84,7 @@ class GraphTeacher(Teacher):
     """A teacher that reads data flow.
 
     Attributes:
-        graphs: texts to inputs; ``tokenize`` gives the ids of these.
+        graphs: turns texts into inputs; ``tokenize`` returns only their ids.
     """
 
     graphs: Callable[[Sequence[str]], list[GraphInput]]
@@ -103,9 +103,9 @@ class GraphClassifier(EncoderClassifier):
 
         Args:
             ids: ``[F, T]``, :data:`~lilliput.data_flow.NODE` at nodes.
-            mask: ``[F, T, T]``, whether the row's place attends to the column's; or ``[F, T]``, 1 at places that are no
-                padding: then all of these attend to each other, nodes as to the rest, which says nothing of data flow
-                and costs as much time.
+            mask: ``[F, T, T]``, whether the row's position attends to the column's; or ``[F, T]``, 1 where there is no
+                padding: then all of these positions attend to each other, nodes included, which ignores data flow
+                and takes as much time.
             layers: see :class:`~lilliput.teachers.model.Encoded`.
         """
         pad = cast("Any", self.encoder.config).pad_token_id
@@ -119,7 +119,7 @@ class GraphClassifier(EncoderClassifier):
         own = (attends & nodes[:, :, None] & code[:, None, :]).float()
         means = own @ words / own.sum(2, keepdim=True).clamp(min=1)
         embeddings = torch.where(nodes[:, :, None], means, words)
-        # Softmax needs something in each row: padding, and nodes that lost their token, attend to everything.
+        # Softmax needs an entry in each row: padding, and nodes whose token was truncated, attend to all but padding.
         attends = attends | (~attends.any(2, keepdim=True) & real[:, None, :])
         result = self.encoder(
             inputs_embeds=embeddings,
@@ -132,5 +132,5 @@ class GraphClassifier(EncoderClassifier):
 
 
 def ids_of(graphs: Callable[[Sequence[str]], list[GraphInput]]) -> Callable[[Sequence[str]], list[NDArray[np.int64]]]:
-    """What turns texts into inputs, as what turns them into token ids."""
+    """Make a function from texts to token ids of one from texts to inputs."""
     return lambda texts: [graph.ids for graph in graphs(texts)]

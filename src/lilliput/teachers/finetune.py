@@ -1,4 +1,4 @@
-"""Fine-tuning: an encoder and labelled data become a teacher."""
+"""Fine-tune an encoder on labelled data to make a teacher."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ from lilliput.teachers.scratch import build_scratch, is_scratch
 from lilliput.training import History, TrainingPlan, device, fit
 
 MOST_TOKENS = 16_384
-"""Longest input anyone may ask for: twice what the longest encoders of code take."""
+"""Upper bound of ``max_tokens``: twice what the longest encoders of code take."""
 
 
 @dataclass(frozen=True)
 class FinetuneSettings:
-    """How a teacher is made.
+    """Settings of a fine-tuning run.
 
     Attributes:
         epochs: passes over the data.
-        learning_rate: the peak; ``None``: what suits the base (2e-5 where pretrained, 5e-4 from scratch).
-        batch: examples a step.
-        max_tokens: longest input, special tokens included; ``None``: 400, or what the encoder has positions for.
-        pooling: how token vectors become a function's, a name in :data:`~lilliput.teachers.model.POOLINGS`; ``None``:
-            what suits the base.
+        learning_rate: the peak; ``None``: the base's default (2e-5 if pretrained, 5e-4 from scratch).
+        batch: examples per step.
+        max_tokens: longest input, special tokens included; ``None``: 400, or fewer if the encoder has fewer positions.
+        pooling: how token vectors become a function's vector, a name in
+            :data:`~lilliput.teachers.model.POOLINGS`; ``None``: the base's default.
         join: how a pair's vectors become the head's input, a name in :data:`~lilliput.teachers.model.JOINS`.
-        dropout: probability, in the head.
+        dropout: dropout probability in the head.
         weight_decay: AdamW's.
-        warmup_fraction: of all steps.
-        seed: of the head's weights, the order of the data and dropout.
+        warmup_fraction: fraction of all steps spent on warm-up.
+        seed: seed of the head's weights, the order of the data and dropout.
     """
 
     epochs: int = 3
@@ -88,12 +88,12 @@ class FinetuneSettings:
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """What was made.
+    """Result of a fine-tuning run.
 
     Attributes:
         path: the teacher's folder.
-        history: a line an epoch: ``loss``, ``valid_accuracy``, ``valid_f1``.
-        scores: of the weights kept, on the validation data, which also chose them; ``None`` without such data.
+        history: one entry per epoch: ``loss``, ``valid_accuracy``, ``valid_f1``.
+        scores: scores of the kept weights on the validation data, which also selected them; ``None`` without such data.
     """
 
     path: Path
@@ -111,31 +111,31 @@ def finetune(
     settings: FinetuneSettings | None = None,
     progress: Progress | None = None,
 ) -> FinetuneResult:
-    """Make a teacher of an encoder.
+    """Fine-tune an encoder into a teacher.
 
-    Killed at any moment, the same call goes on where it was: a hidden folder beside ``out`` holds its state.
+    Repeating the call resumes a run that was killed at any moment: a hidden folder beside ``out`` holds its state.
 
     Args:
         base: folder or hub id of an encoder, or a :mod:`~lilliput.teachers.scratch` specification.
-        task: what the data are of.
-        train: examples; unlabelled ones are left out.
-        valid: likewise; the epoch that does best on it is kept. ``None``: the last one is.
-        out: the teacher's folder; a teacher that was there is replaced once the new one is whole, anything else is
+        task: the task of the data.
+        train: training examples; unlabelled ones are ignored.
+        valid: validation examples, likewise; the best epoch on them is kept. ``None``: the last epoch is kept.
+        out: the teacher's folder; a teacher already there is replaced once the new one is complete, anything else is
             refused.
-        settings: how.
+        settings: training settings.
         progress: shown while working.
 
     Raises:
-        CheckpointError: the base cannot be opened, or ``out`` is there and is not a teacher.
-        DataError: no labelled examples, or data that are not of the task.
-        UserError: settings that do not suit the base, or training that broke down.
+        CheckpointError: the base cannot be opened, or ``out`` exists and is not a teacher.
+        DataError: no labelled examples, or data of another task.
+        UserError: settings that do not suit the base, or training that diverged.
     """
     settings, progress = settings or FinetuneSettings(), progress or Progress()
     if _are_one(out, base):
         raise UserError(
-            f"{out} is the base that is read.",
+            f"{out} is the base itself.",
             where="--out",
-            remedy="Name another folder: the teacher would take its place.",
+            remedy="Name another folder: the teacher would replace the base.",
         )
     if refuse_occupied(out):
         progress.note(f"{out}: the teacher there is replaced when the new one is whole.")
@@ -214,7 +214,7 @@ def finetune(
 def _are_one(folder: Path, base: str | Path) -> bool:
     try:
         return folder.samefile(base)
-    except (OSError, ValueError):  # one of them is not there, or its name is no path
+    except (OSError, ValueError):  # one of them does not exist, or is not a valid path
         return False
 
 
@@ -231,7 +231,7 @@ def _open(base: str | Path, train: Dataset, settings: FinetuneSettings, progress
 
 
 def _labelled(data: Dataset, task: Task, label_names: tuple[str, ...]) -> Dataset:
-    """The labelled examples of a dataset that fits the task."""
+    """The labelled examples of a dataset, which must fit the task."""
     where = ", ".join(data.sources) or None
     if data.arity != task.arity:
         raise DataError(
@@ -254,7 +254,7 @@ def _labelled(data: Dataset, task: Task, label_names: tuple[str, ...]) -> Datase
 def _provenance(
     base: BaseEncoder, task: Task, train: Dataset, valid: Dataset | None, settings: FinetuneSettings
 ) -> dict[str, Any]:
-    """What decides the result, and what made it."""
+    """Everything that determines the result, and the versions that produced it."""
     data = {"train": train} | ({} if valid is None else {"valid": valid})
     return {
         "base": {"name": base.name, "sha256": base.fingerprint},

@@ -36,7 +36,7 @@ class TeacherManifest:
     Attributes:
         task: name of the task.
         label_names: the classes, in the order of the logits.
-        arity: functions an example joins.
+        arity: functions per example.
         pooling: a name in :data:`~lilliput.teachers.model.POOLINGS`.
         join: a name in :data:`~lilliput.teachers.model.JOINS`.
         max_tokens: longest input, special tokens included.
@@ -65,31 +65,31 @@ class TeacherManifest:
         return cls(**known)
 
     def check(self) -> None:
-        """That its fields go together.
+        """Check that the fields are consistent.
 
         Raises:
-            KeyError, TypeError, ValueError: they do not; the message says which.
+            KeyError, TypeError, ValueError: they are not; the message names the fields.
         """
         POOLINGS[self.pooling], JOINS[self.join]
         labels, columns = self.label_names, self.output.columns
         if not all(isinstance(name, str) and name and is_plain(name) for name in labels) or len(set(labels)) < 2:
             raise ValueError("'label_names' are not two or more different words")
         if self.arity not in (1, 2) or type(self.max_tokens) is not int or self.max_tokens <= 2:
-            raise ValueError("'arity' is not 1 or 2, or 'max_tokens' no number above 2")
+            raise ValueError("'arity' is not 1 or 2, or 'max_tokens' is not a number above 2")
         if sorted(columns) != list(range(len(labels))):
             raise ValueError("the columns of 'output' are not one for each label")
 
 
 def save_teacher(folder: Path, model: EncoderClassifier, tokenizer: Any, manifest: TeacherManifest) -> None:
-    """Write a teacher into ``folder``, which exists."""
+    """Write a teacher into the existing ``folder``."""
     try:
         with quiet():
             model.encoder.save_pretrained(folder)  # type: ignore[operator]  # transformers is untyped
             tokenizer.save_pretrained(folder)
         safetensors.torch.save_file(model.head.state_dict(), folder / HEAD)
         for file in folder.iterdir():
-            file.chmod(0o644)  # safetensors makes files that only their owner may read
-    except SafetensorError as error:  # it covers the operating system's refusal to write with its own complaint
+            file.chmod(0o644)  # safetensors creates files that only their owner may read
+    except SafetensorError as error:  # it wraps the operating system's write error in its own
         refusal = re.search(r"\(os error (\d+)\)", str(error))
         raise OSError(int(refusal[1]), str(error)) if refusal else error from error
     files = sorted(file.name for file in folder.iterdir())
@@ -97,11 +97,11 @@ def save_teacher(folder: Path, model: EncoderClassifier, tokenizer: Any, manifes
 
 
 def refuse_occupied(folder: Path) -> bool:
-    """Refuse to write a teacher where there is anything but an earlier one, or nothing; whether there is one.
+    """Refuse a folder that holds anything but an earlier teacher; return whether it holds one.
 
     Raises:
-        CheckpointError: there is something else: no teacher, or one with other files beside its own.
-        UserError: the place cannot be looked at, or written to.
+        CheckpointError: the folder holds something else, or a teacher with foreign files beside its own.
+        UserError: the folder cannot be read or written.
     """
     require_place(folder)
     with explain_disk_errors(folder):
@@ -119,7 +119,7 @@ def refuse_occupied(folder: Path) -> bool:
 
 
 def _read_values(path: Path) -> dict[str, Any] | None:
-    """A JSON object; ``None`` where there is no such file, or it holds something else."""
+    """A file's JSON object; ``None`` if there is no such file, or it holds something else."""
     try:
         values = read_json(path)
     except (OSError, ValueError):
@@ -131,7 +131,7 @@ def read_manifest(folder: Path) -> TeacherManifest:
     """Read ``lilliput-teacher.json``.
 
     Raises:
-        CheckpointError: it is damaged, or of another schema.
+        CheckpointError: the file is damaged, or of another schema.
     """
     path = folder / MANIFEST
     try:
@@ -155,7 +155,7 @@ def open_checkpoint(folder: Path, *, tokenizer: Path | None, task: Task | None) 
     """Open a folder that :func:`save_teacher` wrote.
 
     Raises:
-        CheckpointError: something is missing or damaged, or it is a teacher of another task.
+        CheckpointError: something is missing or damaged, or the teacher is for another task.
     """
     manifest = read_manifest(folder)
     if task is not None and manifest.task != task.name:

@@ -1,4 +1,4 @@
-"""A generator's checkpoint, opened: what it is, where its weights are, its tokenizer, and what generation needs."""
+"""Open a generator's checkpoint: its config, where its weights are, its tokenizer, and its generation settings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lilliput.teachers.torch_tensors import TorchFiles
 GENERATION = "generation_config.json"
 
 SAMPLING = ("temperature", "top_k", "top_p", "repetition_penalty")
-"""Fields of a ``generation_config.json`` that are kept."""
+"""Sampling defaults that are kept from a ``generation_config.json``."""
 
 FILL_MARKS = (
     FillMarks("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),  # Qwen2.5-Coder
@@ -38,7 +38,7 @@ FILL_MARKS = (
     FillMarks("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # DeepSeek-Coder
     FillMarks("▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>"),  # CodeLlama
 )
-"""How models fill in the middle; a tokenizer that has all of one's tokens is taken for such a model's."""
+"""Fill-in-the-middle tokens of known models; a tokenizer with a model's prefix, suffix and middle tokens uses them."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class GeneratorCheckpoint:
 
     Attributes:
         path: folder or file.
-        values: of its ``config.json``, and of ``generation_config.json``, which win.
-        config: what it is.
-        pieces: where each of our weights is.
-        tensors: the checkpoint's.
-        tokenizer: its tokenizer.
+        values: fields of ``config.json``, overridden by those of ``generation_config.json``.
+        config: the architecture's config.
+        pieces: where each weight of the graph is stored.
+        tensors: the checkpoint's tensors.
+        tokenizer: the checkpoint's tokenizer.
     """
 
     path: Path
@@ -63,7 +63,7 @@ class GeneratorCheckpoint:
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
-        """What it was read from."""
+        """Files the checkpoint was read from."""
         if self.path.is_file():
             from lilliput.teachers.gguf import GgufFile
 
@@ -74,7 +74,7 @@ class GeneratorCheckpoint:
 
     @cached_property
     def chat_template(self) -> str | None:
-        """The Jinja template of its chats, if it has one."""
+        """The Jinja chat template, if there is one."""
         if self.path.is_file():
             from lilliput.teachers.gguf import GgufFile
 
@@ -85,7 +85,7 @@ class GeneratorCheckpoint:
         return None if own is None else own[0]
 
     def sha256(self, progress: Progress | None = None) -> dict[str, str]:
-        """File name -> hash of every file."""
+        """File name -> SHA-256, for every file."""
         with (progress or Progress()).track("hashing the checkpoint's files", len(self.files)) as advance:
             found = {}
             for file in self.files:
@@ -94,13 +94,13 @@ class GeneratorCheckpoint:
         return found
 
     def fingerprint(self) -> str:
-        """Tells checkpoints apart without reading them: by names, sizes and times of their files, and the tokenizer."""
+        """Hash that tells checkpoints apart without reading them: of file names, sizes, times, and the tokenizer."""
         facts = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
         return hashlib.sha256(f"{facts}{self.tokenizer.to_str()}".encode()).hexdigest()
 
     @property
     def end(self) -> tuple[int, ...]:
-        """Ids that end a sequence."""
+        """Ids of end-of-sequence tokens."""
         ids = self.values.get("eos_token_id")
         listed = ids if isinstance(ids, list) else [ids]
         return tuple(sorted({number for number in listed if self._is_token(number)}))
@@ -110,19 +110,19 @@ class GeneratorCheckpoint:
 
     @property
     def start(self) -> int | None:
-        """Id that the output of an encoder-decoder starts from; ``None``: there is none."""
+        """Id that the output of an encoder-decoder starts from; ``None`` if there is none."""
         names = ("decoder_start_token_id", "bos_token_id", "pad_token_id")
         return next((self.values[name] for name in names if self._is_token(self.values.get(name))), None)
 
     @property
     def sampling(self) -> dict[str, float]:
-        """What the model's maker would have as defaults of generation."""
+        """Sampling defaults recommended by the model's authors."""
         given = {name: self.values.get(name) for name in SAMPLING}
         return {name: value for name, value in given.items() if is_number(value)}
 
     @property
     def fill(self) -> FillMarks | None:
-        """How it fills in the middle; ``None``: it does not."""
+        """Fill-in-the-middle tokens; ``None`` if the model has none."""
 
         def known(marks: FillMarks) -> bool:
             return all(
@@ -133,14 +133,14 @@ class GeneratorCheckpoint:
 
 
 def open_generator(model: str | Path, tokenizer: Path | None = None) -> GeneratorCheckpoint:
-    """Open a generator: a folder of Hugging Face's, a hub id, or a GGUF file.
+    """Open a generator: a Hugging Face folder, a hub id, or a GGUF file.
 
     Args:
-        model: which.
-        tokenizer: its ``tokenizer.json``, or a folder with one, where ``model`` does not carry it.
+        model: the folder, id or file.
+        tokenizer: a ``tokenizer.json``, or a folder with one; by default the one that comes with ``model``.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or of an architecture that is not known.
+        CheckpointError: the checkpoint is missing, damaged, or of an unknown architecture.
     """
     path = locate(model)
     open_path = _open_folder if path.is_dir() else _open_gguf
@@ -156,7 +156,7 @@ def open_generator(model: str | Path, tokenizer: Path | None = None) -> Generato
             where=path / CONFIG if path.is_dir() else path,
             remedy="Get the checkpoint's own config.json.",
         ) from error
-    # Before hours of work: every tensor must be there, and those that are taken as they are be of the config's sizes.
+    # Fail before hours of work: every tensor must exist, and those used as stored must have the config's sizes.
     shapes = {name: tensors.shape(stored_name(piece, tensors)) for name, piece in pieces.items() if piece.source}
     refuse_other_shapes(config, {name: shape for name, shape in shapes.items() if pieces[name].as_stored}, path)
     found = own() if tokenizer is None else tokenizer_of(Path(tokenizer))
@@ -184,7 +184,7 @@ def _open_folder(folder: Path) -> Opened:
     values = _object(folder / CONFIG)
     if (folder / GENERATION).is_file():
         values |= {name: value for name, value in _object(folder / GENERATION).items() if value is not None}
-    architecture_of(values)  # an unknown one is refused before any weight is looked for
+    architecture_of(values)  # refuse an unknown one before looking for weights
     refuse_quantized(values.get(FIELD), folder / CONFIG)
     weights = weight_files(folder)
     safe = not weights or any(".safetensors" in file.name for file in weights)
@@ -222,10 +222,10 @@ _NAMED = "name a tokenizer.json to 'lilliput quantize' with --tokenizer."
 
 
 def tokenizer_of(place: Path) -> Tokenizer:
-    """The tokenizer of a generator's folder, or in a file.
+    """The tokenizer in a generator's folder or in a file.
 
     Raises:
-        CheckpointError: there is none, or none that can be read.
+        CheckpointError: there is no tokenizer, or it cannot be read.
     """
     if not place.exists():
         raise CheckpointError("there is no such file or folder.", where=place, remedy="Check --tokenizer.")
@@ -238,13 +238,13 @@ def tokenizer_of(place: Path) -> Tokenizer:
             where=place,
             remedy=f"Put the tokenizer's files beside the weights, or {_NAMED}",
         )
-    from lilliput.teachers.huggingface import load_tokenizer  # an old kind of tokenizer, which transformers converts
+    from lilliput.teachers.huggingface import load_tokenizer  # transformers converts older formats
 
     converted = load_tokenizer(place, None)
     backend = getattr(converted, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
         raise CheckpointError(
-            "has a tokenizer of a kind that has no tokenizer.json.",
+            "has a tokenizer of a kind without a tokenizer.json.",
             where=place,
             remedy=f"Convert it with transformers, or {_NAMED}",
         )

@@ -1,4 +1,4 @@
-"""Models in GGUF as the checkpoints they were converted from: names, row order and ``config.json`` of Hugging Face's.
+"""GGUF models as the Hugging Face checkpoints they were converted from: names, row order and ``config.json``.
 
 Names and fields are those that ``convert_hf_to_gguf.py`` of https://github.com/ggml-org/llama.cpp writes.
 """
@@ -19,7 +19,7 @@ from lilliput.errors import CheckpointError
 from lilliput.teachers.gguf_header import Place, dequantized, raw_rows, read_header
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
-"""Values of ``general.architecture`` that can be read; they are also the ``model_type``."""
+"""Supported values of ``general.architecture``; they are also the ``model_type``."""
 
 Axes = tuple[str, ...]
 
@@ -43,28 +43,28 @@ _HEAD_NORMS: Mapping[str, tuple[str, Axes]] = {
     "attn_q_norm": ("self_attn.q_norm", ("head",)),
     "attn_k_norm": ("self_attn.k_norm", ("head",)),
 }
-"""Three tables, outside the layers, inside each, and Qwen3's own: name in GGUF -> name in a checkpoint, and shape."""
+"""Name in GGUF -> name in a checkpoint, and shape: tensors outside the layers, inside each layer, and Qwen3's own."""
 
 MOST_PARTS = 10_000
-"""Of one model: more are none."""
+"""Upper bound of the number of files that one model is split into."""
 
 _ROPE_FACTORS = "rope_freqs.weight"
-"""What each frequency of the rotary embedding is divided by: how Llama 3's scaling is stored."""
+"""Divisor of each frequency of the rotary embedding: how Llama 3's scaling is stored."""
 
 
 class GgufFile:
-    """A model in GGUF as the :class:`~lilliput.graph.pieces.Tensors` of its checkpoint, read as float32.
+    """A GGUF model as the :class:`~lilliput.graph.pieces.Tensors` of its checkpoint, read as float32.
 
     Args:
-        path: the file, or the first of those it was split into.
+        path: the file, or the first file of a split model.
 
     Attributes:
-        metadata: the header's keys and values; arrays of numbers are numpy's.
-        config: what the checkpoint's ``config.json`` says, as far as the graph needs it.
-        files: ``path``, and the others that it was split into.
+        metadata: the header's keys and values; arrays of numbers are numpy arrays.
+        config: the fields of the checkpoint's ``config.json`` that the graph needs.
+        files: ``path``, and the other files of a split model.
 
     Raises:
-        CheckpointError: no such file, it is damaged, or of an architecture or a kind that cannot be read.
+        CheckpointError: the file is missing, damaged, or of an architecture or tensor type that cannot be read.
         MissingExtra: the package ``gguf`` is not installed.
     """
 
@@ -77,7 +77,7 @@ class GgufFile:
         kind = self.metadata.get("general.architecture")
         if not isinstance(kind, str) or kind not in ARCHITECTURES:
             raise CheckpointError(
-                f"holds a model of the architecture '{kind}'; known are {', '.join(ARCHITECTURES)}.",
+                f"holds a model of the architecture '{kind}'; supported: {', '.join(ARCHITECTURES)}.",
                 where=path,
                 remedy="Choose a model of one of these, or its original checkpoint in safetensors.",
             )
@@ -98,7 +98,7 @@ class GgufFile:
         return self._place(name).shape
 
     def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
-        """See :class:`~lilliput.graph.pieces.Tensors`; only the rows asked for are dequantized."""
+        """See :class:`~lilliput.graph.pieces.Tensors`; only the requested rows are dequantized."""
         place = self._place(name)
         first, last, _ = (rows or slice(None)).indices(place.shape[0])
         last = max(first, last)
@@ -122,15 +122,15 @@ class GgufFile:
 
 
 def _halves_apart(raw: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """Rows of whole heads, whose turned pairs are neighbours, so that the pairs are the halves, as Hugging Face's are.
+    """Reorder rows of whole heads from adjacent rotary pairs to Hugging Face's order, which pairs a head's two halves.
 
-    It undoes ``permute`` of the converter, which does that to ``llama`` alone.
+    This undoes the converter's ``permute``, which is applied to ``llama`` only.
     """
     return raw.reshape(-1, width // 2, 2, raw.shape[1]).swapaxes(1, 2).reshape(raw.shape)
 
 
 def _other_parts(path: Path, metadata: Mapping[str, Any]) -> list[Path]:
-    """The further files of a model that ``llama-gguf-split`` has split."""
+    """The other files of a model that ``llama-gguf-split`` has split."""
     count = metadata.get("split.count", 1)
     if not isinstance(count, int) or count <= 1:
         return []
@@ -148,7 +148,7 @@ def _other_parts(path: Path, metadata: Mapping[str, Any]) -> list[Path]:
 
 @dataclass(frozen=True)
 class _Fields:
-    """The metadata that stand under the architecture's name, each value checked."""
+    """The metadata under the architecture's name; every value is validated."""
 
     path: Path
     kind: str
@@ -166,7 +166,7 @@ class _Fields:
     def whole(self, name: str, default: int | None = None) -> int:
         value = self.get(name, default)
         if isinstance(value, np.ndarray) and value.size and (value == value[0]).all():
-            value = value[0].item()  # one for each layer
+            value = value[0].item()  # one value per layer
         if type(value) is not int or not 0 < value < 2**31:
             raise self.refused(f"has {value} as '{self.kind}.{name}', where one positive whole number is needed.")
         return value
@@ -177,7 +177,7 @@ class _Fields:
 
 
 def _known_names(fields: _Fields, stored: Iterable[str]) -> dict[str, tuple[str, Axes]]:
-    """Name in the file -> name in a checkpoint, and shape; a tensor that no graph would use is refused."""
+    """Name in the file -> name in a checkpoint, and shape; refuse tensors that no graph uses."""
     inside = {**_INSIDE, **_HEAD_NORMS} if fields.kind == "qwen3" else _INSIDE
     known: dict[str, tuple[str, Axes]] = {}
     for name in stored:
@@ -194,12 +194,12 @@ def _known_names(fields: _Fields, stored: Iterable[str]) -> dict[str, tuple[str,
         elif name == _ROPE_FACTORS:
             known[name] = name, ("turned",)
         else:
-            raise fields.refused(f"has the tensor '{name}', which no {fields.kind} known here has.")
+            raise fields.refused(f"has the tensor '{name}', which is unknown for {fields.kind}.")
     return known
 
 
 def _check_shapes(file: GgufFile, fields: _Fields, known: Iterable[tuple[str, Axes]]) -> None:
-    """Every layer must have all it needs, and every tensor the shape that the config gives it."""
+    """Check that every layer has all its weights, and every tensor the shape that the config implies."""
     config = file.config
     sizes = {
         "vocabulary": config["vocab_size"],
@@ -212,7 +212,7 @@ def _check_shapes(file: GgufFile, fields: _Fields, known: Iterable[tuple[str, Ax
     }
     for name, axes in known:
         if file.shape(name) != tuple(sizes[axis] for axis in axes):
-            raise fields.refused(f"has the shape {file.shape(name)} as '{name}', which its sizes do not allow.")
+            raise fields.refused(f"has '{name}' of shape {file.shape(name)}, which contradicts the model's sizes.")
     needed = {**_INSIDE, **_HEAD_NORMS} if fields.kind == "qwen3" else _INSIDE
     weights = {name for name in file if name.startswith("model.layers.") and name.endswith(".weight")}
     layers = config["num_hidden_layers"]
@@ -254,20 +254,20 @@ def _config(file: GgufFile, fields: _Fields) -> dict[str, Any]:
 def _rope_scaling(file: GgufFile, fields: _Fields, width: int, base: float) -> dict[str, Any] | None:
     kind = fields.get("rope.scaling.type", "none")
     if not isinstance(kind, str) or kind not in ("none", "linear"):
-        raise fields.refused(f"scales positions in the way '{kind}'; known are linear and Llama 3's.")
+        raise fields.refused(f"uses the RoPE scaling '{kind}'; supported: linear and Llama 3's.")
     if kind == "linear":
         return {"rope_type": "linear", "factor": fields.number("rope.scaling.factor")}
     return _llama3_scaling(file, fields, width, base) if _ROPE_FACTORS in file else None
 
 
 def _llama3_scaling(file: GgufFile, fields: _Fields, width: int, base: float) -> dict[str, Any]:
-    """What the stored factors come from: Llama 3's constants and the largest of them, if these give all the others."""
+    """Recover the scaling from the stored factors: Llama 3's constants and the largest factor must yield the others."""
     place = file.places[_ROPE_FACTORS]
     factors = dequantized(raw_rows(place, _ROPE_FACTORS, 0, place.shape[0]), place)
     factor, low, high, original = float(factors.max()), 1.0, 4.0, 8192
     turns = original * base ** (-np.arange(0, width, 2, dtype=np.float64) / width) / (2 * math.pi)
     kept = np.clip((turns - low) / (high - low), 0, 1)
     if factors.shape != kept.shape or factor < 1 or not np.allclose(factors * (kept + (1 - kept) / factor), 1, 0, 1e-3):
-        raise fields.refused(f"scales positions by a '{_ROPE_FACTORS}' that is not of Llama 3's kind.")
+        raise fields.refused(f"has a '{_ROPE_FACTORS}' that is not Llama 3's RoPE scaling.")
     scaling = {"rope_type": "llama3", "factor": factor, "low_freq_factor": low, "high_freq_factor": high}
     return {**scaling, "original_max_position_embeddings": original}

@@ -1,8 +1,8 @@
-"""GGUF, llama.cpp's file format: what a header says, and rows of a tensor, dequantized.
+"""GGUF, llama.cpp's file format: read headers, and dequantize rows of tensors.
 
-The format is https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; what is read of it is checked as strictly as
-llama.cpp checks it. The blocks of quantized values are decoded by the package ``gguf``. Its reader is not used: it maps
-the file, believes every size that it finds, and takes seconds where this takes tenths.
+The format is https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; headers are validated as strictly as llama.cpp
+does. The package ``gguf`` decodes the blocks of quantized values. Its reader is not used: it maps the file, trusts
+every size that it finds, and takes seconds where this module takes tenths of a second.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ LARGEST_HEADER = 100_000_000
 """Bytes; a vocabulary of 256,000 tokens with its merges takes 10 million."""
 
 MOST_DIMENSIONS, LONGEST_KEY, LONGEST_NAME = 4, 65535, 63
-"""Of a tensor; and in bytes, of a metadata key and of a tensor's name: the format's limits."""
+"""The format's limits: dimensions of a tensor, bytes of a metadata key, bytes of a tensor's name."""
 
 VALUES_AT_A_TIME = 1 << 22
-"""How many are dequantized in one go: the temporary arrays stay at a few times 16 MB."""
+"""Values dequantized at a time, which keeps temporary arrays to a few times 16 MB."""
 
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """Type of a metadata value -> its :mod:`struct` code."""
@@ -39,11 +39,11 @@ class Place:
     """Where a tensor's bytes are.
 
     Attributes:
-        file: which holds it.
+        file: the file that holds it.
         offset: of its first byte.
-        kind: how it is stored, a ``gguf.GGMLQuantizationType``.
-        shape: as ``[out, in]``: the last axis is the one whose values are neighbours.
-        row: bytes of a row, along the first axis.
+        kind: storage type, a ``gguf.GGMLQuantizationType``.
+        shape: as ``[out, in]``: values along the last axis are contiguous.
+        row: bytes per row; rows are indexed by the first axis.
     """
 
     file: Path
@@ -54,7 +54,7 @@ class Place:
 
 
 class _Header:
-    """What is left of a header: every length in it is held against the bytes that are there, before any is used."""
+    """The unread rest of a header; every length in it is checked against the bytes left before it is used."""
 
     def __init__(self, stream: BinaryIO, left: int) -> None:
         self.stream, self.left = stream, left
@@ -91,9 +91,9 @@ class _Header:
 
 
 def read_header(file: Path) -> tuple[dict[str, Any], dict[str, Place]]:
-    """Metadata, and the place of every tensor by its name in the file, which must be long enough to hold it."""
+    """Metadata, and the place of every tensor by its name; the file must be long enough to hold them all."""
     if not file.is_file():
-        raise CheckpointError("is no file.", where=file, remedy="Give the path of a file in GGUF, with all its parts.")
+        raise CheckpointError("is not a file.", where=file, remedy="Give the path of a GGUF file, with all its parts.")
     size = file.stat().st_size
     try:
         with file.open("rb") as stream:
@@ -108,32 +108,32 @@ def read_header(file: Path) -> tuple[dict[str, Any], dict[str, Place]]:
             for _ in range(fields):
                 key, kind = header.text(LONGEST_KEY), header.number("I")
                 if key in metadata:
-                    raise ValueError(f"the key '{key}' comes twice")
+                    raise ValueError(f"the key '{key}' appears twice")
                 metadata[key] = header.value(kind)
             return metadata, _places(file, size, header, tensors, metadata.get("general.alignment", 32))
     except (ValueError, OverflowError, struct.error) as error:
         raise CheckpointError(
-            f"is no sound GGUF file: {error}.", where=file, remedy="Get the file again: it is damaged or incomplete."
+            f"is not a valid GGUF file: {error}.", where=file, remedy="Get the file again: it is damaged or incomplete."
         ) from error
 
 
 def _places(file: Path, size: int, header: _Header, count: int, alignment: object) -> dict[str, Place]:
-    """The part of the header that lists the tensors: one behind the other, each at a multiple of ``alignment``."""
+    """Read the header's list of tensors, which must be contiguous, each aligned to a multiple of ``alignment``."""
     library = require("gguf")
     if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
-        raise ValueError(f"its alignment is {alignment}, which is no power of two")
+        raise ValueError(f"its alignment is {alignment}, which is not a power of two")
     places: dict[str, Place] = {}
     kinds = set()
     end = 0
     for _ in range(count):
         name, dimensions = header.text(LONGEST_NAME), header.number("I")
         if not 1 <= dimensions <= MOST_DIMENSIONS or name in places:
-            raise ValueError(f"tensor '{name}' has {dimensions} dimensions, or comes twice")
+            raise ValueError(f"tensor '{name}' has {dimensions} dimensions, or appears twice")
         shape = tuple(header.number("Q") for _ in range(dimensions))[::-1]
         kind, offset = library.GGMLQuantizationType(header.number("I")), header.number("Q")
         block, stored = library.GGML_QUANT_SIZES[kind]
         if min(shape) < 1 or (shape[-1] if dimensions > 1 else 1) % block:
-            raise ValueError(f"tensor '{name}' of shape {shape} is not made of blocks of {block} values of a row")
+            raise ValueError(f"tensor '{name}' of shape {shape} has rows that are not whole blocks of {block} values")
         if offset != end:
             raise ValueError(f"tensor '{name}' is at {offset:,} instead of {end:,}")
         row = math.prod(shape[1:]) // block * stored
@@ -157,7 +157,7 @@ def _aligned(offset: int, alignment: int) -> int:
 
 
 def _check_readable(library: Any, kind: Any, file: Path) -> None:
-    """Refuse at once what could not be dequantized later."""
+    """Refuse early what could not be dequantized later."""
     try:
         library.dequantize(np.zeros((1, library.GGML_QUANT_SIZES[kind][1]), np.uint8), kind)
     except NotImplementedError as error:

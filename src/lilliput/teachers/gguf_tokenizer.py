@@ -1,7 +1,7 @@
-"""The tokenizer that a GGUF file carries, as one of ``tokenizers``: byte-level BPE of the kinds models of code use.
+"""The tokenizer of a GGUF file as a ``tokenizers.Tokenizer``: the kinds of byte-level BPE that models of code use.
 
-A file holds tokens and merges, and only the *name* of how text is split before them (``tokenizer.ggml.pre``). What each
-name stands for is in ``llama-vocab.cpp`` of llama.cpp; the expressions are those of the models' own ``tokenizer.json``.
+A file holds tokens and merges, but only the *name* of the pre-tokenizer that splits text (``tokenizer.ggml.pre``). The
+names are defined in llama.cpp's ``llama-vocab.cpp``; the expressions are those of the models' own ``tokenizer.json``.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from lilliput.errors import CheckpointError
 from lilliput.teachers.gguf import GgufFile
 
 _CONTROL, _USER_DEFINED = 3, 4
-"""Types of tokens that are found in a text before it is split; the first are markers, not text."""
+"""Types of tokens that are matched in a text before it is split; control tokens are markers, not text."""
 
 END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
-"""Under ``tokenizer.ggml.``: the tokens that end a text, a turn, and a message that more follows."""
+"""Under ``tokenizer.ggml.``: the tokens that end a text, a turn, and a message that is followed by more."""
 
 END_NAMES = (
-    *("<|endoftext|>", "<|im_end|>"),  # Qwen, of which a file names but one; StarCoder, SmolLM
+    *("<|endoftext|>", "<|im_end|>"),  # Qwen (a file names only one of them); StarCoder, SmolLM
     *("<|end_of_text|>", "<|eot_id|>", "<|eom_id|>"),  # Llama 3
     *("<｜end▁of▁sentence｜>", "<|EOT|>"),  # DeepSeek-Coder
     *("</s>", "<EOT>", "▁<EOT>", "<|end|>", "<end_of_turn>"),
 )
-"""Control tokens that end texts wherever there are such. llama.cpp, too, goes by their names: of many models a file
-says one end, where the checkpoint's ``generation_config.json`` has several."""
+"""Control tokens that end a text in any file that has them. llama.cpp goes by their names too: for many models a file
+states one end token where the checkpoint's ``generation_config.json`` has several."""
 
 _DIGIT = r"\p{N}"
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -40,13 +40,13 @@ _EAST_ASIAN = "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"
 
 @dataclass(frozen=True)
 class Splitting:
-    """How text becomes words, within which tokens are merged.
+    """How text is split into words, within which tokens are merged.
 
     Attributes:
-        expressions: each splits further what those before it left, and what it matches is a word.
-        composed: whether the text is put in Unicode's form C first.
-        whole_words: whether a word that is a token is taken as that, whatever the merges would make of it.
-        begins: whether a text begins with the beginning-of-sequence token, where the file does not say.
+        expressions: regular expressions, each applied to the pieces the previous ones left; a match is a word.
+        composed: whether the text is normalized to Unicode NFC first.
+        whole_words: whether a word that is a token becomes that token, whatever the merges would make of it.
+        begins: whether a text begins with the beginning-of-sequence token if the file does not say.
     """
 
     expressions: tuple[str, ...]
@@ -72,14 +72,14 @@ SPLITTINGS: Mapping[str, Splitting] = {
     "llama-v3": _LLAMA3,
     "llama-bpe": _LLAMA3,
 }
-"""``tokenizer.ggml.pre`` -> what it stands for."""
+"""``tokenizer.ggml.pre`` -> the splitting it names."""
 
 
 def read_tokenizer(file: GgufFile) -> Tokenizer:
     """The tokenizer of a model; its ids are the rows of the model's embedding.
 
     Raises:
-        CheckpointError: the file has none, or a damaged one, or one of a kind that is not known here.
+        CheckpointError: the file has no tokenizer, or a damaged or unsupported one.
     """
     splitting = _splitting(file)
     tokens, merges = _texts(file, "tokens"), [merge.split(" ") for merge in _texts(file, "merges")]
@@ -108,7 +108,7 @@ def read_tokenizer(file: GgufFile) -> Tokenizer:
 
 
 def end_tokens(file: GgufFile) -> list[int]:
-    """Ids that end a text: those that the file says, and its control tokens of :data:`END_NAMES`."""
+    """Ids that end a text: those that the file states, and its control tokens among :data:`END_NAMES`."""
     said = [file.metadata.get(f"tokenizer.ggml.{key}") for key in END_KEYS]
     tokens, kinds = (file.metadata.get(f"tokenizer.ggml.{key}") for key in ("tokens", "token_type"))
     named: list[int] = []
@@ -121,7 +121,7 @@ def _splitting(file: GgufFile) -> Splitting:
     kind, name = (file.metadata.get(f"tokenizer.ggml.{key}") for key in ("model", "pre"))
     if kind != "gpt2" or not isinstance(name, str) or name not in SPLITTINGS:
         raise CheckpointError(
-            f"has a tokenizer of the kind '{kind}', which splits text as '{name}'; known is 'gpt2' with "
+            f"has a tokenizer of the kind '{kind}', which splits text as '{name}'; supported: 'gpt2' with "
             f"{', '.join(SPLITTINGS)}.",
             where=file.path,
             remedy="Give the tokenizer.json of the original checkpoint instead.",
@@ -137,12 +137,12 @@ def _texts(file: GgufFile, name: str) -> list[str]:
 
 
 def _added(tokens: list[str], chosen: Any, special: bool) -> list[AddedToken]:
-    """Tokens that stand as they are in a text."""
+    """Tokens that are matched verbatim in a text."""
     return [AddedToken(tokens[place], normalized=False, special=special) for place in np.flatnonzero(chosen)]
 
 
 def _frame(file: GgufFile, tokens: list[str], begins: bool) -> Any:
-    """What puts the beginning-of-sequence and end-of-sequence tokens round a text, where the model wants them."""
+    """The post-processor that adds the beginning- and end-of-sequence tokens that the model expects."""
     around: dict[str, list[tuple[str, int]]] = {}
     for name, default in (("bos", begins), ("eos", False)):
         number = file.metadata.get(f"tokenizer.ggml.{name}_token_id")
@@ -165,7 +165,7 @@ def _frame(file: GgufFile, tokens: list[str], begins: bool) -> Any:
 
 def _damaged(file: GgufFile, found: str) -> CheckpointError:
     return CheckpointError(
-        f"has no sound tokenizer: {found}.",
+        f"has no valid tokenizer: {found}.",
         where=file.path,
         remedy="Get the file again, or give the tokenizer.json of the original checkpoint instead.",
     )

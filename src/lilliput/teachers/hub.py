@@ -1,4 +1,4 @@
-"""Where a checkpoint is: a folder or file here, or a model of the Hugging Face hub, which becomes a folder."""
+"""Locate a checkpoint: a local folder or file, or a model on the Hugging Face hub, which is downloaded to a folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SIDE_FILES = (
     "chat_template.jinja",
 )
 CARD = "README.md"
-"""What its owner says of a model, license included; a model need not have one."""
+"""The model card, license included; a model need not have one."""
 
 TEACHER = "lilliput-teacher.json"
 """Manifest of a teacher that lilliput made."""
@@ -46,17 +46,17 @@ def locate(checkpoint: str | Path) -> Path:
     """The folder or file that ``checkpoint`` names; a hub id is downloaded first, or found in the hub's cache.
 
     Raises:
-        CheckpointError: there is no such path, and no such model on the hub, or no way to reach it; or it is an
-            artifact.
+        CheckpointError: there is no such path and no such model on the hub, the hub cannot be reached, or the path is
+            an artifact.
     """
     path = Path(checkpoint)
-    with contextlib.suppress(RuntimeError):  # the home of nobody: a folder of that name, if anything
+    with contextlib.suppress(RuntimeError):  # "~name" without such a user: a folder of that name
         path = path.expanduser()
     if is_artifact(path) and not any((path / name).is_file() for name in (CONFIG, TEACHER)):
         raise CheckpointError(
-            "is an artifact: what lilliput makes of a checkpoint, and no checkpoint itself.",
+            "is an artifact: lilliput made it from a checkpoint, and it is not a checkpoint itself.",
             where=path,
-            remedy="Give the model that it was made of ('lilliput inspect' names it), or another one.",
+            remedy="Give the model that it was made from ('lilliput inspect' names it), or another one.",
         )
     if path.exists():
         return path
@@ -69,7 +69,7 @@ def locate(checkpoint: str | Path) -> Path:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weights of a folder: safetensors, or pickles where there are none; what an index names, whatever its name.
+    """The weight files of a folder: safetensors, else pickles; plus every file that an index names.
 
     Raises:
         CheckpointError: an index is damaged, or a file that it names is missing.
@@ -83,13 +83,13 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def checkpoint_files(folder: Path) -> tuple[Path, ...]:
-    """The files of a folder that opening it as a model reads; others that lie there (logs, optimizers) are none."""
+    """The files that opening a folder as a model reads; others in it (logs, optimizer states) are left out."""
     names = (CONFIG, *TOKENIZER_FILES, *_SIDE_FILES, *_OURS)
     return (*weight_files(folder), *(folder / name for name in names if (folder / name).is_file()))
 
 
 def tokenizer_files(tokenizer: str | Path | None) -> tuple[Path, ...]:
-    """The files of a tokenizer that is named beside a checkpoint: itself, or those of its folder."""
+    """The files of a tokenizer that is given in addition to a checkpoint: the file, or those of its folder."""
     if tokenizer is None:
         return ()
     place = Path(tokenizer)
@@ -101,7 +101,7 @@ def tokenizer_files(tokenizer: str | Path | None) -> tuple[Path, ...]:
 
 
 def bytes_by_part(files: Iterable[Path]) -> dict[str, int]:
-    """Bytes of a checkpoint's files: ``total``, and of its parts."""
+    """Bytes of a checkpoint's files: ``total``, and per part."""
     parts = {"weights": 0, "tokenizer": 0, "manifest": 0}
     for file in files:
         parts[_part_of(file)] += file.stat().st_size
@@ -115,7 +115,7 @@ def _part_of(file: Path) -> str:
 
 
 def _download(model: str, patterns: tuple[str, ...]) -> Path:
-    """The folder with a hub model's files, those that match ``patterns`` among them."""
+    """Download a hub model's files that match ``patterns``; return the folder that holds its files."""
     from huggingface_hub import errors, snapshot_download
 
     try:

@@ -29,10 +29,10 @@ from lilliput.teachers.tensors import refuse_codes
 from lilliput.training import device
 
 ENCODER_HALVES = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel", "umt5": "UMT5EncoderModel"}
-"""Encoder-decoders of which the encoder can stand alone: model type -> its class in transformers."""
+"""Encoder-decoders whose encoder can be used alone: model type -> the encoder's class in transformers."""
 
 BOTH_WAYS = ("bert-generation", "xlnet")
-"""Kinds that transformers has for writing alone, and whose tokens see those after them all the same."""
+"""Model types that transformers lists only as causal models, but whose attention is bidirectional."""
 
 DEFAULT_MAX_TOKENS = 400
 """The Compressor paper's input length."""
@@ -50,12 +50,12 @@ class BaseEncoder:
     """A pretrained encoder, to be fine-tuned.
 
     Attributes:
-        name: what it was opened as.
+        name: the path or id it was opened by.
         encoder: ``encoder(input_ids=, attention_mask=).last_hidden_state`` is ``[F, T, h]``.
         tokenizer: a transformers tokenizer.
-        fingerprint: sha256 over its files, or whatever else made it.
-        learning_rate: a peak that suits it.
-        pooling: a name in :data:`~lilliput.teachers.model.POOLINGS` that suits it.
+        fingerprint: sha256 over its files, or over what it was built from.
+        learning_rate: default peak.
+        pooling: default, a name in :data:`~lilliput.teachers.model.POOLINGS`.
     """
 
     name: str
@@ -75,7 +75,7 @@ def open_base(checkpoint: str | Path) -> BaseEncoder:
     """Open the encoder of a Hugging Face folder or hub id.
 
     Raises:
-        CheckpointError: config, weights or tokenizer are missing or damaged, or it is no encoder.
+        CheckpointError: config, weights or tokenizer are missing or damaged, or the model is not an encoder.
     """
     folder = locate(checkpoint)
     encoder = load_encoder(folder)
@@ -95,14 +95,14 @@ def load_encoder(folder: Path) -> nn.Module:
     config = _config(folder)
     if config.is_encoder_decoder and config.model_type not in ENCODER_HALVES:
         raise CheckpointError(
-            f"'{config.model_type}' models have a decoder too, and only these can be used without it: "
+            f"'{config.model_type}' is an encoder-decoder; only these encoders can be used alone: "
             f"{', '.join(ENCODER_HALVES)}.",
             where=folder,
             remedy=_CHOOSE,
         )
     if _sees_no_later_token(config):
         raise CheckpointError(
-            f"'{config.model_type}' is a decoder here: its tokens see none of those after them.",
+            f"'{config.model_type}' is a decoder here: its tokens do not attend to later ones.",
             where=folder,
             remedy=_CHOOSE,
         )
@@ -116,7 +116,7 @@ def load_encoder(folder: Path) -> nn.Module:
 
 
 def _sees_no_later_token(config: Any) -> bool:
-    """Whether a config is of a model that is made to write."""
+    """Whether a config describes a causal model."""
     if getattr(config, "is_decoder", False):
         return True
     kind = type(config)
@@ -129,13 +129,13 @@ def load_tokenizer(folder: Path, other: Path | None) -> Any:
     """The transformers tokenizer of ``folder``, or of ``other``: a folder, or a ``tokenizer.json``.
 
     Raises:
-        CheckpointError: there is none, or it is damaged.
+        CheckpointError: there is no tokenizer, or it is damaged.
     """
     place = folder if other is None else Path(other)
     with _explained(place), quiet():
         if place.is_file():
             return transformers.PreTrainedTokenizerFast(tokenizer_file=str(place))
-        # Without a vocabulary transformers makes a tokenizer of five tokens, and says nothing.
+        # Without a vocabulary, transformers silently makes a tokenizer of five tokens.
         if not any((place / name).is_file() for name in TOKENIZER_FILES):
             raise CheckpointError(
                 f"there is no tokenizer here (none of {', '.join(TOKENIZER_FILES)}).",
@@ -146,7 +146,7 @@ def load_tokenizer(folder: Path, other: Path | None) -> Any:
 
 
 def tokenizing(tokenizer: Any, max_tokens: int) -> Tokenize:
-    """Texts to token ids by a transformers tokenizer: special tokens included, cut to ``max_tokens``."""
+    """Wrap a transformers tokenizer: texts to token ids, special tokens included, truncated to ``max_tokens``."""
 
     def tokenize(texts: Sequence[str]) -> list[NDArray[np.int64]]:
         if not texts:
@@ -177,17 +177,17 @@ def position_limit(model: nn.Module) -> int | None:
 
 
 def usable_tokens(wanted: int | None, model: nn.Module) -> int:
-    """``wanted`` tokens, or by default as many as the paper uses, within what the model has positions for.
+    """``wanted``, which must fit the model; by default the paper's input length, or the model's if that is shorter.
 
     Raises:
-        UserError: more are wanted than the model takes, or too few to hold one.
+        UserError: ``wanted`` exceeds what the model takes, or is too small to hold any token.
     """
     limit = position_limit(model)
     if wanted is None:
         return min(DEFAULT_MAX_TOKENS, limit or DEFAULT_MAX_TOKENS)
     if wanted < 3 or (limit is not None and wanted > limit):
         raise UserError(
-            f"{wanted} tokens cannot be given to this model.",
+            f"this model cannot take {wanted} tokens.",
             where="--max-tokens",
             remedy=f"Choose from 3 to {limit}." if limit else "Choose at least 3.",
         )
@@ -239,7 +239,7 @@ def open_checkpoint(folder: Path, *, tokenizer: Path | None, task: Task | None) 
 
 
 def _labels(config: Any, wanted: tuple[str, ...] | None, where: Path) -> tuple[tuple[str, ...], OutputConvention]:
-    """The classes, and what the outputs say about them; in the order ``wanted`` by a task, if it wants one."""
+    """The classes and the output convention, in the order that a task wants, if it ``wanted`` one."""
     if config.problem_type not in _EXCLUSIVE_KINDS:
         raise CheckpointError(
             f"it was trained for '{config.problem_type}', not to tell exclusive classes apart.",
@@ -282,7 +282,7 @@ def _config(folder: Path) -> Any:
 
 
 def _load(kind: Any, folder: Path, config: Any) -> tuple[Any, list[str]]:
-    """A model in float32, and the names of those of its weights that the folder does not hold."""
+    """A model in float32, and the names of its weights that the folder lacks."""
     weights = weight_files(folder)
     if not weights:
         raise CheckpointError(
@@ -329,7 +329,7 @@ def _explained(where: Path) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings or bars from transformers: what matters of them is checked in this module."""
+    """Silence the warnings and progress bars of transformers: this module checks what matters of them."""
     log = transformers.utils.logging
     level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     restore: Callable[[], None] = log.enable_progress_bar if bars else log.disable_progress_bar

@@ -1,4 +1,4 @@
-"""Running a teacher over a dataset: each distinct function once, those of like length together."""
+"""Run a teacher over a dataset: each distinct function once, grouped by similar length."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _PAIRS_AT_ONCE = 4096
 
 
 def function_chunks(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """All functions, in chunks of like length of at most :data:`CHUNK_TOKENS`; the order depends on ``lengths`` only.
+    """All functions in chunks of similar length, at most :data:`CHUNK_TOKENS`; their order depends on ``lengths`` only.
 
-    Chunks are shuffled, so that the speed of the first ones tells the time left.
+    Chunks are shuffled so that the speed of the first ones predicts the time left.
     """
     chunks = list(length_buckets(lengths.tolist(), CHUNK_TOKENS))
     return [chunks[i] for i in np.random.default_rng(0).permutation(len(chunks))]
@@ -36,8 +36,8 @@ def encode_chunk(model: TeacherModel, tokens: TokenIds, functions: NDArray[np.in
 
     Args:
         model: in evaluation mode.
-        tokens: of all functions.
-        functions: which of them.
+        tokens: tokens of all functions.
+        functions: which of them to encode.
         exact: compute in float32, not in bfloat16 where that is fast.
     """
     home = next(model.parameters()).device
@@ -60,7 +60,7 @@ def classify_all(model: TeacherModel, encoded: Encoded, members: NDArray[np.int6
 
 
 def gather(parts: Sequence[tuple[NDArray[np.int64], Encoded]]) -> Encoded:
-    """All functions' encodings, in their own order, from those of chunks (with the functions of each)."""
+    """Merge the encodings of chunks, each given with its functions, in the order of the functions."""
     place = torch.from_numpy(np.argsort(np.concatenate([functions for functions, _ in parts])))
     logits = [part.logits for _, part in parts if part.logits is not None]
     return Encoded(
@@ -75,7 +75,7 @@ def dataset_logits(
     """Logits ``[n, classes]`` of a dataset's examples; the model is left in evaluation mode.
 
     Raises:
-        DataError: there are no examples, or they join another number of functions than the model does.
+        DataError: there are no examples, or their arity is not the model's.
     """
     check_fits(model, dataset)
     model.eval()

@@ -31,10 +31,10 @@ POOLINGS: dict[str, Pooling] = {
     "mean": lambda states, tokens, mask: _mean(states, mask),
     "wide": lambda states, tokens, mask: _mean(states, mask) + _bag(tokens(), mask),
 }
-"""Name -> how a function's token vectors become its own: ``(states [F, T, h], token embeddings, mask [F, T])``.
+"""Name -> how token vectors become a function's vector: ``(states [F, T, h], token embeddings, mask [F, T])``.
 
-``wide`` adds to the mean the bag of the tokens' own embeddings, their sum over the root of their number, which past all
-layers tells which tokens are there (after Wide & Deep, Cheng et al. 2016).
+``wide`` adds to the mean the bag of the tokens' input embeddings: their sum over the square root of their number. It
+bypasses all layers to tell which tokens are there (after Wide & Deep, Cheng et al. 2016).
 """
 
 JOINS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -54,12 +54,12 @@ _EXPANSIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class OutputConvention:
-    """What a model's raw outputs mean, so that all can be given as logits in the order of the labels.
+    """What a model's raw outputs mean, so that they can be converted to logits in the order of the labels.
 
     Attributes:
-        kind: ``logits``: one a class; or ``sigmoid``: a single one, the log-odds z of one class against the other,
-            which is the same as the logits ``(-z/2, z/2)``.
-        columns: for each label, which of these logits is its own.
+        kind: ``logits``: one output per class; or ``sigmoid``: a single output, the log-odds z of one class against
+            the other, equivalent to the logits ``(-z/2, z/2)``.
+        columns: for each label, the index of its logit.
     """
 
     kind: str
@@ -82,12 +82,12 @@ class OutputConvention:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What a model makes of functions, before they are joined to examples.
+    """A model's encoding of functions, before they are joined to examples.
 
     Attributes:
-        vectors: ``[F, h]``, one a function.
+        vectors: ``[F, h]``, one per function.
         logits: ``[F, classes]``, of models that classify one function by more than its vector; else ``None``.
-        layers: every layer's token vectors ``[F, T, h]``, embeddings first, where asked for; else empty.
+        layers: every layer's token vectors ``[F, T, h]``, embeddings first, if requested; else empty.
     """
 
     vectors: Tensor
@@ -134,10 +134,10 @@ class EncoderClassifier(TeacherModel):
         encoder: a transformers encoder; ``encoder(input_ids=, attention_mask=).last_hidden_state`` is ``[F, T, h]``.
         outputs: raw outputs of the head.
         convention: what they mean; by default the logits of the labels in order.
-        arity: functions an example joins, 1 or 2.
+        arity: functions per example, 1 or 2.
         pooling: a name in :data:`POOLINGS`.
         join: a name in :data:`JOINS`, for pairs.
-        dropout: probability, in the head.
+        dropout: dropout probability in the head.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class EncoderClassifier(TeacherModel):
 
     def classify(self, encoded: Encoded, members: Tensor) -> Tensor:
         """See :meth:`TeacherModel.classify`."""
-        # An embedding, not indexing: the gradient of indexing is summed in random order when there are many threads.
+        # An embedding, not indexing: with many threads, the gradient of indexing is summed in random order.
         sides = functional.embedding(members, encoded.vectors).unbind(1)
         joined = sides[0] if self.arity == 1 else JOINS[self.join](*sides)
         return self.convention.apply(self.head(joined))

@@ -1,6 +1,6 @@
-"""What a teacher says of a dataset, kept on disk: students learn from it in every epoch of every trial.
+"""A teacher's outputs on a dataset, cached on disk: students learn from them in every epoch of every trial.
 
-Work is kept chunk by chunk, so that a killed run loses at most one.
+Every finished chunk is saved, so a killed run loses at most one.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Arrays = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class TeacherOutputs:
-    """A teacher's answers.
+    """A teacher's outputs.
 
     Attributes:
-        logits: ``[n, classes]``, one row an example, columns in the order of the teacher's labels.
-        vectors: ``[functions, h]``, one row a function of the dataset.
+        logits: ``[n, classes]``, one row per example, columns in the order of the teacher's labels.
+        vectors: ``[functions, h]``, one row per function of the dataset.
     """
 
     logits: NDArray[np.float32]
@@ -41,13 +41,13 @@ class TeacherOutputs:
 def teacher_outputs(
     teacher: Teacher, dataset: Dataset, cache_dir: Path, progress: Progress | None = None, exact: bool = False
 ) -> TeacherOutputs:
-    """Run ``teacher`` over ``dataset``, or read what an earlier run kept.
+    """Run ``teacher`` over ``dataset``, or read the cached result of an earlier run.
 
     Args:
         teacher: of the dataset's arity.
         dataset: labelled or not.
-        cache_dir: where results are kept, under names that depend on the teacher's files, the functions, the
-            examples and the precision. Damaged files are computed again.
+        cache_dir: folder of the cache; file names depend on the teacher's files, the functions, the examples and the
+            precision. Damaged files are computed again.
         progress: shown while working.
         exact: compute in float32, not in bfloat16 where that is fast.
 
@@ -70,7 +70,7 @@ def teacher_outputs(
 
 
 def content_hash(dataset: Dataset) -> str:
-    """sha256 over a dataset's functions, examples and labels, wherever they were read from."""
+    """sha256 over a dataset's functions, examples and labels, regardless of the files they were read from."""
     digest = hashlib.sha256()
     for text in dataset.texts:
         content = text.encode("utf-8", "surrogatepass")
@@ -109,7 +109,7 @@ def _write(path: Path, arrays: Arrays) -> None:
 
 
 def _read(path: Path, rows: dict[str, int]) -> Arrays | None:
-    """The arrays of a file; ``None`` where it is not there, damaged, or has not the ``rows`` expected of its arrays."""
+    """The arrays of a file; ``None`` if it is missing, damaged, or its arrays do not have the expected ``rows``."""
     try:
         arrays = read_arrays(path)
     except (OSError, ValueError):

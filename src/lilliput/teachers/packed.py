@@ -1,4 +1,4 @@
-"""Checkpoints whose weights are quantized already: their codes, taken for weights, would make a model that babbles."""
+"""Refuse checkpoints whose weights are already quantized: their codes, read as weights, would make a broken model."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 from lilliput.errors import CheckpointError
 
 FIELD = "quantization_config"
-"""Of a ``config.json``: how transformers is to read what bitsandbytes, GPTQ, AWQ and others have packed."""
+"""Field of a ``config.json``: how transformers reads weights packed by bitsandbytes, GPTQ, AWQ and others."""
 
-_REMEDY = "Give the checkpoint that it was made of, in float32, bfloat16 or float16."
+_REMEDY = "Give the checkpoint that it was made from, in float32, bfloat16 or float16."
 
 
 def refuse_quantized(config: object, where: Path) -> None:
-    """Refuse a checkpoint that says that it is quantized.
+    """Refuse a checkpoint that declares itself quantized.
 
     Args:
-        config: what its ``config.json`` has as :data:`FIELD`.
+        config: the value of :data:`FIELD` in its ``config.json``.
         where: that file.
 
     Raises:
-        CheckpointError: it does; the message names the method.
+        CheckpointError: the field is set; the message names the method.
     """
     if config:
         raise CheckpointError(
@@ -32,17 +32,17 @@ def refuse_quantized(config: object, where: Path) -> None:
 
 def _method(config: object) -> str:
     values: Mapping[str, Any] = config if isinstance(config, Mapping) else {}
-    old = next(("bitsandbytes" for name in values if name.startswith("load_in_")), "a method that has no name there")
+    old = next(("bitsandbytes" for name in values if name.startswith("load_in_")), "an unnamed method")
     return str(values.get("quant_method") or old)
 
 
 def codes_refused(name: str, kind: str, file: Path) -> CheckpointError:
-    """What to raise where a weight is stored as codes.
+    """The error to raise for a weight that is stored as codes.
 
     Args:
-        name: of the tensor.
+        name: the tensor's name.
         kind: how it is stored.
-        file: which holds it.
+        file: the file that holds it.
     """
     return CheckpointError(
         f"holds the tensor '{name}' as {kind}: codes of weights that are quantized already.",

@@ -1,9 +1,9 @@
-"""A teacher whose answers were recorded: logits that anything at all has given, an ensemble or a service, in one file.
+"""A recorded teacher: logits from any source, such as an ensemble or a service, in one file.
 
 The file is ``.npz``: ``functions``, the SHA-256 of each function's UTF-8 text in hexadecimal; ``logits`` float32
-``[functions, classes]``; ``labels``, the classes' names. It answers for the functions it was recorded on and no others.
+``[functions, classes]``; ``labels``, the classes' names. It covers only the functions it was recorded on.
 
-Record training functions out of fold (each by a model that has not seen its label): what a teacher says of an example
+Record training functions out of fold (each by a model that has not seen its label): a teacher's output on an example
 it was fitted to is little more than the label.
 """
 
@@ -36,7 +36,7 @@ def record(path: Path, texts: Sequence[str], logits: NDArray[np.float32], label_
 
     Args:
         path: ends in ``.npz``.
-        texts: functions; of equal ones the first counts.
+        texts: functions; of duplicates, the first counts.
         logits: ``[len(texts), len(label_names)]``, finite.
         label_names: the classes, in the order of the columns.
 
@@ -59,8 +59,8 @@ def open_checkpoint(path: Path, *, tokenizer: Path | None, task: Task | None) ->
     """Open what :func:`record` wrote.
 
     Raises:
-        CheckpointError: it is not such a file, or its classes are not the task's.
-        UserError: a tokenizer is named.
+        CheckpointError: the file is not a recorded teacher, or its classes are not the task's.
+        UserError: a tokenizer is given.
     """
     refuse_unused({"--tokenizer": (tokenizer is not None, "does not go with recorded logits, which read no tokens")})
     arrays = _read(path)
@@ -100,19 +100,19 @@ def _read(path: Path) -> Mapping[str, NDArray[Any]]:
 
 
 def _name(text: str) -> str:
-    """What a function is known by."""
+    """The key of a function in the file."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)
 class _Answers:
-    """Which row of the logits is a function's."""
+    """Maps functions to rows of the logits."""
 
     path: Path
     row_of: Mapping[str, int]
 
     def rows(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        """A function's row takes the place of its tokens: see :data:`lilliput.teachers.teacher.Tokenize`."""
+        """Each function's row, in place of its tokens: see :data:`lilliput.teachers.teacher.Tokenize`."""
         rows = [self.row_of.get(_name(text)) for text in texts]
         missing = [text for text, row in zip(texts, rows, strict=True) if row is None]
         if missing:

@@ -1,6 +1,6 @@
-"""A teacher's encoder from nothing: ``scratch:layers=4,hidden=384,heads=6,intermediate=1536,vocabulary=4000``.
+"""A teacher's encoder from scratch: ``scratch:layers=4,hidden=384,heads=6,intermediate=1536,vocabulary=4000``.
 
-For tasks without a pretrained encoder at hand, and for tests. A RoBERTa with random weights, and a byte-level BPE
+For tasks without a suitable pretrained encoder, and for tests: a RoBERTa with random weights, and a byte-level BPE
 tokenizer trained on the task's functions.
 """
 
@@ -23,30 +23,30 @@ from lilliput.teachers.huggingface import BaseEncoder
 
 SCHEME = "scratch"
 DEFAULT = Architecture(layers=4, hidden=384, heads=6, intermediate=1536, vocabulary=4000)
-"""What a specification that leaves sizes out gets."""
+"""Defaults of the sizes that a specification leaves out."""
 
 LARGEST = Architecture(layers=1000, hidden=16_384, heads=1024, intermediate=65_536, vocabulary=1_000_000)
-"""Each size at most, and :data:`MOST_WEIGHTS` together: beyond lies a slip of the pen, not a teacher for a desk."""
+"""Upper bound of each size; :data:`MOST_WEIGHTS` bounds all together. Beyond is a typo, not a teacher for a desktop."""
 
 MOST_WEIGHTS = 10**9
-"""With gradients and an optimizer's state, 16 GB."""
+"""With gradients and optimizer state, 16 GB."""
 
 _POSITIONS = 512
 
 _QUIET = ("position_embeddings.weight", "output.dense.weight")
-"""Weights that start a tenth as large: a new encoder is near a bag of embeddings, which learns at once."""
+"""Weights initialized a tenth as large: a new encoder is then close to a bag of embeddings, which learns at once."""
 
 
 def is_scratch(base: str | Path) -> bool:
-    """Whether ``base`` asks for an encoder from nothing."""
+    """Whether ``base`` asks for an encoder from scratch."""
     return str(base).split(":", maxsplit=1)[0] == SCHEME
 
 
 def parse_scratch(base: str) -> Architecture:
-    """Read ``scratch:NAME=NUMBER,...``; sizes left out are those of :data:`DEFAULT`.
+    """Parse ``scratch:NAME=NUMBER,...``; omitted sizes are those of :data:`DEFAULT`.
 
     Raises:
-        UserError: an unknown name, a value that is no positive integer or too large, or sizes that do not go together.
+        UserError: an unknown name, a value that is not a positive integer or too large, or inconsistent sizes.
     """
 
     def refuse(problem: str) -> UserError:
@@ -82,9 +82,9 @@ def build_scratch(base: str, texts: Sequence[str], seed: int, max_tokens: int | 
 
     Args:
         base: see :func:`parse_scratch`.
-        texts: functions; where they offer fewer pairs to merge, the vocabulary is smaller than asked.
+        texts: functions; if they offer too few pairs to merge, the vocabulary is smaller than requested.
         seed: of the weights.
-        max_tokens: the longest input, where it is longer than 512.
+        max_tokens: the longest input, if longer than 512.
 
     Raises:
         UserError: as :func:`parse_scratch` does.
@@ -97,8 +97,8 @@ def build_scratch(base: str, texts: Sequence[str], seed: int, max_tokens: int | 
         num_hidden_layers=size.layers,
         num_attention_heads=size.heads,
         intermediate_size=size.intermediate,
-        initializer_range=size.hidden**-0.5,  # RoBERTa's 0.02 suits a width of 768, and leaves narrow ones asleep
-        attention_probs_dropout_prob=0.0,  # with it, a CPU leaves its fused kernel: a step takes 2x as long
+        initializer_range=size.hidden**-0.5,  # RoBERTa's 0.02 suits a width of 768, and is too small for narrow ones
+        attention_probs_dropout_prob=0.0,  # else a CPU cannot use its fused kernel: a step takes 2x as long
         max_position_embeddings=max(_POSITIONS, max_tokens or 0) + SPECIAL.index("<pad>") + 1,
         type_vocab_size=1,
         layer_norm_eps=1e-5,
@@ -125,7 +125,7 @@ def build_scratch(base: str, texts: Sequence[str], seed: int, max_tokens: int | 
 
 
 def wrapped(tokenizer: Tokenizer) -> Any:
-    """The transformers tokenizer around ``tokenizer``, which saves itself as a folder's files."""
+    """Wrap ``tokenizer`` as a transformers tokenizer, which can save itself to a folder."""
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<s>",

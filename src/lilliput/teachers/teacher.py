@@ -1,4 +1,4 @@
-"""A teacher: a trained classifier, opened, with all that using it takes."""
+"""A teacher: an opened, trained classifier with everything needed to use it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lilliput.teachers.inference import dataset_logits
 from lilliput.teachers.model import TeacherModel
 
 Tokenize = Callable[[Sequence[str]], list[NDArray[np.int64]]]
-"""Texts to token ids, special tokens included, cut to the teacher's ``max_tokens``."""
+"""Texts to token ids, special tokens included, truncated to the teacher's ``max_tokens``."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Teacher:
         model: in evaluation mode, on :func:`lilliput.training.device`.
         tokenize: see :data:`Tokenize`.
         pad_id: token id of padding.
-        max_tokens: the longest input it is given, special tokens included.
-        label_names: the classes, in the order of its logits.
-        files: what it was read from.
+        max_tokens: the longest input, special tokens included.
+        label_names: the classes, in the order of the logits.
+        files: the files it was read from.
         fingerprint: sha256 over the contents of ``files``.
     """
 
@@ -47,7 +47,7 @@ class Teacher:
 
     @property
     def arity(self) -> int:
-        """Functions an example joins: 1 or 2."""
+        """Functions per example: 1 or 2."""
         return self.model.arity
 
     def bytes(self) -> int:
@@ -55,7 +55,7 @@ class Teacher:
         return sum(path.stat().st_size for path in self.files)
 
     def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        """Token ids of each text, as the model is given them."""
+        """Token ids of each text, as the model's input."""
         return self.tokenize(texts)
 
     def tokens(self, dataset: Dataset) -> TokenIds:

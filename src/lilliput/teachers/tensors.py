@@ -1,6 +1,6 @@
-"""The tensors of a checkpoint, read one at a time, in whole or by rows: safetensors folders, sharded too.
+"""The tensors of a safetensors folder, sharded or not, read one at a time, whole or by rows.
 
-Nothing is mapped into memory: what was read is gone when its array is, so a model of any size goes through little.
+Nothing is memory-mapped: memory is freed with each array, so even the largest model needs little of it.
 The format is that of https://github.com/huggingface/safetensors ("Format"): eight bytes of length, a JSON header, data.
 """
 
@@ -50,7 +50,7 @@ _BYTES: Mapping[str, int] = {name: kind.itemsize for name, kind in _STORED.items
     "F8_E4M3": 1,
     "F8_E5M2": 1,
 }
-"""Name in the header -> bytes of a value; what is no weight (positions, masks) may be stored as any of these."""
+"""Name in the header -> bytes of a value; tensors that are not weights (positions, masks) may have any of these."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class SafetensorsFolder:
 
 
 def _held(folder: Path) -> dict[str, Path]:
-    """As :func:`shards`, of the safetensors files of a folder; ``""`` -> the only one, where there is no index."""
+    """As :func:`shards`, for the safetensors files of a folder; without an index, ``""`` -> the only file."""
     index = folder / INDEX
     if index.is_file():
         return shards(index)
@@ -126,17 +126,17 @@ def _held(folder: Path) -> dict[str, Path]:
 
 
 def shards(index: Path) -> dict[str, Path]:
-    """Tensor -> the file beside an index that it names for it; each file is checked to be there.
+    """Tensor -> the file beside ``index`` that holds it according to the index; every file must exist.
 
     Raises:
-        CheckpointError: it is no index, or a file is missing.
+        CheckpointError: ``index`` is not an index, or a file is missing.
     """
     try:
         held = dict(read_json(index, strict=True)["weight_map"])
         names = sorted(set(held.values()))
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise CheckpointError(
-            f"is no index of shards ({type(error).__name__}: {error}).", where=index, remedy="Get the file again."
+            f"is not an index of shards ({type(error).__name__}: {error}).", where=index, remedy="Get the file again."
         ) from error
     for name in names:
         if not isinstance(name, str) or Path(name).name != name:
@@ -152,14 +152,14 @@ Held = TypeVar("Held")
 
 
 def joined(files: Mapping[Path, Mapping[str, Held]], held: Mapping[str, Path]) -> dict[str, Held]:
-    """The tensors of several files as one table.
+    """Merge the tensors of several files into one table.
 
     Args:
-        files: what each holds.
+        files: the tensors of each file.
         held: see :func:`shards`.
 
     Raises:
-        CheckpointError: a tensor is in two of them, or in another than the index says: which is meant, nobody knows.
+        CheckpointError: a tensor is in two files, or in another than the index says, so it is ambiguous.
     """
     found: dict[str, Held] = {}
     holders = dict(held)
@@ -176,7 +176,7 @@ def joined(files: Mapping[Path, Mapping[str, Held]], held: Mapping[str, Path]) -
 
 
 def no_such_tensor(name: str, known: Iterable[str]) -> CheckpointError:
-    """What to raise where a checkpoint has no tensor of that name."""
+    """The error to raise for a tensor that a checkpoint does not have."""
     near = ", ".join(sorted(known)[:5])
     return CheckpointError(
         f"the checkpoint has no tensor '{name}'; it has {near}, ...",
@@ -201,25 +201,25 @@ def _header(file: Path) -> dict[str, _Place]:
             if entry["dtype"] not in _BYTES:
                 raise ValueError(f"tensor '{name}' is stored as {entry['dtype']}, which cannot be read")
             if not all(type(number) is int and number >= 0 for number in (start, stop, *shape)):
-                raise ValueError(f"tensor '{name}' has a place or a shape that is not of whole numbers")
+                raise ValueError(f"tensor '{name}' has offsets or a shape that are not whole numbers")
             if stop - start != math.prod(shape) * _BYTES[entry["dtype"]]:
                 raise ValueError(f"tensor '{name}' has {stop - start:,} bytes, which is not what its shape needs")
             if start != end:
-                raise ValueError(f"tensor '{name}' is at {start:,} instead of {end:,}, behind the one before it")
+                raise ValueError(f"tensor '{name}' is at {start:,} instead of {end:,}, where the previous one ends")
             places[name] = _Place(file, 8 + length + start, entry["dtype"], shape)
             end = stop
         if 8 + length + end != size:
-            raise ValueError(f"it has {size:,} bytes where its header tells of {8 + length + end:,}")
+            raise ValueError(f"it has {size:,} bytes where its header describes {8 + length + end:,}")
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise CheckpointError(f"is no sound safetensors file: {error}.", where=file, remedy=remedy) from error
+        raise CheckpointError(f"is not a valid safetensors file: {error}.", where=file, remedy=remedy) from error
     return places
 
 
 def refuse_codes(file: Path) -> None:
-    """Refuse a safetensors file that another reader would take codes for weights of.
+    """Refuse a safetensors file in which another reader would mistake codes for weights.
 
     Raises:
-        CheckpointError: it is damaged, or a weight in it is stored as integers.
+        CheckpointError: the file is damaged, or a weight in it is stored as integers.
     """
     for name, place in _header(file).items():
         if name.endswith(".weight") and place.stored not in _STORED:

@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint that is stored as torch's own files, read without executing anything they hold."""
+"""The tensors of a checkpoint in torch's own file format, read without executing anything in the files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ INDEX, SINGLE = "pytorch_model.bin.index.json", "pytorch_model.bin"
 
 
 class TorchFiles:
-    """The tensors of a folder: one ``pytorch_model.bin``, or shards that an index names. The files are mapped.
+    """The tensors of a folder: one ``pytorch_model.bin``, or shards that an index names. Files are memory-mapped.
 
     Raises:
-        CheckpointError: no such file, a shard is missing, damaged, or wants to run code.
+        CheckpointError: a file is missing or damaged, or would run code.
         MissingExtra: torch is not installed.
     """
 
@@ -36,7 +36,7 @@ class TorchFiles:
         for file in sorted({*held.values()}):
             values = load(file, mapped=True)
             if not isinstance(values, dict):
-                raise CheckpointError("holds no table of tensors.", where=file, remedy="Get the checkpoint again.")
+                raise CheckpointError("holds no dict of tensors.", where=file, remedy="Get the checkpoint again.")
             files[file] = {name: value for name, value in values.items() if hasattr(value, "shape")}
         self.tensors = joined(files, held)
 

@@ -312,7 +312,7 @@ def test_a_checkpoint_s_tokenizer_is_looked_for_as_quantize_does(desk, tmp_path)
 
 
 def test_what_is_no_generator(desk, tmp_path):
-    with pytest.raises(UserError, match="--task: 'spelling' is no benchmark"):
+    with pytest.raises(UserError, match="--task: 'spelling' is not a benchmark"):
         api.evaluate_generator(desk / "artifact", "spelling", desk / "problems.jsonl")
     with pytest.raises(UserError, match="is a problem of mbpp, not humaneval"):
         api.evaluate_generator(desk / "artifact", "humaneval", desk / "mbpp.jsonl")

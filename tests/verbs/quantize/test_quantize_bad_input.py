@@ -93,14 +93,14 @@ DAMAGE = {
     "a missing shard": (lambda d: shard(d).unlink(), ["00002-of-", "is missing. Get it", INDEX]),
     "a shard cut off": (
         lambda d: cut(shard(d)),
-        ["00002-of-", "bytes where its header tells of", "Get the file again"],
+        ["00002-of-", "bytes where its header describes", "Get the file again"],
     ),
     "a damaged header": (
         lambda d: shard(d).write_bytes(b"\xff" * 8 + shard(d).read_bytes()[8:]),
-        ["no sound safetensors file: a header of"],
+        ["is not a valid safetensors file: a header of"],
     ),
-    "an empty shard": (lambda d: shard(d).write_bytes(b""), ["no sound safetensors file"]),
-    "a damaged index": (without(INDEX, b"[]"), [INDEX, "is no index of shards"]),
+    "an empty shard": (lambda d: shard(d).write_bytes(b""), ["is not a valid safetensors file"]),
+    "a damaged index": (without(INDEX, b"[]"), [INDEX, "is not an index of shards"]),
     "an index of other places": (
         without(INDEX, b'{"weight_map": {"a": "../secret.safetensors"}}'),
         ["names the unsafe file '../secret.safetensors'"],

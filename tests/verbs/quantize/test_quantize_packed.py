@@ -33,7 +33,7 @@ def pickled(kind):
 PACKED = {
     "GPTQ": (said({"quant_method": "gptq", "bits": 4}), "config.json: has 'quantization_config'", "by gptq."),
     "bitsandbytes of old": (said({"load_in_8bit": True}), "config.json", "by bitsandbytes."),
-    "a method without a name": (said("4 bits"), "config.json", "by a method that has no name there."),
+    "a method without a name": (said("4 bits"), "config.json", "by an unnamed method."),
     "codes for weights": (codes, "model.safetensors: holds the tensor", f"'{NAME}' as I8: codes of weights"),
     "pickled codes": (pickled(torch.int8), "", f"'{NAME}' as torch.int8: codes of weights"),
     "pickled floats of 8 bits": (pickled(torch.float8_e4m3fn), "", f"'{NAME}' as torch.float8_e4m3fn: codes"),
@@ -48,6 +48,6 @@ def test_what_is_quantized_already_is_refused(name, tmp_path, lilliput):
     code, _, text = lilliput("quantize", tmp_path / "model", "--out", tmp_path / "small")
     assert (code, text.count("\n")) == (2, 1), text
     assert text.startswith(f"error: {tmp_path / 'model'}")
-    for part in (place, words, "quantized already", "Give the checkpoint that it was made of"):
+    for part in (place, words, "quantized already", "Give the checkpoint that it was made from"):
         assert part in text
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

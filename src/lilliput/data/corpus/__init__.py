@@ -2,7 +2,7 @@
 
 Functions are harvested (:mod:`~lilliput.data.corpus.harvest`), rewritten without changing what they do
 (:mod:`~lilliput.data.corpus.rewrites`), and paired with rewrites of themselves and of functions that look much like
-them (:mod:`~lilliput.data.corpus.pairs`). What comes out depends on the Python version and on the seed.
+them (:mod:`~lilliput.data.corpus.pairs`). The result depends on the Python version and on the seed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lilliput.progress import Progress
 __all__ = ["CloneCorpus", "clone_corpus", "write_clone_corpus"]
 
 SHARES = (0.8, 0.1, 0.1)
-"""Of the functions, for training, validation and test; all functions of a file go to one of the three."""
+"""Shares of the functions for training, validation and test; all functions of a file go to the same one."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +47,24 @@ def clone_corpus(
     """Make the corpus; about 12 s on one core at the default sizes.
 
     Args:
-        seed: decides everything that the Python version does not.
+        seed: determines everything that the Python version does not.
         train: pairs to train on.
         valid: pairs to choose models by.
         test: pairs to measure on.
         progress: shown while working.
 
     Raises:
-        UserError: a size is below 4, the standard library's sources are not there, or they are too few for the sizes.
+        UserError: a size is below 4, or the standard library's sources are missing, or too few for the sizes.
     """
     progress = progress or Progress()
     sizes = {"train": train, "valid": valid, "test": test}
     for name, size in sizes.items():
         if size < 4:
-            raise UserError(f"{name}={size} is no size for a set of pairs.", remedy="Ask for 4 at least.")
+            raise UserError(f"{name}={size} is too small for a set of pairs.", remedy="Ask for at least 4.")
     functions = harvest(progress=progress)
     if not functions:
         raise UserError(
-            "Python's standard library is here without its sources (.py files).",
+            "Python's standard library is installed without its sources (.py files).",
             remedy="Use a Python installed in the usual way, or bring your own pairs.",
         )
     parts = split_by_file(functions, SHARES, Random(f"split {seed}"))
@@ -78,9 +78,9 @@ def clone_corpus(
 def write_clone_corpus(corpus: CloneCorpus, folder: Path) -> None:
     """Write ``corpus`` in CodeXGLUE's form: ``data.jsonl`` and the lists ``train.txt``, ``valid.txt``, ``test.txt``.
 
-    ``data.jsonl`` has one object ``{"idx": ..., "func": ...}`` a line for each distinct function; a list has a line
-    ``idx1 <tab> idx2 <tab> label`` for each pair, where 1 is a clone. The folder appears whole or not at all, and takes
-    the place of a corpus written there before.
+    ``data.jsonl`` has a line ``{"idx": ..., "func": ...}`` for each distinct function; a list has a line
+    ``idx1 <tab> idx2 <tab> label`` for each pair, where 1 is a clone. The folder is written atomically, and replaces a
+    corpus written there before.
 
     Raises:
         UserError: ``folder`` holds anything else, or cannot be written.

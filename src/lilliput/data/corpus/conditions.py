@@ -1,4 +1,4 @@
-"""Rewrites of tests and of what hangs on them: ``if``, conditional expressions, comparisons, ``and``/``or``/``not``."""
+"""Rewrites of tests and what depends on them: ``if``, conditional expressions, comparisons, ``and``/``or``/``not``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.In: ast.NotIn,
     ast.NotIn: ast.In,
 }
-"""Not the orderings: of a NaN, or of two sets, neither ``a < b`` nor ``a >= b`` holds."""
+"""Without the orderings: for a NaN, or for two sets, neither ``a < b`` nor ``a >= b`` may hold."""
 
 _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.Gt,
@@ -50,7 +50,7 @@ def _is_guard(statement: ast.stmt) -> TypeGuard[ast.If]:
 
 
 def negated(test: ast.expr) -> ast.expr:
-    """An expression that is true where ``test`` is false, for a place where only its truth counts."""
+    """An expression that is true if ``test`` is false, for use where only its truth matters."""
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return operand
@@ -143,7 +143,7 @@ def conditional_to_if(function: Function, rng: Random, rate: float) -> bool:
 
 
 def if_to_conditional(function: Function, rng: Random, rate: float) -> bool:
-    """The way back: two branches that return, or assign to the same variable -> a conditional expression."""
+    """The inverse: two branches that return, or assign to the same variable -> a conditional expression."""
 
     def change(statement: ast.stmt) -> list[ast.stmt] | None:
         match statement:
@@ -213,7 +213,7 @@ def _is_not(node: ast.expr) -> TypeGuard[ast.UnaryOp]:
 
 
 def _still(node: ast.expr) -> bool:
-    """Whether ``node`` may be evaluated before or after another such expression: it changes nothing."""
+    """Whether ``node`` may be evaluated before or after another such expression: evaluating it changes nothing."""
     match node:
         case ast.Attribute(value=value) | ast.UnaryOp(operand=value):
             return _still(value)
@@ -223,9 +223,9 @@ def _still(node: ast.expr) -> bool:
 
 
 def flip_comparison(function: Function, rng: Random, rate: float) -> bool:
-    """``a < b`` -> ``b > a``, likewise the other orderings and (in)equality, of operands without side effects.
+    """``a < b`` -> ``b > a``, likewise the other orderings and (in)equality, for operands without side effects.
 
-    At most one operand may be more than names and constants, since of two that can fail the first one's error counts.
+    At most one operand may be more than names and constants: if both can fail, their order decides which error is seen.
     """
 
     def change(node: ast.expr) -> ast.expr | None:

@@ -25,7 +25,7 @@ def call_for_display(function: Function, rng: Random, rate: float) -> bool:
 
 
 def display_for_call(function: Function, rng: Random, rate: float) -> bool:
-    """The way back, and ``dict(a=x)`` -> ``{'a': x}``."""
+    """The inverse, and ``dict(a=x)`` -> ``{'a': x}``."""
 
     def change(node: ast.expr) -> ast.expr | None:
         match node:
@@ -43,7 +43,7 @@ def display_for_call(function: Function, rng: Random, rate: float) -> bool:
 
 
 def format_for_fstring(function: Function, rng: Random, rate: float) -> bool:
-    """``f"{x!r} and {y}"`` -> ``'{!r} and {}'.format(x, y)``, of names and constants without format specifications."""
+    """``f"{x!r} and {y}"`` -> ``'{!r} and {}'.format(x, y)``, for names and constants without format specifications."""
 
     def change(node: ast.expr) -> ast.expr | None:
         if not isinstance(node, ast.JoinedStr):
@@ -64,7 +64,7 @@ def format_for_fstring(function: Function, rng: Random, rate: float) -> bool:
 
 
 def fstring_for_format(function: Function, rng: Random, rate: float) -> bool:
-    """The way back, of templates with bare ``{}`` and of names: ``'{}: {}'.format(x, y)`` -> ``f"{x}: {y}"``."""
+    """The inverse, for templates with bare ``{}`` and for names: ``'{}: {}'.format(x, y)`` -> ``f"{x}: {y}"``."""
 
     def change(node: ast.expr) -> ast.expr | None:
         match node:
@@ -87,12 +87,12 @@ def fstring_for_format(function: Function, rng: Random, rate: float) -> bool:
 
 
 def commute_integers(function: Function, rng: Random, rate: float) -> bool:
-    """``len(x) + 1`` -> ``1 + len(x)``, and products, of what is an ``int`` whatever the inputs."""
+    """``len(x) + 1`` -> ``1 + len(x)``, likewise products, for operands that are an ``int`` whatever the inputs."""
 
     def change(node: ast.expr) -> ast.expr | None:
         match node:
             case ast.BinOp(left=left, op=ast.Add() | ast.Mult() as operator, right=right):
-                if not inert(left) and not inert(right):  # of two that can fail, the first one's error counts
+                if not inert(left) and not inert(right):  # if both can fail, the first one's error is seen
                     return None
                 numbers = integer_locals(function)
                 if standard(function, "len", "ord") and integer(left, numbers) and integer(right, numbers):

@@ -1,7 +1,7 @@
-"""Functions and methods taken from the Python standard library of the interpreter that runs.
+"""Functions and methods taken from the standard library of the running Python interpreter.
 
-It is the one body of real code present wherever Python is, so the demo needs no network and ships no data. What is
-harvested depends on the Python version, and on nothing else.
+It is the one body of real code present wherever Python is, so the demo needs no network and ships no data. The harvest
+depends on the Python version, and on nothing else.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ MAX_LINES = 60
 
 @dataclass(frozen=True)
 class Harvested:
-    """One function as it stands in the standard library, dedented, without its decorators.
+    """One function of the standard library, dedented, without its decorators.
 
     Attributes:
         file: its module's path relative to the standard library's folder, with forward slashes.
-        name: its name, qualified by the classes around it.
+        name: its name, qualified by the enclosing classes.
         text: its source.
     """
 
@@ -49,13 +49,13 @@ def library_files(folder: Path) -> list[Path]:
 def harvest(folder: Path | None = None, progress: Progress | None = None) -> list[Harvested]:
     """The distinct functions of the standard library, in order of file and line.
 
-    A function is kept when it has at most 60 lines and a statement beside its docstring, and when no earlier one's body
-    has the same tokens up to renaming (docstrings, comments and the values of literals aside). Of the smallest
-    functions, which are legion, that leaves one of a kind.
+    A function is kept if it has at most 60 lines and a statement besides its docstring, and no earlier one's body has
+    the same tokens up to renaming (docstrings, comments and the values of literals aside). Of the many tiny functions,
+    this leaves one of each kind.
 
     Args:
-        folder: where to look; the running interpreter's standard library by default.
-        progress: told of each file read.
+        folder: folder to search; the running interpreter's standard library by default.
+        progress: advanced with each file read.
     """
     root = Path(sysconfig.get_path("stdlib")) if folder is None else folder
     files = library_files(root)
@@ -75,15 +75,15 @@ def harvest(folder: Path | None = None, progress: Progress | None = None) -> lis
 def _functions(path: Path) -> Iterator[tuple[str, str, str]]:
     """``(qualified name, source, body without docstring)`` of each function of a file that is worth keeping.
 
-    A file that is not valid UTF-8 Python (the library holds some on purpose) has none. Functions inside functions are
-    part of their outer one.
+    A file that is not valid UTF-8 Python (the library holds some on purpose) has none. Nested functions are part of
+    their outer one.
     """
     try:
         source = path.read_text("utf-8")
         module = ast.parse(source)
     except (SyntaxError, ValueError):
         return
-    lines = source.split("\n")  # not splitlines: a form feed ends no line of Python
+    lines = source.split("\n")  # not splitlines: a form feed does not end a line in Python
     for name, node in _definitions(module.body, ""):
         assert node.end_lineno is not None  # always set by ast.parse
         documented = ast.get_docstring(node, clean=False) is not None
@@ -105,7 +105,7 @@ def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.F
 
 
 def _dedented(lines: list[str], column: int) -> str | None:
-    """``lines`` moved ``column`` to the left; ``None`` where a multi-line string reaches into that margin."""
+    """``lines`` dedented by ``column``; ``None`` if a multi-line string reaches into that margin."""
     if any(line[:column].strip() for line in lines):
         return None
     return "\n".join(line[column:] for line in lines) + "\n"

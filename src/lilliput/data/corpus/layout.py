@@ -1,4 +1,4 @@
-"""How a function is laid out: indentation, quotes, blank lines, comments, wrapped lines. None of it means anything."""
+"""Random layout of a function: indentation, quotes, blank lines, comments, wrapped lines. None of it has a meaning."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COMMENT_FORMS = (
 def render(function: Function, rng: Random, strength: float) -> str:
     """The source of ``function`` in a layout drawn at random; ``strength`` (0-1) is how far it strays from PEP 8.
 
-    Every line that ``ast.unparse`` writes must be a whole statement: docstrings of one line at most.
+    Every line that ``ast.unparse`` writes must be a whole statement, so docstrings may have at most one line.
     """
     indent = rng.choice(_INDENTS) if rng.random() < strength else "    "
     double = rng.random() < 0.5
@@ -75,8 +75,8 @@ def _pieces(code: str, double: bool, tight: bool) -> list[str]:
 
     Args:
         code: the line.
-        double: whether strings without anything to escape go into double quotes.
-        tight: whether the space after a comma goes.
+        double: whether strings that need no escapes get double quotes.
+        tight: whether the space after a comma is dropped.
     """
     pieces: list[str] = []
     end = 0

@@ -1,7 +1,7 @@
-"""A regular-expression lexer of Python: fast, forgiving, good enough to compare functions and to lay out lines.
+"""A regular-expression lexer for Python: fast, forgiving, good enough to compare functions and to lay out lines.
 
 The standard library's ``tokenize`` is exact but refuses fragments; this one accepts any text, which is what a
-similarity measure wants.
+similarity measure needs.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def tokens(text: str) -> list[str]:
 def shape(text: str) -> tuple[str, ...]:
     """The tokens of ``text`` up to a consistent renaming: what two copies of one function share.
 
-    A name becomes the index of its first appearance, a string ``"s"`` and a number ``"0"``; keywords and operators
-    stay, comments go.
+    A name becomes the index of its first appearance, a string ``"s"`` and a number ``"0"``; keywords and operators are
+    kept, comments dropped.
     """
     index: dict[str, str] = {}
     literals = {"string": "s", "number": "0"}

@@ -44,7 +44,7 @@ def _break_if(test: ast.expr) -> ast.stmt:
 def for_to_iterator(function: Function, rng: Random, rate: float) -> bool:
     """``for x in e: ...`` -> ``it = iter(e)``, then ``while True`` with ``next(it)`` and a ``break`` at its end.
 
-    ``break`` and ``continue`` in the body mean the same in both, and an exception of the body is not caught.
+    ``break`` and ``continue`` in the body mean the same in both, and exceptions raised by the body are not caught.
     """
     names = fresh_names(function, rng)
 
@@ -70,8 +70,8 @@ def for_to_iterator(function: Function, rng: Random, rate: float) -> bool:
 def range_to_while(function: Function, rng: Random, rate: float) -> bool:
     """``for i in range(n)`` -> ``i = 0``, ``while i < n`` and ``i += 1`` at the end of the body.
 
-    Only where ``n`` (and the start, where there is one) is an ``int`` whatever the inputs, ``i`` is a local variable
-    that nothing outside the loop mentions and nothing inside it changes, and no ``continue`` can skip the step.
+    Only if ``n`` (and the start, if there is one) is an ``int`` whatever the inputs, ``i`` is a local variable that
+    nothing outside the loop mentions and nothing inside it changes, and no ``continue`` can skip the step.
     """
     names = fresh_names(function, rng)
 
@@ -106,7 +106,7 @@ def range_to_while(function: Function, rng: Random, rate: float) -> bool:
 def enumerate_to_counter(function: Function, rng: Random, rate: float) -> bool:
     """``for i, x in enumerate(e)`` -> ``i = -1``, ``for x in e`` and ``i += 1`` at the start of the body.
 
-    Only where ``i`` is a local variable that nothing outside the loop mentions and nothing inside it changes.
+    Only if ``i`` is a local variable that nothing outside the loop mentions and nothing inside it changes.
     """
 
     def change(statement: ast.stmt) -> list[ast.stmt] | None:
@@ -142,7 +142,7 @@ def test_inside(function: Function, rng: Random, rate: float) -> bool:
 
 
 def test_on_top(function: Function, rng: Random, rate: float) -> bool:
-    """The way back: ``while True`` that starts with ``if a: break`` -> ``while not a``."""
+    """The inverse: ``while True`` that starts with ``if a: break`` -> ``while not a``."""
 
     def change(statement: ast.stmt) -> list[ast.stmt] | None:
         match statement:
@@ -175,8 +175,8 @@ def while_to_for(function: Function, rng: Random, rate: float) -> bool:
 def comprehension_to_loop(function: Function, rng: Random, rate: float) -> bool:
     """``x = [e for v in s if c]`` and ``return [...]`` -> a loop that appends to a new list.
 
-    One ``for``, no scope of its own inside and nothing asynchronous; the loop variables get new names, because they
-    now live in the function.
+    Only with one ``for``, no nested scope and nothing asynchronous; the loop variables get new names, because they now
+    live in the function.
     """
     names = fresh_names(function, rng)
 
@@ -217,9 +217,9 @@ def _written_out(display: ast.ListComp, names: Iterator[str]) -> tuple[str, list
 
 
 def loop_to_comprehension(function: Function, rng: Random, rate: float) -> bool:
-    """``x = []`` followed by ``for v in s: x.append(e)`` (under an ``if``, perhaps) -> ``x = [e for v in s]``.
+    """``x = []`` followed by ``for v in s: x.append(e)`` (optionally under an ``if``) -> ``x = [e for v in s]``.
 
-    Only where nobody can tell that ``x`` was not there before the loop had ended: outside ``try`` and ``with``, with
+    Only where it cannot be observed that ``x`` does not exist until the loop ends: outside ``try`` and ``with``, with
     ``x`` in none of ``s``, ``e`` and the test, and ``v`` local to the loop.
     """
 
@@ -246,7 +246,7 @@ def loop_to_comprehension(function: Function, rng: Random, rate: float) -> bool:
 
 
 def _appended(statement: ast.stmt, name: str) -> ast.expr | None:
-    """``e`` where ``statement`` is ``name.append(e)``."""
+    """``e`` if ``statement`` is ``name.append(e)``."""
     match statement:
         case ast.Expr(
             value=ast.Call(

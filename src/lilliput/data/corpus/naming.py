@@ -13,7 +13,7 @@ _VERBS = """
     apply run resolve emit scan walk fetch prepare format merge split select add remove send visit open close
 """
 VERBS = tuple(_VERBS.split())
-"""First words of the names that functions are given; the rest comes from the pool of variable names."""
+"""First words of new function names; the rest comes from the pool of variable names."""
 
 _KEPT = frozenset({"self", "cls", "mcs", "_"})
 
@@ -23,10 +23,10 @@ class Variable:
     """One variable of one scope and every node that names it.
 
     Attributes:
-        name: what it is called.
+        name: its name.
         nodes: the nodes that read or bind it, in nested scopes as well.
-        parameter: it is a positional parameter (or ``*args``, ``**kwargs``) of the outermost function.
-        fixed: its name can be seen from outside or is bound by syntax that has no name of its own to change.
+        parameter: whether it is a positional parameter (or ``*args``, ``**kwargs``) of the outermost function.
+        fixed: whether its name is visible from outside, or bound by syntax that has no name of its own to change.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Variable:
     fixed: bool = False
 
     def rename(self, name: str) -> None:
-        """Call it ``name`` in all its nodes."""
+        """Rename it to ``name`` in all its nodes."""
         for node in self.nodes:
             setattr(node, NAME_FIELDS[type(node)], name)
 
@@ -53,7 +53,7 @@ class _Names:
 
 
 class _Resolver(ast.NodeVisitor):
-    """Finds the variable behind each name: all bindings first, then all names, since a use may precede its binding."""
+    """Finds the variable of each name: all bindings first, then all names, since a use may precede its binding."""
 
     def __init__(self) -> None:
         self.scope = _Names(None, False)
@@ -61,7 +61,7 @@ class _Resolver(ast.NodeVisitor):
         self.uses: list[tuple[_Names, str, ast.AST]] = []
 
     def bind(self, name: str, node: ast.AST | None = None) -> Variable:
-        """``name`` is bound in the present scope; without a ``node`` to rename it by, it keeps its name."""
+        """Bind ``name`` in the current scope; without a ``node`` to rename it by, it keeps its name."""
         variable = self.scope.bind(name)
         if node is None:
             variable.fixed = True
@@ -108,7 +108,7 @@ class _Resolver(ast.NodeVisitor):
 
     def visit_comprehension_scope(self, node: Comprehension) -> None:
         first, *others = node.generators
-        self.visit(first.iter)  # evaluated in the scope around
+        self.visit(first.iter)  # evaluated in the enclosing scope
         self.enter(comprehension=True)
         self.visit(first.target)
         for part in (*first.ifs, *others):
@@ -156,8 +156,8 @@ class _Resolver(ast.NodeVisitor):
 def variables(function: Function) -> list[Variable]:
     """The variables that ``function`` and the functions and comprehensions in it bind.
 
-    Empty where a class, a ``nonlocal`` or type parameters inside ``function`` make its scopes more than this resolver
-    follows.
+    Empty if a class, a ``nonlocal`` or type parameters inside ``function`` give it scopes that this resolver does not
+    handle.
     """
     beyond = any(
         isinstance(node, ast.ClassDef | ast.Nonlocal) or getattr(node, "type_params", None) for node in walk(function)
@@ -189,7 +189,7 @@ def _rename(function: Function, rng: Random, rate: float, parameters: bool) -> b
 def rename_locals(function: Function, rng: Random, rate: float) -> bool:
     """Give local variables, those of comprehensions and nested functions included, new names.
 
-    The new name is mentioned nowhere in the function, so that it can neither capture nor shadow another.
+    A new name is mentioned nowhere in the function, so that it can neither capture nor shadow another.
     """
     return _rename(function, rng, rate, parameters=False)
 
@@ -197,14 +197,14 @@ def rename_locals(function: Function, rng: Random, rate: float) -> bool:
 def rename_parameters(function: Function, rng: Random, rate: float) -> bool:
     """Give positional parameters new names; ``self``, ``cls`` and keyword-only ones keep theirs.
 
-    As is usual in clone corpora this holds for callers that pass arguments by position. A function that mentions its
-    own name may be such a caller, by keyword, and is left alone.
+    As is usual in clone corpora, semantics are preserved for callers that pass arguments by position. A function that
+    mentions its own name may call itself by keyword, and is left alone.
     """
     return not _recursive(function) and _rename(function, rng, rate, parameters=True)
 
 
 def rename_function(function: Function, rng: Random, rate: float) -> bool:
-    """Give the function another name, unless it has one that Python knows (``__init__``) or it mentions it itself."""
+    """Rename the function, unless its name is special to Python (``__init__``) or the function itself mentions it."""
     if function.name.startswith("__") or _recursive(function) or rng.random() >= rate:
         return False
     function.name = f"{rng.choice(VERBS)}_{next(fresh_names(function, rng))}"

@@ -1,4 +1,4 @@
-"""Which functions look most alike: the overlap of their token sets, through an inverted index."""
+"""Find the most similar functions by the overlap of their token sets, through an inverted index."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 
 def nearest(functions: Sequence[Sequence[str]], count: int) -> NDArray[np.int64]:
-    """Each function's nearest neighbors by the Jaccard index of their sets of tokens, nearest first.
+    """Each function's nearest neighbours by the Jaccard index of their sets of tokens, nearest first.
 
-    A function costs the length of its tokens' posting lists: about 0.2 ms among 3,000.
+    The cost of a function is the length of its tokens' posting lists: about 0.2 ms among 3,000 functions.
 
     Args:
         functions: each one's tokens.
-        count: neighbors wanted; no more than ``len(functions) - 1`` are given.
+        count: neighbours wanted; no more than ``len(functions) - 1`` are given.
 
     Returns:
         Shape ``[len(functions), min(count, len(functions) - 1)]``, indices into ``functions``.

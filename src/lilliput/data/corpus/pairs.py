@@ -1,8 +1,8 @@
-"""Pairs of functions out of the harvest: clones made by rewriting, and look-alikes that do something else.
+"""Make pairs of harvested functions: clones made by rewriting, and look-alikes that do something else.
 
 A clone pair is ``(f, f')`` or ``(f', f'')``, where a prime is a rewrite. For each there is a pair of the other class
 with the same left half, and on the right a rewrite of one of ``f``'s nearest neighbors: so neither style nor length nor
-the presence of a function tells the label, and common vocabulary tells little.
+the presence of a function reveals the label, and common vocabulary reveals little.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from lilliput.errors import UserError
 DIFFERENT, CLONE = range(2)
 """Indices into :data:`~lilliput.data.clones.CLONE_LABELS`."""
 NEIGHBORS = 8
-"""How many of its nearest neighbors may be a function's look-alike."""
+"""A function's look-alike is among this many of its nearest neighbours."""
 MOST_GIVEN = 3
-"""How often a function is the look-alike of another while there is another choice."""
+"""How often a function is used as a look-alike while there is another choice."""
 TOO_CLOSE = 0.7
-"""Functions whose bags of tokens overlap this much may well be clones, and are no look-alikes."""
+"""Functions whose bags of tokens overlap this much may well be clones, and are not used as look-alikes."""
 BOTH_REWRITTEN = 0.15
 """Share of the clone pairs with a rewrite on both sides."""
 STRENGTH = (0.7, 1.0)
 """A rewrite's strength is drawn from this range."""
 PASSES = 4
-"""Clone pairs made of one function, at most."""
+"""Most clone pairs made of one function."""
 
 
 def split_by_file(functions: Sequence[Harvested], shares: Sequence[float], rng: Random) -> list[list[Harvested]]:
-    """Part ``functions`` so that those of one file stay together, and each part but the first has its share of them.
+    """Split ``functions`` so that those of one file stay together, and each part but the first has its share of them.
 
     Args:
-        functions: what to part.
-        shares: of each part; the first takes what is left by the others.
+        functions: functions to split.
+        shares: of each part; the first takes what the others leave.
         rng: decides which files go where.
     """
     files = sorted({function.file for function in functions})
@@ -67,7 +67,7 @@ class _Variants:
         self.made: dict[int, list[str]] = {}
 
     def new(self, index: int) -> str | None:
-        """A rewrite of function ``index`` that was not made before; ``None`` where this attempt gave none."""
+        """A rewrite of function ``index`` that was not made before; ``None`` if this attempt gave none."""
         text = rewrite(self.functions[index].text, self.rng, self.rng.uniform(*STRENGTH))
         known = self.made.setdefault(index, [])
         if text is None or text in known or text == self.functions[index].text:
@@ -79,12 +79,12 @@ class _Variants:
 def make_pairs(
     functions: Sequence[Harvested], count: int, rng: Random, advance: Callable[..., None] = lambda: None
 ) -> Dataset:
-    """``count`` pairs of ``functions``, half of them clones (one more where ``count`` is odd), shuffled.
+    """``count`` pairs of ``functions``, half of them clones (one more if ``count`` is odd), shuffled.
 
     Args:
         functions: distinct functions.
         count: pairs wanted.
-        rng: decides everything.
+        rng: determines everything.
         advance: called once for every pair.
 
     Raises:
@@ -116,7 +116,7 @@ def make_pairs(
 
 
 class _LookAlikes:
-    """Functions much like a given one that are not it; none is given out so often that it gives the label away."""
+    """Functions similar to a given one but not it; none is used so often that it reveals the label."""
 
     def __init__(self, texts: dict[int, str], rng: Random) -> None:
         self.rng = rng
@@ -129,9 +129,9 @@ class _LookAlikes:
         self.given: Counter[int] = Counter()
 
     def of(self, index: int) -> int:
-        """The nearest neighbor of function ``index`` that is not too close and was not given too often.
+        """The nearest neighbour of function ``index`` that is not too close and was not used too often.
 
-        Where all neighbors were given too often the nearest, and where all are too close, any other function.
+        If all those not too close were used too often, the nearest of them; if all are too close, any other function.
         """
         near = [other for other in self.neighbors[index] if self._apart(index, other)]
         seldom = [other for other in near if self.given[other] < MOST_GIVEN]

@@ -1,13 +1,13 @@
-"""Semantics-preserving rewrites of one Python function: the table of them, and a random selection applied in a row.
+"""Semantics-preserving rewrites of one Python function: their table, and a random selection applied in sequence.
 
 A rewritten function returns, raises and does what the original does, in the same order, under these assumptions:
 
-- built-in names mean what they mean (a function that binds one itself is left alone where it matters);
+- built-in names have their usual meaning (a function that binds one itself is left alone where it matters);
 - comparison operators of a class agree with each other: ``a < b`` is ``b > a``, and ``a != b`` is ``not a == b``;
-- nobody looks at what is not behavior: the function's own name, parameter names, docstring and line numbers, its local
+- nobody observes what is not behaviour: the function's own name, parameter names, docstring and line numbers, its local
   variables through a debugger, the text of a ``NameError`` or ``TypeError``, and how long a temporary object lives.
 
-Functions that look at their own variables or frames (``locals()``, ``eval``, ``sys._getframe``) are refused.
+Functions that inspect their own variables or frames (``locals()``, ``eval``, ``sys._getframe``) are refused.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Rewrite:
     """One kind of change to a function's syntax tree.
 
     Attributes:
-        apply: ``apply(function, rng, rate)`` changes a share ``rate`` of the places that it fits, in place, and says
+        apply: ``apply(function, rng, rate)`` changes a share ``rate`` of the places that it fits, in place, and returns
             whether it changed anything.
         chance: how often :func:`rewrite` tries it, at full strength.
     """
@@ -84,20 +84,20 @@ STRUCTURE = (
     Rewrite(expressions.fstring_for_format, 0.4),
     Rewrite(expressions.commute_integers, 0.4),
 )
-"""Changes to what the function is made of, tried in random order."""
+"""Changes to the structure of the function, tried in random order."""
 
 NAMES = (
     Rewrite(naming.rename_locals, 1.0),
     Rewrite(naming.rename_parameters, 1.0),
     Rewrite(naming.rename_function, 1.0),
 )
-"""Changes to what things are called; they come last, so that they rename temporary variables too."""
+"""Changes to names; they come last, so that they rename temporary variables too."""
 
 REWRITES = (*STRUCTURE, *NAMES)
 
 
 def opened(source: str) -> Function | None:
-    """The one function that ``source`` is, or ``None`` where it is something else or is refused.
+    """The single function that ``source`` defines; ``None`` if it is something else or is refused.
 
     Raises:
         SyntaxError: ``source`` is not Python.
@@ -112,16 +112,16 @@ def opened(source: str) -> Function | None:
 
 
 def rewrite(source: str, rng: Random, strength: float = 1.0) -> str | None:
-    """Another function with the behavior of ``source``.
+    """Another function with the behaviour of ``source``.
 
     Args:
         source: one function definition, not indented.
-        rng: decides everything; the same state gives the same answer.
+        rng: determines everything; the same state gives the same result.
         strength: above 0, up to 1: scales each rewrite's chance and the share of the places where it is applied.
 
     Returns:
-        Source that parses and differs from ``source`` in more than layout and docstring, or ``None`` where ``source``
-        is not one function, looks at its own frame, or offers nothing to change.
+        Source that parses and differs from ``source`` in more than layout and docstring; ``None`` if ``source`` is not
+        one function, inspects its own frame, or offers nothing to change.
 
     Raises:
         SyntaxError: ``source`` is not Python.

@@ -24,8 +24,8 @@ from lilliput.data.corpus.trees import (
     walk,
 )
 
-# Where the expression that a statement evaluates first begins, and how to go on from an expression to the part of it
-# that is evaluated first: (node type, field). A list field stands for its first element.
+# Node type -> the field that is evaluated first: of statements, and of expressions inside them. A list field stands for
+# its first element.
 _STATEMENT_VALUE: dict[type[ast.AST], str] = {
     ast.Return: "value",
     ast.Assign: "value",
@@ -46,7 +46,7 @@ _EVALUATED_FIRST: dict[type[ast.AST], str] = {
     ast.Await: "value",
 }
 _COMPOUND = (ast.Call, ast.BinOp, ast.Subscript, ast.Compare, ast.Attribute, ast.ListComp, ast.BoolOp, ast.JoinedStr)
-"""What is worth a temporary variable."""
+"""Expressions that are worth a temporary variable."""
 
 
 class _Place:
@@ -91,7 +91,7 @@ def _first_evaluated(statement: ast.stmt) -> Iterator[_Place]:
 
 
 def introduce_temporary(function: Function, rng: Random, rate: float) -> bool:
-    """``return f(x).y`` -> ``t = f(x)`` and ``return t.y``: a name for all or a part of what is evaluated first."""
+    """``return f(x).y`` -> ``t = f(x)`` and ``return t.y``: a name for all or part of what is evaluated first."""
     names = fresh_names(function, rng)
 
     def change(statement: ast.stmt) -> list[ast.stmt] | None:
@@ -114,7 +114,7 @@ def introduce_temporary(function: Function, rng: Random, rate: float) -> bool:
 
 
 def inline_temporary(function: Function, rng: Random, rate: float) -> bool:
-    """The way back: ``t = e`` and a statement that evaluates ``t`` first and is its only use -> ``e`` in its place."""
+    """The inverse: ``t = e`` and a statement that evaluates ``t`` first and is its only use -> ``e`` in its place."""
 
     def change(first: ast.stmt, second: ast.stmt) -> list[ast.stmt] | None:
         name = assigned_name(first)
@@ -132,10 +132,10 @@ def inline_temporary(function: Function, rng: Random, rate: float) -> bool:
 
 
 def swap_assignments(function: Function, rng: Random, rate: float) -> bool:
-    """``x = e`` and ``y = f`` in a row -> the other way round, where neither can tell.
+    """Swap adjacent ``x = e`` and ``y = f`` where neither affects the other.
 
     One of ``e`` and ``f`` is inert and reads nothing but local variables that only the function's own statements see;
-    the other may be any expression, since outside ``try`` and ``with`` an exception of it ends the function.
+    the other may be any expression, since outside ``try`` and ``with`` its exception ends the function.
     """
 
     def change(first: ast.stmt, second: ast.stmt) -> list[ast.stmt] | None:
@@ -174,7 +174,7 @@ def split_tuple_assignment(function: Function, rng: Random, rate: float) -> bool
 
 
 def join_assignments(function: Function, rng: Random, rate: float) -> bool:
-    """The way back, for two assignments of inert values."""
+    """The inverse, for two assignments of inert values."""
 
     def change(first: ast.stmt, second: ast.stmt) -> list[ast.stmt] | None:
         match first, second:
@@ -202,7 +202,7 @@ def split_chained_assignment(function: Function, rng: Random, rate: float) -> bo
 
 
 def expand_augmented(function: Function, rng: Random, rate: float) -> bool:
-    """``n += e`` -> ``n = n + e``, of variables that hold an ``int`` whatever the inputs (a list would be aliased)."""
+    """``n += e`` -> ``n = n + e``, for variables that hold an ``int`` whatever the inputs (a list would be aliased)."""
 
     def change(statement: ast.stmt) -> list[ast.stmt] | None:
         match statement:
@@ -214,7 +214,7 @@ def expand_augmented(function: Function, rng: Random, rate: float) -> bool:
 
 
 def contract_augmented(function: Function, rng: Random, rate: float) -> bool:
-    """The way back: ``n = n + e`` -> ``n += e``."""
+    """The inverse: ``n = n + e`` -> ``n += e``."""
 
     def change(statement: ast.stmt) -> list[ast.stmt] | None:
         match statement:
@@ -229,7 +229,7 @@ def contract_augmented(function: Function, rng: Random, rate: float) -> bool:
 
 
 def spell_return(function: Function, rng: Random, rate: float) -> bool:
-    """``return`` <-> ``return None`` (not in an ``async def``, which may be a generator); one at the end, or none."""
+    """``return`` <-> ``return None`` (not in ``async def``, which may be a generator); add or drop one at the end."""
     body = function.body
     changed = False
     if rng.random() < rate:

@@ -1,4 +1,4 @@
-"""What every family of rewrites needs to know about a function's syntax tree, and how they edit it in place."""
+"""What every family of rewrites needs: queries of a function's syntax tree, and edits in place."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ NAME_FIELDS: dict[type[ast.AST], str] = {
     ast.AsyncFunctionDef: "name",
     ast.ClassDef: "name",
 }
-"""Where a node that names a variable has the name; ``None`` there means none."""
+"""Type of a node that names a variable -> the field with the name, which may be ``None``."""
 
 _NO_CHILDREN = frozenset({str, int, bool, type(None), ast.Load, ast.Store, ast.Del})
-"""Types of most fields that lead to no further node: a look-up here is what makes :func:`walk` fast."""
+"""Types of most fields that lead to no further node; this look-up makes :func:`walk` fast."""
 
 _NOT_EDITED = frozenset({"format_spec", "annotation", "returns", "ctx", "decorator_list", "defaults", "kw_defaults"})
 
@@ -52,7 +52,7 @@ _WORDS = """
     values items results entries parts lines names keys nodes records fields groups tokens pieces
 """
 WORDS = tuple(_WORDS.split())
-"""What renamed variables are called. Every rewrite draws from it, so that a name tells nothing about the function."""
+"""Names of renamed variables. Every rewrite draws from them, so that a name reveals nothing about the function."""
 
 BUILTINS = frozenset(dir(builtins))
 _RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | BUILTINS
@@ -61,8 +61,8 @@ _RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | BUILTINS
 class Block(NamedTuple):
     """A list of statements of the function's own scope.
 
-    ``guarded``: it lies inside a ``try`` or a ``with``, where the function itself can go on after an exception and so
-    see which of its statements had run.
+    ``guarded``: it lies inside a ``try`` or a ``with``, where the function itself can continue after an exception and
+    so observe which of its statements ran.
     """
 
     statements: list[ast.stmt]
@@ -92,7 +92,7 @@ def own_blocks(function: Function) -> list[Block]:
 def edit_statements(
     function: Function, rng: Random, rate: float, change: Callable[[ast.stmt], list[ast.stmt] | None]
 ) -> bool:
-    """Put ``change(statement)`` in the place of a share ``rate`` of the statements for which it is not ``None``."""
+    """Replace a share ``rate`` of the statements by ``change(statement)``, where that is not ``None``."""
     changed = False
     for block in own_blocks(function):
         for position in reversed(range(len(block.statements))):
@@ -110,7 +110,7 @@ def edit_neighbors(
     *,
     unguarded: bool = False,
 ) -> bool:
-    """The same for two statements in a row; ``unguarded``: only outside ``try`` and ``with``."""
+    """The same for two adjacent statements; ``unguarded``: only outside ``try`` and ``with``."""
     changed = False
     for block in own_blocks(function):
         if unguarded and block.guarded:
@@ -129,10 +129,10 @@ def edit_neighbors(
 def edit_expressions(
     function: Function, rng: Random, rate: float, change: Callable[[ast.expr], ast.expr | None]
 ) -> bool:
-    """Put ``change(expression)`` in the place of a share ``rate`` of the expressions for which it is not ``None``.
+    """Replace a share ``rate`` of the expressions by ``change(expression)``, where that is not ``None``.
 
-    Patterns of ``match``, annotations and format specifications are syntax of their own and stay as they are; so do
-    decorators and defaults, which run in a scope that is not here to be seen.
+    Patterns of ``match``, annotations and format specifications have a syntax of their own and are left alone; so are
+    decorators and defaults, which run in a scope that is not visible here.
     """
     changed = False
     waiting: list[ast.AST] = [function]
@@ -172,7 +172,7 @@ def walk(node: ast.AST) -> list[ast.AST]:
 
 
 def _identifiers(node: ast.AST) -> tuple[str, ...]:
-    """The variables that ``node`` itself, not what is below it, reads or binds."""
+    """The variables that ``node`` itself, not a node below it, reads or binds."""
     field = NAME_FIELDS.get(type(node))
     if field is not None:
         name = getattr(node, field)
@@ -201,9 +201,9 @@ def bound(node: ast.AST) -> list[str]:
 
 
 def shared(function: Function) -> set[str]:
-    """The names that more than the function's own statements may see.
+    """The names that not only the function's own statements may see.
 
-    Those mentioned in functions, lambdas, comprehensions and classes within it, and those declared ``global``.
+    These are mentioned in functions, lambdas, comprehensions and classes within it, or declared ``global``.
     """
     names: set[str] = set()
     for node in walk(function):
@@ -265,9 +265,9 @@ def assigned_name(statement: ast.stmt) -> str | None:
 
 
 def inert(node: ast.expr) -> bool:
-    """Whether evaluating ``node`` runs nobody's code: names, constants, and displays and identity tests of these.
+    """Whether evaluating ``node`` runs no other code: names, constants, and displays and identity tests of these.
 
-    The one exception it can still raise is that of a name that has no value.
+    The one exception it can still raise is that of an unbound name.
     """
     match node:
         case ast.Constant() | ast.Name() | ast.Dict(keys=[]):
@@ -298,9 +298,9 @@ def integer(node: ast.expr, known: set[str] | frozenset[str] = frozenset()) -> b
 def integer_locals(function: Function) -> set[str]:
     """The variables of ``function`` that hold an ``int`` whenever they hold anything.
 
-    Starts from those bound by nothing but ``x = e``, ``x += e`` and ``for x in range(...)`` and drops, until none is
-    left to drop, each one with an ``e`` that is not :func:`integer` given the others: by induction over the running
-    program, whatever remains was an ``int`` at each assignment.
+    Starts from those bound only by ``x = e``, ``x += e`` and ``for x in range(...)``, and repeatedly drops each one
+    with an ``e`` that is not :func:`integer` given the others: by induction over the running program, whatever remains
+    was an ``int`` at each assignment.
     """
     values: dict[str, list[ast.expr]] = {}
     for node in walk(function):

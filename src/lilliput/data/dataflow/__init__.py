@@ -5,10 +5,11 @@
 >>> [(node.name, node.sources) for node in flow.nodes if node.name == "x"]
 [('x', (1,)), ('x', (5,)), ('x', (7,)), ('x', (4, 6))]
 
-A function is read with tree-sitter, so a fragment does too, and one that does not compile gives what is found in it.
-One table a language (:mod:`~lilliput.data.dataflow.grammars`) says what its syntax means, in terms of a few rules
-(:mod:`~lilliput.data.dataflow.rules`); they turn the tree into a list of steps (:mod:`~lilliput.data.dataflow.steps`),
-over which definitions are followed. What is and is not covered is in ``docs/dataflow.md``.
+Functions are parsed with tree-sitter, so fragments work too, and code that does not compile yields what is found in it.
+One table per language (:mod:`~lilliput.data.dataflow.grammars`) maps its syntax to a few rules
+(:mod:`~lilliput.data.dataflow.rules`), which turn the tree into a list of steps
+(:mod:`~lilliput.data.dataflow.steps`), over which definitions are tracked. What is and is not covered is in
+``docs/dataflow.md``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a function's text to its data flow: the one walker for all languages."""
+"""Extract the data flow of a function from its text: one walker for all languages."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from lilliput.data.dataflow.rules import Items
 
 LIMIT = 4096
-"""Tokens that are looked at, unless told otherwise. Edges may grow with the square of their number."""
+"""Default limit of the tokens that are examined. Edges may grow with the square of their number."""
 
 
 def data_flow(code: str, language: str | Grammar, limit: int = LIMIT, isolated: bool = False) -> Flow:
     """The tokens of ``code`` and the data flow among its variables.
 
-    Whatever the text, something is returned: what cannot be read as the language is looked through for uses.
+    Any text yields a result: parts that do not parse as the language are still searched for uses.
 
     Args:
         code: a function, whole or in part.
-        language: a name in :data:`~lilliput.data.dataflow.grammars.GRAMMARS`, or a table of one's own.
-        limit: tokens of the function's beginning that are looked at; the flow has no others.
-        isolated: keep variables and constants that no edge touches, too.
+        language: a name in :data:`~lilliput.data.dataflow.grammars.GRAMMARS`, or a custom table.
+        limit: tokens that are examined, from the function's beginning; the flow has no others.
+        isolated: also keep variables and constants without any edge.
 
     Raises:
         UserError: no language of that name.
@@ -43,7 +43,7 @@ def data_flow(code: str, language: str | Grammar, limit: int = LIMIT, isolated: 
 
 
 class _Function:
-    """A parsed function: the :class:`~lilliput.data.dataflow.rules.Place` that rules look at."""
+    """A parsed function: the :class:`~lilliput.data.dataflow.rules.Place` that rules query."""
 
     def __init__(self, code: str, grammar: Grammar, limit: int) -> None:
         self.grammar = grammar
@@ -87,7 +87,7 @@ class _Function:
                 waiting.extend(reversed(node.children))
 
     def steps(self) -> list[Step]:
-        """What happens in the function, in order."""
+        """The steps of the function, in order."""
         from tree_sitter import Node
 
         rules, atoms = self.grammar.rules, self.grammar.atoms
@@ -128,7 +128,7 @@ class _Function:
         return Flow(tuple(self.tokens), nodes, tuple(self.spans))
 
     def _token(self, node: Node) -> int | None:
-        """The token that a leaf is; ``None``: it is none, such as what the parser only misses."""
+        """The index of a leaf's token; ``None`` if it has none, such as a node that the parser reports as missing."""
         start = node.start_byte
         place = bisect_left(self.starts, start)
         found = place < len(self.starts) and self.starts[place] == start and node.end_byte > start
@@ -183,7 +183,7 @@ class _Function:
         """See :class:`~lilliput.data.dataflow.rules.Place`."""
         rule = self.grammar.rules.get(node.type)
         inner = node.child_by_field_name(rule.target) if isinstance(rule, Assign) else None
-        node = node if inner is None else inner  # of "x = y = 0" x has the value of y; y that of 0
+        node = node if inner is None else inner  # in "x = y = 0", x has the value of y, and y that of 0
         first, last = bisect_left(self.starts, node.start_byte), bisect_left(self.starts, node.end_byte)
         return self.valued[bisect_left(self.valued, first) : bisect_left(self.valued, last)]
 
@@ -211,15 +211,15 @@ class _Function:
 
 
 def _characters(content: bytes, code: str) -> Sequence[int]:
-    """Of each byte of ``content``, which is ``code``, the character that begins there."""
+    """For each byte of ``content``, the encoded ``code``, the index of the character that it belongs to."""
     if len(content) == len(code):
         return range(len(code))
-    begins = accumulate(int(byte & 0xC0 != 0x80) for byte in content)  # bytes that go on with a character are 10xxxxxx
+    begins = accumulate(int(byte & 0xC0 != 0x80) for byte in content)  # continuation bytes are 10xxxxxx
     return [count - 1 for count in begins]
 
 
 def _parsed(content: bytes, grammar: Grammar) -> tuple[Node, bytes, int, int]:
-    """The root of the tree, the bytes it is of, and where in them the function begins and ends."""
+    """The root of the tree, the bytes that were parsed, and where in them the function begins and ends."""
     parser = parser_of(grammar.package)
     first: tuple[Node, bytes, int, int] | None = None
     for before, after in grammar.wrappers:

@@ -1,4 +1,4 @@
-"""What data flow is: the tokens of a function, and the graph of its variables' values."""
+"""Data flow: the tokens of a function, and the graph of its variables' values."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ COMES_FROM = "comes from"
 """The value is that of the sources: a use, or a declaration with its initializer."""
 
 COMPUTED_FROM = "computed from"
-"""The value is made of the sources': an assignment, an increment, a loop's variable."""
+"""The value is computed from those of the sources: an assignment, an increment, a loop's variable."""
 
 
 @dataclass(frozen=True)
 class FlowNode:
-    """One occurrence of a variable, or of a constant that a value is made of.
+    """One occurrence of a variable, or of a constant that contributes to a value.
 
     Attributes:
         name: as written.
-        token: which of :attr:`Flow.tokens` it is.
+        token: index in :attr:`Flow.tokens`.
         relation: to its sources, :data:`COMES_FROM` or :data:`COMPUTED_FROM`.
-        sources: indices of nodes, ascending; its own among them where a loop brings its value back.
+        sources: indices of nodes, ascending; including its own if a loop carries its value back.
     """
 
     name: str
@@ -33,9 +33,9 @@ class Flow:
     """The data flow of one function.
 
     Attributes:
-        tokens: of the code, in order, comments (and Python's docstrings) left out.
-        nodes: in the order of their tokens, one a token at most.
-        spans: of each token, the characters of the code that it is: from and up to.
+        tokens: of the code, in order, without comments (and Python's docstrings).
+        nodes: in the order of their tokens, at most one per token.
+        spans: start and end (exclusive) of each token, in characters of the code.
     """
 
     tokens: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What each language's syntax means for data flow: one frozen table a language, over tree-sitter's node types."""
+"""What each language's syntax means for data flow: one frozen table per language, over tree-sitter's node types."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from lilliput.data.languages import for_language
 
 @dataclass(frozen=True)
 class Aim:
-    """How to find, in the target of an assignment, the names that are given a value.
+    """How to find the names that are assigned in the target of an assignment.
 
     Attributes:
-        into: fields to look into; none: every named child.
-        reads: fields that are only used to find the place: an index.
-        partial: whether only a part of what ``into`` names is given a value.
-        member: field of a name that belongs to something: it is given the value.
+        into: fields to search; empty: every named child.
+        reads: fields that are only read to locate the target: an index.
+        partial: whether only a part of what ``into`` names is assigned.
+        member: field of the name of a member, which is assigned.
     """
 
     into: tuple[str, ...] = ()
@@ -46,20 +46,20 @@ class Grammar:
 
     Attributes:
         name: of the language.
-        package: with its tree-sitter grammar.
+        package: package of its tree-sitter grammar.
         comments: types of comments.
-        atoms: types of nodes that are one token, whatever is inside.
-        names: types of leaves that name variables (and functions: what is called is a value's source too).
-        members: types of leaves that name fields wherever they stand.
-        constants: types of leaves that are sources of values, beside names.
-        rules: type -> what happens there; of other nodes, the children one after another.
+        atoms: types of nodes that are one token, whatever they contain.
+        names: types of leaves that name variables (and functions: a called function is a source of the value, too).
+        members: types of leaves that always name fields.
+        constants: types of leaves that are sources of values, besides names.
+        rules: type -> its rule; other nodes stand for their children, in order.
         aims: type -> how an assignment's target of this type is read.
         tuples: types of nodes whose elements are assigned one by one.
-        splats: elements for which that cannot be.
+        splats: types of elements that prevent this.
         jumps: types of statements after which the next one is not reached.
-        blocks: types of nodes whose last statement is theirs.
-        wrappers: what may stand around a function so that it is a whole program; the first without an error is taken.
-        docstrings: pairs of a statement's type and its only child's that are comments too.
+        blocks: types of nodes that end with their last statement.
+        wrappers: text around a function that makes it a whole program; the first that parses without errors is used.
+        docstrings: pairs of the types of a statement and its only child that count as comments, too.
     """
 
     name: str
@@ -222,6 +222,6 @@ def grammar_named(language: str) -> Grammar:
     """The table of ``language``.
 
     Raises:
-        UserError: there is none; the message lists those there are.
+        UserError: there is no such table; the message lists the known languages.
     """
     return for_language(GRAMMARS, language, "the data flow of '{}' cannot be found.")

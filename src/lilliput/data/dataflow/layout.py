@@ -1,12 +1,12 @@
-"""A function with its data flow as GraphCodeBERT is given it (Guo et al., ICLR 2021, sections 4.1 and 4.2).
+"""A function with its data flow as input of GraphCodeBERT (Guo et al., ICLR 2021, sections 4.1 and 4.2).
 
-One sequence: ``<s>``, the pieces of the code's tokens, ``</s>``, then one place a node of the data flow. A mask says
-who attends to whom: code to code; a node to the nodes its value is from and to the pieces of its own token, and these
-to it; ``<s>`` and ``</s>`` to everything. A node has no embedding of its own: it is the mean of its pieces' embeddings,
-at position 0, while code counts from 2 and padding is 1 (RoBERTa's padding index; as in the model's released code).
+The input is one sequence: ``<s>``, the pieces of the code's tokens, ``</s>``, then one place per data-flow node. In the
+attention mask, code attends to code; a node to the nodes its value comes from and to the pieces of its own token, and
+these to it; ``<s>`` and ``</s>`` to everything. The embedding of a node is the mean of its pieces' embeddings, at
+position 0; code counts from 2 and padding is 1 (RoBERTa's padding index; as in the model's released code).
 
-:func:`lay_out` is for models that read the code's tokens one by one, as the paper's. A student reads its text as it
-does without data flow, comments included, and has its nodes over that: :func:`lay_over`.
+:func:`lay_out` is for models that encode the code's tokens separately, as the paper's does. A student reads its text as
+it does without data flow, comments included, with nodes added over it: :func:`lay_over`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ class Room:
     """How long an input may be.
 
     Attributes:
-        code: places for code where there are many nodes, ``<s>`` and ``</s>`` included.
-        nodes: places that code leaves to nodes, where there are as many; if code needs less than its own, they get
-            what it leaves.
+        code: places for code if there are many nodes, ``<s>`` and ``</s>`` included.
+        nodes: places reserved for nodes, if there are as many; nodes also get the places that code does not need.
     """
 
     code: int = 384
@@ -36,7 +35,7 @@ class Room:
 
     @property
     def total(self) -> int:
-        """Places in all."""
+        """All places."""
         return self.code + self.nodes
 
 
@@ -51,7 +50,7 @@ def lay_out(flow: Flow, pieces: Sequence[Sequence[int]], frame: tuple[int, int],
         flow: its tokens and data flow.
         pieces: ids of the pieces of each of its tokens.
         frame: ids of ``<s>`` and ``</s>``.
-        room: how long it may be. What does not fit is cut from the ends of the code and of the nodes.
+        room: how long it may be. The ends of the code and of the nodes are truncated to fit.
     """
     ends = np.cumsum([0, *map(len, pieces)])
     kept = min(int(ends[-1]), room.total - 2 - min(len(flow.nodes), room.nodes))
@@ -72,10 +71,10 @@ def lay_out(flow: Flow, pieces: Sequence[Sequence[int]], frame: tuple[int, int],
 
 @dataclass(frozen=True)
 class TextGraph:
-    """The data flow of a text, whatever its tokenizer.
+    """The data flow of a text, independent of the tokenizer.
 
     Attributes:
-        spans: ``[N, 2]`` int32: the characters of each node's token, from and up to; ascending.
+        spans: ``[N, 2]`` int32: start and end (exclusive) of each node's token, in characters; ascending.
         edges: ``[E, 2]`` int32: ``(node, source)``.
     """
 
@@ -84,7 +83,7 @@ class TextGraph:
 
     @classmethod
     def of(cls, flow: Flow, most: int) -> TextGraph:
-        """The first nodes of a flow, ``most`` of them at most, and the edges among them."""
+        """The first nodes of a flow, at most ``most``, and the edges among them."""
         nodes = flow.nodes[:most]
         spans = [flow.spans[node.token] for node in nodes]
         edges = [(place, source) for place, node in enumerate(nodes) for source in node.sources if source < len(nodes)]
@@ -92,12 +91,12 @@ class TextGraph:
 
 
 def lay_over(graph: TextGraph, tokens: NDArray[np.int64], offsets: NDArray[np.int64], seen: int) -> GraphInput:
-    """The input of a text: its tokens as they are, and nodes over those whose characters a node's token has.
+    """The input of a text: its tokens unchanged, and nodes, each over the tokens that share characters with its own.
 
     Args:
         graph: of the text.
-        tokens: ``[C]`` ids, the two that frame the text included; cut at its end where it was too long.
-        offsets: ``[P, 2]``: of all tokens of the text, cut or not, the characters, from and up to.
+        tokens: ``[C]`` ids, including the two that frame the text; truncated if the text was too long.
+        offsets: ``[P, 2]``: start and end of every token of the text, truncated or not, in characters.
         seen: places of code that the model's layers see; a node whose pieces are not all among them is left out.
     """
     begins, ends = offsets[:, 0], offsets[:, 1]

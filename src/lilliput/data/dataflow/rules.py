@@ -1,6 +1,6 @@
-"""What a piece of syntax means for data flow, as rules that a language's table gives to its grammar's nodes.
+"""Rules that say what a piece of syntax means for data flow; a language's table assigns them to node types.
 
-A rule turns a node of the tree into what happens there, in order: nodes still to be looked at, and steps.
+A rule turns a node of the tree into what happens there, in order: nodes still to be visited, and steps.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 class Place(Protocol):
-    """What a rule can ask about the function that it looks at."""
+    """What a rule can query about the function it is applied to."""
 
     def targets(self, node: Node) -> tuple[list[Target], list[Node]]:
-        """The names that are given a value if ``node`` is, and the nodes that are used to find their places."""
+        """The names that are assigned if ``node`` is, and the nodes that are read to locate them."""
 
     def values(self, node: Node) -> Sequence[int]:
         """The tokens in ``node`` that are variables or constants."""
@@ -43,10 +43,10 @@ class Place(Protocol):
         """The use of a name that belongs to something: a field, a method."""
 
     def parts(self, node: Node) -> list[Node] | None:
-        """The elements of a tuple or list; ``None``: it is none, or cannot be taken apart one by one."""
+        """The elements of a tuple or list; ``None`` if it is neither, or cannot be unpacked one by one."""
 
     def falls_through(self, case: Node) -> bool:
-        """Whether the end of a case leads into the next."""
+        """Whether a case falls through to the next."""
 
     def loop(self) -> int:
         """A number for a new loop."""
@@ -69,7 +69,7 @@ def _first_named(node: Node) -> Node | None:
 
 @dataclass(frozen=True)
 class Ignore:
-    """Nothing in it is a use."""
+    """Nothing in the node is a use."""
 
     def items(self, node: Node, place: Place) -> Items:
         """See :class:`Rule`."""
@@ -89,7 +89,7 @@ class Only:
 
 @dataclass(frozen=True)
 class Last:
-    """One field happens after all others: a comprehension's body after its loops."""
+    """One field is evaluated after all others: a comprehension's body after its loops."""
 
     field: str
 
@@ -101,14 +101,14 @@ class Last:
 
 @dataclass(frozen=True)
 class Assign:
-    """A value goes to a target.
+    """A value is assigned to a target.
 
     Attributes:
         target: field of the target.
         value: field of the value; empty: the first named child.
         computed: whether the target is computed from the value, or just is the value.
         keeps: whether the target's old value is a part of the new one.
-        operator: field of an operator that tells so: anything but ``=`` keeps.
+        operator: field of an operator that decides ``keeps``: anything but ``=`` keeps.
     """
 
     target: str
@@ -129,7 +129,7 @@ class Assign:
 
 
 def assignment(place: Place, target: Node, value: Node | None, computed: bool, keeps: bool = False) -> Items:
-    """``value`` is used, then ``target`` is given it: element by element where both are lists of like length."""
+    """``value`` is used, then assigned to ``target``: element by element if both are lists of the same length."""
     pairs: list[tuple[Node, Node | None]] = [(target, value)]
     if value is not None:
         left, right = place.parts(target), place.parts(value)
@@ -169,7 +169,7 @@ class Define:
 
 @dataclass(frozen=True)
 class Update:
-    """``x++``: what changes is computed from what it was."""
+    """``x++``: the new value is computed from the old one."""
 
     field: str = ""
 
@@ -181,11 +181,11 @@ class Update:
 
 @dataclass(frozen=True)
 class Access:
-    """A part of something: ``object.member``.
+    """Access to a member: ``object.member``.
 
     Attributes:
         member: field of the member's name.
-        kind: what kind of name that is, so that it is not taken for a variable of the same name.
+        kind: kind of that name, so that it is not confused with a variable of the same name.
     """
 
     member: str
@@ -226,10 +226,10 @@ class Branch:
 
 @dataclass(frozen=True)
 class Loop:
-    """What is done again and again, all its fields in the order in which they happen.
+    """A loop, with all its fields in the order in which they run.
 
     Attributes:
-        test: fields that come before each pass, after which the loop may be left; none: it is left after a pass.
+        test: fields that run before each pass, after which the loop may exit; empty: it exits after a pass.
         body: fields of a pass.
     """
 
@@ -311,7 +311,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class Try:
-    """A body, and handlers that begin wherever it was left."""
+    """A body, and handlers that begin wherever the body was left."""
 
     handlers: frozenset[str]
 

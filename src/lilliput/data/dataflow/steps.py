@@ -1,7 +1,7 @@
-"""A function as a flat list of steps, and the definitions that reach each use when they are followed.
+"""A function as a flat list of steps, and the definitions that reach each use when the steps are followed.
 
-Branches and loops are steps too, over a stack of states, so that nothing here recurses however deep the code nests.
-A state maps each name to the tokens that may have given it its value: reaching definitions, iterated to their fixed
+Branches and loops are steps too, over a stack of states, so that nothing here recurses, however deeply the code nests.
+A state maps each name to the tokens that may have assigned its value: reaching definitions, iterated to their fixed
 point (Kildall, "A unified approach to global program optimization", 1973).
 """
 
@@ -15,8 +15,8 @@ State = dict[str, tuple[int, ...]]
 """Name -> tokens, ascending."""
 
 ENTRY, FALL, FIRST = "entry", "fall", "first"
-"""Where an alternative begins: at the branch, there or at the end of the one before, there or at the end of the first.
-"""
+"""Where an alternative begins: at the branch; at the branch or the end of the previous alternative; at the branch or
+the end of the first alternative."""
 
 
 class Read(NamedTuple):
@@ -27,7 +27,7 @@ class Read(NamedTuple):
 
 
 class Target(NamedTuple):
-    """A name that is given a value at ``token``; ``partial``: only a part of what it names, an element or a field."""
+    """A name that is assigned at ``token``; ``partial``: only a part of what it names, an element or a field."""
 
     token: int
     name: str
@@ -35,7 +35,7 @@ class Target(NamedTuple):
 
 
 class Write(NamedTuple):
-    """``targets`` get their values from the tokens ``sources``; ``keeps``: and from what they were, as ``x += 1``."""
+    """``targets`` get their values from the tokens ``sources``; ``keeps``: and their old values, as in ``x += 1``."""
 
     targets: Sequence[Target]
     sources: Sequence[int]
@@ -54,7 +54,7 @@ class Alternative(NamedTuple):
 
 
 class Join(NamedTuple):
-    """The branch ends; ``skips``: it is possible that no alternative is taken."""
+    """The branch ends; ``skips``: possibly no alternative is taken."""
 
     skips: bool
 
@@ -66,13 +66,13 @@ class Head(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Here the loop is left."""
+    """The loop exits here."""
 
     loop: int
 
 
 class Back(NamedTuple):
-    """The loop goes back to its head; without a :class:`Mark`, it is left here."""
+    """The loop goes back to its head; without a :class:`Mark`, it exits here."""
 
     loop: int
 
@@ -80,17 +80,17 @@ class Back(NamedTuple):
 Step = Read | Write | Split | Alternative | Join | Head | Mark | Back
 
 PASSES = 16
-"""A list of steps is followed at most this many times its length: loops in loops need a few passes, no real code more.
+"""Most steps that are executed, as a multiple of the list's length: nested loops need a few passes, real code no more.
 """
 
 
 @dataclass
 class Edges:
-    """What following the steps found.
+    """The edges found by following the steps.
 
     Attributes:
-        sources: token -> the tokens its value is from.
-        computed: tokens whose value is computed from them.
+        sources: token -> the tokens its value comes from.
+        computed: tokens whose value is computed from their sources.
     """
 
     sources: dict[int, set[int]] = field(default_factory=dict)
@@ -117,15 +117,15 @@ class _Branch:
 
 
 class _Run:
-    """Where following the steps has come to."""
+    """The state of following the steps."""
 
     def __init__(self) -> None:
         self.edges = Edges()
         self.place = 0  # the next step
-        self.repeats = True  # whether there is time to go back in a loop
+        self.repeats = True  # whether loops may still go back
         self.state: State = {}
         self.branches: list[_Branch] = []
-        self.heads: dict[int, tuple[int, State]] = {}  # loop -> where its first step is, and all that ever reached it
+        self.heads: dict[int, tuple[int, State]] = {}  # loop -> its first step, and all that ever reached it
         self.exits: dict[int, State] = {}
 
     def read(self, step: Read) -> None:
@@ -186,7 +186,7 @@ _ACTIONS: Mapping[type, Callable[[_Run, Any], None]] = {
 
 
 def _merge(into: State, other: State) -> bool:
-    """Add ``other``'s definitions to ``into``; whether there were any new."""
+    """Add ``other``'s definitions to ``into``; return whether any were new."""
     grown = False
     for name, tokens in other.items():
         known = into.get(name)

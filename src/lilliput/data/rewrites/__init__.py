@@ -1,8 +1,8 @@
 """Semantics-preserving rewrites of one function in C, Java or Python, as text.
 
-A function may be a fragment: one with macros and types that are declared elsewhere, one that does not compile. It is
-read with tree-sitter, edited in place, and left alone wherever its own text does not show that the edit means nothing.
-Each rewrite is a line of :data:`REWRITES`; what they assume is in ``docs/classifier-robustness.md``.
+A function may be a fragment: with macros and types that are declared elsewhere, or code that does not compile. It is
+parsed with tree-sitter, edited in place, and left alone wherever its own text does not show that the edit preserves its
+semantics. Each rewrite is a line of :data:`REWRITES`; their assumptions are in ``docs/classifier-robustness.md``.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ __all__ = [
 ]
 
 Editor = Callable[[Source, Random], list[Edit]]
-"""``editor(source, rng)``: the edits of one rewriting; none where there is nothing to do."""
+"""``editor(source, rng)``: the edits of one rewrite; none if there is nothing to do."""
 
 
 @dataclass(frozen=True)
 class Rewrite:
-    """One kind of change that leaves what a function does as it is.
+    """One kind of change that preserves a function's semantics.
 
     Attributes:
-        name: what it is called in tables.
-        editors: language -> what finds its edits.
-        keeps: what must be the same afterwards.
+        name: its name in tables.
+        editors: language -> function that finds its edits.
+        keeps: check of what must be preserved.
     """
 
     name: str
@@ -72,12 +72,12 @@ REWRITES = {rewrite.name: rewrite for rewrite in _TABLE}
 
 @dataclass(frozen=True)
 class Attempt:
-    """A rewriting that was tried.
+    """The outcome of a rewrite.
 
     Attributes:
-        text: the function afterwards; as it was, where there was nothing to do.
-        changed: whether it is another text.
-        refused: whether there was something to do, and a check of the result stopped it.
+        text: the function afterwards; unchanged if there was nothing to do.
+        changed: whether the text is different.
+        refused: whether there was something to do, but a check rejected the result; the text is then unchanged, too.
     """
 
     text: str
@@ -86,13 +86,13 @@ class Attempt:
 
 
 def attempt(text: str, language: str, name: str, seed: int = 0) -> Attempt:
-    """Rewrite one function, and say what came of it.
+    """Rewrite one function, and report the outcome.
 
     Args:
         text: the function.
         language: a name in :data:`LANGUAGES`.
-        name: of a rewrite in :data:`REWRITES`.
-        seed: with the text it decides everything; the same gives the same, in any process.
+        name: name of a rewrite in :data:`REWRITES`.
+        seed: seed and text determine the result, in any process.
 
     Raises:
         UserError: no language, or no rewrite, of that name.
@@ -119,7 +119,7 @@ def rewrite_named(name: str) -> Rewrite:
     """The rewrite called ``name``.
 
     Raises:
-        UserError: there is none; the message lists those there are.
+        UserError: there is no such rewrite; the message lists the known ones.
     """
     if name not in REWRITES:
         raise UserError(
@@ -129,16 +129,16 @@ def rewrite_named(name: str) -> Rewrite:
 
 
 SAMPLE = 50
-"""Functions that are read to tell their language."""
+"""Functions that are parsed to detect their language."""
 
 
 def language_of(texts: Sequence[str], preferred: str | None = None) -> str | None:
-    """The language whose grammar reads most of ``texts`` without an error; at a tie, ``preferred``.
+    """The language whose grammar parses most of ``texts`` without an error; in a tie, ``preferred``.
 
-    ``None`` where no grammar reads any of them.
+    ``None`` if no grammar parses any of them.
 
     Args:
-        texts: functions, of which the first :data:`SAMPLE` are read.
+        texts: functions, of which the first :data:`SAMPLE` are parsed.
         preferred: a name in :data:`LANGUAGES`.
     """
     names = sorted(LANGUAGES, key=lambda name: name != preferred)

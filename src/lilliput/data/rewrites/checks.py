@@ -1,7 +1,7 @@
-"""What must be the same after a rewrite; one that breaks it is not given out.
+"""Checks of what a rewrite must preserve; a result that fails is discarded.
 
-The rewrites are made so that none does. These checks look at the result without knowing how it was made: a second lock
-on the same door.
+The rewrites are designed never to fail. The checks examine the result without knowing how it was made, as a second line
+of defence.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import zip_longest
 from lilliput.data.rewrites.source import Source
 
 Check = Callable[[Source, Source], bool]
-"""``check(before, after)``: whether what must be kept is."""
+"""``check(before, after)``: whether what must be preserved is preserved."""
 
 
 def same_tokens(before: Source, after: Source) -> bool:
@@ -28,7 +28,7 @@ def same_tokens(before: Source, after: Source) -> bool:
 
 
 def renamed_tokens(before: Source, after: Source) -> bool:
-    """The same tokens but for a renaming that is one to one."""
+    """The same tokens up to a one-to-one renaming."""
     there: dict[str, str] = {}
     back: dict[str, str] = {}
     if not before.language.braces:  # strings are tokens there, and those with names inside change
@@ -50,13 +50,13 @@ def same_multiset(before: Source, after: Source) -> bool:
 
 
 def grown(before: Source, after: Source) -> bool:
-    """All tokens in their order, and others among them."""
+    """All tokens in their order, with others among them."""
     tokens = iter(after.tokens)
     return all(token in tokens for token in before.tokens) and _parses(before) == _parses(after)
 
 
 def parses(before: Source, after: Source) -> bool:
-    """Nothing but what :func:`no_new_errors` asks; in Python, that it still compiles."""
+    """Only what :func:`no_new_errors` requires; in Python, that it still compiles."""
     return _parses(before) == _parses(after)
 
 

@@ -1,4 +1,4 @@
-"""Rewrites of a whole dataset: to measure a classifier on them, or to train one with them."""
+"""Rewrite a whole dataset, to measure a classifier on the result or to train one with it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lilliput.data.rewrites import REWRITES, attempt
 Ints = NDArray[np.int64]
 
 MOST_IN_A_ROW = 3
-"""Rewrites of different kinds that :func:`mixed` applies one after the other."""
+"""Most rewrites of different kinds that :func:`mixed` applies one after the other."""
 
 KEPT_AT_ONCE = 1000
-"""Functions whose rewritings are kept together: a run that is killed and started again repeats no more of them."""
+"""Functions that are rewritten and saved together: a run that is killed and restarted repeats no more than these."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class RewrittenDataset:
     Attributes:
         dataset: the same examples, in the same order.
         changed: shape ``[n]``, bool: whether a function of the example changed.
-        functions: distinct functions tried.
-        functions_changed: of them.
-        refused: of them, those whose rewriting a check stopped; they are as they were.
+        functions: number of distinct functions tried.
+        functions_changed: how many of them changed.
+        refused: how many of them are unchanged because a check rejected the rewrite.
     """
 
     dataset: Dataset
@@ -45,7 +45,7 @@ class RewrittenDataset:
 def rewrite_dataset(
     dataset: Dataset, language: str, name: str, seed: int = 0, advance: Callable[[], None] = lambda: None
 ) -> RewrittenDataset:
-    """Every function of ``dataset`` after one rewrite; in pairs, both functions.
+    """Apply one rewrite to every function of ``dataset``; in pairs, to both.
 
     Args:
         dataset: labelled or not.
@@ -74,7 +74,7 @@ def rewrite_dataset(
 
 
 def mixed(text: str, language: str, seed: int = 0) -> str:
-    """``text`` after one to three rewrites of different kinds, drawn at random among those that find something."""
+    """``text`` after one to three rewrites of different kinds, drawn at random among those that change something."""
     rng = Random(f"mixed|{seed}|{text}")
     left, result = rng.randint(1, MOST_IN_A_ROW), text
     for name in rng.sample(list(REWRITES), len(REWRITES)):
@@ -96,9 +96,9 @@ def mixed_all(
 
     Args:
         texts: functions.
-        language: that they are in.
-        seed: of the rewritings.
-        once: ``once(name, compute)``: what ``compute`` returned, now or in an earlier run that was killed.
+        language: of the functions.
+        seed: of the rewrites.
+        once: ``once(name, compute)`` returns what ``compute`` returned, now or in an earlier run that was killed.
         advance: called with the number of functions done.
     """
     found: list[str] = []
@@ -115,12 +115,12 @@ def mixed_all(
 
 @dataclass(frozen=True)
 class AugmentedDataset:
-    """A dataset with rewritten copies of some of its examples behind it.
+    """A dataset followed by rewritten copies of some of its examples.
 
     Attributes:
         dataset: the examples, then the copies.
         rows: shape ``[examples and copies]``: the example that each is, or is a copy of.
-        functions: shape ``[functions]``: the function of the original dataset that each is, or is a rewriting of.
+        functions: shape ``[functions]``: the function of the original dataset that each is, or is a rewrite of.
     """
 
     dataset: Dataset
@@ -129,13 +129,13 @@ class AugmentedDataset:
 
 
 def augmented(dataset: Dataset, rewritten: Sequence[str], share: float, seed: int = 0) -> AugmentedDataset:
-    """``dataset`` and, for a ``share`` of its examples, a copy that joins rewritten functions under the same label.
+    """``dataset`` plus, for a ``share`` of its examples, a copy that joins rewritten functions under the same label.
 
     An example none of whose functions changed gets no copy.
 
     Args:
         dataset: labelled or not.
-        rewritten: what each of ``dataset.texts`` was rewritten to.
+        rewritten: the rewritten version of each of ``dataset.texts``.
         share: of the examples, above 0 up to 1.
         seed: of the choice of examples.
     """
@@ -146,7 +146,7 @@ def augmented(dataset: Dataset, rewritten: Sequence[str], share: float, seed: in
     changed = (there[dataset.members] != dataset.members).any(axis=1)
     rows = np.sort(chosen[changed[chosen]])
     origin = np.zeros(len(texts), np.int64)
-    origin[there] = np.arange(len(rewritten))  # a rewriting may be one of the functions: those come last and win
+    origin[there] = np.arange(len(rewritten))  # a rewrite may equal an original function: originals come last and win
     origin[: len(dataset.texts)] = np.arange(len(dataset.texts))
     return AugmentedDataset(
         dataset=Dataset(

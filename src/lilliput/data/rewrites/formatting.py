@@ -1,4 +1,4 @@
-"""Layout that means nothing: indentation, places of braces, spaces around operators, blank lines."""
+"""Change layout that has no meaning: indentation, places of braces, spaces around operators, blank lines."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _OPEN = frozenset("([_")
 
 @dataclass(frozen=True)
 class Layout:
-    """A way to lay out code; ``None`` leaves a thing as it is.
+    """A layout of code; ``None`` leaves a property as it is.
 
     Attributes:
         indent: of one level.
-        next_line: whether an opening brace stands on a line of its own.
+        next_line: whether an opening brace goes on a line of its own.
         spaced: whether there are spaces around operators and after commas.
-        blank: share of statements with a blank line before them; all others lose theirs.
+        blank: share of statements that get a blank line before them; all others lose theirs.
     """
 
     indent: str | None
@@ -40,7 +40,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class _Gap:
-    """Two tokens in a row, with nothing but spaces between them."""
+    """Two adjacent tokens with nothing but white space between them."""
 
     before: Node
     after: Node
@@ -48,7 +48,7 @@ class _Gap:
 
 
 def reformat(source: Source, rng: Random) -> list[Edit]:
-    """The same tokens in a layout drawn at random; strings, comments, macros and what is in errors stay as they are."""
+    """The same tokens in a random layout; strings, comments, macros and code in parse errors are left alone."""
     layout = Layout(
         indent=rng.choice(_INDENTS),
         next_line=rng.choice((True, False)),
@@ -77,7 +77,7 @@ def _gaps(source: Source) -> Iterator[_Gap]:
 
 
 class _Levels:
-    """Indentation in units of the text's own: the common divisor of that of its statements."""
+    """Indentation in the text's own unit: the greatest common divisor of its statements' indentation."""
 
     def __init__(self, source: Source, indent: str | None) -> None:
         margins = [
@@ -88,22 +88,22 @@ class _Levels:
         ]
         widths = [_width(margin) for margin in margins]
         unit = math.gcd(*widths)
-        if unit < 2 and source.language.braces:  # a label in the first column, say: no unit, but a usual one
+        if unit < 2 and source.language.braces:  # such as a label in the first column: take the smallest
             unit = min((width for width in widths if width), default=0)
-        # Python tells blocks apart by indentation: one that mixes tabs and spaces is left alone.
+        # Python's blocks depend on indentation: a text that mixes tabs and spaces is left alone.
         mixed = not source.language.braces and len({mark for margin in margins for mark in margin}) > 1
         self.unit = 0 if mixed else unit
         self.indent = indent
 
     def of(self, margin: str) -> str:
-        """The indentation that takes the place of ``margin``."""
+        """The indentation that replaces ``margin``."""
         if self.indent is None or not self.unit:
             return margin
         return self.indent * round(_width(margin) / self.unit)
 
 
 def _width(margin: str) -> int:
-    """Columns of white space."""
+    """Width of white space, in columns."""
     return len(margin.expandtabs(_TAB))
 
 
@@ -138,7 +138,7 @@ def _same_line(source: Source, gap: _Gap, layout: Layout, levels: _Levels) -> st
 
 
 def _spaces(source: Source, gap: _Gap) -> bool | None:
-    """``None`` where a gap is none that has spaces in one layout and not in another; else whether it can lose them."""
+    """Whether a gap can lose its spaces; ``None`` if it does not have spaces in one layout and none in another."""
     language = source.language
     if source.of(gap.before) == ",":
         return True
@@ -155,9 +155,9 @@ def _spaces(source: Source, gap: _Gap) -> bool | None:
 
 
 def _separate(text: str, first: bool) -> bool:
-    """Whether an operator can stand right beside a token: after a name or a bracket, before a word or a bracket.
+    """Whether an operator can directly touch a token: after a name or a bracket, before a word or a bracket.
 
-    Numbers are not enough before it (``0xe+1`` is one token in C), nor operators on any side (``a - -b``).
+    It cannot follow a number (``0xe+1`` is one token in C), nor touch an operator on either side (``a - -b``).
     """
     mark = text[-1] if first else text[0]
     if first:
@@ -166,7 +166,7 @@ def _separate(text: str, first: bool) -> bool:
 
 
 def _opens_block(source: Source, gap: _Gap) -> bool:
-    """Whether the gap stands before the opening brace of a block that belongs to a statement or a function."""
+    """Whether the gap precedes the opening brace of a block that belongs to a statement or a function."""
     block = gap.after.parent
     if source.of(gap.after) != "{" or block is None or block.type not in source.language.blocks:
         return False

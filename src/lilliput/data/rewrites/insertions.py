@@ -1,4 +1,4 @@
-"""What can be put before a statement, or taken away, without any effect: dead code and comments."""
+"""Insert or remove what has no effect: dead code and comments."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from lilliput.data.rewrites.source import Edit, Source
 from lilliput.data.rewrites.words import comment, fresh_names
 
 MOST_INSERTED = 3
-"""Pieces of dead code, or comments, put into one function."""
+"""Most pieces of dead code, or comments, inserted into one function."""
 
 
 def insert_dead_code(source: Source, rng: Random) -> list[Edit]:
-    """Statements without effect before one to three others: unreachable ones, or a variable that nobody reads."""
+    """Insert statements without effect before one to three others: unreachable ones, or a variable never read."""
     entries = source.entries()
     names = fresh_names(source, rng)
     edits = []
@@ -24,17 +24,17 @@ def insert_dead_code(source: Source, rng: Random) -> list[Edit]:
 
 
 def add_comments(source: Source, rng: Random) -> list[Edit]:
-    """A comment on a line of its own before one to three statements."""
+    """Insert a comment on a line of its own before one to three statements."""
     entries = source.entries()
     chosen = rng.sample(entries, min(len(entries), rng.randint(1, MOST_INSERTED)))
     return [_before(source, node.start_byte, f"{comment(source, rng)}\n") for node in chosen]
 
 
 def remove_comments(source: Source, rng: Random) -> list[Edit]:
-    """Every comment taken out; one on lines of its own goes with its lines, another leaves a space.
+    """Remove every comment: one on lines of its own together with its lines; one before more code leaves a space.
 
-    Left alone are comments in errors, in macro definitions, those with an escape or a continued line (a compiler may
-    see their end elsewhere), and those over several lines that code follows.
+    Left alone are comments in parse errors, in macro definitions, those with an escape or a continued line (a compiler
+    may see their end elsewhere), and multi-line ones that are followed by code.
     """
     del rng  # there is nothing to choose
     edits = []
@@ -55,6 +55,6 @@ def remove_comments(source: Source, rng: Random) -> list[Edit]:
 
 
 def _before(source: Source, position: int, lines: str) -> Edit:
-    """``lines`` in front of the statement at ``position``, indented as it is."""
+    """Insert ``lines`` before the statement at ``position``, with its indentation."""
     indent = source.between(source.line_start(position), position)
     return Edit(position, position, lines.replace("\n", f"\n{indent}"))

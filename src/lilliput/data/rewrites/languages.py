@@ -1,6 +1,6 @@
-"""What the rewrites must know of each language: names of its grammar's nodes, and a little of its text.
+"""What the rewrites need to know about each language: names of its grammar's nodes, and a little of its text.
 
-One frozen record a language, so that the rewrites have no branches on languages. The names are those of the tree-sitter
+One frozen record per language, so that the rewrites do not branch on languages. The names are those of the tree-sitter
 grammars ``tree-sitter-c``, ``tree-sitter-java`` and ``tree-sitter-python``.
 """
 
@@ -21,37 +21,37 @@ class Language:
     """A language whose functions can be rewritten.
 
     Attributes:
-        name: what ``--language`` calls it.
+        name: its name for ``--language``.
         grammar: the package with its grammar.
-        wrappers: what may stand before and after a function so that it is a whole program; the first without a parse
-            error is taken, else the one with the fewest.
+        wrappers: text before and after a function that makes it a whole program; the first without a parse error is
+            used, else the one with the fewest.
         comments: types of comments.
-        atoms: types of nodes that count as one token, whatever is inside.
+        atoms: types of nodes that count as one token, whatever they contain.
         blocks: types of nodes that are lists of statements.
-        closed: parents whose blocks are no lists of a function's statements.
-        unentered: statements that nothing may be put before.
+        closed: parents whose blocks are not lists of a function's statements.
+        unentered: statements before which nothing may be inserted.
         comment_forms: how a comment is written, ``{}`` being its words.
         dead_code: statements that have no effect; ``{name}`` is a fresh name, ``{a}`` and ``{b}`` are numbers.
-        keywords: words that no variable can be called.
+        keywords: words that cannot name a variable.
         camel: whether names of two words are written ``twoWords``, not ``two_words``.
-        elsewhere: places of identifiers that name no variable: fields, methods, labels.
+        elsewhere: places of identifiers that do not name variables: fields, methods, labels.
         called: places of identifiers that are called.
         type_names: types of identifiers that name types or labels.
-        zones: nodes in which no name can be told apart: assembler, macro definitions.
+        zones: nodes in which names cannot be resolved: assembler, macro definitions.
         zone_fields: the same, for one field of a node.
-        macro: what names of macros look like by custom; ``None`` where there are no macros.
+        macro: pattern of the usual names of macros; ``None`` if there are no macros.
         true: a condition that always holds.
         for_loop: type of loops with initializer, condition and update.
         initializer: the field of that initializer.
-        while_loop: type of loops with a condition alone.
+        while_loop: type of loops with only a condition.
         loops: types of all loops.
-        barriers: nodes that a ``continue`` cannot cross, beside loops.
+        barriers: nodes that a ``continue`` cannot cross, besides loops.
         declarations: types of declarations among statements.
         labelled: type of statements with a label.
-        completes: types of statements after which another can be reached; ``None``: the language does not ask.
-        operators: nodes whose punctuation is written with spaces or without.
-        spaced_keywords: keywords with a parenthesis after them.
-        braces: whether blocks are in braces, so that line breaks mean nothing.
+        completes: types of statements after which another is reachable; ``None`` if the language does not care.
+        operators: nodes whose punctuation may be written with or without spaces.
+        spaced_keywords: keywords that are followed by a parenthesis.
+        braces: whether blocks are in braces, so that line breaks have no meaning.
     """
 
     name: str
@@ -208,6 +208,6 @@ def language_named(name: str) -> Language:
     """The language called ``name``.
 
     Raises:
-        UserError: there is none; the message lists those there are.
+        UserError: there is no such language; the message lists the known ones.
     """
     return for_language(LANGUAGES, name, "functions in '{}' cannot be rewritten.")

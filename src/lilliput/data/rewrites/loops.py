@@ -1,4 +1,4 @@
-"""Loops of C and Java in the other form: ``for`` as ``while``, ``while`` as ``for``."""
+"""Rewrite loops of C and Java in the other form: ``for`` as ``while``, ``while`` as ``for``."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 SHARE = 0.75
-"""Of the loops that can be written otherwise, how many are, on average; one at least."""
+"""Average share of the rewritable loops that are rewritten; at least one is."""
 
 
 def change_loops(source: Source, rng: Random) -> list[Edit]:
     """``for (a; b; c) d`` -> ``a; while (b) { d c; }``, and ``while (b) d`` -> ``for (; b; ) d``.
 
-    The first is refused where ``d`` goes on with the loop before its end (``continue``, or what may be a macro with one
-    inside), where it declares a name that ``c`` mentions, and in Java where its end may not be reached.
+    The first is refused if ``d`` continues the loop before its end (``continue``, or what may be a macro with one
+    inside), if it declares a name that ``c`` mentions, and in Java if its end may be unreachable.
     """
     makers = {source.language.for_loop: _as_while, source.language.while_loop: _as_for}
     names = sorted((item.name.start_byte, source.of(item.name)) for item in DECLARATIONS[source.language.name](source))
     found = [
         group
-        for node in reversed(source.nodes)  # inner loops first: what ends at the same place ends from inside outwards
+        for node in reversed(source.nodes)  # inner loops first: those with the same end close from inside outwards
         if node.type in makers and not source.in_error(node)
         for group in [makers[node.type](source, node, names)]
         if group
@@ -51,7 +51,7 @@ def _as_for(source: Source, node: Node, names: Sequence[tuple[int, str]]) -> lis
 
 
 def _as_while(source: Source, node: Node, names: Sequence[tuple[int, str]]) -> list[Edit]:
-    """``names``: those declared in the function, with their places, in order."""
+    """``names``: the names declared in the function, with their places, in order."""
     language = source.language
     body, parent = node.child_by_field_name("body"), node.parent
     updates = node.children_by_field_name("update")
@@ -80,9 +80,9 @@ def _as_while(source: Source, node: Node, names: Sequence[tuple[int, str]]) -> l
 
 
 def _closed(source: Source, body: Node, after: str, close: str, lead: str) -> list[Edit]:
-    """The body with ``after`` as its last statement, in braces, and ``close`` behind it.
+    """The body with ``after`` as its last statement, in braces, followed by ``close``.
 
-    ``lead`` is what statements at the level of the loop begin with: a line break and spaces, or a space.
+    ``lead`` precedes statements at the level of the loop: a line break and spaces, or a space.
     """
     language = source.language
     if body.type in language.blocks:
@@ -111,7 +111,7 @@ def _statement(source: Source, node: Node) -> str:
 
 
 def _goes_on_early(source: Source, body: Node) -> bool:
-    """Whether the loop of ``body`` may go on with its next round before the end of ``body``."""
+    """Whether the loop may continue with its next iteration before the end of ``body``."""
     language = source.language
     stops = language.loops | language.barriers
     if body.type in stops:
@@ -127,7 +127,7 @@ def _goes_on_early(source: Source, body: Node) -> bool:
 
 
 def _may_hide_control(source: Source, node: Node) -> bool:
-    """Whether ``node`` looks like a macro in the place of a statement, or like a call of one."""
+    """Whether ``node`` looks like a macro used as a statement, or like a call of one."""
     macro = source.language.macro
     if node.type == "expression_statement":
         return bool(node.named_children) and node.named_children[0].type == "identifier"
@@ -138,7 +138,7 @@ def _may_hide_control(source: Source, node: Node) -> bool:
 
 
 def _ends(source: Source, body: Node) -> bool:
-    """Whether a statement after the last one of ``body`` can be reached, where the language forbids others."""
+    """Whether a statement after the last one of ``body`` is reachable, if the language forbids unreachable ones."""
     completes = source.language.completes
     if completes is None:
         return True

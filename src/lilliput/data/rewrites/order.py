@@ -1,4 +1,4 @@
-"""Neighbouring statements of C and Java that can stand the other way round."""
+"""Swap neighbouring statements of C and Java whose order does not matter."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 SHARE = 0.75
-"""Of the pairs that can be swapped, how many are, on average; one at least."""
+"""Average share of the swappable pairs that are swapped; at least one is."""
 
 
 @dataclass(frozen=True)
 class Purity:
-    """Which statements do nothing but give local variables values, and which expressions do nothing but have one.
+    """Which statements only assign local variables, and which expressions have a value but no effect.
 
     Attributes:
         declaration: type of a declaration.
-        parts: what a declaration may be made of, beside its declarators and their values.
+        parts: what a declaration may consist of, besides its declarators and their values.
         literals: expressions that are constants.
-        operations: expressions that are pure where their operands are.
-        operators: of those, what they may do: nothing that fails or calls.
+        operations: expressions that are pure if their operands are.
+        operators: allowed operators of those: none that can fail or call anything.
         operand_types: types whose variables may be operands; ``None``: all.
     """
 
@@ -80,10 +80,10 @@ _VALUE_FIELDS = ("value", "right")
 
 
 def swap_statements(source: Source, rng: Random) -> list[Edit]:
-    """Two statements in a row, each of which does nothing but declare or set local variables, change places.
+    """Swap adjacent statements, each of which does nothing but declare or set local variables.
 
-    Only where neither mentions what the other declares or sets, where values are built of constants and local variables
-    by operators that cannot fail, and where nothing but spaces stands between the two.
+    Only if neither mentions what the other declares or sets, values are built from constants and local variables by
+    operators that cannot fail, and nothing but white space is between the two.
     """
     known = variables(source)
     purity = PURITY[source.language.name]
@@ -92,7 +92,7 @@ def swap_statements(source: Source, rng: Random) -> list[Edit]:
         pairs = [(a, b) for a, b in pairwise(siblings) if _swappable(source, a, b, known, purity)]
         last = None
         for first, second in pairs:
-            if first != last:  # a statement changes places once
+            if first != last:  # a statement is swapped at most once
                 found.append((first, second))
                 last = second
     chosen = [pair for pair in found if rng.random() < SHARE] or found[:1]
@@ -118,7 +118,7 @@ def _swappable(source: Source, first: Node, second: Node, known: Mapping[str, Va
 
 
 def _writes(source: Source, node: Node, known: Mapping[str, Variable], purity: Purity) -> set[str] | None:
-    """The variables that a statement declares or sets; ``None`` where it may do more than that."""
+    """The variables that a statement declares or sets; ``None`` if it may do more than that."""
     if node.type == purity.declaration:
         return _declares(source, node, known, purity)
     if node.type == "expression_statement" and node.named_child_count == 1:
@@ -138,7 +138,7 @@ def _sets(source: Source, expression: Node, known: Mapping[str, Variable], purit
     variable = known[source.of(target)]
     right, operator = (expression.child_by_field_name(name) for name in ("right", "operator"))
     sign = "" if operator is None else source.of(operator)
-    # ``x += y`` of a Java object calls, and ``x++`` of an Integer may fail: only ``=`` sets without a look.
+    # In Java, ``x += y`` on an object calls, and ``x++`` on an Integer may fail: only ``=`` does not read ``x``.
     looks = purity.operand_types is not None and sign != "=" and not variable.types <= purity.operand_types
     if looks or sign in ("/=", "%="):
         return None

@@ -1,7 +1,7 @@
-"""The rewrites of Python that need its scoping rules: those of the embedded corpus, put into the text as it stands.
+"""Python rewrites that need its scoping rules: those of the embedded corpus, applied to the existing text.
 
-:mod:`lilliput.data.corpus` decides what may be changed, on a syntax tree of Python's own ``ast``, and would write the
-whole function anew; here only the statements concerned are written, so that nothing else about the text changes.
+:mod:`lilliput.data.corpus` decides what may be changed, on a syntax tree of Python's own ``ast``, and would regenerate
+the whole function; here only the affected statements are written, so that nothing else about the text changes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Change = Callable[[Function, Random, float], bool]
 
 
 def _function(source: Source) -> Function | None:
-    """The one function that the text is; ``None`` where it is anything else, or looks at its own variables."""
+    """The single function that the text defines; ``None`` if it is anything else, or inspects its own variables."""
     try:
         return opened(source.text)
     except (SyntaxError, ValueError, RecursionError):
@@ -40,10 +40,11 @@ def _function(source: Source) -> Function | None:
 
 
 def rename_variables(source: Source, rng: Random) -> list[Edit]:
-    """Every local variable and positional parameter of a Python function gets another name.
+    """Rename every local variable and positional parameter of a Python function.
 
-    Which those are is decided on the syntax tree; a name is left alone where it names more than one variable, or where
-    the two parsers do not agree on how often it is mentioned. A function that mentions itself keeps its parameters.
+    The syntax tree decides which these are. Variables that share a name get the same new one. A name is left alone if
+    one of them must keep it, if it is also mentioned in any other role, or if the two parsers disagree on how often it
+    is mentioned. A function that mentions itself keeps its parameters.
     """
     function = _function(source)
     if function is None:
@@ -96,11 +97,11 @@ def change_loops(source: Source, rng: Random) -> list[Edit]:
 def _loop_edits(
     new: list[ast.stmt], loop: ast.For | ast.While, before: dict[int, ast.For | ast.While], lines: _Lines
 ) -> list[Edit]:
-    """The text of ``new`` statements, of which the last is ``loop``, in the place of the head of the loop before.
+    """Replace the head of the original loop by the text of ``new`` statements, the last of which is ``loop``.
 
     Args:
-        new: statements that are nowhere in the text.
-        loop: a new loop around statements that are, perhaps with new ones before and after them.
+        new: statements that are not in the text.
+        loop: a new loop around statements that are in the text, possibly with new ones before and after them.
         before: the loops of the text, by the identity of their first statement.
         lines: of the text.
     """
@@ -128,7 +129,7 @@ def _loop_edits(
 
 
 def _emptied(loop: ast.For | ast.While) -> ast.stmt:
-    """The head of a loop, with nothing in it."""
+    """The head of a loop, with an empty body."""
     if isinstance(loop, ast.While):
         return ast.While(loop.test, [ast.Pass()], [])
     return ast.For(loop.target, loop.iter, [ast.Pass()], [])
@@ -145,7 +146,7 @@ def _unparsed(statements: list[ast.stmt], margin: str) -> list[str]:
 
 
 def swap_statements(source: Source, rng: Random) -> list[Edit]:
-    """Two assignments in a row change places, where neither can tell."""
+    """Swap adjacent assignments that do not affect each other."""
     function = _function(source)
     if function is None:
         return []
@@ -166,7 +167,7 @@ def swap_statements(source: Source, rng: Random) -> list[Edit]:
 
 
 class _Lines:
-    """Bytes of the text from lines and columns of ``ast``."""
+    """Byte offsets in the text, from lines and columns of ``ast``."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -176,12 +177,12 @@ class _Lines:
 
     def span(self, node: ast.stmt) -> tuple[int, int]:
         """First and last byte of a statement."""
-        assert node.end_lineno is not None  # parsed, not made
+        assert node.end_lineno is not None  # parsed, not constructed
         assert node.end_col_offset is not None
         return self.starts[node.lineno - 1] + node.col_offset, self.starts[node.end_lineno - 1] + node.end_col_offset
 
     def start(self, node: ast.stmt) -> int:
-        """Where the line begins on which a statement does."""
+        """Start of the line on which a statement begins."""
         return self.starts[node.lineno - 1]
 
     def margin(self, node: ast.stmt) -> str | None:
@@ -190,7 +191,7 @@ class _Lines:
         return before if not before.strip() else None
 
     def after(self, node: ast.stmt) -> tuple[int, bool] | None:
-        """Where the next line begins, and whether a line break is missing before it; ``None``: code follows."""
+        """Start of the next line, and whether a line break is missing before it; ``None`` if code follows."""
         end = self.span(node)[1]
         line = self.source.data.find(b"\n", end)
         stop = len(self.source.data) if line < 0 else line
@@ -200,9 +201,9 @@ class _Lines:
         return (stop, True) if line < 0 else (line + 1, False)
 
     def head_end(self, start: int, end: int) -> int | None:
-        """Where the lines of a loop's head end that begins at ``start`` and whose body begins at ``end``.
+        """End of the lines of a loop's head that begins at ``start`` and whose body begins at ``end``.
 
-        That is where a line with nothing but a comment begins, or the body; ``None`` where a comment follows code.
+        That is the start of a line with nothing but a comment, or of the body; ``None`` if a comment follows code.
         """
         for leaf in self.source.leaves:
             if leaf.type in self.source.language.comments and start <= leaf.start_byte < end:
@@ -228,7 +229,7 @@ def _identifiers(source: Source) -> dict[str, list[Node]]:
 
 
 def _with_strings(source: Source) -> list[Node]:
-    """All nodes, those inside formatted strings too."""
+    """All nodes, including those inside f-strings."""
     found = []
     waiting = [source.root]
     while waiting:

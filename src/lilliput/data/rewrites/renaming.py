@@ -10,7 +10,7 @@ from lilliput.data.rewrites.words import fresh_names
 
 
 def rename_variables(source: Source, rng: Random) -> list[Edit]:
-    """Every local variable and parameter of a C or Java function that can have another name gets one.
+    """Rename every local variable and parameter of a C or Java function that can be renamed.
 
     Functions, fields, types, macros and labels keep theirs. See :mod:`~lilliput.data.rewrites.variables` for the names
     that are left alone.

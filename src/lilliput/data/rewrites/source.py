@@ -1,7 +1,7 @@
-"""A function's text with its syntax tree, and edits of the one by the other.
+"""A function's text with its syntax tree, and edits of the text by means of the tree.
 
-tree-sitter reads fragments: what it cannot read becomes an ``ERROR`` node, what it misses a node of no width, and the
-rest of the tree stands. All offsets are in bytes of UTF-8.
+tree-sitter parses fragments: text that it cannot parse becomes an ``ERROR`` node, a missing token a node of zero width,
+and the rest of the tree is intact. All offsets are in bytes of UTF-8.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WORD = re.compile(r"[^\W\d]\w*")
 
 @dataclass(frozen=True)
 class Edit:
-    """``text`` in the place of the bytes from ``start`` up to ``end``."""
+    """Replacement of the bytes from ``start`` up to ``end`` by ``text``."""
 
     start: int
     end: int
@@ -35,10 +35,10 @@ class Source:
     """A function's text, parsed.
 
     Attributes:
-        language: what it is read as.
-        data: the bytes that were parsed: the text, in a wrapper where it needs one.
-        root: of the tree.
-        errors: ``ERROR`` and missing nodes in it.
+        language: the language it is parsed as.
+        data: the bytes that were parsed: the text, in a wrapper if it needs one.
+        root: root of the tree.
+        errors: number of ``ERROR`` and missing nodes in the tree.
     """
 
     def __init__(self, text: str, language: Language) -> None:
@@ -60,7 +60,7 @@ class Source:
         return self.between(node.start_byte, node.end_byte)
 
     def between(self, start: int, end: int) -> str:
-        """The text of some bytes."""
+        """The text of the bytes from ``start`` up to ``end``."""
         return self.data[start:end].decode("utf-8", "surrogatepass")
 
     @cached_property
@@ -77,7 +77,7 @@ class Source:
 
     @cached_property
     def leaves(self) -> list[Node]:
-        """The tokens in order: nodes without children, and atoms; not missing ones, nor the line ends of directives."""
+        """The tokens in order: nodes without children, and atoms; without missing ones and line ends of directives."""
         atoms = self.language.atoms
         return [
             node
@@ -99,7 +99,7 @@ class Source:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """Every word of the text, those in comments and strings too."""
+        """Every word of the text, including those in comments and strings."""
         return frozenset(WORD.findall(self.text))
 
     def in_error(self, node: Node) -> bool:
@@ -108,18 +108,18 @@ class Source:
         return node.has_error or any(first <= start and end <= last for first, last in self.broken)
 
     def follows_error(self, node: Node) -> bool:
-        """Whether there is an error in what stands before ``node``: a macro without a semicolon, say, may govern it."""
+        """Whether the node before ``node`` has an error: a macro without a semicolon, for example, may govern it."""
         before = node.prev_named_sibling
         while before is not None and before.type in self.language.comments:
             before = before.prev_named_sibling
         return before is not None and before.has_error
 
     def line_start(self, position: int) -> int:
-        """Where the line of a byte begins."""
+        """Start of the line that contains a byte."""
         return max(self.data.rfind(b"\n", 0, position) + 1, self._margin[0])
 
     def indentation(self, node: Node) -> str | None:
-        """What stands on the line before ``node``, where that is nothing but spaces."""
+        """The white space before ``node`` on its line; ``None`` if there is anything else."""
         before = self.between(self.line_start(node.start_byte), node.start_byte)
         return before if not before.strip() else None
 
@@ -130,7 +130,7 @@ class Source:
                 yield node.named_children
 
     def entries(self) -> list[Node]:
-        """Statements that something may be put before: each begins its line, and no error is near it."""
+        """Statements before which something may be inserted: each begins its line, and no parse error is near it."""
         found = []
         for siblings in self.statements():
             for node in siblings:
@@ -145,7 +145,7 @@ class Source:
         return found
 
     def edited(self, edits: Iterable[Edit]) -> str:
-        """The text after ``edits``, which do not overlap; insertions at one place come in the order given."""
+        """The text after ``edits``, which must not overlap; insertions at one place come in the order given."""
         parts: list[bytes] = []
         first, last = self._margin[0], len(self.data) - self._margin[1]
         done = first
@@ -165,7 +165,7 @@ class Source:
 
 
 def below(node: Node, stop: frozenset[str] = frozenset()) -> Iterator[Node]:
-    """The nodes below ``node``, in order; what is below one of a type in ``stop`` is left out."""
+    """The nodes below ``node``, in order, without those below a node of a type in ``stop``."""
     waiting = list(reversed(node.children))
     while waiting:
         inner = waiting.pop()
@@ -175,7 +175,7 @@ def below(node: Node, stop: frozenset[str] = frozenset()) -> Iterator[Node]:
 
 
 def disjoint(groups: Sequence[Sequence[Edit]]) -> list[Edit]:
-    """The edits of those groups that overlap none taken before, whole groups only."""
+    """The edits of every group that does not overlap a group taken before it; whole groups only."""
     spans: list[tuple[int, int]] = []  # of the edits taken, in order
     taken: list[Edit] = []
     for group in groups:
@@ -187,7 +187,7 @@ def disjoint(groups: Sequence[Sequence[Edit]]) -> list[Edit]:
 
 
 def _meets(spans: list[tuple[int, int]], edit: Edit) -> bool:
-    """Whether ``edit`` overlaps one of ``spans``, which are in order and do not overlap; touching is no overlap."""
+    """Whether ``edit`` overlaps one of ``spans``, which are in order and disjoint; touching is not overlapping."""
     place = bisect_left(spans, (edit.start, edit.start))
     if place and spans[place - 1][1] > edit.start:
         return True

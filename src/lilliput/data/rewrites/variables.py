@@ -1,8 +1,8 @@
 """The local variables and parameters of a C or Java function, and every place that names one.
 
-A name is taken for a variable's only where this can be told from the function's text alone: each identifier with that
-name must lie in the scope of a declaration, after it. One outside means that a field, a global variable or a macro has
-the same name, and then the name is left alone.
+A name counts as a variable's only if the function's text alone proves it: each identifier with that name must lie in
+the scope of a declaration, after it. An identifier outside means that a field, a global variable or a macro has the
+same name, and the name is left alone.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Variable:
-    """A name that means nothing but local variables or parameters.
+    """A name that refers only to local variables or parameters.
 
     Attributes:
-        name: what it is called.
+        name: the name.
         places: all identifiers with that name.
-        types: of its declarations, as written; a name may be declared in several scopes.
+        types: types of its declarations, as written; a name may be declared in several scopes.
         called: whether it is called like a function.
-        passed: whether it is passed to what looks like a macro, which may take it for a part of a name.
+        passed: whether it is passed to what looks like a macro, which may use it as a part of a name.
         plain: whether it is an ordinary variable: not volatile, not static.
     """
 
@@ -41,7 +41,7 @@ class Variable:
 
     @property
     def renameable(self) -> bool:
-        """Whether it can be called otherwise."""
+        """Whether it can be renamed."""
         return not (self.called or self.passed)
 
 
@@ -64,7 +64,7 @@ class Declaration:
     plain: bool = True
 
     def covers(self, place: Node, barriers: list[tuple[int, int]]) -> bool:
-        """Whether the identifier ``place`` means this variable: it is in the scope, and no barrier stands between."""
+        """Whether the identifier ``place`` refers to this variable: it is in scope, with no barrier in between."""
         if place == self.name:
             return True
         position = place.start_byte
@@ -118,7 +118,7 @@ def _at(source: Source, places: frozenset[tuple[str, str]]) -> Iterator[Node]:
 
 
 def _refused_words(source: Source) -> set[str]:
-    """Names that are mentioned where what they mean cannot be told: in errors, macros, types, assembler, labels."""
+    """Names that are mentioned where they cannot be resolved: in parse errors, macros, types, assembler, labels."""
     language = source.language
     words: set[str] = set()
     for node in source.nodes:
@@ -130,7 +130,7 @@ def _refused_words(source: Source) -> set[str]:
 
 
 def _passed_to_macros(source: Source) -> set[int]:
-    """Identifiers that stand alone as an argument of a call that looks like a macro's."""
+    """Identifiers that are a whole argument of what looks like a macro call."""
     macro = source.language.macro
     found: set[int] = set()
     for node in source.nodes:
@@ -164,7 +164,7 @@ def _c_declarations(source: Source) -> Iterator[Declaration]:
 
 
 def _c_scope(declaration: Node) -> Node | None:
-    """What a declared name is known in: a parameter of the function itself in all of it, one of a prototype there."""
+    """The scope of a declared name: the whole function for its own parameters, the prototype for a prototype's."""
     parent = declaration.parent
     if declaration.type == "parameter_declaration":
         outer = parent.parent if parent is not None else None  # of the list, the declarator
@@ -181,7 +181,7 @@ def _c_scope(declaration: Node) -> Node | None:
 
 
 def _c_declared(declarator: Node) -> Node | None:
-    """The identifier that a declarator declares as a variable; ``None`` where it declares a function."""
+    """The identifier that a declarator declares as a variable; ``None`` if it declares a function."""
     node: Node | None = declarator
     while node is not None and node.type != "identifier":
         inner = node.child_by_field_name("declarator")
@@ -233,7 +233,7 @@ def _java_declarations(source: Source) -> Iterator[Declaration]:
 
 
 def _lambda_names(node: Node) -> list[Node]:
-    """The parameters of a lambda expression that have no types."""
+    """The untyped parameters of a lambda expression."""
     parameters = node.child_by_field_name("parameters")
     if parameters is None:
         return []
@@ -242,7 +242,7 @@ def _lambda_names(node: Node) -> list[Node]:
 
 
 def _named_scope(node: Node) -> Node | None:
-    """What the variable of a loop, a ``catch``, a resource or a parameter list is known in."""
+    """The scope of the variable of a loop, a ``catch``, a resource or a parameter list."""
     if node.type == "formal_parameter":
         return _around(node, _JAVA_SCOPES)
     owners = frozenset({"enhanced_for_statement", "catch_clause", "try_with_resources_statement"})

@@ -1,4 +1,4 @@
-"""Fresh names and comments, from the same pool of words as the embedded corpus, so that they tell nothing."""
+"""Fresh names and comments, from the same pool of words as the embedded corpus, so that they reveal nothing."""
 
 from __future__ import annotations
 
