@@ -64,5 +64,5 @@ def test_what_cannot_be_is_refused_with_exit_code_2(options, words, lilliput, de
 def test_help_reads_well(lilliput):
     code, shown, _ = lilliput("study", "--help")
     assert code == 0
-    assert "Find the recipe to use" in " ".join(shown.split())
+    assert "to find a recipe" in " ".join(shown.split())
     assert "--budget" in shown
