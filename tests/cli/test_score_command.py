@@ -52,7 +52,7 @@ def test_a_result_that_is_not_to_be_trusted(files, monkeypatch):
             each(place, Judgement("runner", "no room"))
 
     monkeypatch.setattr(verb, "judge_many", lost)
-    assert invoked("score", *files, code=1).stdout.startswith("warning: 1 of 1 problems failed for reasons of the run")
+    assert invoked("score", *files, code=1).stdout.startswith("warning: 1 of 1 problems failed because of the runner")
     result = invoked("score", *files, "--json", code=1)
     assert next(iter(json.loads(result.stdout))) == "warning"
     assert "warning: 1 of 1" in result.stderr

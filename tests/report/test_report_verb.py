@@ -115,7 +115,7 @@ def test_a_generators_evaluation_is_not_a_classifiers(shelf: Path) -> None:
 
 
 def test_a_reference_without_generators_is_refused(shelf: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--reference: there is no generator's evaluation"):
+    with pytest.raises(UserError, match="--reference: there is no evaluation of a generator"):
         report([shelf / "student.json"], tmp_path / "page.html", reference="student")
 
 

@@ -84,7 +84,7 @@ def test_quantize_in_words_and_as_json(made, tmp_path, lilliput):
     code, shown, _ = lilliput("quantize", made / "llama", "--out", tmp_path / "small")
     assert code == 0
     assert f"Try it: lilliput complete {tmp_path / 'small'} 'def fibonacci(n):'" in shown
-    assert "bits a weight" in shown
+    assert "bits per weight" in shown
     code, shown, _ = lilliput("quantize", made / "llama", "--out", tmp_path / "small", "--json")
     assert json.loads(shown)["path"] == str(tmp_path / "small")
 

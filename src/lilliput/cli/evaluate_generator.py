@@ -40,7 +40,13 @@ Strip = Annotated[
     bool, typer.Option("--strip", help="Strip trailing white space from plain prompts: better with GPT-2 tokenizers.")
 ]
 Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Use only this many problems, the first of the file. Default: all.")
+    int | None,
+    typer.Option(
+        "--limit",
+        min=1,
+        help="Use only this many problems (the first), functions to summarize or repository lines (both random). "
+        "Default: all; 100 lines of a repository.",
+    ),
 ]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Completions per batch (with a server: parallel requests).")]
 Precision = Annotated[str, typer.Option("--precision", help="Precision for running checkpoints: fp32 or bf16.")]

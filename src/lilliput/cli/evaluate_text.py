@@ -109,9 +109,7 @@ def show_repository(result: Mapping[str, Any]) -> None:
         }
         for title, (model, copied) in rows.items():
             if model is not None:
-                facts[title] = (
-                    f"{_cell(model['top1'])}, top 5 {_cell(model['top5'])}; copied {_cell(copied['top1'])}"
-                )
+                facts[title] = f"{_cell(model['top1'])}, top 5 {_cell(model['top5'])}; copied {_cell(copied['top1'])}"
     for name, scores in {"completed": lines["model"], **lines["baselines"]}.items():
         facts[f"lines, {name}"] = f"exact {_cell(scores['exact'])}, similarity {_cell(scores['similarity'])}"
     facts["measured on"] = f"{lines['places']:,} lines of {lines['files']:,} files"

@@ -88,7 +88,7 @@ def test_a_server_that_fails_is_no_drop(data):
 
     found, _ = measured(answer, data, perturbations=["doc_change_case"], seeds=1)
     assert (found.n, found.lost, found.exit_code) == (2, 1, 1)
-    assert "reasons of the runner's own" in found.as_dict()["warning"]
+    assert "failed because of the runner" in found.as_dict()["warning"]
 
 
 def test_released_files_are_taken(data, tmp_path):
