@@ -158,7 +158,7 @@ def test_other_work_is_not_gone_on_from(change, model, tmp_path, monkeypatch):
         checkpoint(model, *LLAMA)
     told = Told()
     quantize(model, tmp_path / "small", settings=settings, progress=told)
-    assert "starting anew" in told.lines[0]
+    assert "starting over" in told.lines[0]
     quantize(model, tmp_path / "whole", settings=settings)
     assert digests(tmp_path / "small") == digests(tmp_path / "whole")
 
@@ -171,7 +171,7 @@ def test_work_with_calibration_data_that_were_edited_since_is_not_gone_on_from(m
     seen.write_text("return other(name)\n" * 50)
     told = Told()
     quantize(model, tmp_path / "small", settings=settings, progress=told)
-    assert "starting anew" in told.lines[0]
+    assert "starting over" in told.lines[0]
     quantize(model, tmp_path / "whole", settings=settings)
     assert digests(tmp_path / "small") == digests(tmp_path / "whole")
 

@@ -127,7 +127,7 @@ def test_what_cannot_be_compared_with_is_told_before_the_work(data, tmp_path, sm
         (tmp_path / "code.c", "is a file, not a checkpoint's folder"),
         (small, "is a classifier, not a generator"),
         (workshop / "teacher", "is a classifier, not a generator"),
-        ("http://localhost:x/v1", "is no address of a server"),
+        ("http://localhost:x/v1", "is not a server address"),
     )
     for against, said in refused:
         with served(knowing()) as server, pytest.raises(UserError, match=said):
