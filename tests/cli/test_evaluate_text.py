@@ -86,7 +86,7 @@ def test_summaries(artifact, summaries):
 def test_they_take_artifacts_alone_and_say_how_to_make_one(artifact, repository, summaries):
     for model in (artifact.parent / "model", "http://localhost:1/v1", "none"):
         for words in (("repository", "--repo", repository), ("summarization", "--data", summaries)):
-            said = f"{model}: is not an artifact, and task '{words[0]}' takes nothing else.*--weights fp32 --out DIR"
+            said = f"{model}: is not an artifact; task '{words[0]}' does not take .*--weights fp32 --out DIR"
             with pytest.raises(UserError, match=said):
                 invoked(model, "--task", *words)
 

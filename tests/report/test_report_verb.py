@@ -86,7 +86,7 @@ def test_an_evaluation_of_what_stood_there_before_is_refused(
     shutil.copytree(small, tmp_path / "small")
     (tmp_path / "small.evaluation.json").write_text(json.dumps({"accuracy": 0.9, **told}))
     with pytest.raises(
-        UserError, match=r"small\.evaluation\.json: is the evaluation of another model than small is now"
+        UserError, match=r"small\.evaluation\.json: is the evaluation of another model than the present small"
     ):
         report([tmp_path / "small"], tmp_path / "page.html")
 

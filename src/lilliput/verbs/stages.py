@@ -27,7 +27,7 @@ class Stages:
     Args:
         target: what the work will write; the folder is ``.NAME.work`` beside it.
         settings: everything that decides the result, as plain JSON values.
-        progress: notified when work resumes or starts over.
+        progress: notified when work resumes or starts anew.
         set_aside: what to do with results kept under other settings: if true, move them to ``.NAME.work.old``,
             replacing what was there, from where a run under their settings takes them back until the target exists; if
             false, delete them.
@@ -70,7 +70,7 @@ class Stages:
         begin_work(self.folder)
         if found:
             place = f"set aside in {aside}" if set_aside else "deleted"
-            self.progress.note(f"{self.folder}: work under other settings, {place}{'' if back else '; starting over'}.")
+            self.progress.note(f"{self.folder}: work under other settings, {place}{'' if back else '; starting anew'}.")
         return back
 
     def file(self, name: str) -> Path:

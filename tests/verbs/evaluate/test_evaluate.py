@@ -85,7 +85,7 @@ def test_data_that_the_model_has_seen_are_told(found, small, workshop, progress)
 def test_one_example_is_told_before_the_work(small, workshop, tmp_path):
     first, *_ = (workshop / "valid.jsonl").read_text().splitlines()
     (tmp_path / "one.jsonl").write_text(first)
-    with pytest.raises(DataError, match=r"one\.jsonl: holds one example, .* training data \(--train\)"):
+    with pytest.raises(DataError, match=r"one\.jsonl: has one example, .* training data \(--train\)"):
         evaluate(small, "vulnerability", tmp_path / "one.jsonl")
 
 

@@ -300,7 +300,7 @@ def free_bytes(monkeypatch, count):
 def test_too_little_room_is_noticed_before_anything_is_written(sound, tmp_path, monkeypatch, lilliput):
     free_bytes(monkeypatch, 1_000_000)
     run = lilliput("quantize", sound, "--out", tmp_path / "small")
-    refused(run, "small: about 30.", "MB are needed and 1.00 MB are free. Free the space")
+    refused(run, "small: about 30.", "MB are needed, but only 1.00 MB are free. Free some space")
     assert not list(tmp_path.iterdir())
 
 

@@ -158,7 +158,7 @@ def test_other_work_is_not_gone_on_from(change, model, tmp_path, monkeypatch):
         checkpoint(model, *LLAMA)
     told = Told()
     quantize(model, tmp_path / "small", settings=settings, progress=told)
-    assert "starting over" in told.lines[0]
+    assert "starting anew" in told.lines[0]
     quantize(model, tmp_path / "whole", settings=settings)
     assert digests(tmp_path / "small") == digests(tmp_path / "whole")
 
@@ -171,7 +171,7 @@ def test_work_with_calibration_data_that_were_edited_since_is_not_gone_on_from(m
     seen.write_text("return other(name)\n" * 50)
     told = Told()
     quantize(model, tmp_path / "small", settings=settings, progress=told)
-    assert "starting over" in told.lines[0]
+    assert "starting anew" in told.lines[0]
     quantize(model, tmp_path / "whole", settings=settings)
     assert digests(tmp_path / "small") == digests(tmp_path / "whole")
 
@@ -200,7 +200,7 @@ def test_what_an_earlier_run_left_counts_as_room(model, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: usage)
         quantize(model, tmp_path / "small", settings=INT4)
-        with pytest.raises(UserError, match=r"are needed and .* are free"):
+        with pytest.raises(UserError, match=r"are needed, but only .* are free"):
             usage.free = verb.ROOM_FOR_GRAPHS
             quantize(model, tmp_path / "other", settings=INT4)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "small"]

@@ -99,7 +99,7 @@ def test_released_files_are_taken(data, tmp_path):
     (line,) = found.perturbations
     assert (line.name, line.family, line.scores.seeds, line.changed) == ("ChangeCharCase", "docstring", 2, 1.0)
     assert found.as_dict()["perturbed_by"] == "ReCode's released files"
-    with pytest.raises(UserError, match="names none of the files"):
+    with pytest.raises(UserError, match="matches none of the files"):
         measured(knowing(), data, released=released, perturbations=["syntax"])
     with pytest.raises(DataError, match="lacks problem"):
         write(released / "nlaugmenter" / "humaneval_ChangeCharCase_s0.jsonl.gz", PROBLEMS[:1])
