@@ -32,7 +32,7 @@ def test_the_table_marks_the_front_and_tells_what_to_do_next(lilliput, desk):
     code, shown, said = lilliput("study", desk / "model", "--out", out, "--grid", desk / "one.toml", *LEAN, "--json")
     assert code == 0
     assert json.loads(shown)["chosen"] == "int8-row-sym.none"
-    assert "1 of 1 points are there already" in said
+    assert "1 of 1 points are already measured" in said
     code, shown, _ = lilliput(
         *("study", desk / "model", "--out", out, "--grid", desk / "one.toml", *LEAN, "--budget", "100kB")
     )

@@ -180,7 +180,7 @@ def test_an_artifact_that_is_there_is_told_of(model, tmp_path):
     told = [Told(), Told()]
     for one in told:
         quantize(model, tmp_path / "small", settings=INT4, progress=one)
-    line = f"{tmp_path / 'small'}: the artifact there is replaced when the new one is whole."
+    line = f"{tmp_path / 'small'}: the artifact there is replaced when the new one is complete."
     assert [line in one.lines for one in told] == [False, True]
 
 

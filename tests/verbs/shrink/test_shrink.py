@@ -211,7 +211,7 @@ def test_a_damaged_file_of_a_killed_run_is_made_again(workshop, tmp_path, name):
 def test_an_artifact_that_is_there_is_told_of(small, workshop, tmp_path):
     shutil.copytree(small, tmp_path / "small")
     lines = stopped(workshop, tmp_path / "small")
-    assert lines[0] == f"{tmp_path / 'small'}: the artifact there is replaced when the new one is whole."
+    assert lines[0] == f"{tmp_path / 'small'}: the artifact there is replaced when the new one is complete."
 
 
 def test_examples_that_teach_nothing_are_told_of(workshop, tmp_path):
@@ -230,7 +230,7 @@ def test_examples_that_teach_nothing_are_told_of(workshop, tmp_path):
             settings=ShrinkSettings(candidates=1, epochs=1, max_tokens=64, largest_vocabulary=1000, mix={"soft": 0.0}),
             progress=told,
         )
-    assert any("without labels teach nothing but words" in line for line in told.lines)
+    assert any("unlabelled examples only help to train the tokenizer" in line for line in told.lines)
 
 
 class Told(Progress):
