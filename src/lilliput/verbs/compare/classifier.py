@@ -22,7 +22,7 @@ INPUTS, CHARACTERS = 16, 4_000
 """Number of distinct inputs of one length; characters of the pieces of code they are cut from."""
 
 UNTIMED = 3
-"""Untimed calls at the beginning of a turn, because other models have evicted the caches meanwhile."""
+"""Untimed calls at the beginning of a turn, because other models' turns leave the caches cold."""
 
 
 class ClassifierWork:

@@ -25,8 +25,8 @@ ENERGY_EXAMPLES = 256
 """Number of distinct examples classified, repeatedly, while energy is measured."""
 
 SEEN = {
-    "train": "it was trained on these data: on unseen code it will be less accurate.",
-    "valid": "it was selected on these data: they flatter it a little.",
+    "train": "the model was trained on these data: on unseen code it will be less accurate.",
+    "valid": "the model was selected on these data: they flatter it a little.",
 }
 """Role of the data in making the model, as in its manifest -> caveat on the figures."""
 
