@@ -63,10 +63,10 @@ def test_inspect_in_words(small, lilliput):
     assert lines["architecture"].startswith("llama, 102,720 parameters")
     assert lines["linear weights"] == "int4, a scale for 32 weights and a zero point, rounded by nearest"
     assert lines["embedding weights"] == "int8, a scale a row, rounded by nearest"
-    assert lines["inputs of products"] == "8 bits, a scale for 32 values, found while running"
+    assert lines["activations"] == "8 bits, a scale for 32 values, found while running"
     assert lines["longest sequence"] == "64 tokens"
-    assert lines["fills in the middle"] == "yes"
-    assert lines["made of"] == "llama"
+    assert lines["fill in the middle"] == "yes"
+    assert lines["made from"] == "llama"
     assert len(lines["largest errors"].split(", ")) == 3
     assert int(lines["bytes"].replace(",", "")) == sum(path.stat().st_size for path in small.iterdir())
     assert lines[hashlib.sha256((small / "model.bin").read_bytes()).hexdigest()] == "model.bin"
