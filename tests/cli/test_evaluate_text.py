@@ -99,9 +99,9 @@ def test_a_result_takes_the_place_of_no_input(artifact, summaries):
 
 def test_what_goes_without_saying_is_said(artifact, summaries):
     for words, message in (
-        (("--task", "repository"), "--repo: task 'repository' needs it"),
+        (("--task", "repository"), "--repo: is required for task 'repository'"),
         (("--task", "repository", "--data", summaries), "--data: does not apply to task 'repository'"),
-        (("--task", "humaneval"), "--data: task 'humaneval' needs it"),
+        (("--task", "humaneval"), "--data: is required for task 'humaneval'"),
         (("--task", "summarization", "--data", summaries, "--code-column", "code"), "must be named together"),
         (("--task", "humaneval", "--data", summaries, "--beams", 3), "--beams: does not apply to task 'humaneval'"),
     ):

@@ -122,7 +122,7 @@ def test_latency_is_at_what_the_model_takes_where_that_is_less(found, small, pro
     longest = lilliput.load(small).manifest.max_tokens
     assert longest < 400
     assert found.as_dict()["latency_ms"]["tokens"] == longest
-    assert any(f"takes {longest} tokens at most" in note for note in progress.notes)
+    assert any(f"takes at most {longest} tokens" in note for note in progress.notes)
 
 
 def test_scoring_shows_its_progress(found, progress):

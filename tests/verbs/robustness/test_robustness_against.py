@@ -125,9 +125,9 @@ def changed(result, tmp_path, change):
     ("change", "said"),
     [
         (lambda values: values.pop("outcomes"), "is not a result of a generator's robustness"),
-        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["1x1"]]), "is no result"),
-        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["113"]]), "is no result.*verdicts of prompt"),
-        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["11"]]), "is no result.*verdicts of prompt"),
+        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["1x1"]]), "is not a result"),
+        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["113"]]), "is not a result.*verdicts of prompt"),
+        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["11"]]), "is not a result.*verdicts of prompt"),
         (lambda values: values["data"].update(sha256="00"), "on another file of problems"),
     ],
 )

@@ -132,7 +132,8 @@ def robustness(
     teacher = None if against is None else _opened(against, kind, tokenizer, threads)
     if teacher is not None and teacher.label_names != subject.label_names:
         raise UserError(
-            f"the teacher has classes {', '.join(teacher.label_names)}; the model, {', '.join(subject.label_names)}.",
+            f"the teacher has the classes {', '.join(teacher.label_names)}; "
+            f"the model has {', '.join(subject.label_names)}.",
             where="--against",
             remedy="Name the model's own teacher.",
         )
