@@ -38,7 +38,7 @@ MOST: Mapping[str, int] = {
     "top_k": LARGEST,
     "seed": LARGEST_SEED,
 }
-"""Option or argument -> the largest number it takes: with more, nobody meant it, and memory or time would end first."""
+"""Option or argument -> its largest value: more cannot be meant, and would exhaust memory or time."""
 
 NEW_TOKENS = 320
 """Of a completion of a problem, unless told otherwise."""

@@ -293,7 +293,7 @@ def test_standard_input_is_read(small):
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")
 def test_an_argument_that_is_no_text_is_told_of():
     run = lilliput(*(["inspect", b"a\xffb".decode("utf-8", "surrogateescape")]))
-    refused(run, "is no text in UTF-8", "Rename the file")
+    refused(run, "is not valid UTF-8", "Rename the file")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")

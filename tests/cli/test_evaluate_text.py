@@ -86,7 +86,7 @@ def test_summaries(artifact, summaries):
 def test_they_take_artifacts_alone_and_say_how_to_make_one(artifact, repository, summaries):
     for model in (artifact.parent / "model", "http://localhost:1/v1", "none"):
         for words in (("repository", "--repo", repository), ("summarization", "--data", summaries)):
-            said = f"{model}: is not an artifact, and task '{words[0]}' takes nothing else.*--weights fp32 --out DIR"
+            said = f"{model}: is not an artifact; task '{words[0]}' does not take .*--weights fp32 --out DIR"
             with pytest.raises(UserError, match=said):
                 invoked(model, "--task", *words)
 
@@ -99,11 +99,11 @@ def test_a_result_takes_the_place_of_no_input(artifact, summaries):
 
 def test_what_goes_without_saying_is_said(artifact, summaries):
     for words, message in (
-        (("--task", "repository"), "--repo: task 'repository' needs it"),
-        (("--task", "repository", "--data", summaries), "--data: says nothing to task 'repository'"),
-        (("--task", "humaneval"), "--data: task 'humaneval' needs it"),
-        (("--task", "summarization", "--data", summaries, "--code-column", "code"), "are named together"),
-        (("--task", "humaneval", "--data", summaries, "--beams", 3), "--beams: says nothing to task 'humaneval'"),
+        (("--task", "repository"), "--repo: is required for task 'repository'"),
+        (("--task", "repository", "--data", summaries), "--data: does not apply to task 'repository'"),
+        (("--task", "humaneval"), "--data: is required for task 'humaneval'"),
+        (("--task", "summarization", "--data", summaries, "--code-column", "code"), "must be named together"),
+        (("--task", "humaneval", "--data", summaries, "--beams", 3), "--beams: does not apply to task 'humaneval'"),
     ):
         with pytest.raises(UserError, match=message):
             invoked(artifact, *words)

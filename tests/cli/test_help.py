@@ -55,7 +55,7 @@ def test_every_objective_is_named(helped, name):
 def test_arguments_are_called_as_the_text_calls_them(helped):
     shown = helped("shrink")
     assert shown.splitlines()[0] == "Usage: lilliput shrink [OPTIONS] TEACHER"
-    assert "what TEACHER does" in shown
+    assert "Shrink TEACHER, a classifier" in shown
     assert "\n  TEACHER  Fine-tuned model" in shown
     assert helped("complete").splitlines()[0] == "Usage: lilliput complete [OPTIONS] ARTIFACT [PROMPT]"
     assert helped("predict").splitlines()[0] == "Usage: lilliput predict [OPTIONS] ARTIFACT FILES..."

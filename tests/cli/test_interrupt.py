@@ -37,7 +37,7 @@ def test_a_verb_that_goes_on_says_so(tmp_path, workshop):
     data = ("--task", "vulnerability", "--train", workshop / "train.jsonl", "--valid", workshop / "valid.jsonl")
     code, text = interrupted("finetune", base, *data, "--epochs", 100_000, "--out", tmp_path / "t", cue="tokenizing")
     assert code == 130
-    assert text.splitlines()[-1] == "interrupted; the same command goes on where it stopped"
+    assert text.splitlines()[-1] == "interrupted; run the same command again to resume"
     assert "Traceback" not in text
 
 
@@ -72,7 +72,7 @@ def test_what_goes_on_only_where_it_has_a_place(arguments, goes_on, monkeypatch,
     monkeypatch.setattr("lilliput.cli.app.app", interrupted)
     with pytest.raises(SystemExit):
         cli.main()
-    assert ("the same command goes on" in capsys.readouterr().err) is goes_on
+    assert ("run the same command again" in capsys.readouterr().err) is goes_on
 
 
 def test_an_interrupt_while_importing(monkeypatch, capsys):
@@ -85,7 +85,7 @@ def test_an_interrupt_while_importing(monkeypatch, capsys):
         cli.main()
     monkeypatch.undo()
     assert ending.value.code == 130
-    assert capsys.readouterr().err == "interrupted; the same command goes on where it stopped\n"
+    assert capsys.readouterr().err == "interrupted; run the same command again to resume\n"
 
 
 LOST = """

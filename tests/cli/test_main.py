@@ -20,8 +20,8 @@ def of(error, cause):
     [
         (UserError("is empty.", where="a.csv", remedy="Fill it."), 2, "error: a.csv: is empty. Fill it.\n"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x"), 2, "error: x: file name too long.\n"),
-        (MemoryError(), 2, "error: there is not enough memory. Close programs, or ask for less at a time.\n"),
-        (KeyboardInterrupt(), 130, "interrupted; the same command goes on where it stopped\n"),
+        (MemoryError(), 2, "error: not enough memory. Close other programs, or process less at a time.\n"),
+        (KeyboardInterrupt(), 130, "interrupted; run the same command again to resume\n"),
         (
             of(RuntimeError("Error calling __set_name__"), KeyboardInterrupt()),  # of a class, before Python 3.12
             130,
@@ -30,7 +30,7 @@ def of(error, cause):
         (
             of(ImportError("initialization failed"), KeyboardInterrupt()),  # as of a library in C
             130,
-            "interrupted; the same command goes on where it stopped\n",
+            "interrupted; run the same command again to resume\n",
         ),
     ],
 )

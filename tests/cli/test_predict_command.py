@@ -20,7 +20,7 @@ def test_files_in_a_language_that_a_shipped_model_does_not_know_are_told(small, 
     python, header = tmp_path / "f.py", tmp_path / "f.h"
     python.write_text("def f(p):\n    return p\n")
     header.write_text("static inline int f(char *p) { return *p; }")
-    note = "vulnerability was trained on functions in c: what it says of 1 file(s) in python is of little worth."
+    note = "vulnerability was trained on functions in c: its predictions for 1 file(s) in python mean little."
     code, out, text = lilliput("predict", "vulnerability", python, header)
     assert (code, out.count("\n"), text) == (0, 2, f"note: {note}\n")
     found = json.loads(lilliput("predict", "vulnerability", python, header, "--json")[1])

@@ -52,7 +52,7 @@ def test_a_result_that_is_not_to_be_trusted(files, monkeypatch):
             each(place, Judgement("runner", "no room"))
 
     monkeypatch.setattr(verb, "judge_many", lost)
-    assert invoked("score", *files, code=1).stdout.startswith("warning: 1 of 1 problems failed for reasons of the run")
+    assert invoked("score", *files, code=1).stdout.startswith("warning: 1 of 1 problems failed because of the runner")
     result = invoked("score", *files, "--json", code=1)
     assert next(iter(json.loads(result.stdout))) == "warning"
     assert "warning: 1 of 1" in result.stderr
@@ -88,9 +88,9 @@ def test_a_server_by_the_command_line(files, tmp_path):
 
 
 def test_options_of_the_other_kind_are_refused(files):
-    with pytest.raises(UserError, match="--tokens: says nothing to task 'humaneval'"):
+    with pytest.raises(UserError, match="--tokens: does not apply to task 'humaneval'"):
         invoked("evaluate", "model", "--task", "humaneval", "--data", files[1], "--tokens", 50)
-    with pytest.raises(UserError, match="--max-new-tokens: says nothing to task 'clone'"):
+    with pytest.raises(UserError, match="--max-new-tokens: does not apply to task 'clone'"):
         CliRunner().invoke(
             app,
             ["evaluate", "model", "--task", "clone", "--data", "x", "--max-new-tokens", "5"],
@@ -99,7 +99,7 @@ def test_options_of_the_other_kind_are_refused(files):
     with pytest.raises(UserError, match="unknown task 'spelling'") as caught:
         invoked("evaluate", "model", "--task", "spelling", "--data", files[1])
     assert all(name in caught.value.remedy for name in KINDS)
-    with pytest.raises(UserError, match="is one file of problems"):
+    with pytest.raises(UserError, match="takes one file of problems"):
         invoked("evaluate", "model", "--task", "humaneval", "--data", files[1], "--data", files[1])
 
 

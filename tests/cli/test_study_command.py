@@ -32,7 +32,7 @@ def test_the_table_marks_the_front_and_tells_what_to_do_next(lilliput, desk):
     code, shown, said = lilliput("study", desk / "model", "--out", out, "--grid", desk / "one.toml", *LEAN, "--json")
     assert code == 0
     assert json.loads(shown)["chosen"] == "int8-row-sym.none"
-    assert "1 of 1 points are there already" in said
+    assert "1 of 1 points are already measured" in said
     code, shown, _ = lilliput(
         *("study", desk / "model", "--out", out, "--grid", desk / "one.toml", *LEAN, "--budget", "100kB")
     )
@@ -64,5 +64,5 @@ def test_what_cannot_be_is_refused_with_exit_code_2(options, words, lilliput, de
 def test_help_reads_well(lilliput):
     code, shown, _ = lilliput("study", "--help")
     assert code == 0
-    assert "Find the recipe to use" in " ".join(shown.split())
+    assert "to find a recipe" in " ".join(shown.split())
     assert "--budget" in shown

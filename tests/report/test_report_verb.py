@@ -86,7 +86,7 @@ def test_an_evaluation_of_what_stood_there_before_is_refused(
     shutil.copytree(small, tmp_path / "small")
     (tmp_path / "small.evaluation.json").write_text(json.dumps({"accuracy": 0.9, **told}))
     with pytest.raises(
-        UserError, match=r"small\.evaluation\.json: is the evaluation of another model than small is now"
+        UserError, match=r"small\.evaluation\.json: is the evaluation of another model than the present small"
     ):
         report([tmp_path / "small"], tmp_path / "page.html")
 
@@ -115,7 +115,7 @@ def test_a_generators_evaluation_is_not_a_classifiers(shelf: Path) -> None:
 
 
 def test_a_reference_without_generators_is_refused(shelf: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--reference: there is no generator's evaluation"):
+    with pytest.raises(UserError, match="--reference: there is no evaluation of a generator"):
         report([shelf / "student.json"], tmp_path / "page.html", reference="student")
 
 

@@ -85,5 +85,5 @@ def test_logits_that_do_not_fit_are_not_recorded(tmp_path, wrong):
 
 def test_it_is_no_model_to_measure(tmp_path, logits):
     record(tmp_path / "t.npz", TEXTS, logits, LABELS)
-    with pytest.raises(UserError, match="no model to measure"):
+    with pytest.raises(UserError, match="not a model to measure"):
         open_subject(tmp_path / "t.npz", "vulnerability")

@@ -63,10 +63,10 @@ def test_inspect_in_words(small, lilliput):
     assert lines["architecture"].startswith("llama, 102,720 parameters")
     assert lines["linear weights"] == "int4, one scale per 32 weights and a zero point, rounded by nearest"
     assert lines["embedding weights"] == "int8, one scale per row, rounded by nearest"
-    assert lines["inputs of products"] == "8 bits, one scale per 32 values, computed at run time"
+    assert lines["activations"] == "8 bits, one scale per 32 values, computed at run time"
     assert lines["longest sequence"] == "64 tokens"
-    assert lines["fills in the middle"] == "yes"
-    assert lines["made of"] == "llama"
+    assert lines["fill in the middle"] == "yes"
+    assert lines["made from"] == "llama"
     assert len(lines["largest errors"].split(", ")) == 3
     assert int(lines["bytes"].replace(",", "")) == sum(path.stat().st_size for path in small.iterdir())
     assert lines[hashlib.sha256((small / "model.bin").read_bytes()).hexdigest()] == "model.bin"
@@ -84,7 +84,7 @@ def test_quantize_in_words_and_as_json(made, tmp_path, lilliput):
     code, shown, _ = lilliput("quantize", made / "llama", "--out", tmp_path / "small")
     assert code == 0
     assert f"Try it: lilliput complete {tmp_path / 'small'} 'def fibonacci(n):'" in shown
-    assert "bits a weight" in shown
+    assert "bits per weight" in shown
     code, shown, _ = lilliput("quantize", made / "llama", "--out", tmp_path / "small", "--json")
     assert json.loads(shown)["path"] == str(tmp_path / "small")
 

@@ -116,5 +116,5 @@ def test_each_function_of_the_first_file_has_its_likeliest_counterpart(tmp_path)
 
 def test_too_many_pairs_are_refused(tmp_path):
     (tmp_path / "many.py").write_text("".join(f"def f{i}(): pass\n" for i in range(300)))
-    with pytest.raises(UserError, match=r"has 300 functions, and .* 300: these are too many pairs"):
+    with pytest.raises(UserError, match=r"has 300 functions, and .* 300: too many pairs to compare"):
         api.predict("clone-python", [tmp_path / "many.py"] * 2)

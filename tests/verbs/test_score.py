@@ -76,7 +76,7 @@ def test_several_completions_a_problem(problems, tmp_path):
 
 def test_problems_without_completions_are_refused_or_left_out(problems, tmp_path):
     made = given(tmp_path / "c.jsonl", (0, RIGHT), (3, WRONG))
-    with pytest.raises(DataError, match=r"has no completions of 2 of 4 problems; the first is 'T/1'") as caught:
+    with pytest.raises(DataError, match=r"has no completions for 2 of 4 problems; the first is 'T/1'") as caught:
         score(problems, made)
     assert caught.value.where == str(made)
     result = score(problems, made, partial=True).as_dict()
@@ -127,7 +127,7 @@ def test_options_that_mean_nothing(problems, tmp_path, how, where):
 def test_too_few_completions_are_told_before_they_are_run(problems, tmp_path, monkeypatch):
     monkeypatch.setattr(verb, "judge_many", None)
     made = given(tmp_path / "c.jsonl", *((row, RIGHT) for row in (0, 0, 1)))
-    with pytest.raises(DataError, match="--k: there are 1 completions of a problem: too few for pass@2"):
+    with pytest.raises(DataError, match=r"--k: a problem has only 1 completion\(s\): too few for pass@2"):
         score(problems, made, partial=True, k=(2, 10))
 
 
@@ -141,7 +141,7 @@ def test_ks_of_the_command_line():
     assert parsed_ks("10,1, 5,1") == (1, 5, 10)
     assert parsed_ks(None) is None
     for text in ("", "0", "a", "1,,2", "1.5"):
-        with pytest.raises(UserError, match="is no list of positive whole numbers"):
+        with pytest.raises(UserError, match="is not a list of positive whole numbers"):
             parsed_ks(text)
 
 
@@ -189,7 +189,7 @@ def test_what_the_runner_lost_is_no_failure_of_the_model_s(problems, tmp_path, m
     result = found.as_dict()
     assert found.exit_code == 1
     assert next(iter(result)) == "warning"
-    assert result["warning"].startswith("1 of 4 problems failed for reasons of the runner's own")
+    assert result["warning"].startswith("1 of 4 problems failed because of the runner")
     assert "no room" in result["warning"]
     assert (result["n"], result["pass@1"]) == (3, pytest.approx(2 / 3))
     assert result["failures"] == {"wrong": 1, "error": 0, "timeout": 0, "runner": 1}

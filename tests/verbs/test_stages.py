@@ -36,7 +36,7 @@ def test_work_under_other_settings_is_set_aside_and_taken_back(tmp_path):
     assert "under other settings" in line and str(aside) in line and line.endswith("starting anew.")
     stages = Stages(tmp_path / "out", ONE, told := Told(), set_aside=True)
     assert stages.once("made", lambda: pytest.fail("made again")) == [300]
-    assert told.lines[-1] == f"{stages.folder}: going on from there."
+    assert told.lines[-1] == f"{stages.folder}: resuming from there."
     assert Stages(tmp_path / "out", OTHER, Told(), set_aside=True).once("made", lambda: "again") == [3]
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.work", ".out.work.old"]
 
@@ -68,7 +68,7 @@ def test_nothing_is_left_beside_a_target_that_is_there(tmp_path):
 def test_what_is_not_to_be_set_aside_is_thrown_away(tmp_path):
     begun(tmp_path, ONE)
     _, lines = begun(tmp_path, OTHER)
-    assert [line.endswith("thrown away; starting anew.") for line in lines] == [True]
+    assert [line.endswith("deleted; starting anew.") for line in lines] == [True]
     assert begun(tmp_path, ONE)[0] == [300]
     assert [path.name for path in tmp_path.iterdir()] == [".out.work"]
 

@@ -1,4 +1,4 @@
-"""The verbs' table: one typer application."""
+"""The typer application and its table of verbs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from lilliput.version import VERSION
 
 app = typer.Typer(
     name="lilliput",
-    help="Makes models of code small enough for a developer's computer, and proves how good the small model still is.",
-    epilog="To begin with: lilliput predict vulnerability FILE.c, or lilliput demo.",
+    help="Make models of code small enough for a developer's computer, and measure how good they still are.",
+    epilog="To get started: lilliput predict vulnerability FILE.c, or lilliput demo.",
     context_settings={"max_content_width": 120},
     no_args_is_help=True,
     add_completion=False,
@@ -64,6 +64,8 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_show_version, is_eager=True),
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+    ),
 ) -> None:
     """Options before the verb."""

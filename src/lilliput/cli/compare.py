@@ -18,40 +18,37 @@ from lilliput.evaluate.carbon import parse_intensity
 def compare(
     original: Annotated[
         str,
-        typer.Argument(help="What the others are compared with: an artifact or a checkpoint (folder, file, hub id)."),
+        typer.Argument(help="Model to compare the others with: an artifact or a checkpoint (folder, file, hub id)."),
     ],
     models: Annotated[
-        list[str], typer.Argument(metavar="COMPRESSED", help="One or more of the same kind: artifacts, checkpoints.")
+        list[str],
+        typer.Argument(metavar="COMPRESSED", help="One or more models of the same kind: artifacts or checkpoints."),
     ],
     rounds: Annotated[
         int,
-        typer.Option(
-            "--rounds", min=6, help="Rounds, in each of which every model has its turn; intervals are over these."
-        ),
+        typer.Option("--rounds", min=6, help="Rounds; every model runs once in each. Intervals are taken over rounds."),
     ] = 10,
     tokens: Annotated[
         int | None,
         typer.Option(
-            "--tokens", min=3, help="Tokens of a generator's prompt (default: 256), or of a classifier's input (400)."
+            "--tokens", min=3, help="Prompt length of generators (default: 256) or input length of classifiers (400)."
         ),
     ] = None,
     new_tokens: Annotated[
-        int, typer.Option("--new-tokens", min=1, help="Tokens that a generator writes after its prompt in each round.")
+        int, typer.Option("--new-tokens", min=1, help="Tokens that a generator writes in each round.")
     ] = 32,
     threads: Annotated[
         int | None,
-        typer.Option(
-            "--threads", min=1, help="Processor threads of every model. Default: 1; of generators, all usable cores."
-        ),
+        typer.Option("--threads", min=1, help="CPU threads per model. Default: 1; for generators, all usable cores."),
     ] = None,
     precision: Annotated[
-        str, typer.Option("--precision", help="What a generator's checkpoint is run in: fp32 or bf16.")
+        str, typer.Option("--precision", help="Precision for running generators' checkpoints: fp32 or bf16.")
     ] = "fp32",
     carbon_intensity: Annotated[
         str | None,
         typer.Option(
             "--carbon-intensity",
-            help="Grams of CO2 equivalent a kWh, or a country such as DEU; default: the world's average.",
+            help="Grams of CO2 equivalent per kWh, or a country such as DEU. Default: world average.",
         ),
     ] = None,
     price_per_hour: Annotated[
@@ -59,30 +56,29 @@ def compare(
         typer.Option(
             "--price-per-hour",
             min=0,
-            help="US dollars an hour of a machine with as many threads; default: an assumed price, which is named.",
+            help="US dollars per hour of a machine with that many threads. Default: an assumed price (shown).",
         ),
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option("--task", help="Task of classifiers' checkpoints that do not say theirs. An artifact does."),
+        typer.Option("--task", help="Task of classifier checkpoints that do not state theirs (artifacts do)."),
     ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            "--data", help="Examples that classifiers are also timed on, as they come; labels are not needed."
+            "--data", help="Examples to also time classifiers on, at their natural length; labels are not needed."
         ),
     ] = None,
     tokenizer: options.Tokenizer = None,
     code_column: options.CodeColumn = None,
     second_column: options.SecondColumn = None,
-    out: Annotated[Path | None, typer.Option("--out", help="File to write the result to, as JSON.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="JSON file to write the result to.")] = None,
     json: options.Json = False,
 ) -> None:
-    """Compare what an original and its compressed selves take.
+    """Compare the costs of an original and its compressed models.
 
-    Bytes, memory, speed, energy, carbon and money, side by side. All run at the same time, each in a process of its
-    own, and are asked in turn; ratios have 95 % intervals over rounds, and none is given where the machine was too
-    noisy.
+    Shows bytes, memory, speed, energy, carbon and money side by side. Each model runs in its own process; all stay
+    loaded and take turns. Ratios have 95 % intervals over rounds, and are omitted if the machine is too noisy.
     """
     from lilliput.verbs.compare import CompareSettings
     from lilliput.verbs.compare import compare as run

@@ -1,4 +1,4 @@
-"""How ``lilliput compare`` shows what it found."""
+"""The output of ``lilliput compare`` on a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lilliput.cli.output import print_facts, print_table, print_text
 from lilliput.units import show_bytes
 
 MAIN: Mapping[str, tuple[str, str]] = {"generator": ("decode", "decodes"), "classifier": ("fixed", "is")}
-"""Kind -> the phase that the verdict tells, and its verb."""
+"""Kind -> the phase that the verdict reports, and its verb."""
 
 RATES: Mapping[str, str] = {
     "prefill": "prefill, tokens/s",
@@ -19,13 +19,13 @@ RATES: Mapping[str, str] = {
     "fixed": "{tokens} tokens each, functions/s",
     "natural": "as they come, examples/s",
 }
-"""Phase -> what its rate is called."""
+"""Phase -> label of its rate."""
 
 Figures = Mapping[str, Any]
 
 
 def show(result: Figures) -> None:
-    """A comparison, for people: the verdict first."""
+    """Print a comparison, verdicts first."""
     for ratios in result["ratios"]:
         print_text(verdict(result["kind"], ratios))
     typer.echo("")
@@ -44,12 +44,12 @@ def verdict(kind: str, ratios: Figures) -> str:
     first = f"{ratios['name']} is {times(ratios['bytes'], 'smaller', 'larger')}"
     last = f"uses {times(ratios['peak_memory'], 'less', 'more')} memory"
     if speed["value"] is None:
-        return f"{first} and {last}; of its speed there is no telling ({speed['reason']})"
+        return f"{first} and {last}; its speed could not be compared ({speed['reason']})"
     return f"{first}, {verb} {as_fast(speed)} and {last}"
 
 
 def rows(result: Figures) -> Iterator[list[str]]:
-    """What is told, a figure a model, and a ratio a compressed model."""
+    """Table rows: a label, a figure per model and a ratio per compressed model."""
     models, others = result["models"], result["ratios"]
 
     def row(what: str, of: Callable[[Figures], str], ratio: Callable[[Figures], str] | None = None) -> list[str]:
@@ -59,11 +59,11 @@ def rows(result: Figures) -> Iterator[list[str]]:
     yield row("on disk", lambda m: show_bytes(m["bytes"]["total"]), lambda r: times(r["bytes"], "smaller", "larger"))
     yield row("peak memory", lambda m: mb(m["peak_memory_mb"]), lambda r: times(r["peak_memory"], "less", "more"))
     yield row("memory after the run", lambda m: mb(m["resident_mb"]))
-    yield row("  of that private", lambda m: mb(m["private_mb"]))
+    yield row("  of which private", lambda m: mb(m["private_mb"]))
     yield row("cold start, ms", lambda m: f"{m['cold_start_ms']['value']:,.0f}", lambda r: as_fast(r["cold_start"]))
     if "time_to_first_token_ms" in models[0]:
         yield row(
-            "first token after, ms",
+            "time to first token, ms",
             lambda m: f"{m['time_to_first_token_ms']['value']:,.1f}",
             lambda r: as_fast(r["time_to_first_token"]),
         )
@@ -74,7 +74,7 @@ def rows(result: Figures) -> Iterator[list[str]]:
 
 
 def phase_rows(row: Callable[..., list[str]], name: str, phase: Figures, tokens: int) -> Iterator[list[str]]:
-    """Rows on one phase, of which ``phase`` is the original's."""
+    """Table rows of one phase; ``phase`` holds the original's figures."""
     unit, call = phase["unit"], phase["latency_ms"]["per"].partition(",")[0]
 
     def of(key: Callable[[Figures], str]) -> Callable[[Figures], str]:
@@ -88,7 +88,7 @@ def phase_rows(row: Callable[..., list[str]], name: str, phase: Figures, tokens:
         of(lambda found: f"{found['units_per_second']['value']:,.1f}"),
         lambda other: as_fast(other[name]["speed"]),
     )
-    if name != "prefill":  # of whole prompts there are as many as rounds: no 99th percentile
+    if name != "prefill":  # one prompt a round: too few for a 99th percentile
         yield row(f"  ms a {call}, p50 / p95 / p99", of(latency))
     yield row(
         f"  CPU ms a {unit}",
@@ -105,7 +105,7 @@ def phase_rows(row: Callable[..., list[str]], name: str, phase: Figures, tokens:
 
 
 def facts(result: Figures) -> dict[str, object]:
-    """How it was measured, and what figures rest on."""
+    """How it was measured, and what the figures are based on."""
     settings, noise, price = result["settings"], result["noise"], result["price"]
     phase = next(iter(result["models"][0]["phases"].values()))
     year = "" if price["year"] is None else f", {price['year']}"
@@ -116,7 +116,7 @@ def facts(result: Figures) -> dict[str, object]:
         "brackets": "95 % intervals over rounds; cold starts are too few for one",
         "noise": f"reference varied by {100 * noise['spread']['product']:.0f} % (product) and "
         f"{100 * noise['spread']['read']:.0f} % (memory); no ratios above {100 * noise['most_spread']:.0f} %",
-        "memory is read at": f"{noise['read_bytes_per_second']['value'] / 1e9:.1f} GB/s",
+        "memory bandwidth": f"{noise['read_bytes_per_second']['value'] / 1e9:.1f} GB/s",
         "energy": phase["energy"]["method"],
         "carbon": f"{result['intensity']['grams_per_kwh']:g} g/kWh ({result['intensity']['region']})",
         "price": f"{price['usd_per_hour']:.3g} US dollars an hour of {price['threads']} thread(s): "
@@ -125,17 +125,17 @@ def facts(result: Figures) -> dict[str, object]:
 
 
 def mb(value: float | None) -> str:
-    """Megabytes, as people read them."""
+    """Megabytes, human-readable."""
     return "unknown" if value is None else show_bytes(value * 1e6)
 
 
 def percent(found: Figures) -> str:
-    """``86 %``, or that there is no telling."""
+    """``86 %``, or ``too noisy``."""
     return "too noisy" if found["value"] is None else f"{100 * found['value']:.0f} %"
 
 
 def figure(value: float) -> str:
-    """Three significant digits, without an exponent where that is readable."""
+    """Three significant digits, without an exponent where possible."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -145,12 +145,12 @@ def times(ratio: float, above: str, below: str) -> str:
 
 
 def as_fast(found: Figures) -> str:
-    """``6.9x [6.1, 7.7] as fast``, or why that is not known."""
+    """``6.9x [6.1, 7.7] as fast``, or the reason why it is unknown."""
     return str(found["reason"]) if found["value"] is None else f"{interval(found)} as fast"
 
 
 def less(found: Figures) -> str:
-    """``4.0x [3.8, 4.1] less``, ``1.2x [1.1, 1.3] more``, or why that is not known."""
+    """``4.0x [3.8, 4.1] less``, ``1.2x [1.1, 1.3] more``, or the reason why it is unknown."""
     if found["value"] is None:
         return str(found["reason"])
     if found["value"] >= 1:
@@ -160,7 +160,7 @@ def less(found: Figures) -> str:
 
 
 def interval(found: Figures) -> str:
-    """``6.9x [6.1, 7.7]``, or ``6.9x`` of too few rounds for an interval."""
+    """``6.9x [6.1, 7.7]``, or ``6.9x`` if there are too few rounds for an interval."""
     if found["low"] is None:
         return f"{rounded((found['value'],))[0]}x"
     value, low, high = rounded((found["value"], found["low"], found["high"]))
@@ -168,6 +168,6 @@ def interval(found: Figures) -> str:
 
 
 def rounded(values: Sequence[float]) -> list[str]:
-    """Ratios with one digit after the point; with two, where one would hide on which side of 1 they are."""
+    """Ratios with one decimal; with two if one could hide which side of 1 they are on."""
     digits = 1 if min(values) >= 2 else 2
     return [f"{value:.{digits}f}" for value in values]

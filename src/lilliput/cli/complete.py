@@ -17,45 +17,50 @@ from lilliput.runtime.settings import Options, Settings
 def complete(
     artifact: Annotated[str, typer.Argument(help="A generator's artifact.")],
     prompt: Annotated[
-        str | None, typer.Argument(help="Text to go on from; '-', or none where there is a pipe: standard input.")
+        str | None, typer.Argument(help="Text to continue. '-', or no PROMPT in a pipe: read standard input.")
     ] = None,
     suffix: Annotated[
-        str | None, typer.Option("--suffix", help="Text after the gap: fill in the middle, between PROMPT and this.")
+        str | None, typer.Option("--suffix", help="Text after the gap: fill in the middle between PROMPT and this.")
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Tokens to write, at most.")] = 256,
+    max_new_tokens: Annotated[
+        int, typer.Option("--max-new-tokens", min=1, help="Maximum number of tokens to write.")
+    ] = 256,
     temperature: Annotated[
-        float, typer.Option("--temperature", min=0, help="How freely tokens are drawn; 0: the likeliest each time.")
+        float, typer.Option("--temperature", min=0, help="Sampling temperature; 0: greedy decoding.")
     ] = 0.0,
     top_p: Annotated[
-        float, typer.Option("--top-p", help="Draw among the likeliest with this probability together; 1: all.")
+        float,
+        typer.Option("--top-p", help="Sample from the likeliest tokens that together have this probability; 1: all."),
     ] = 1.0,
-    top_k: Annotated[int, typer.Option("--top-k", min=0, help="Draw among this many of the likeliest; 0: all.")] = 0,
+    top_k: Annotated[
+        int, typer.Option("--top-k", min=0, help="Sample from this many of the likeliest tokens; 0: all.")
+    ] = 0,
     repetition_penalty: Annotated[
-        float, typer.Option("--repetition-penalty", help="Makes tokens already there less likely; 1: no less.")
+        float, typer.Option("--repetition-penalty", help="Above 1: make tokens that already occurred less likely.")
     ] = 1.0,
     samples: Annotated[
-        int, typer.Option("--samples", min=1, help="Completions; several need a temperature, or beams.")
+        int, typer.Option("--samples", min=1, help="Number of completions; more than 1 needs a temperature or beams.")
     ] = 1,
     beams: Annotated[
-        int, typer.Option("--beams", min=1, help="More than 1: search for the likeliest texts, with so many at a time.")
+        int, typer.Option("--beams", min=1, help="Beam width; more than 1: beam search for the likeliest texts.")
     ] = 1,
     length_penalty: Annotated[
-        float, typer.Option("--length-penalty", help="Of that search: above 0, longer texts gain.")
+        float, typer.Option("--length-penalty", help="Length penalty of beam search; above 0 favours longer texts.")
     ] = 1.0,
     stop: Annotated[
         list[str] | None,
-        typer.Option("--stop", help="End before this text; \\n, \\t, \\r and \\\\ as in C. Repeatable."),
+        typer.Option("--stop", help="Stop before this text; \\n, \\t, \\r and \\\\ as in C. Repeatable."),
     ] = None,
     seed: options.Seed = 0,
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Processor threads. Default: the engine's choice.")
+        int | None, typer.Option("--threads", min=1, help="CPU threads. Default: the engine's choice.")
     ] = None,
     json: options.Json = False,
 ) -> None:
     """Complete code, or fill a gap in it, on this computer.
 
-    Needs the core install only. The completion is written as it comes, without the prompt, and ends in a line feed;
-    --json has it to the letter. What a search finds comes when it is whole.
+    Needs only the core install. The completion is streamed, without the prompt, and ends in a newline; --json gives the
+    exact text. Beam search prints its results when it is done.
     """
     from lilliput.verbs.complete import complete as run
     from lilliput.verbs.complete import complete_aloud, read_prompt, refuse_undrawn, require_draws, unescaped
@@ -73,7 +78,7 @@ def complete(
         seed=seed,
     )
     settings = Settings(**wanted)
-    require_draws(settings, "--samples")  # before anybody types a prompt
+    require_draws(settings, "--samples")  # before the user types a prompt
     refuse_undrawn(settings)
     text, shown = read_prompt(prompt), progress.for_stream()
     if samples == beams == 1 and not json:
@@ -92,7 +97,7 @@ def complete(
 
 
 class _Paper:
-    """Standard output, as UTF-8 wherever it goes; when it is left, its last line is ended."""
+    """Standard output, always UTF-8; on exit, an unfinished last line is ended."""
 
     def __init__(self) -> None:
         self._last = "\n"
@@ -107,7 +112,7 @@ class _Paper:
             self.write("\n")
 
     def write(self, text: str) -> None:
-        """Write at once; nowhere, where standard output is closed."""
+        """Write and flush; do nothing if standard output is closed."""
         if sys.stdout is not None:
             sys.stdout.write(text)
             sys.stdout.flush()

@@ -13,14 +13,14 @@ from lilliput.cli.output import command_line, in_percent, print_json, print_tabl
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for all that the demo makes.")] = Path("out/demo"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for everything the demo makes.")] = Path("out/demo"),
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Do the whole job on a small example: no network, some minutes.
+    """Run the whole pipeline offline on a small example, in minutes.
 
-    Makes pairs of functions from Python's standard library, fine-tunes a small teacher of clone detection, shrinks it,
-    and measures both on functions from files that neither has seen.
+    Builds pairs of functions from Python's standard library, fine-tunes a small teacher for clone detection, shrinks
+    it, and measures both on functions from files that neither has seen.
     """
     from lilliput.extras import require
 

@@ -28,10 +28,10 @@ TAKES: Mapping[str, frozenset[str]] = {
     "summarization": frozenset((*_TABLES, *_WRITING, "summary_column", "language", "beams")),
     "repository": frozenset((*_WRITING, "repo", "language")),
 }
-"""Kind of measurement -> its options, beside those that all have."""
+"""Kind of measurement -> its options, beyond those common to all."""
 
 NEEDS = {"classifier": "data", "generator": "data", "summarization": "data", "repository": "repo"}
-"""Kind of measurement -> the option that says what it is made on."""
+"""Kind of measurement -> the option that names its data."""
 
 MEASURES: Mapping[str, Callable[[dict[str, Any], str], None]] = {
     "classifier": evaluate_classifier.measure,
@@ -46,15 +46,15 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            help="An artifact's folder, or a checkpoint's folder, file or hub id; for humaneval and mbpp also a "
-            "server's address, http(s)://.../v1; for summarization and repository an artifact only."
+            help="An artifact's folder, or a checkpoint's folder, file or hub id. humaneval and mbpp also take a "
+            "server's address, http(s)://.../v1; summarization and repository take artifacts only."
         ),
     ],
     task: Annotated[
         str,
         typer.Option(
             "--task",
-            help="vulnerability, clone, classification; of generators: humaneval, mbpp, summarization, repository.",
+            help="vulnerability, clone, classification; for generators: humaneval, mbpp, summarization, repository.",
         ),
     ],
     data: options.OptionalData = None,
@@ -62,14 +62,16 @@ def evaluate(
     train: options.OptionalTrain = None,
     threads: Annotated[
         int | None,
-        typer.Option("--threads", min=1, help="Processor threads. Default: 1; of generators, the engine's choice."),
+        typer.Option("--threads", min=1, help="CPU threads. Default: 1; for generators, the engine's choice."),
     ] = None,
-    tokens: Annotated[int, typer.Option("--tokens", min=16, max=512, help="Input length of the latency.")] = 400,
+    tokens: Annotated[
+        int, typer.Option("--tokens", min=16, max=512, help="Input length for the latency measurement.")
+    ] = 400,
     carbon_intensity: Annotated[
         str | None,
         typer.Option(
             "--carbon-intensity",
-            help="Grams of CO2 equivalent a kWh, or a country such as DEU; default: the world's average.",
+            help="Grams of CO2 equivalent per kWh, or a country such as DEU. Default: world average.",
         ),
     ] = None,
     tokenizer: options.Tokenizer = None,
@@ -101,17 +103,17 @@ def evaluate(
     out: generators.Out = None,
     json: options.Json = False,
 ) -> None:
-    """Measure how good a model is, and what it takes to run.
+    """Measure how good a model is, and what it costs to run.
 
-    Accuracy with intervals, bytes, memory, speed, energy, carbon. A classifier (vulnerability, clone, classification)
-    beside trivial baselines; a generator by running what it writes (humaneval, mbpp), by the summaries it writes
-    (summarization), or by how it goes on with the code of a folder (repository). Exit code 1: more than 5 % of the
-    problems have no verdict, for reasons of the runner's own.
+    Reports accuracy with intervals, bytes, memory, speed, energy and carbon. Classifiers (vulnerability, clone,
+    classification) are compared with trivial baselines. Generators are judged by running the programs they write
+    (humaneval, mbpp), by their summaries (summarization), or by completing the code in a folder (repository). Exit code
+    1: more than 5 % of the problems have no verdict because of the runner, not the model.
     """
     from lilliput.verbs.evaluate.tasks import kind_of_task
 
     kind = kind_of_task(task)
     options.refuse_others(context, TAKES, kind, task)
     if not context.params[NEEDS[kind]]:
-        raise UserError(f"task '{task}' needs it.", where=f"--{NEEDS[kind]}", remedy="Give it.")
+        raise UserError(f"is required for task '{task}'.", where=f"--{NEEDS[kind]}", remedy="Add it.")
     MEASURES[kind](context.params, command_line())

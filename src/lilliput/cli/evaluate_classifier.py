@@ -1,4 +1,4 @@
-"""How ``lilliput evaluate`` measures a classifier, and shows what it found."""
+"""The classifier part of ``lilliput evaluate``, and its output."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lilliput.evaluate.carbon import parse_intensity
 from lilliput.units import show_bytes
 
 MEASURES = {"accuracy": "accuracy, %", "f1": "F1, %", "mcc": "MCC"}
-"""What the table shows, and under which heading."""
+"""Columns of the table, and their headings."""
 
 
 def measure(given: dict[str, Any], command: str) -> None:
-    """Measure, with the options given, and show it."""
+    """Measure with the given options and print the result."""
     from lilliput.verbs.evaluate import evaluate as run
 
     result = run(
@@ -41,7 +41,7 @@ def measure(given: dict[str, Any], command: str) -> None:
 
 
 def show(result: dict[str, Any]) -> None:
-    """An evaluation, for people."""
+    """Print an evaluation as text."""
     intervals, latency, natural = result["intervals"], result["latency_ms"], result["latency_ms"]["natural"]
     rivals = result["baselines"]["details"]
     rows = [[result["name"], *(_cell(result, name, intervals[name]) for name in MEASURES)]]
@@ -51,10 +51,10 @@ def show(result: dict[str, Any]) -> None:
     fitted = {scores["fitted_on"] for scores in rivals.values()}
     print_text(f"* baselines, fitted on: {'; '.join(sorted(fitted))}")
     if any(scores["undefined"] for scores in (result, *rivals.values())):
-        print_text("undefined: all labels or all predictions are one class, or none is the class that is looked for")
+        print_text("undefined: all labels or all predictions are one class, or none is the positive class")
     if points := [name for name, ends in intervals.items() if ends is None and name not in result["undefined"]]:
         names = " and ".join(MEASURES[name].removesuffix(", %") for name in points)
-        print_text(f"{names} without an interval: these examples are too few, or too much alike, for one")
+        print_text(f"{names} without an interval: the examples are too few, or too much alike")
     typer.echo("")
     parts = ", ".join(f"{name} {size:,}" for name, size in result["bytes"].items() if name != "total")
     memory = result["peak_memory_mb"]
@@ -65,9 +65,9 @@ def show(result: dict[str, Any]) -> None:
             "peak memory": "not measured" if memory is None else f"{show_bytes(memory * 1e6)} resident",
             f"latency at {latency['tokens']} tokens": f"p50 {latency['p50']:.2f} ms, p95 {latency['p95']:.2f} ms, "
             f"{latency['threads']} thread(s), one {latency['per']}",
-            "latency as it comes": f"p50 {natural['p50']:.2f} ms, p95 {natural['p95']:.2f} ms, one {natural['per']}",
-            "energy": f"{1e3 * result['energy']['joules_per_example']:.2f} mJ an example, {result['energy']['kind']}",
-            "carbon": f"{1e6 * result['carbon']['grams_co2e_per_example']:.3f} µg CO2e an example at "
+            "natural length": f"p50 {natural['p50']:.2f} ms, p95 {natural['p95']:.2f} ms, one {natural['per']}",
+            "energy": f"{1e3 * result['energy']['joules_per_example']:.2f} mJ per example, {result['energy']['kind']}",
+            "carbon": f"{1e6 * result['carbon']['grams_co2e_per_example']:.3f} µg CO2e per example at "
             f"{result['carbon']['intensity']['grams_per_kwh']:g} g/kWh ({result['carbon']['intensity']['region']})",
         }
     )

@@ -1,4 +1,4 @@
-"""How ``lilliput evaluate`` measures summaries, and completion on a repository, and shows what it found."""
+"""``lilliput evaluate`` for summaries and for completion on a repository: options and output."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from lilliput import progress
 from lilliput.cli.output import print_facts, print_json, print_table, with_interval
 from lilliput.errors import UserError, refuse_unused
 
-Repo = Annotated[Path | None, typer.Option("--repo", help="For repository: a folder with source files.")]
+Repo = Annotated[Path | None, typer.Option("--repo", help="Folder with source files, for task repository.")]
 SummaryColumn = Annotated[str | None, typer.Option("--summary-column", help="Column that holds the summary.")]
 Language = Annotated[
     str | None,
     typer.Option(
-        "--language", help="Language of the functions to summarize; or which of a repository's to measure on."
+        "--language", help="Language of the functions to summarize, or of the repository files to measure on."
     ),
 ]
-Beams = Annotated[
-    int, typer.Option("--beams", min=1, help="For summaries: search the likeliest text, with so many at a time.")
-]
+Beams = Annotated[int, typer.Option("--beams", min=1, help="Beam width for summaries.")]
 NEW_TOKENS = 64
 
 
 def summaries(given: dict[str, Any], command: str) -> None:
-    """Measure summarization, with the options given, and show it."""
+    """Measure summarization with the given options and print the result."""
     from lilliput.verbs.evaluate import SummarizationSettings, evaluate_summarization
 
     named = (given["code_column"], given["summary_column"])
     if (None in named) and any(named):
-        raise UserError("code and summary are named together.", where="--summary-column", remedy="Name both, or none.")
+        raise UserError(
+            "the code and summary columns must be named together.",
+            where="--summary-column",
+            remedy="Name both, or neither.",
+        )
     undrawn = bool(given["seed"]) and given["limit"] is None
-    refuse_unused({"--seed": (undrawn, "goes with --limit: otherwise all functions are taken, and nothing is drawn")})
+    refuse_unused({"--seed": (undrawn, "goes with --limit: without it all functions are used and nothing is sampled")})
     settings = SummarizationSettings(
         language=given["language"], examples=given["limit"], beams=given["beams"], **_common(given)
     )
@@ -52,7 +54,7 @@ def summaries(given: dict[str, Any], command: str) -> None:
 
 
 def repository(given: dict[str, Any], command: str) -> None:
-    """Measure completion on a repository, with the options given, and show it."""
+    """Measure completion on a repository with the given options and print the result."""
     from lilliput.verbs.evaluate import RepositorySettings, evaluate_repository
 
     languages = None if given["language"] is None else (given["language"],)
@@ -82,21 +84,21 @@ def _perplexity(found: Mapping[str, Any]) -> str:
     if found["perplexity"] is not None:
         return _cell(found["perplexity"], percent=False)
     value = found["perplexity_value"]
-    return "beyond all numbers" if value is None else f"{value:.3f}, without an interval"
+    return "overflow" if value is None else f"{value:.3f}, without an interval"
 
 
 def show_summaries(result: Mapping[str, Any]) -> None:
-    """Summaries' scores beside the baselines', for people."""
+    """Print the scores of the summaries beside those of the baselines."""
     rows = []
     for name, scores in [(result["name"], result), *result["baselines"].items()]:
         cells = [scores[measure] for measure in ("bleu4", "rouge_l", "chrf")]
         rows.append([name, *(f"{cell['value']:.1f} [{cell['low']:.1f}, {cell['high']:.1f}]" for cell in cells)])
     print_table([f"n = {result['n']:,}", "BLEU-4", "ROUGE-L", "chrF"], rows)
-    print_facts({"cut to fit": f"{result['truncated']:,} functions"})
+    print_facts({"truncated": f"{result['truncated']:,} functions"})
 
 
 def show_repository(result: Mapping[str, Any]) -> None:
-    """A repository's figures beside the baselines', for people."""
+    """Print the figures on a repository beside those of the baselines."""
     found, lines = result["next_token"], result["lines"]
     facts = {"model": str(result["name"])}
     if found is not None:
@@ -107,10 +109,8 @@ def show_repository(result: Mapping[str, Any]) -> None:
         }
         for title, (model, copied) in rows.items():
             if model is not None:
-                facts[title] = (
-                    f"{_cell(model['top1'])}, among five {_cell(model['top5'])}; copied: {_cell(copied['top1'])}"
-                )
+                facts[title] = f"{_cell(model['top1'])}, top 5 {_cell(model['top5'])}; copied {_cell(copied['top1'])}"
     for name, scores in {"completed": lines["model"], **lines["baselines"]}.items():
-        facts[f"lines, {name}"] = f"exact {_cell(scores['exact'])}, alike {_cell(scores['similarity'])}"
+        facts[f"lines, {name}"] = f"exact {_cell(scores['exact'])}, similarity {_cell(scores['similarity'])}"
     facts["measured on"] = f"{lines['places']:,} lines of {lines['files']:,} files"
     print_facts(facts)

@@ -16,7 +16,7 @@ def finetune(
     base: Annotated[
         str,
         typer.Argument(
-            help="A Hugging Face folder or hub id of an encoder, or sizes: "
+            help="Encoder: a Hugging Face folder or hub id, or the sizes of a new one: "
             "scratch:layers=4,hidden=384,heads=6,intermediate=1536,vocabulary=4000."
         ),
     ],
@@ -24,18 +24,20 @@ def finetune(
     train: options.Train,
     valid: options.Valid,
     out: options.Out,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data.")] = 3,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training data.")] = 3,
     learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="Peak of the learning rate. Default: by kind of BASE.")
+        float | None, typer.Option("--learning-rate", help="Peak learning rate. Default: depends on BASE.")
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Examples a step.")] = 32,
-    max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=16_384, help="Longest input.")] = 400,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Examples per step.")] = 32,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", min=16, max=16_384, help="Maximum input length in tokens.")
+    ] = 400,
     pooling: Annotated[
         str | None,
-        typer.Option("--pooling", help="What is taken of the tokens: first, mean or wide. Default: by kind of BASE."),
+        typer.Option("--pooling", help="Pooling of token vectors: first, mean or wide. Default: depends on BASE."),
     ] = None,
     join: Annotated[
-        str, typer.Option("--join", help="How a pair's vectors are joined: difference or concat.")
+        str, typer.Option("--join", help="How to join the vectors of a pair: difference or concat.")
     ] = "difference",
     labels: options.Labels = None,
     code_column: options.CodeColumn = None,
@@ -44,9 +46,9 @@ def finetune(
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Fine-tune an encoder of code: the teacher that 'shrink' takes.
+    """Fine-tune an encoder of code as a teacher for 'shrink'.
 
-    Killed at any moment, the same command goes on where it stopped.
+    If interrupted, run the same command again to resume.
     """
     from lilliput.extras import require
 

@@ -22,9 +22,9 @@ def inspect(
     artifact: Annotated[str, typer.Argument(help=f"An artifact's folder, or {NAMES}.")],
     json: options.Json = False,
 ) -> None:
-    """Show what an artifact is, and verify every file of it.
+    """Describe an artifact and verify all of its files.
 
-    Bytes by part, architecture, provenance, hashes.
+    Shows its bytes by part, architecture, provenance and hashes.
     """
     facts = run(artifact).as_dict()
     if json:
@@ -33,7 +33,7 @@ def inspect(
     sizes = {"bytes": f"{facts['bytes']['total']:,}"}
     sizes |= {f"  {name}": f"{size:,}" for name, size in facts["bytes"].items() if name != "total"}
     shown = _generator(facts) if facts["kind"] == KIND else _classifier(facts)
-    hashes = {"sha256": "of every file, verified; as sha256sum writes it:"}
+    hashes = {"sha256": "of every file, verified, in the format of sha256sum:"}
     print_facts({"artifact": facts["path"], **shown, **sizes, **_made(facts), **hashes})
     for name, digest in facts["sha256"].items():
         typer.echo(plain(f"{digest}  {name}"))
@@ -44,7 +44,7 @@ def _classifier(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "task": f"{facts['task']}: {', '.join(facts['labels'])}",
         "architecture": Architecture(**facts["architecture"]),
-        **({"reads beside tokens": DataFlow(**flow)} if flow else {}),
+        **({"reads besides tokens": DataFlow(**flow)} if flow else {}),
         "weights": f"{facts['parameters']:,} parameters, {facts['precision']}",
         "longest input": f"{facts['max_tokens']} tokens",
     }
@@ -55,10 +55,10 @@ def _generator(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "architecture": f"{facts['model_type']}, {facts['parameters']:,} parameters",
         **{f"{role} weights": in_words(scheme) for role, scheme in facts["weights"].items()},
-        "inputs of products": activations_in_words(facts["activations"]),
+        "activations": activations_in_words(facts["activations"]),
         "largest errors": ", ".join(worst) or "unknown",
-        "longest sequence": "any" if facts["positions"] is None else f"{facts['positions']} tokens",
-        "fills in the middle": "no" if facts["fill"] is None else "yes",
+        "longest sequence": "unlimited" if facts["positions"] is None else f"{facts['positions']} tokens",
+        "fill in the middle": "no" if facts["fill"] is None else "yes",
     }
 
 
@@ -67,7 +67,7 @@ def _made(facts: Mapping[str, Any]) -> dict[str, Any]:
     source = made.get("teacher") or made.get("checkpoint") or {}
     seed = f", seed {made['seed']}" if "seed" in made else ""
     return {
-        "made of": source.get("name", "unknown"),
+        "made from": source.get("name", "unknown"),
         **{f"data, {name}": _examples(part) for name, part in made.get("data", {}).items()},
         "made": f"{made.get('date', 'unknown')}{seed}",
     }

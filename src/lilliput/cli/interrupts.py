@@ -1,8 +1,8 @@
 """Ctrl-C at a moment when Python would lose it.
 
-An interrupt is an exception wherever the program happens to be. Where that is a callback of a weak reference or of a
-library in C, or a finalizer, nobody can catch it: Python says "Exception ignored", and the program goes on. The import
-system has such a callback for every module: of some 500 interrupts in a verb's first two seconds one was lost there.
+KeyboardInterrupt is raised wherever the program happens to be. In a weak reference's callback, a C library's callback or a
+finalizer nothing can catch it: Python prints "Exception ignored" and continues. The import system has such a callback
+for every module; about one in 500 interrupts in a verb's first two seconds was lost there.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import threading
 from collections.abc import Iterator
 
 SOON = 0.01
-"""Seconds until a lost interrupt comes again: by then the callback has ended, and if another has begun, it is lost and
-comes again."""
+"""Seconds until a lost interrupt is sent again. If that hits another callback, it is lost and sent once more."""
 
 
 @contextlib.contextmanager
 def not_lost() -> Iterator[None]:
-    """Within, interrupts that Python would ignore come again a moment later."""
+    """Context in which interrupts that Python would ignore are sent again a moment later."""
     before = sys.unraisablehook
 
     def hook(unraisable: sys.UnraisableHookArgs, /) -> None:
@@ -30,7 +29,7 @@ def not_lost() -> Iterator[None]:
             return
         timer = threading.Timer(SOON, _interrupt)
         timer.daemon = True
-        with contextlib.suppress(RuntimeError):  # the program is at its end anyway
+        with contextlib.suppress(RuntimeError):  # the interpreter is shutting down anyway
             timer.start()
 
     sys.unraisablehook = hook
@@ -42,7 +41,7 @@ def not_lost() -> Iterator[None]:
 
 def _interrupt() -> None:
     main = threading.main_thread().ident
-    if main is not None and hasattr(signal, "pthread_kill"):  # also ends its waiting
+    if main is not None and hasattr(signal, "pthread_kill"):  # also interrupts blocking calls
         signal.pthread_kill(main, signal.SIGINT)
     else:
         _thread.interrupt_main()

@@ -1,4 +1,4 @@
-"""How the command line shows results."""
+"""Text and JSON output of the command line."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from lilliput.errors import plain
 from lilliput.files import json_text
 
 _ANY_LENGTH = 1_000_000
-_NARROWEST = 24  # of values beside their names: what is narrower is no longer read with ease
+_NARROWEST = 24  # columns for values beside their names: narrower is hard to read
 
 
 def command_line() -> str:
-    """The command that runs, as a result tells of it."""
+    """The running command, as results record it."""
     return shlex.join(["lilliput", *sys.argv[1:]])
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One JSON object on standard output."""
+    """Print one JSON object on standard output."""
     typer.echo(json_text(value))
 
 
 def screen() -> int:
-    """Columns of the terminal, or what ``COLUMNS`` says; a pipe or a file takes lines of any length."""
+    """Width of the terminal, or ``COLUMNS`` if set; unlimited for a pipe or a file."""
     return shutil.get_terminal_size((_ANY_LENGTH, 24)).columns
 
 
 def print_text(text: str) -> None:
-    """A paragraph, broken between words where the terminal ends."""
+    """Print a paragraph, wrapped to the terminal's width."""
     typer.echo(_broken(text, screen()))
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
-    """Names and values, aligned; a value too long for the terminal goes on below its beginning."""
+    """Print names and values, aligned; values wrap to the terminal's width, indented."""
     width = max(map(_columns, facts)) + 2
     for name, value in facts.items():
         text = _broken(plain(str(value)), max(screen() - width, _NARROWEST))
@@ -46,10 +46,10 @@ def print_facts(facts: Mapping[str, object]) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns, the first to the left and figures to the right, as plain text that copies well.
+    """Print a plain-text table: the first column left-aligned, figures right-aligned.
 
-    What is wider than the terminal comes in parts one below the other, each with the first column, and without the rows
-    that would be empty in it.
+    A table wider than the terminal is printed in parts one below the other, each with the first column and without the
+    rows that would be empty in it.
     """
     widths = [max(_columns(str(row[i])) for row in (header, *rows)) for i in range(len(header))]
     for number, part in enumerate(_parts(widths)):
@@ -63,7 +63,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _parts(widths: Sequence[int]) -> Iterator[list[int]]:
-    """Which columns, beside the first, stand beside one another: as many as fit, one at least."""
+    """Columns of each part, without the first: as many as fit, at least one."""
     part: list[int] = []
     for column in range(1, len(widths)):
         if part and widths[0] + sum(2 + widths[other] for other in (*part, column)) > screen():
@@ -94,7 +94,7 @@ def _padded(text: str, width: int, right: bool = False) -> str:
 
 
 def _broken(text: str, width: int) -> str:
-    """``text`` in lines of at most ``width`` columns, but for longer words."""
+    """``text`` wrapped to ``width`` columns; longer words are not broken."""
     if _columns(text) <= width:
         return text
     first, *rest = text.split() or [""]
@@ -119,5 +119,5 @@ def with_interval(value: float | None, interval: Sequence[float] | None, percent
 
 
 def in_percent(value: float | None, interval: Sequence[float] | None) -> str:
-    """``96.1 [95.0, 97.1]``, under a heading that has the unit."""
+    """``96.1 [95.0, 97.1]``, for a column whose heading has the unit."""
     return with_interval(value, interval).replace(" %", "")

@@ -16,18 +16,18 @@ from lilliput.verbs.predict import unknown_languages
 
 
 def predict(
-    artifact: Annotated[str, typer.Argument(help=f"An artifact's folder, or a model that comes along: {NAMES}.")],
-    files: Annotated[list[str], typer.Argument(help="Source files; '-' is standard input, taken as one function.")],
-    whole: Annotated[bool, typer.Option("--whole", help="Take each file as one function, whatever it holds.")] = False,
+    artifact: Annotated[str, typer.Argument(help=f"An artifact's folder, or a built-in model: {NAMES}.")],
+    files: Annotated[list[str], typer.Argument(help="Source files; '-' reads one function from standard input.")],
+    whole: Annotated[bool, typer.Option("--whole", help="Treat each file as one function.")] = False,
     threads: options.Threads = 1,
     json: options.Json = False,
 ) -> None:
-    """Classify the functions of source files.
+    """Classify the functions in source files.
 
-    A model of pairs takes files two by two. Needs the core install only. For example: lilliput predict vulnerability
-    FILE.c, or lilliput predict clone A.java B.java. Files in C, Java and Python are taken apart into functions; of two
-    files, each function of the first is shown with its likeliest counterpart in the second. What is no source code is
-    told of at the end, with exit code 2.
+    Needs only the core install. Files in C, Java and Python are split into functions. A model of pairs takes two files
+    at a time and shows each function of the first with its likeliest counterpart in the second. For example: lilliput
+    predict vulnerability FILE.c, or lilliput predict clone A.java B.java. Files that are not source code are reported
+    at the end, with exit code 2.
     """
     errors: list[UserError] = []
     shown = progress.for_stream()

@@ -25,70 +25,86 @@ DECIDED = (
 def quantize(
     context: typer.Context,
     model: Annotated[
-        str, typer.Argument(help="A generator: folder of a Hugging Face checkpoint, hub id, or GGUF file.")
+        str, typer.Argument(help="A generator: folder or hub id of a Hugging Face checkpoint, or GGUF file.")
     ],
     out: options.Out,
     recipe: Annotated[
         Path | None,
-        typer.Option("--recipe", help="How, as 'lilliput study' found it: a recipe's file, instead of what follows."),
+        typer.Option("--recipe", help="Recipe file written by 'lilliput study'; replaces the options below."),
     ] = None,
     weights: Annotated[
-        str, typer.Option("--weights", help="Format of the layers: int8, int4, nf4, int3, int2, fp16 or fp32.")
+        str, typer.Option("--weights", help="Weight format of the layers: int8, int4, nf4, int3, int2, fp16 or fp32.")
     ] = "int8",
     group: Annotated[
         int | None,
-        typer.Option("--group", help="Weights that share a scale; 0: a row, -1: the matrix. Default: the format's."),
+        typer.Option(
+            "--group",
+            help="Weights that share a scale; 0: a row, -1: the whole matrix. Default: depends on the format.",
+        ),
     ] = None,
     symmetric: Annotated[
         bool | None,
-        typer.Option("--symmetric/--asymmetric", help="Without zero points, or with. Default: the format's."),
+        typer.Option("--symmetric/--asymmetric", help="Without or with zero points. Default: depends on the format."),
     ] = None,
-    rounding: Annotated[str, typer.Option("--rounding", help="nearest, gptq, awq, awq-gptq or hqq.")] = "nearest",
+    rounding: Annotated[
+        str, typer.Option("--rounding", help="Rounding method: nearest, gptq, awq, awq-gptq or hqq.")
+    ] = "nearest",
     embedding: Annotated[
-        str | None, typer.Option("--embedding", help="Format of the embedding. Default: int8 for integers.")
+        str | None,
+        typer.Option(
+            "--embedding", help="Weight format of the embedding. Default: int8 if --weights is an integer format."
+        ),
     ] = None,
     head: Annotated[
-        str | None, typer.Option("--head", help="Format of the output layer. Default: int8 for integers.")
+        str | None,
+        typer.Option(
+            "--head", help="Weight format of the output layer. Default: int8 if --weights is an integer format."
+        ),
     ] = None,
     activations: Annotated[
         str | None,
         typer.Option(
             "--activations",
-            help="How inputs of products are rounded: none (default for fp16, fp32), dynamic (else), token or static.",
+            help="Quantization of activations: none (default for fp16 and fp32), dynamic (else), token or static.",
         ),
     ] = None,
     activation_group: Annotated[
-        int | None, typer.Option("--activation-group", help="For dynamic: values of a token that share a scale.")
+        int | None, typer.Option("--activation-group", help="Values of a token that share a scale (dynamic only).")
     ] = None,
     activation_calibration: Annotated[
         str | None,
         typer.Option(
             "--activation-calibration",
-            help="How static finds ranges: minmax, percentile, mse or entropy. Default: mse.",
+            help="How static ranges are found: minmax, percentile, mse or entropy. Default: mse.",
         ),
     ] = None,
     calibration_data: Annotated[
         list[Path] | None,
         typer.Option(
             "--calibration-data",
-            help="Source file, or table of functions, for gptq, awq and static; else the standard library. Repeatable.",
+            help="Source file or table of functions for gptq, awq, static. Default: the standard library. Repeatable.",
         ),
     ] = None,
     calibration_pieces: Annotated[
-        int, typer.Option("--calibration-pieces", min=1, help="Pieces of code that are looked at.")
+        int, typer.Option("--calibration-pieces", min=1, help="Pieces of code in the calibration set.")
     ] = 32,
-    calibration_tokens: Annotated[int, typer.Option("--calibration-tokens", min=16, help="Tokens of each.")] = 512,
+    calibration_tokens: Annotated[
+        int, typer.Option("--calibration-tokens", min=16, help="Tokens per calibration piece.")
+    ] = 512,
     seed: options.Seed = 0,
     tokenizer: options.Tokenizer = None,
     allow_slow: Annotated[
-        bool, typer.Option("--allow-slow", help="Also what is emulated: for accuracy studies, not for use.")
+        bool,
+        typer.Option(
+            "--allow-slow", help="Allow settings that are emulated and slow: for accuracy studies, not for use."
+        ),
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Make a generator of code small enough for a laptop.
+    """Quantize a generator of code so that it runs on a laptop.
 
-    A model may have any size: weights are read, rounded and written one after another, so that memory holds one of
-    them. Killed at any moment, the same command goes on where it stopped.
+    Models of any size work: weights are read, rounded and written one at a time, so memory holds only one of them. If
+    interrupted, run the same command again to resume.
     """
     from lilliput.quantize.activations import DYNAMIC, STATIC, Activations, default_mode
     from lilliput.quantize.calibration import Calibration
@@ -108,11 +124,11 @@ def quantize(
             {
                 "--activation-group": (
                     activation_group is not None and mode != DYNAMIC,
-                    f"goes with --activations {DYNAMIC}; they are '{mode}'",
+                    f"goes with --activations {DYNAMIC}, not with '{mode}'",
                 ),
                 "--activation-calibration": (
                     activation_calibration is not None and mode != STATIC,
-                    f"goes with --activations {STATIC}; they are '{mode}'",
+                    f"goes with --activations {STATIC}, not with '{mode}'",
                 ),
             }
         )
@@ -145,7 +161,7 @@ def quantize(
             "artifact": facts["path"],
             "parameters": f"{facts['parameters']:,}",
             "checkpoint": show_bytes(facts["original_bytes"]),
-            "artifact's bytes": f"{show_bytes(sizes['total'])}, {facts['bits_per_weight']:.2f} bits a weight",
+            "artifact size": f"{show_bytes(sizes['total'])}, {facts['bits_per_weight']:.2f} bits per weight",
             "largest errors": ", ".join(f"{item['name']} {item['relative_error']:.2%}" for item in facts["worst"]),
         }
     )
@@ -153,7 +169,7 @@ def quantize(
 
 
 def _refuse_decided(context: typer.Context) -> None:
-    """Refuse options that would contradict a recipe, or seem to."""
+    """Refuse options that contradict a recipe, or seem to."""
     given = []
     for option in context.command.params:
         source = context.get_parameter_source(option.name or "")
@@ -163,5 +179,5 @@ def _refuse_decided(context: typer.Context) -> None:
         raise UserError(
             f"{'is' if len(given) == 1 else 'are'} decided by the recipe.",
             where=", ".join(given),
-            remedy="Leave out --recipe, or what it decides.",
+            remedy="Leave out --recipe, or these options.",
         )

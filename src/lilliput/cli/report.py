@@ -15,20 +15,20 @@ def report(
     subjects: Annotated[
         list[str],
         typer.Argument(
-            help="Artifacts, and files that 'evaluate', 'score', 'compare' and 'robustness' wrote with --json or --out."
+            help="Artifacts, and results of 'evaluate', 'score', 'compare' and 'robustness' (from --json or --out)."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="HTML file to write.")] = Path("report.html"),
     title: Annotated[str, typer.Option("--title", help="Title of the page.")] = "Models of code, compared",
     reference: Annotated[
         str | None,
-        typer.Option("--reference", help="Generator that the others are compared with; default: the first evaluated."),
+        typer.Option("--reference", help="Generator to compare the others with. Default: the first one evaluated."),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Write one page that shows models side by side.
+    """Write one HTML page that compares models.
 
-    The page needs no network to look at.
+    The page works offline.
     """
     from lilliput.verbs.report import report as run
 

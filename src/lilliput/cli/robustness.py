@@ -25,7 +25,7 @@ TAKES: Mapping[str, frozenset[str]] = {
         )
     ),
 }
-"""Kind of model -> its options, beside those that both have."""
+"""Kind of model -> its options, beyond those common to both."""
 
 MEASURES: Mapping[str, Callable[[dict[str, Any], str], None]] = {
     "classifier": classifier.measure,
@@ -37,40 +37,46 @@ def robustness(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="An artifact's folder, or a checkpoint's folder, file or hub id.")],
     task: Annotated[
-        str, typer.Option("--task", help="vulnerability, clone or classification; of generators: humaneval.")
+        str, typer.Option("--task", help="vulnerability, clone or classification; for generators: humaneval.")
     ],
     data: options.Data,
     against: Annotated[
         str | None,
         typer.Option(
             "--against",
-            help="To compare with: a classifier's teacher; of generators, the original, or the .json that --out of its "
-            "own run wrote.",
+            help="Model to compare with: a classifier's teacher; a generator's original, or the result (.json) of its "
+            "own run.",
         ),
     ] = None,
     language: Annotated[
         str | None,
         typer.Option(
-            "--language", help="c, java or python. Default: that of the task's data, or else what they seem to be."
+            "--language",
+            help="Language of the functions: c, java or python. Default: that of the task's data, otherwise detected.",
         ),
     ] = None,
     perturbations: generator.Perturbations = None,
     released: generator.Released = None,
     seeds: Annotated[
         int | None,
-        typer.Option("--seeds", min=1, help="Versions of each function or prompt. Default: 1; of prompts, 5."),
+        typer.Option("--seeds", min=1, help="Random versions of each function or prompt. Default: 1; for prompts, 5."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Examples at most, drawn at random; problems: the first.")
+        int | None,
+        typer.Option(
+            "--limit",
+            min=1,
+            help="Use only this many examples (a random sample) or problems (the first). Default: all.",
+        ),
     ] = None,
     max_new_tokens: Annotated[
-        int, typer.Option("--max-new-tokens", min=1, help="Tokens of each completion, at most.")
+        int, typer.Option("--max-new-tokens", min=1, help="Maximum number of tokens per completion.")
     ] = NEW_TOKENS,
     batch: generators.Batch = 8,
     precision: generators.Precision = "fp32",
     threads: Annotated[
         int | None,
-        typer.Option("--threads", min=1, help="Processor threads. Default: 1; of generators, the engine's choice."),
+        typer.Option("--threads", min=1, help="CPU threads. Default: 1; for generators, the engine's choice."),
     ] = None,
     tokenizer: options.Tokenizer = None,
     code_column: options.CodeColumn = None,
@@ -84,12 +90,12 @@ def robustness(
     out: generators.Out = None,
     json: options.Json = False,
 ) -> None:
-    """See what a model makes of code that was changed harmlessly.
+    """Measure robustness to code changes that preserve semantics.
 
-    What the code does stays the same. Of a classifier's functions, variables are renamed, dead code is added, loops,
-    order of statements, layout and comments change: the predictions that flip are counted, and it is compared with its
-    teacher. A generator's prompts (HumanEval's) are perturbed as ReCode does: robust pass, robust drop, robust
-    relative; with --against, the differences from the original, problem by problem.
+    For classifiers: rename variables, add dead code, change loops, statement order, layout and comments; count the
+    predictions that flip, and compare with the teacher. For generators: perturb HumanEval's prompts as ReCode does, and
+    report robust pass, robust drop and robust relative; with --against, also the differences from the original, problem
+    by problem.
     """
     from lilliput.verbs.evaluate.tasks import kind_of_task
     from lilliput.verbs.robustness.tasks import KINDS

@@ -1,4 +1,4 @@
-"""How ``lilliput robustness`` measures a classifier, and shows what it found."""
+"""The classifier part of ``lilliput robustness``, and its output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lilliput.data.tables import Columns
 
 
 def measure(given: dict[str, Any], command: str) -> None:
-    """Measure, with the options given, and show it."""
+    """Measure with the given options and print the result."""
     from lilliput.verbs.robustness import robustness
 
     same = ("against", "language", "limit", "tokenizer", "seed", "out")
@@ -34,7 +34,7 @@ def measure(given: dict[str, Any], command: str) -> None:
 
 
 def show(result: dict[str, Any]) -> None:
-    """The result, for people."""
+    """Print the result as text."""
     against = result["against"]
     models = [(result["name"], result["flips"]), *([] if against is None else [(against["name"], against["flips"])])]
     seeds = len(result["flips"]["seeds"])
@@ -45,8 +45,8 @@ def show(result: dict[str, Any]) -> None:
         print_table(["rewrite", "changed", "flips, %", "broken", "mended", "accuracy, %"], rows)
         typer.echo("")
     print_text(
-        f"flips: of the examples that a rewrite changed, how many got another prediction, {seeds} seed(s); "
-        "any: under one rewrite at least, and accuracy under all of them; brackets are 95 % intervals."
+        f"flips: share of the changed examples whose prediction changed, {seeds} seed(s); "
+        "any: flips under at least one rewrite, and accuracy under all of them; brackets are 95 % intervals."
     )
     facts: dict[str, object] = {}
     if against is not None:
@@ -54,7 +54,7 @@ def show(result: dict[str, Any]) -> None:
         sure = faithful["confident"]
         facts["same label as the teacher"] = f"{_estimate(faithful['agreement'])}, n = {faithful['agreement']['n']:,}"
         facts[f"where its probability is {faithful['confidence']:g} or more"] = (
-            "there are none" if sure is None else f"{_estimate(sure)}, n = {sure['n']:,}"
+            "no such examples" if sure is None else f"{_estimate(sure)}, n = {sure['n']:,}"
         )
         facts["calibration error, teacher"] = _calibration(faithful["teacher"])
     facts["calibration error, model"] = _calibration(result["calibration"])

@@ -1,4 +1,4 @@
-"""How ``lilliput robustness`` measures a generator, and shows what it found."""
+"""The generator part of ``lilliput robustness``: its options and its output."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ Perturbations = Annotated[
     list[str] | None,
     typer.Option(
         "--perturbations",
-        help="Families (docstring, func_name, syntax, format) or names, with commas; repeatable. Default: all.",
+        help="Families (docstring, func_name, syntax, format) or names, comma-separated. Repeatable. Default: all.",
     ),
 ]
 Released = Annotated[
-    Path | None, typer.Option("--released", help="Folder with ReCode's own perturbed files, to be taken instead.")
+    Path | None,
+    typer.Option("--released", help="Folder with the perturbed files that ReCode released, to use instead."),
 ]
 
 
 def measure(given: dict[str, Any], command: str) -> None:
-    """Measure, with the options given, and show it."""
+    """Measure with the given options and print the result."""
     from lilliput.data.humaneval import STOPS
     from lilliput.evaluate.judging import Limits
     from lilliput.evaluate.perturb import SEEDS
@@ -34,13 +35,15 @@ def measure(given: dict[str, Any], command: str) -> None:
     from lilliput.verbs.robustness import robustness_generator
 
     if len(given["data"]) != 1:
-        raise UserError("is one file of problems.", where="--data", remedy="Give it once.")
+        raise UserError("takes one file of problems.", where="--data", remedy="Give it once.")
     same = ("against", "released", "limit", "threads", "precision", "workers", "unsafe", "out")
     found = robustness_generator(
         given["model"],
         given["data"][0],
         **{name: given[name] for name in same},
-        perturbations=names_of(given["perturbations"]) or given["perturbations"] or None,  # the parser says () for none
+        perturbations=names_of(given["perturbations"])
+        or given["perturbations"]
+        or None,  # the parser gives () for none
         seeds=given["seeds"] or SEEDS,
         settings=Settings(max_new_tokens=given["max_new_tokens"], batch=given["batch"], stop=STOPS),
         limits=Limits(given["seconds"], given["memory"]),
@@ -51,7 +54,7 @@ def measure(given: dict[str, Any], command: str) -> None:
 
 
 def show(result: dict[str, Any]) -> None:
-    """The result, for people."""
+    """Print the result as text."""
     typer.echo(f"{result['name']}, n = {result['n']:,}")
     header = ["perturbation", "seeds", "changed", "pass@1", "RP", "RD", "RR"]
     for title, lines in (("", result["perturbations"]), ("worst case of a family", result["families"])):
@@ -61,8 +64,8 @@ def show(result: dict[str, Any]) -> None:
     if result["against"] is not None:
         _show_against(result["against"])
     print_text(
-        "pass@1: of the prompts as they were; RP, robust pass: after every version of a prompt; RD, robust drop: the "
-        "share of pass@1 that is lost; RR, robust relative: problems that change; brackets are 95 % intervals."
+        "pass@1: on the unperturbed prompts; RP, robust pass: on every version of a prompt; RD, robust drop: the share "
+        "of pass@1 that is lost; RR, robust relative: problems whose outcome changes; brackets are 95 % intervals."
     )
 
 
@@ -73,20 +76,23 @@ def _row(line: dict[str, Any]) -> list[str]:
 
 
 def _show_against(against: dict[str, Any]) -> None:
-    """The differences from the original."""
+    """Print the differences from the original."""
     lines = [(f"pass@1, {on}", found, None) for on, found in against["nominal"].items()]
     alone = [line["family"] for line in against["perturbations"]]
-    families = [line for line in against["families"] if alone.count(line["family"]) > 1]  # others say nothing new
+    families = [
+        line for line in against["families"] if alone.count(line["family"]) > 1
+    ]  # families of one perturbation add nothing
     for line in (*against["perturbations"], *families, against["all"]):
         found = line["difference"]
         lines.append((f"RP, {line['name']}", found["robust_pass"], found["robust_drop"]))
     lines.append(("mean of all versions", against["all"]["mean_pass"], None))
     typer.echo(f"against {against['name']}, n = {against['n']:,}")
-    header = ["measure", "gained", "lost", "p", "points more", "RD, points more"]
+    header = ["measure", "gained", "lost", "p", "difference, points", "RD difference, points"]
     print_table(header, [[name, *_paired(found), _points(drop)] for name, found, drop in lines])
     print_text(
-        "gained, lost: problems that this model alone passes, or the other one alone; p: of McNemar's exact test; all: "
-        "of what passes before in all forms, what still does after every version of all."
+        "gained, lost: problems that only this model passes, or only the other one; p: McNemar's exact test; "
+        "differences: this model minus the other; all: of the problems passed in all unperturbed forms, those still "
+        "passed in every version of every perturbation."
     )
     typer.echo("")
 

@@ -15,17 +15,25 @@ from lilliput.cli.output import command_line, print_facts, print_json, print_tab
 
 def score(
     problems: Annotated[
-        Path, typer.Option("--problems", help="HumanEval, HumanEval+, MBPP, sanitized MBPP or MBPP+; gzip is fine.")
+        Path,
+        typer.Option(
+            "--problems", help="File of HumanEval, HumanEval+, MBPP, sanitized MBPP or MBPP+; may be gzipped."
+        ),
     ],
     completions: Annotated[
-        Path, typer.Option("--completions", help="JSON Lines of task_id and completion; several a problem are fine.")
+        Path,
+        typer.Option(
+            "--completions", help="JSON Lines file with task_id and completion; several per problem are allowed."
+        ),
     ],
     k: code_options.K = None,
     form: Annotated[
         str,
-        typer.Option("--form", help="What completions are: 'completion' (goes on from the prompt), 'program', 'auto'."),
+        typer.Option(
+            "--form", help="Form of the completions: 'completion' (continues the prompt), 'program' or 'auto'."
+        ),
     ] = "auto",
-    partial: Annotated[bool, typer.Option("--partial", help="Leave out problems without completions.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Skip problems without completions.")] = False,
     challenges: code_options.Challenges = False,
     workers: code_options.Workers = None,
     seconds: code_options.Seconds = 10.0,
@@ -33,14 +41,14 @@ def score(
     unsafe: code_options.Unsafe = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Result to write (.json, or a folder); a run that was killed goes on beside it."),
+        typer.Option("--out", help="Result to write (.json file or folder); lets an interrupted run resume."),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Run completions made elsewhere against their tests: pass@k.
+    """Score completions made elsewhere by running the tests: pass@k.
 
-    They run in a sandbox; pass@k has intervals. Exit code 1: more than 5 % of the problems have no verdict, for reasons
-    of the runner's own.
+    Programs run in a sandbox; pass@k has intervals. Exit code 1: more than 5 % of the problems have no verdict because
+    of the runner, not the model.
     """
     from lilliput.evaluate.judging import Limits
     from lilliput.verbs.score import score as run
@@ -66,7 +74,7 @@ def score(
 def end(
     result: dict[str, Any], json: bool, exit_code: int, showing: Callable[[dict[str, Any]], None] | None = None
 ) -> None:
-    """Show a result, with its warning first, and leave with its exit code."""
+    """Print a result, its warning first, and exit with its exit code."""
     if json:
         print_json(result)
     else:
@@ -78,7 +86,7 @@ def end(
 
 
 def show(result: dict[str, Any]) -> None:
-    """pass@k and what became of the rest, for people."""
+    """Print pass@k and the failures as text."""
     if "warning" in result:
         typer.echo(f"warning: {result['warning']}\n")
     sizes = result["sample_sizes"]
@@ -88,10 +96,10 @@ def show(result: dict[str, Any]) -> None:
     typer.echo("")
     counts, failures = result["completions"], result["failures"]
     walls = result["sandbox"]
-    kept = "no network, no files of yours" if walls["network"] and walls["files"] else "NOT isolated (--unsafe)"
+    kept = "no network, no access to your files" if walls["network"] and walls["files"] else "NOT isolated (--unsafe)"
     print_facts(
         {
-            "completions": f"{counts['total']:,}, {counts['fewest']} to {counts['most']} a problem",
+            "completions": f"{counts['total']:,}, {counts['fewest']} to {counts['most']} per problem",
             "failures": ", ".join(f"{name} {count:,}" for name, count in failures.items()),
             "sandbox": kept,
             "post-processing": "; ".join(result["postprocessing"]),

@@ -13,29 +13,34 @@ from lilliput.units import parse_bytes, parse_milliseconds, show_bytes
 
 
 def search(
-    size: Annotated[str, typer.Option("--size", help="Budget for the whole artifact, such as 3MB.")] = "3MB",
+    size: Annotated[str, typer.Option("--size", help="Size budget for the whole artifact, such as 3MB.")] = "3MB",
     latency: Annotated[
-        str, typer.Option("--latency", help="Bound on one thread's time for one input, or 'none'.")
+        str, typer.Option("--latency", help="Latency limit for one input on one thread, or 'none'.")
     ] = "3ms",
     precision: Annotated[
-        str, typer.Option("--precision", help="How weights may be stored: fp32, int8, int4, separated by commas.")
+        str, typer.Option("--precision", help="Allowed weight formats: fp32, int8, int4, comma-separated.")
     ] = "int8",
-    method: Annotated[str, typer.Option("--method", help="exact (every architecture) or genetic.")] = "exact",
+    method: Annotated[
+        str, typer.Option("--method", help="Search method: exact (every architecture) or genetic.")
+    ] = "exact",
     objective: Annotated[
-        str, typer.Option("--objective", help="What to maximize: parameters, gflops, fitness.")
+        str, typer.Option("--objective", help="What to maximize: parameters, gflops or fitness.")
     ] = "parameters",
-    paper: Annotated[bool, typer.Option("--paper", help="The paper's space, fitness and fp32 bytes.")] = False,
-    tokens: Annotated[int, typer.Option("--tokens", help="Input length that time is counted at.")] = 400,
-    pairs: Annotated[bool, typer.Option("--pairs", help="A model of pairs of functions.")] = False,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Use the Compressor paper's search space, fitness and fp32 bytes.")
+    ] = False,
+    tokens: Annotated[int, typer.Option("--tokens", help="Input length for the latency limit.")] = 400,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Search for a model of pairs of functions.")] = False,
     data_flow: Annotated[
-        int, typer.Option("--data-flow", min=0, max=256, help="Nodes of data flow beside the tokens, at most.")
+        int,
+        typer.Option("--data-flow", min=0, max=256, help="Maximum number of data-flow nodes read besides the tokens."),
     ] = 0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the genetic method, which draws at random.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the genetic method.")] = 0,
     json: options.Json = False,
 ) -> None:
-    """Find the architecture to train for a budget of bytes and time.
+    """Find the best architecture for a budget of bytes and latency.
 
-    The latency bound uses a model calibrated on this machine: half a minute the first time, then kept.
+    Latency comes from a model calibrated on this machine: half a minute the first time, then cached.
     """
     from lilliput.verbs.search import search as run
 
@@ -64,7 +69,7 @@ def search(
             "size": f"{show_bytes(result.bytes)} ({result.bytes:,} bytes{over})",
             "compute": f"{result.gflops:.3f} GFLOP",
             "fitness" if paper else objective: f"{result.fitness:,.4f}".removesuffix(".0000"),
-            "latency": "not bounded" if result.latency_ms is None else f"{result.latency_ms:.2f} ms (predicted)",
+            "latency": "unlimited" if result.latency_ms is None else f"{result.latency_ms:.2f} ms (predicted)",
             "search": f"{result.method}, {result.seconds:.2f} s",
         }
     )

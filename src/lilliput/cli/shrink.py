@@ -20,90 +20,119 @@ def shrink(
     train: options.Train,
     valid: options.Valid,
     out: options.Out,
-    size: Annotated[str, typer.Option("--size", help="Budget for the whole artifact.")] = "3MB",
+    size: Annotated[str, typer.Option("--size", help="Size budget for the whole artifact.")] = "3MB",
     latency: Annotated[
-        str, typer.Option("--latency", help="Bound on one thread's time for one input, or 'none'.")
+        str, typer.Option("--latency", help="Latency limit for one input on one thread, or 'none'.")
     ] = "3ms",
     unlabelled: Annotated[
-        list[Path] | None, typer.Option("--unlabelled", help="More examples, for the teacher to label. Repeatable.")
+        list[Path] | None,
+        typer.Option("--unlabelled", help="File of more examples, for the teacher to label. Repeatable."),
     ] = None,
-    precision: Annotated[str, typer.Option("--precision", help="Of the weights: int8, int4 or fp32.")] = "int8",
+    precision: Annotated[str, typer.Option("--precision", help="Weight format: int8, int4 or fp32.")] = "int8",
     objective: Annotated[
-        str, typer.Option("--objective", help="What ranks architectures: parameters, fitness or gflops.")
+        str, typer.Option("--objective", help="How to rank architectures: parameters, fitness or gflops.")
     ] = "parameters",
-    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures that are tried.")] = 5,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data in the last training.")] = 10,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak of the learning rate.")] = 5e-4,
+    candidates: Annotated[
+        int, typer.Option("--candidates", min=1, help="Architectures to try in short trainings.")
+    ] = 5,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs of the final training.")] = 10,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak learning rate.")] = 5e-4,
     temperature: Annotated[
         float | None,
-        typer.Option("--temperature", help="Softens the teacher's probabilities, used then. Default: 2."),
+        typer.Option(
+            "--temperature", help="Softens the teacher's probabilities; setting it turns their use on. Default: 2."
+        ),
     ] = None,
     soft: Annotated[
         float | None,
         typer.Option(
             "--soft",
-            help="Weight of the teacher's probabilities. Default: 1 where labels are missing, or with --temperature, "
-            "--hidden or --hard 0; else 0.",
+            help="Loss weight of the teacher's probabilities. Default: 1 if labels are missing, or with --temperature, "
+            "--hidden or --hard 0; otherwise 0.",
         ),
     ] = None,
     hard: Annotated[
-        float | None, typer.Option("--hard", help="Weight of the labels. Default: 0.5 beside the teacher's, 1 alone.")
+        float | None,
+        typer.Option(
+            "--hard", help="Loss weight of the labels. Default: 0.5 with the teacher's probabilities, otherwise 1."
+        ),
     ] = None,
     hidden: Annotated[
         float | None,
-        typer.Option("--hidden", help="Weight of the teacher's vectors. Default: 0.5 beside its probabilities."),
+        typer.Option(
+            "--hidden", help="Loss weight of the teacher's vectors. Default: 0.5 with its probabilities, otherwise 0."
+        ),
     ] = None,
     grams: Annotated[
         str | None,
-        typer.Option("--grams", help="A table of n-grams beside the layers: order=2,bits=16,width=16,scale=mean."),
+        typer.Option("--grams", help="Add a table of n-grams to the layers: order=2,bits=16,width=16,scale=mean."),
     ] = None,
     grams_dropout: Annotated[
         float | None,
-        typer.Option("--grams-dropout", help="Share of n-grams overlooked in training. Default: --dropout."),
+        typer.Option("--grams-dropout", help="Share of n-grams dropped in training. Default: --dropout."),
     ] = None,
     linear: Annotated[
         str | None,
         typer.Option(
             "--linear",
-            help="A linear model of n-grams beside the network, or with --attended 0 alone: order=2,bits=18.",
+            help="Add a linear model of n-grams to the network, or use it alone with --attended 0: order=2,bits=18.",
         ),
     ] = None,
-    dropout: Annotated[float, typer.Option("--dropout", help="Share of inner numbers overlooked in training.")] = 0.1,
+    dropout: Annotated[float, typer.Option("--dropout", help="Dropout probability in training.")] = 0.1,
     data_flow: Annotated[
         int,
         typer.Option(
-            "--data-flow", min=0, max=256, help="Nodes of data flow beside the tokens, at most; they take milliseconds."
+            "--data-flow",
+            min=0,
+            max=256,
+            help="Maximum number of data-flow nodes read besides the tokens; they add latency.",
         ),
     ] = 0,
     quantization: Annotated[
-        str, typer.Option("--quantization", help="auto, calibration or aware (fine-tuned with rounding).")
+        str,
+        typer.Option(
+            "--quantization", help="Quantization method: auto, calibration or aware (quantization-aware fine-tuning)."
+        ),
     ] = "auto",
     aware_epochs: Annotated[
-        int, typer.Option("--aware-epochs", min=1, help="Passes of fine-tuning with rounding, where there is any.")
+        int, typer.Option("--aware-epochs", min=1, help="Epochs of quantization-aware fine-tuning, if any.")
     ] = 1,
     robust: Annotated[
         bool,
-        typer.Option("--robust", help="Train on every function twice: as it is, and rewritten to the same effect."),
+        typer.Option(
+            "--robust", help="Train on every function twice: as it is, and rewritten with the same semantics."
+        ),
     ] = False,
     language: Annotated[
         str | None,
         typer.Option(
             "--language",
-            help="Language of the functions, for --robust and --data-flow: c, java or python. Default: found out.",
+            help="Language of the functions, for --robust and --data-flow: c, java or python. Default: detected.",
         ),
     ] = None,
-    max_tokens: Annotated[int, typer.Option("--max-tokens", min=16, max=8192, help="Longest input.")] = 400,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", min=16, max=8192, help="Maximum input length in tokens.")
+    ] = 400,
     attended: Annotated[
         int,
         typer.Option(
-            "--attended", min=0, max=512, help="Tokens that layers see, 16 or more; 0: no layers, n-grams alone."
+            "--attended", min=0, max=512, help="Tokens that the layers see, 16 or more; 0: no layers, only n-grams."
         ),
     ] = 512,
     pooling: Annotated[
-        str | None, typer.Option("--pooling", help="Of tokens: first, mean or wide. Default: mean; for pairs wide.")
+        str | None,
+        typer.Option(
+            "--pooling", help="Pooling of token vectors: first, mean or wide. Default: mean; for pairs, wide."
+        ),
     ] = None,
     vector: Annotated[
-        int, typer.Option("--vector", min=0, max=1024, help="8-bit numbers of a function's vector; 0: float, pooled.")
+        int,
+        typer.Option(
+            "--vector",
+            min=0,
+            max=1024,
+            help="Store a function's vector as this many 8-bit numbers; 0: the pooled float vector.",
+        ),
     ] = 0,
     tokenizer: options.Tokenizer = None,
     code_column: options.CodeColumn = None,
@@ -112,11 +141,11 @@ def shrink(
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Make a model of about 3 MB that does what TEACHER does.
+    """Shrink TEACHER, a classifier of code, to about 3 MB.
 
-    Trains a small tokenizer, searches an architecture under the budget, lets short trainings choose, trains the one
-    chosen on labels, or on what TEACHER says where some are missing, quantizes, and writes the artifact. Killed at any
-    moment, the same command goes on where it stopped.
+    Trains a small tokenizer, searches for architectures within the budget, picks one by short trainings, trains it on
+    the labels (and on TEACHER's outputs if some labels are missing), quantizes it, and writes the artifact. If
+    interrupted, run the same command again to resume.
     """
     from lilliput.extras import require
 

@@ -16,25 +16,26 @@ from lilliput.constants import NEW_TOKENS
 
 def study(
     model: Annotated[
-        str, typer.Argument(help="A generator: folder of a Hugging Face checkpoint, hub id, or GGUF file.")
+        str, typer.Argument(help="A generator: folder or hub id of a Hugging Face checkpoint, or GGUF file.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="The study's folder; a study that was killed goes on there.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the study; an interrupted study resumes there.")],
     grid: Annotated[
-        str, typer.Option("--grid", help="What to try: quick, paper, int4, or a TOML file of axes.")
+        str, typer.Option("--grid", help="Settings to try: quick, paper, int4, or a TOML file of axes.")
     ] = "quick",
     budget: Annotated[
         str | None,
         typer.Option(
             "--budget",
-            help="Largest artifact, slowest decoding on this machine, or both: 450MB, 20tok/s, 450MB,20tok/s. What "
-            "cannot fit is not tried.",
+            help="Largest artifact, slowest decoding on this machine, or both: 450MB, 20tok/s, 450MB,20tok/s. Points "
+            "that cannot fit are not tried.",
         ),
     ] = None,
     quality: Annotated[
         str | None,
         typer.Option(
             "--quality",
-            help="What decides: perplexity, pass@1 or robust-pass. Default: pass@1 with --humaneval, else perplexity.",
+            help="Measure to compare: perplexity, pass@1 or robust-pass. Default: pass@1 with --humaneval, otherwise "
+            "perplexity.",
         ),
     ] = None,
     tolerance: Annotated[
@@ -44,68 +45,78 @@ def study(
         ),
     ] = 0.02,
     prefer: Annotated[
-        str, typer.Option("--prefer", help="Of those good enough, which is chosen: smallest or fastest.")
+        str, typer.Option("--prefer", help="Which of the acceptable points to choose: smallest or fastest.")
     ] = "smallest",
     perplexity_pieces: Annotated[
-        int, typer.Option("--perplexity-pieces", min=0, help="Held-out pieces of code, 2 or more; 0: no perplexity.")
+        int,
+        typer.Option(
+            "--perplexity-pieces", min=0, help="Held-out pieces of code for perplexity, 2 or more; 0: no perplexity."
+        ),
     ] = 32,
-    piece_tokens: Annotated[int, typer.Option("--piece-tokens", min=2, help="Tokens of each, at most.")] = 512,
+    piece_tokens: Annotated[
+        int, typer.Option("--piece-tokens", min=2, help="Maximum number of tokens per piece.")
+    ] = 512,
     humaneval: Annotated[
-        Path | None, typer.Option("--humaneval", help="HumanEval's file: measure pass@1 of each point, too.")
+        Path | None, typer.Option("--humaneval", help="HumanEval file: also measure pass@1 of each point.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Problems at most: the first of the file. Default: all.")
+        int | None,
+        typer.Option("--limit", min=1, help="Use only this many problems, the first of the file. Default: all."),
     ] = None,
     strip: Annotated[
-        bool, typer.Option("--strip", help="Take the white space off prompts' ends: better with GPT-2's tokenizers.")
+        bool, typer.Option("--strip", help="Strip trailing white space from prompts: better with GPT-2 tokenizers.")
     ] = False,
     max_new_tokens: Annotated[
-        int, typer.Option("--max-new-tokens", min=1, help="Tokens of each completion.")
+        int, typer.Option("--max-new-tokens", min=1, help="Maximum number of tokens per completion.")
     ] = NEW_TOKENS,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Completions side by side.")] = 8,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Completions per batch.")] = 8,
     perturbations: Annotated[
         list[str] | None,
         typer.Option(
             "--perturbations",
-            help="ReCode's, by name or family, with commas; repeatable: measure robust pass, too.",
+            help="Also measure robust pass under these ReCode perturbations (names or families, comma-separated). "
+            "Repeatable.",
         ),
     ] = None,
     perturbation_seeds: Annotated[
-        int, typer.Option("--perturbation-seeds", min=1, help="Versions of each that has random choices.")
+        int, typer.Option("--perturbation-seeds", min=1, help="Versions of each random perturbation.")
     ] = 1,
     speed_rounds: Annotated[
-        int, typer.Option("--speed-rounds", min=0, help="Rounds of timing, 6 or more; 0: none.")
+        int, typer.Option("--speed-rounds", min=0, help="Timing rounds, 6 or more; 0: no timing.")
     ] = 6,
     threads: Annotated[
         int | None,
-        typer.Option("--threads", min=1, help="Processor threads of each job. Default: the engine's choice."),
+        typer.Option("--threads", min=1, help="CPU threads per job. Default: the engine's choice."),
     ] = None,
     executor: Annotated[
-        str, typer.Option("--executor", help="What runs the jobs: local (processes), dask or ray.")
+        str, typer.Option("--executor", help="Where jobs run: local (processes), dask or ray.")
     ] = "local",
     workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Jobs side by side; with more than one, speeds are no evidence.")
+        int, typer.Option("--workers", min=1, help="Parallel jobs; with more than 1, speeds are not comparable.")
     ] = 1,
     address: Annotated[
         str | None,
         typer.Option(
-            "--address", help="Address of a cluster: Dask's tcp://HOST:8786, Ray's HOST:6379; else one is started."
+            "--address", help="Cluster address: tcp://HOST:8786 (Dask) or HOST:6379 (Ray). Default: start one."
         ),
     ] = None,
     tokenizer: options.Tokenizer = None,
     allow_slow: Annotated[
-        bool, typer.Option("--allow-slow", help="Try also what is emulated in floating point: accuracy, not speed.")
+        bool,
+        typer.Option(
+            "--allow-slow", help="Also try points that are emulated in floating point: for accuracy, not speed."
+        ),
     ] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the artifacts in the study's folder.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the artifacts in the study's folder.")] = False,
     unsafe: code_options.Unsafe = False,
     json: options.Json = False,
 ) -> None:
-    """Find the recipe to use: quantize a generator in many ways.
+    """Sweep a generator's quantization settings to find a recipe.
 
-    All ways of a grid are tried and measured. Each point: bytes, speed, perplexity on held-out code, and, where asked
-    for, pass@1 and robust pass. All points are printed with the Pareto front marked, and written with a plot and the
-    recipe into --out. Then: lilliput quantize MODEL --recipe OUT/recipe.json --out DIR. Exit code 1: no point is within
-    tolerance and budget.
+    Quantizes the model with every setting of a grid and measures each point: bytes, speed, perplexity on held-out code
+    and, on request, pass@1 and robust pass. Prints all points with the Pareto front marked, and writes them with a plot
+    and the recipe to --out. To use the recipe: lilliput quantize MODEL --recipe OUT/recipe.json --out DIR. Exit code 1:
+    no point is within tolerance and budget.
     """
     from lilliput.study.budget import Budget
     from lilliput.study.choice import Rule

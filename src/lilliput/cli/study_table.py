@@ -1,4 +1,4 @@
-"""How ``lilliput study`` shows what it found."""
+"""The output of ``lilliput study`` on a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def show(result: StudyResult, model: str) -> None:
-    """All points, the front marked; what failed and what was left out; the recipe."""
+    """Print all points with the front marked, the points that failed or were left out, and the recipe."""
     from lilliput.study.quality import QUALITIES, quality_named
 
     choice = result.choice
@@ -39,9 +39,9 @@ def show(result: StudyResult, model: str) -> None:
         rows.append(cells)
     if rows:
         print_table(header, rows)
-        typer.echo(f"\n* nothing beats it in {', '.join(choice.objectives)}; > chosen; brackets: 95 % intervals")
+        typer.echo(f"\n* Pareto front of {', '.join(choice.objectives)}; > chosen; brackets: 95 % intervals")
         words = quality_named(choice.rule.quality).words
-        typer.echo(f"worse by: {words} than the reference, compared pair by pair on the same data")
+        typer.echo(f"worse by: {words} than the reference, paired on the same data")
     _show_speed_note(result)
     for item in result.as_dict()["failed"]:
         typer.echo(f"failed: {item['label']}: {item['problem']}")
@@ -89,4 +89,4 @@ def _speed(rated: Rated) -> str:
 
 def _show_speed_note(result: StudyResult) -> None:
     if any(one.result.speed and one.result.tokens_per_s is None for one in result.choice.rated):
-        typer.echo("?: measured while other jobs ran; no evidence of speed, and not in the front")
+        typer.echo("?: measured while other jobs ran; not comparable, and left out of the front")

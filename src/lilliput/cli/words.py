@@ -1,4 +1,4 @@
-"""Options and arguments of all verbs: what the help calls their values, in plain words, and which values are none."""
+"""Options and arguments of all verbs: names of their values in the help, and values that are refused."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from typer.models import ArgumentInfo, OptionInfo
 from lilliput.constants import MOST
 
 WORDS: Mapping[Any, str] = {str: "TEXT", Path: "PATH", int: "NUMBER", float: "NUMBER"}
-"""Type -> what a value of it is called; a flag's type is none of these, and a flag has no value."""
+"""Type -> name of its values. Flags have no value, and their type is not listed."""
 
 MAY_BE_EMPTY = ("prompt",)
-"""Arguments that are text itself. The others name a file, a folder or a model."""
+"""Arguments that are text. The others name a file, a folder or a model."""
 
 NAMES_A_FILE = ("against",)
-"""Options that are text, and may name a file."""
+"""Text options that may name a file."""
 
 _BRACES = str.maketrans("", "", "{}")
 _TYPE = re.compile(r" <[^<>]*>$")
 
 
 class Verb(TyperCommand):
-    """A command whose help calls arguments by their names alone, without braces and Python's types."""
+    """A command whose help shows arguments by name, without braces and Python types."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """What stands after the verb in the line on its usage."""
+        """The pieces after the verb in the usage line."""
         return [piece.translate(_BRACES) for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """The lists of arguments and of options."""
+        """Write the lists of arguments and options."""
         for title, kind in (("Arguments", "argument"), ("Options", "option")):
             found = [one.get_help_record(ctx) for one in self.get_params(ctx) if one.param_type_name == kind]
             rows = [(_TYPE.sub("", record[0]), record[1]) for record in found if record is not None]
@@ -44,13 +44,12 @@ class Verb(TyperCommand):
 
 
 def name_values(verb: Callable[..., None]) -> None:
-    """Give the options and arguments of a verb, where they have none yet, the words for their values.
+    """Set the metavar of a verb's options and arguments that have none, and refuse values that cannot be meant.
 
-    Where a value names a file or the like, an empty one is refused: as a path it would be the current folder. So are
-    numbers beyond :data:`~lilliput.constants.MOST`.
+    These are empty paths, which would be the current folder, and numbers beyond :data:`~lilliput.constants.MOST`.
     """
     hints = get_type_hints(verb, include_extras=True)
-    verb.__annotations__ = hints  # evaluated once: what is changed here is what typer finds
+    verb.__annotations__ = hints  # evaluated once, so that typer sees the changes below
     for name, hint in hints.items():
         for info in getattr(hint, "__metadata__", ()):
             if isinstance(info, ArgumentInfo) and info.metavar is None:
@@ -94,6 +93,6 @@ def _path(value: str) -> Path:
 
 
 def _kinds(hint: Any) -> list[Any]:
-    """The types that ``hint`` is made of: of ``list[Path] | None``, a path's and that of ``None``."""
+    """The types in ``hint``: ``Path`` and ``None`` for ``list[Path] | None``."""
     inner = [part for part in get_args(hint) if not isinstance(part, OptionInfo)]
     return [kind for part in inner for kind in _kinds(part)] if inner else [hint]

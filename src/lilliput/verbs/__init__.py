@@ -1,1 +1,1 @@
-"""The verbs: a file or a package each, the functions that ``import lilliput`` offers and the command line calls."""
+"""The verbs, one module or package each: the functions that ``import lilliput`` offers and the command line calls."""

@@ -1,4 +1,4 @@
-"""``complete``: a generator goes on from a prompt, or fills the gap between two texts."""
+"""``complete``: continue a prompt with a generator, or fill the gap between two texts."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from lilliput.runtime.sessions import Advance, Ids, Logits, Session
 from lilliput.runtime.settings import Options, Settings
 
 LONGEST_PROMPT = 16 * 2**20
-"""Bytes of standard input that are read: more than any model takes, and no more memory than any machine has."""
+"""Maximum bytes read from standard input: more than any model takes, and little enough for any machine's memory."""
 
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
-"""What stands behind a backslash on the command line -> what is meant."""
+"""Character after a backslash on the command line -> its meaning."""
 
 
 @dataclass
 class TimedSession:
-    """A session, and where its time goes.
+    """A session that records where its time goes.
 
     Attributes:
-        session: what runs the model.
-        begun: when the completion was asked for, by :func:`time.perf_counter`.
-        prompt_tokens: of the longest prompt.
+        session: the session that runs the model.
+        begun: when the completion was requested, by :func:`time.perf_counter`.
+        prompt_tokens: tokens of the longest prompt.
         prefill: seconds spent reading prompts.
         first: when the first token could be chosen; ``None``: not yet.
-        decoded: tokens written one after another: all but the first of each completion.
-        decode: seconds spent on these.
+        decoded: tokens decoded one by one: all but the first of each completion.
+        decode: seconds spent decoding them.
     """
 
     session: Session
@@ -80,12 +80,12 @@ class CompleteResult:
     """What was written, and how fast.
 
     Attributes:
-        completions: as many as were asked for.
-        prompt_tokens: tokens that the model read, those that frame the prompt included.
-        prefill_seconds: spent reading them.
-        first_token_ms: milliseconds from asking to the first token, the model being loaded.
-        decode_tokens_per_second: tokens after the first of each completion, all together, in a second of the model's
-            time; ``None`` where there are none. Of a beam search, those of all texts that it went on with.
+        completions: as many as were requested.
+        prompt_tokens: tokens that the model read, including those that frame the prompt.
+        prefill_seconds: time spent reading them.
+        first_token_ms: milliseconds from the request to the first token, with the model already loaded.
+        decode_tokens_per_second: tokens after the first, of all completions together, per second of the model's time;
+            ``None`` if there are none. A beam search counts the tokens of all its beams.
     """
 
     completions: tuple[Completion, ...]
@@ -120,14 +120,14 @@ def complete(
 
     Args:
         path: a generator's artifact.
-        prompt: text; see :meth:`~lilliput.runtime.generator.Generator.generate`.
-        suffix: what stands after the gap; ``None``: there is no gap.
+        prompt: the text to continue; see :meth:`~lilliput.runtime.generator.Generator.generate`.
+        suffix: text after the gap; ``None``: there is no gap.
         threads: processor threads; ``None`` leaves the choice to the engine.
         progress: shown while working.
         options: see :class:`~lilliput.runtime.settings.Settings`.
 
     Raises:
-        UserError: no generator's artifact, a prompt too long for it, or an option that means nothing.
+        UserError: not a generator's artifact, a prompt too long for the model, or an invalid option.
     """
     generator, timed = _opened(path, threads, options)
     if suffix is None:
@@ -147,7 +147,7 @@ def complete_aloud(
     progress: Progress | None = None,
     **options: Unpack[Options],
 ) -> None:
-    """As :func:`complete`, with the one completion given to ``write`` piece by piece, each as soon as it is certain."""
+    """Like :func:`complete`, but stream the single completion to ``write``, each piece as soon as it is final."""
     generator, _ = _opened(path, threads, options)
     for piece in generator.stream(prompt, suffix, progress=progress, **options):
         write(piece)
@@ -157,11 +157,11 @@ def require_draws(settings: Settings, where: str = "--n") -> None:
     """Refuse several completions of a prompt that would all be the same.
 
     Args:
-        settings: how they are asked for.
-        where: the option that says how many.
+        settings: of the completions.
+        where: the option that gives their number.
 
     Raises:
-        UserError: they would.
+        UserError: they would all be the same.
     """
     if settings.n > 1 and settings.temperature == 0 and settings.beams == 1:
         raise UserError(
@@ -172,20 +172,20 @@ def require_draws(settings: Settings, where: str = "--n") -> None:
 
 
 def refuse_undrawn(settings: Settings) -> None:
-    """Refuse options of the command line that say how tokens are drawn, where none are: greedily, or in a search.
+    """Refuse sampling options on the command line if nothing is sampled: in greedy decoding or beam search.
 
     Raises:
-        UserError: one was given; the message names it.
+        UserError: such an option was given; the message names it.
     """
     given = {name: getattr(settings, name) != getattr(Settings, name) for name in ("top_p", "top_k", "seed")}
-    words = "goes with a --temperature above 0: otherwise nothing is drawn"
+    words = "goes with a --temperature above 0: otherwise nothing is sampled"
     refuse_unused(
         {f"--{name.replace('_', '-')}": (said and not settings.temperature, words) for name, said in given.items()}
     )
 
 
 def _opened(path: str | Path, threads: int | None, options: Options) -> tuple[Generator, TimedSession]:
-    require_draws(Settings(**options), "n")  # what is wrong is better said before gigabytes are loaded
+    require_draws(Settings(**options), "n")  # fail before loading gigabytes
     generator = Generator.open(open_artifact(path), threads)
     generator.session = timed = TimedSession(generator.session)
     return generator, timed
@@ -203,7 +203,7 @@ def _result(completions: Sequence[Completion], timed: TimedSession) -> CompleteR
 
 
 def read_prompt(given: str | None) -> str:
-    """The prompt of the command line: ``given``, or standard input where that is ``-``, or left out.
+    """The prompt of the command line: ``given``, or standard input if it is ``-`` or left out.
 
     Raises:
         UserError: nothing is given and standard input is a terminal; or it is not UTF-8 text, or too long.
@@ -217,7 +217,9 @@ def read_prompt(given: str | None) -> str:
     place = Place(Path("<stdin>"))
     content = sys.stdin.buffer.read(LONGEST_PROMPT + 1)
     if len(content) > LONGEST_PROMPT:
-        raise place.error(f"is longer than {LONGEST_PROMPT:,} bytes.", "Give what the model is to go on from, alone.")
+        raise place.error(
+            f"is longer than {LONGEST_PROMPT:,} bytes.", "Give only the text that the model is to continue."
+        )
     return decode(content.removeprefix(UTF8_BOM), place)
 
 

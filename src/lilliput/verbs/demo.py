@@ -1,4 +1,4 @@
-"""``demo``: the whole job on a corpus made from Python's own standard library; no network, no other data."""
+"""``demo``: the whole pipeline on a corpus made from Python's standard library; no network, no other data."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from lilliput.verbs.shrink.settings import ShrinkSettings
 from lilliput.verbs.subjects import open_subject
 
 TEACHER = "scratch:layers=2,hidden=256,heads=4,intermediate=1024,vocabulary=16000"
-"""Small enough to be trained on the spot, large enough to have something to teach."""
+"""Small enough to train on the spot, large enough to have something to teach."""
 
 GRAMS = Grams(order=1, bits=13, width=128, scale="root")
-"""Of the student, see docs/research/clone.md."""
+"""The student's table of n-grams; see docs/research/clone.md."""
 
 MARK = "lilliput-demo.json"
-"""Tells a folder that a demo may write into."""
+"""Marks a folder that the demo may write into."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,17 @@ class DemoSettings:
 
     Attributes:
         train, valid, test: pairs of functions.
-        teacher: what is fine-tuned.
-        teacher_epochs: passes over the training pairs.
-        student_epochs: likewise.
-        candidates: architectures tried.
+        teacher: the encoder to fine-tune.
+        teacher_epochs: the teacher's passes over the training pairs.
+        student_epochs: the student's passes.
+        candidates: number of architectures to try.
         grams: the student's table of n-grams.
-        vocabulary: of the student's tokenizer, at most.
-        size: bytes of the artifact.
-        latency_ms: bound on one thread's time at ``attended`` tokens.
-        max_tokens: longest input.
+        vocabulary: maximum vocabulary size of the student's tokenizer.
+        size: byte budget of the artifact.
+        latency_ms: latency limit on one thread at ``attended`` tokens.
+        max_tokens: maximum input length.
         attended: tokens that the student's layers see.
-        seed: of everything random.
+        seed: random seed.
     """
 
     train: int = 6000
@@ -76,10 +76,10 @@ class DemoResult:
     """What the demo made.
 
     Attributes:
-        out: the folder that holds it all.
-        teacher: the teacher, measured on held-out functions.
-        student: the artifact, likewise.
-        seconds: that it took.
+        out: the folder that holds everything.
+        teacher: the teacher's evaluation on held-out functions.
+        student: the artifact's evaluation on the same functions.
+        seconds: total duration.
     """
 
     out: Path
@@ -102,15 +102,15 @@ def demo(
         out: folder for the data, the teacher, the artifact ``student`` and ``report.html``.
         settings: sizes.
         command: recorded in the results.
-        progress: shown while working. Killed at any moment, the same call goes on where it was.
+        progress: shown while working. If interrupted at any point, the same call resumes.
 
     Raises:
-        UserError: ``out`` is a folder with other things in it, or cannot be written.
+        UserError: ``out`` exists and was not made by the demo, or cannot be written.
     """
     settings, progress, start = settings or DemoSettings(), progress or Progress(), time.monotonic()
     out = Path(out)
     if out.exists() and not (out / MARK).exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError("is there already, and no demo made it.", where=out, remedy="Choose another --out.")
+        raise UserError("already exists and was not made by the demo.", where=out, remedy="Choose another --out.")
     write_json(out / MARK, {"made by": "lilliput demo"})
     task = task_named("clone")
     progress.note("1/5 pairs of functions from Python's standard library")

@@ -1,4 +1,4 @@
-"""``finetune``: an encoder of code becomes the teacher of a task."""
+"""``finetune``: turn an encoder of code into the teacher of a task."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finetuned:
-    """A teacher that was made, and how well it does on the validation data that chose its epoch."""
+    """A fine-tuned teacher, and its scores on the validation data that chose its epoch."""
 
     result: FinetuneResult
 
@@ -31,7 +31,7 @@ class Finetuned:
         return {"path": str(self.result.path), "valid": valid, "history": self.result.history}
 
     def facts(self) -> dict[str, object]:
-        """Names and values, for people."""
+        """Names and values to print."""
         scores = self.result.scores
         if scores is None:
             return {"teacher": self.result.path}
@@ -69,22 +69,22 @@ def finetune(
     Args:
         base: folder or hub id of an encoder, or ``scratch:`` with sizes.
         task: name of the task.
-        train: labelled files, or one.
-        valid: likewise; the epoch that does best on them is kept.
+        train: one or more labelled files.
+        valid: one or more labelled files; the epoch that scores best on them is kept.
         out: the teacher's folder.
         epochs: passes over the data.
-        learning_rate: the peak; ``None``: what suits the base.
-        batch: examples a step.
-        max_tokens: longest input, special tokens included.
-        pooling: ``first``, ``mean`` or ``wide``; ``None``: what suits the base.
-        join: how a pair's vectors meet in the head: ``difference`` or ``concat``.
-        label_names: the classes in order, where neither the task nor the data should name them.
+        learning_rate: the peak; ``None``: depends on the base.
+        batch: examples per step.
+        max_tokens: maximum input length, special tokens included.
+        pooling: ``first``, ``mean`` or ``wide``; ``None``: depends on the base.
+        join: how the head joins the vectors of a pair: ``difference`` or ``concat``.
+        label_names: class names in order; ``None``: those of the task or the data.
         columns: names of the columns of tables.
-        seed: of everything random.
+        seed: random seed.
         progress: shown while training.
 
     Raises:
-        UserError: bad input. Killed at any moment, the same call goes on where it was.
+        UserError: bad input. If interrupted at any point, the same call resumes.
     """
     kind, columns = task_named(task), columns or Columns()
     refuse_unused({"--join": (join != "difference" and kind.arity == 1, "goes with tasks of pairs")})
@@ -92,7 +92,7 @@ def finetune(
     require_two_classes(data)
     checked: Dataset = kind.read(valid, columns, data.label_names, True)
 
-    # Only now, with what trains: it takes seconds to import, and bad data should be refused at once.
+    # Imported only now: it takes seconds, and bad data should be refused at once.
     from lilliput.teachers.finetune import FinetuneSettings
     from lilliput.teachers.finetune import finetune as train_teacher
 

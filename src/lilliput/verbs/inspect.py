@@ -1,4 +1,4 @@
-"""``inspect``: what an artifact is, where it comes from, and where its bytes go."""
+"""``inspect``: what an artifact is, where it came from, and where its bytes go."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lilliput.generator_manifest import GeneratorManifest
 from lilliput.search.cost import StudentShape, flops
 
 WORST = 3
-"""Weights of a generator that are shown: those that rounding changed most."""
+"""Number of a generator's weights to show: those that rounding changed most."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Inspection:
     artifact: Artifact
 
     def as_dict(self) -> dict[str, Any]:
-        """What it is, bytes by part, provenance, hashes."""
+        """Kind, bytes by part, provenance, hashes."""
         manifest = self.artifact.manifest
         facts = self._generator(manifest) if isinstance(manifest, GeneratorManifest) else self._classifier(manifest)
         return {
@@ -68,7 +68,7 @@ def inspect(path: str | Path) -> Inspection:
 def _summary(evidence: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: evidence[name] for name in ("valid", "quantization") if name in evidence}
     weights = evidence.get("weights")
-    if isinstance(weights, list):  # a generator's: the worst of them
+    if isinstance(weights, list):  # a generator's: show the worst
         rated = [item for item in weights if _is_rated(item)]
         found["worst_weights"] = sorted(rated, key=lambda item: -item["relative_error"])[:WORST]
     return found

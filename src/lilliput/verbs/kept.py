@@ -1,4 +1,4 @@
-"""What a long run has found so far, in a file: a run that was killed goes on where it was."""
+"""Results of a long run kept in a file as they are found, so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ from lilliput.version import VERSION
 ENDING = ".kept.jsonl"
 
 Inputs = Sequence["str | Path | Sequence[str | Path] | None"]
-"""What a command reads: paths, lists of them, names that are no paths; ``None``: not given."""
+"""What a command reads: paths, lists of paths, names that are not paths; ``None``: not given."""
 
 
 def key_of(*what: Any) -> str:
-    """A name for what is found from exactly this (plain JSON values)."""
+    """A key for what is computed from exactly these values (plain JSON)."""
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 def artifact_key(artifact: Artifact) -> str:
-    """A name for what an artifact gives: its manifest has the hash of every other file."""
+    """A key for an artifact's outputs: its manifest has the hash of every other file."""
     versions = VERSION, importlib.metadata.version("openvino")
     return key_of("artifact", sha256_of(artifact.path / MANIFEST), *versions, kernels().library is not None)
 
 
 def beside(out: Path | None, result: str, inputs: Inputs = ()) -> tuple[Path | None, Path | None]:
-    """Where the result goes, and where what is found on the way is kept: a file, or ``result`` in a folder.
+    """The path of the result, and the path beside it where intermediate findings are kept.
 
     Args:
         out: a file that ends in ``.json``, or a folder; a pipe or a device, beside which nothing is kept; ``None``:
             nothing is written.
         result: name of the result's file in a folder.
-        inputs: that neither may be.
+        inputs: files that neither path may be.
 
     Raises:
-        UserError: nothing can be written there, or it is an input.
+        UserError: the path cannot be written, or is an input.
     """
     if out is None:
         return None, None
@@ -68,7 +68,7 @@ def refuse_inputs(target: Path, inputs: Inputs) -> None:
     """Refuse to write to a file that the command reads.
 
     Raises:
-        UserError: it is one of ``inputs``, by whatever name.
+        UserError: ``target`` is one of ``inputs``, under any name.
     """
     for given in inputs:
         for one in given if isinstance(given, Sequence) and not isinstance(given, str) else (given,):
@@ -76,19 +76,19 @@ def refuse_inputs(target: Path, inputs: Inputs) -> None:
                 raise UserError(
                     f"{target} is a file that this command reads.",
                     where="--out",
-                    remedy="Name another: the result would take its place.",
+                    remedy="Name another file: the result would overwrite it.",
                 )
 
 
 def _are_one(file: Path, other: str | Path) -> bool:
     try:
         return file.is_file() and file.samefile(other)
-    except (OSError, ValueError):  # there is no other, or its name is no path
+    except (OSError, ValueError):  # the other does not exist, or its name is not a path
         return False
 
 
 def _is_part_of(file: Path, model: str | Path) -> bool:
-    """Whether it is a file in a model's folder, or further down."""
+    """Whether ``file`` is in a model's folder or one of its subfolders."""
     try:
         return file.is_file() and Path(model).resolve() in file.resolve().parents and is_model_folder(Path(model))
     except (OSError, ValueError, RuntimeError):
@@ -96,33 +96,33 @@ def _is_part_of(file: Path, model: str | Path) -> bool:
 
 
 def refuse_unwritable(target: Path) -> None:
-    """Refuse a place that no file can be written to, before the work whose result is to stand there.
+    """Refuse a path that cannot be written to, before the work whose result is to go there.
 
     Raises:
-        UserError: it is a folder, in one that cannot be made or written to, or a name of an open file.
+        UserError: it is a folder, its parent cannot be made or written to, or it names an open file.
     """
     refuse_open(target)
     with explain_disk_errors(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if target.exists() and not target.is_file():
-            return  # a pipe, say, or /dev/null, beside which nothing is written
+            return  # such as a pipe or /dev/null, beside which nothing is written
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=target.parent):
             pass
 
 
 class Kept:
-    """Findings by key, as JSON lines; each is written as soon as it is known.
+    """Findings by key, as JSON Lines; each is written as soon as it is known.
 
-    The file is a help, not a result: it never says that it is complete, a line that a kill cut short is passed over,
-    and it may be deleted at any time. While this lives, the runs of other processes are kept out of it.
+    The file is a cache, not a result: it does not record whether it is complete, truncated lines are skipped, and it
+    may be deleted at any time. While this object lives, a lock keeps other processes out.
 
     Args:
         path: the file; ``None``: findings are forgotten at the end.
 
     Raises:
-        UserError: it cannot be written, or another run is at work there.
+        UserError: the file cannot be written, or another run holds it.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -147,14 +147,14 @@ class Kept:
             return
 
     def remember(self, key: str, found: Mapping[str, Any]) -> None:
-        """Know what was found until this run ends."""
+        """Keep a finding in memory, for this run only."""
         self.found[key] = dict(found)
 
     def add(self, key: str, found: Mapping[str, Any]) -> None:
-        """Keep what was found.
+        """Keep a finding in the file.
 
         Raises:
-            UserError: it cannot be written.
+            UserError: the file cannot be written.
         """
         self.remember(key, found)
         if self.path is None:
@@ -162,16 +162,16 @@ class Kept:
         with explain_disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as stream:
-                start = "\n" if stream.tell() else ""  # ends a line that was cut short
+                start = "\n" if stream.tell() else ""  # ends a truncated line
                 stream.write(start + json.dumps({"key": key, "found": self.found[key]}))
 
 
 class KeptRows:
-    """Finished rows of one measurement, by name, among all that a file keeps.
+    """Finished rows of one measurement, by name, in a file that may keep others.
 
     Args:
         path: the file; ``None``: rows are forgotten at the end.
-        key: all that a row depends on (artifact, data, settings), as JSON values: rows of another are not seen.
+        key: everything a row depends on (artifact, data, settings), as JSON values; rows of other keys are ignored.
     """
 
     def __init__(self, path: str | Path | None, key: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The latency model of this machine: measured once, kept in the cache folder, used by every search after."""
+"""The latency model of this machine: measured once, cached, and used by every later search."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lilliput.search.latency import CALIBRATION_DESIGN, Conditions, LatencyModel
 from lilliput.search.space import Architecture
 
 WARMUP, SECONDS, CALLS = 3, 0.12, 25
-"""Calls before the clock counts; then as many as fit these seconds, at most this many: their median counts."""
+"""Untimed calls; seconds of timed calls; maximum number of timed calls. Their median counts."""
 
 ROUNDS = 3
 """Rounds in which two models are timed in turn."""
@@ -38,16 +38,16 @@ INTEGER_BITS = 8
 """Of weights whose products are of integers, so that inputs are rounded, too."""
 
 READ, LONG = 32, 0.75
-"""Functions whose reading is timed, and what share of the tokens that layers see these have where enough have it."""
+"""Functions whose reading is timed; share of the attended tokens that a function needs to count as long."""
 
 
 def latency_model(
     precision: str = "int8", threads: int = 1, progress: Progress | None = None, cache: Path | None = None
 ) -> LatencyModel:
-    """The model for this machine, engine version, engine's settings, precision and threads; measured if it never was.
+    """The model for this machine, engine version and settings, precision and threads; measured now if not cached.
 
-    It is kept in ``cache``, by default :func:`cache_folder`, where that can be written. Measuring takes about half a
-    minute and needs the extra ``train``.
+    It is cached in ``cache``, by default :func:`cache_folder`, if that is writable. Measuring takes about half a minute
+    and needs the extra ``train``.
     """
     conditions = Conditions(
         cpu=cpu_name(),
@@ -68,7 +68,7 @@ def latency_model(
     model = calibrate(measurer(precision, threads), CALIBRATION_DESIGN, conditions, progress)
     try:
         model.save(path)
-    except UserError as error:  # half a minute lost next time, which is no reason to refuse this time
+    except UserError as error:  # costs half a minute next time, but no reason to fail now
         progress.note(f"{error.where}: not kept; {error.problem} {CACHE_VARIABLE} can name another folder.")
     return model
 
@@ -76,7 +76,7 @@ def latency_model(
 def _is_there(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a cache folder that may not be looked into, or with too long a name
+    except OSError:  # an unreadable cache folder, or a name that is too long
         return False
 
 
@@ -102,9 +102,9 @@ def measure(config: EncoderConfig, precision: str, threads: int, tokens: int) ->
 
 
 def grams_ms(grams: Grams, precision: str, tokens: int, threads: int = 1) -> float:
-    """What a table of n-grams adds to a pass, at least 0: a small model's time with it less its time without.
+    """Time that a table of n-grams adds to a pass, at least 0: a small model's time with it minus without it.
 
-    Of several rounds the least time of each counts, as in :func:`~lilliput.search.latency.measure_all`.
+    The minimum over several rounds counts, as in :func:`~lilliput.search.latency.measure_all`.
     """
     with_it = replace(SMALL, grams=grams)
     return _added(
@@ -113,9 +113,9 @@ def grams_ms(grams: Grams, precision: str, tokens: int, threads: int = 1) -> flo
 
 
 def flow_ms(nodes: int, precision: str, tokens: int, threads: int = 1) -> float:
-    """What data flow adds to a pass over as many places, at least 0: embeddings of nodes, and the mask.
+    """Time that data flow adds to a pass of the same length, at least 0: node embeddings and the mask.
 
-    By a small model's time over ``tokens`` tokens with ``nodes`` nodes, less its time over as many tokens in all.
+    It is a small model's time over ``tokens`` tokens and ``nodes`` nodes, minus its time over as many tokens in all.
     """
     with_it = replace(SMALL, data_flow=DataFlow(nodes, "c"), positions=tokens)
     without = replace(SMALL, positions=tokens + nodes)
@@ -126,9 +126,9 @@ def flow_ms(nodes: int, precision: str, tokens: int, threads: int = 1) -> float:
 
 
 def reading_ms(reader: FlowTokenizer, texts: Sequence[str]) -> float:
-    """What finding its data flow adds to a function's way to the model: median of CPU milliseconds, of long functions.
+    """CPU milliseconds that finding data flow adds to preparing a long function's input: the median.
 
-    Long: of :data:`READ` functions that have :data:`LONG` of the tokens that layers see, or the longest there are.
+    Timed on :data:`READ` functions that fill :data:`LONG` of the attended tokens, or else the longest there are.
     """
     lengths = np.array([len(ids) for ids in reader.tokenizer.encode(texts)])
     wanted = np.minimum(lengths, LONG * reader.seen)
@@ -146,18 +146,18 @@ def reading_ms(reader: FlowTokenizer, texts: Sequence[str]) -> float:
 
 
 SMALL = EncoderConfig(Architecture(layers=1, hidden=64, heads=1, intermediate=64, vocabulary=1000))
-"""The model by which parts are timed that do not depend on the architecture."""
+"""The model used to time parts that do not depend on the architecture."""
 
 
 def _added(with_it: Callable[[], float], without: Callable[[], float]) -> float:
-    """The least of several times less the least of others, taken in turn; at least 0."""
+    """Minimum of the times with a part minus the minimum without it, measured alternately; at least 0."""
     times = [(with_it(), without()) for _ in range(ROUNDS)]
     longer, shorter = (min(column) for column in zip(*times, strict=True))
     return max(0.0, float(longer - shorter))
 
 
 def random_feeds(config: EncoderConfig, tokens: int) -> list[NDArray[Any]]:
-    """One function of random tokens; where the model reads data flow, with all nodes there may be, two edges each."""
+    """One function of random tokens; if the model reads data flow, with the maximum number of nodes, two edges each."""
     random = np.random.default_rng(0)
     feeds: list[NDArray[Any]] = [random.integers(4, config.architecture.vocabulary, (1, tokens))]
     if config.data_flow:
@@ -168,7 +168,7 @@ def random_feeds(config: EncoderConfig, tokens: int) -> list[NDArray[Any]]:
 
 
 def random_graph(config: EncoderConfig, precision: str, seed: int = 0) -> bytes:
-    """The ONNX file of a model with random weights and made-up activation ranges: right in size and speed only."""
+    """ONNX file of a model with random weights and made-up activation ranges: realistic only in size and speed."""
     from lilliput.graph.onnx_encoder import activation_names, encoder_graph
 
     random = np.random.default_rng(seed)

@@ -1,7 +1,7 @@
-"""Where a generator's checkpoint is from, and under what license, as far as its own files say.
+"""Where a generator's checkpoint is from, and its license, as far as its own files say.
 
-Nothing is guessed: a folder's or a model's name is no id of the hub, and ``_name_or_path`` in ``config.json`` is
-whatever path somebody trained from. A fact that the files do not state is not there.
+Nothing is guessed: the name of a folder or model is not a hub id, and ``_name_or_path`` in ``config.json`` is whatever
+path somebody trained from. Facts that the files do not state are left out.
 
 Sources: the hub's model cards (https://huggingface.co/docs/hub/model-cards) and GGUF's metadata keys
 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, "General metadata").
@@ -18,10 +18,10 @@ from lilliput.report.front import hub_id, read_front
 from lilliput.teachers.hub import CARD
 
 _MOST = 1_000_000
-"""Bytes of a card that are looked at: its front matter is at its beginning."""
+"""Bytes of a card to read: its front matter is at the beginning."""
 
 _CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)")
-"""A model's folder in the hub's cache."""
+"""A model's folder in the hub cache."""
 
 _HUB = re.compile(r"https://(?:huggingface\.co|hf\.co)/([^/?#]+/[^/?#]+)/?")
 
@@ -29,15 +29,15 @@ _GGUF_SOURCES = ("general.source.huggingface.repository", "general.source.repo_u
 
 
 def origin_of(path: Path, metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What is known of a checkpoint.
+    """What is known about the origin of a checkpoint.
 
     Args:
         path: its folder, or its GGUF file.
-        metadata: of the GGUF file.
+        metadata: metadata of the GGUF file.
 
     Returns:
-        Any of ``source`` (its own id on the hub), ``base_model`` (ids of what it was made of), ``title`` (its name in
-        words), ``license``, ``license_name`` and ``license_link`` (as the hub has them).
+        Any of ``source`` (its own id on the hub), ``base_model`` (ids of the models it was made from), ``title`` (its
+        name in words), ``license``, ``license_name`` and ``license_link`` (as on the hub).
     """
     facts = _of_folder(path) if metadata is None else _of_gguf(metadata)
     return {name: value for name, value in facts.items() if value}
@@ -47,7 +47,7 @@ def _of_folder(folder: Path) -> dict[str, Any]:
     try:
         with (folder / CARD).open("rb") as stream:
             front = read_front(stream.read(_MOST).decode("utf-8", "replace"))
-    except OSError:  # there is none, or none for us: then it says nothing
+    except OSError:  # no card, or not readable
         front = {}
     cached = next((found for part in folder.resolve().parts if (found := _CACHED.fullmatch(part))), None)
     return {
@@ -76,11 +76,11 @@ def _of_gguf(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hub_repository(address: str | None) -> str | None:
-    """The id in an address of the hub, or what is an id."""
+    """The id in a hub URL, or the string itself if it is an id."""
     found = _HUB.fullmatch(address or "")
     return hub_id(address if found is None else found[1])
 
 
 def _only(texts: tuple[str, ...]) -> str | None:
-    """One of one; of several licenses none is the license."""
+    """The only element, if there is one: of several licenses, none is *the* license."""
     return texts[0] if len(texts) == 1 else None

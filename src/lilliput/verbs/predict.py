@@ -22,26 +22,26 @@ from lilliput.runtime.classifier import Classifier, Prediction
 from lilliput.shipped import shipped_named
 
 OF_FUNCTIONS = frozenset({"vulnerability", "clone"})
-"""Tasks whose models know single functions, so that files are taken apart; a user's own labels may be of anything."""
+"""Tasks whose models classify functions, so that files are split; a user's own labels may be about anything."""
 
 MOST_PAIRS = 50_000
-"""Pairs of functions of two files that are compared."""
+"""Maximum number of pairs of functions to compare in two files."""
 
 LONGEST_FILE = 50_000_000
-"""Bytes of a file that is taken apart."""
+"""Maximum bytes of a file to split."""
 
 MANY = 5_000
-"""Functions that take long enough for progress to be shown."""
+"""Number of functions from which progress is shown."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A function of a file, or all of it.
+    """A function in a file, or the whole file.
 
     Attributes:
-        file: its path; ``-``: standard input.
-        name: of the function; ``None``: the file as a whole.
-        line: where it begins, from 1.
+        file: path of the file; ``-``: standard input.
+        name: name of the function; ``None``: the whole file.
+        line: first line, counted from 1.
     """
 
     file: str
@@ -65,7 +65,7 @@ class FilePrediction:
         return tuple(part.file for part in self.parts)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values; ``functions`` has ``null`` for a file taken as a whole."""
+        """Plain JSON values; ``functions`` has ``null`` for a file treated as one function."""
         verdict = self.prediction
         return {
             "files": list(self.files),
@@ -85,23 +85,23 @@ def predict(
     passed_over: Callable[[UserError], object] | None = None,
     progress: Progress | None = None,
 ) -> list[FilePrediction]:
-    """Classify the functions of files (``-``: standard input); a model of pairs takes files two by two.
+    """Classify the functions in files (``-``: standard input); a model of pairs takes two files at a time.
 
-    For models of the tasks in :data:`OF_FUNCTIONS`, a file in C, Java or Python is taken apart into its functions:
-    one verdict each, in order. Of two files, each function of the first is compared with all of the second, and the
-    verdict is on it and its likeliest counterpart. A file in which no function is found is taken as one.
+    For models of the tasks in :data:`OF_FUNCTIONS`, a file in C, Java or Python is split into its functions: one
+    verdict each, in order. In a pair of files, each function of the first is compared with all of the second, and the
+    verdict is on the function and its likeliest counterpart. A file without functions is treated as one function.
 
     Args:
         path: an artifact's folder, or a shipped model's name.
-        files: source files, or one.
+        files: one or more source files.
         threads: processor threads; ``None`` leaves the choice to the engine.
-        whole: take each file as one function, whatever it holds.
-        passed_over: told of each file that is no source code, and the others are classified; ``None``: it is an error.
+        whole: treat each file as one function.
+        passed_over: called for each file that is not source code, which is then skipped; ``None``: raise an error.
         progress: shown while working on many functions.
 
     Raises:
-        UserError: a file is no source code, standard input is named twice, an odd number of files is given to a model
-            of pairs, or two of them hold too many functions to compare each with each.
+        UserError: a file is not source code, standard input is named twice, a model of pairs gets an odd number of
+            files, or two files have too many functions to compare all pairs.
     """
     files = file_list(files)
     model = Classifier(open_artifact(path), threads)
@@ -112,7 +112,7 @@ def predict(
             remedy="Give an even number of files.",
         )
     if [str(name) for name in files].count(STANDARD_INPUT) > 1:
-        raise UserError("is given twice, and read once.", where=STANDARD_INPUT, remedy="Give files.")
+        raise UserError("is given twice but can be read only once.", where=STANDARD_INPUT, remedy="Give files.")
     apart = not whole and model.manifest.task in OF_FUNCTIONS
     read = [_read(name, apart, passed_over) for name in files]
     if model.arity == 1:
@@ -126,19 +126,19 @@ def predict(
 
 
 def unknown_languages(path: str | Path, files: str | Path | Sequence[str | Path]) -> list[str]:
-    """Notes on files in another language than a shipped model was trained on, as their names say it; one a language.
+    """Notes on files whose names suggest another language than a shipped model was trained on, one per language.
 
     Args:
-        path: as :func:`predict` takes it; of an artifact of the user's own nothing is known.
-        files: source files, or one.
+        path: as in :func:`predict`; nothing is known of a user's own artifact.
+        files: one or more source files.
     """
     model = shipped_named(path)
     if model is None:
         return []
     languages = Counter(language.name for file in file_list(files) if (language := language_of(Path(file))) is not None)
     return [
-        f"{model.name} was trained on functions in {model.language}: what it says of {count} file(s) in {name} is of "
-        "little worth."
+        f"{model.name} was trained on functions in {model.language}: its predictions for {count} file(s) in {name} "
+        "mean little."
         for name, count in languages.items()
         if name != model.language
     ]
@@ -149,7 +149,7 @@ Parts = list[tuple[Part, str]]
 
 
 def _read(name: str | Path, apart: bool, passed_over: Callable[[UserError], object] | None) -> Parts | None:
-    """What is classified of a file; ``None``: it is passed over."""
+    """The functions of a file to classify; ``None``: the file is skipped."""
     try:
         return _parts(name, apart)
     except UserError as error:
@@ -169,14 +169,14 @@ def _parts(name: str | Path, apart: bool) -> Parts:
 
 
 def _best(model: Classifier, first: Parts, second: Parts) -> list[FilePrediction]:
-    """Each of ``first`` with the one of ``second`` that is likeliest of the model's last class; the earliest of equals.
+    """Each of ``first`` with the likeliest counterpart in ``second`` by the last class; ties go to the earliest.
 
     Raises:
         UserError: there are too many pairs.
     """
     if len(first) * len(second) > MOST_PAIRS:
         raise UserError(
-            f"has {len(first):,} functions, and {second[0][0].file} {len(second):,}: these are too many pairs.",
+            f"has {len(first):,} functions, and {second[0][0].file} {len(second):,}: too many pairs to compare.",
             where=first[0][0].file,
             remedy=f"Give smaller files: {MOST_PAIRS:,} pairs at most.",
         )

@@ -1,4 +1,4 @@
-"""How a verb runs the programs that models wrote, and what its result tells of that."""
+"""How verbs run model-written programs, and what their results record about it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Programs:
     """What programs may do; made by :func:`allowed`.
 
     Attributes:
-        limits: of each.
-        workers: that run side by side.
-        unsafe: they run even where nothing keeps them from the user's files.
-        walls: what does keep them.
+        limits: of each program.
+        workers: programs that run in parallel.
+        unsafe: run programs even if nothing keeps them from the user's files.
+        walls: the sandbox's protections.
     """
 
     limits: Limits
@@ -38,14 +38,14 @@ class Programs:
         return {"workers": self.workers, **asdict(self.limits)}
 
     def facts(self, command: str) -> dict[str, Any]:
-        """Where programs ran, for a result; asked for after the run, when it is known what the model's kernels were."""
+        """Sandbox, machine and command for a result; call after the run, when the model's kernels are known."""
         sandbox = {**asdict(self.walls), "unsafe": self.unsafe}
         return {"sandbox": sandbox, "machine": resources.machine(), "command": command}
 
     def judged(self, sources: Sequence[str], kept: Kept, progress: Progress) -> list[Judgement]:
-        """The judgements; like programs are run once, and those kept not again (but where the runner failed).
+        """The judgements; identical programs run once, and kept judgements are reused unless the runner failed.
 
-        A program that did not end is not run again in this run; in another one it is, on a machine less busy perhaps.
+        A program that timed out is not retried in this run, but is in the next, when the machine may be less busy.
         """
         how = VERSION, sys.version_info[:3], asdict(self.limits)
         keys = [key_of("judgement", source, *how) for source in sources]
@@ -66,11 +66,11 @@ class Programs:
 
 
 def allowed(limits: Limits | None, workers: int | None, unsafe: bool) -> Programs:
-    """Programs within ``limits`` (``None``: the usual ones), ``workers`` side by side (``None``: one a core).
+    """Programs within ``limits`` (``None``: the defaults), ``workers`` in parallel (``None``: one per core).
 
     Raises:
-        UserError: ``workers`` is not positive; or nothing would keep programs from the user's files, and not
-            ``unsafe``.
+        UserError: ``workers`` is not positive; or nothing would keep programs from the user's files and ``unsafe`` is
+            not set.
     """
     count = resources.usable_cores() if workers is None else require_whole(workers, 1, "--workers")
     return Programs(limits or Limits(), count, unsafe, require_walls(unsafe))

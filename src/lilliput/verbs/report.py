@@ -1,4 +1,4 @@
-"""``report``: results of all measures, and artifacts, side by side on one page."""
+"""``report``: results and artifacts side by side on one page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lilliput.verbs.inspect import inspect
 from lilliput.verbs.kept import refuse_inputs, refuse_unwritable
 
 EVALUATION = "evaluation.json"
-"""Where an artifact's or a teacher's folder may keep what ``evaluate --json`` printed."""
+"""Suffix of the file beside an artifact's or a teacher's folder that may hold the output of ``evaluate --json``."""
 
 
 def report(
@@ -34,15 +34,15 @@ def report(
 
     Args:
         subjects: in any order: artifacts, by folder or shipped name (``NAME.evaluation.json`` beside the folder is read
-            too), and JSON files that ``evaluate``, ``score``, ``compare`` and ``robustness`` wrote.
+            too), and JSON results of ``evaluate``, ``score``, ``compare`` and ``robustness``.
         out: the HTML file.
-        title: its title.
-        command: recorded on it.
+        title: title of the page.
+        command: recorded on the page.
         reference: name of the generator that the others are compared with; ``None``: the first that was evaluated.
 
     Raises:
-        UserError: a subject is none of these, a field of it is wrong, no generator has the reference's name, or ``out``
-            is a file that is read, or cannot be written.
+        UserError: a subject is none of these or has an invalid field, no generator has the reference's name, or ``out``
+            is an input or cannot be written.
         MissingExtra: jinja2 or matplotlib is not installed.
     """
     refuse_inputs(Path(out), [*subjects, *map(_beside, subjects)])
@@ -63,7 +63,7 @@ def report(
     given = gathered(results, artifacts, reference)
     if reference is not None and not given.runs:
         raise UserError(
-            f"there is no generator's evaluation, of '{clean(reference)}' or of others.",
+            f"there is no evaluation of a generator, neither '{clean(reference)}' nor another.",
             where="--reference",
             remedy="Leave it out, or give the evaluation.",
         )
@@ -71,10 +71,10 @@ def report(
 
 
 def evidence_of(subject: str | Path, evaluation: dict[str, Any] | None = None) -> Evidence:
-    """What is known of a classifier's artifact, or what an evaluation's JSON file says.
+    """Evidence on a classifier's artifact, or from the JSON file of an evaluation.
 
     Raises:
-        UserError: it is neither, or the evaluation is not a classifier's.
+        UserError: ``subject`` is neither, or the evaluation is not a classifier's.
     """
     if not is_artifact(subject):
         found = read_result(Path(subject))
@@ -108,17 +108,17 @@ def _artifact(subject: str | Path, evaluation: dict[str, Any]) -> Evidence:
 
 
 def _refuse_other(evaluation: Mapping[str, Any], subject: str | Path, file: Path) -> None:
-    """Refuse an evaluation of another model, which stood in the artifact's place before, say.
+    """Refuse an evaluation of another model, such as one that an earlier artifact of the same name left behind.
 
     Raises:
-        UserError: it is of one, as far as it says what it is of.
+        UserError: the evaluation names another model.
     """
     artifact = open_artifact(subject)
     told = look_up(evaluation, "model", "manifest_sha256"), look_up(evaluation, "bytes", "total")
     own = sha256_of(artifact.path / MANIFEST), artifact.bytes().total
     if any(its is not None and its != ours for its, ours in zip(told, own, strict=True)):
         raise UserError(
-            f"is the evaluation of another model than {artifact.path.name} is now.",
+            f"is the evaluation of another model than the present {artifact.path.name}.",
             where=file,
             remedy="Evaluate the artifact again, or remove the file.",
         )
@@ -126,5 +126,5 @@ def _refuse_other(evaluation: Mapping[str, Any], subject: str | Path, file: Path
 
 def _classifier(result: Result, path: Path) -> dict[str, Any]:
     if result.kind != CLASSIFIER:
-        checked({}, path)  # which says what is wrong
+        checked({}, path)  # raises the right error
     return dict(result.values)

@@ -1,4 +1,4 @@
-"""``score``: completions that were made elsewhere, run against their problems' tests."""
+"""``score``: run completions made elsewhere against the tests of their problems."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from lilliput.verbs.tally import Attempt, Tally, checked_ks, fitting_ks, tally
 RESULT = "score.json"
 
 _FORM_WORDS = {
-    "completion": "each completion goes on from the prompt",
+    "completion": "each completion continues the prompt",
     "program": "each completion is a whole program; the problem's prompt is run before it",
     "auto": "a completion that defines the function itself is a whole program, and the prompt is run before it; any "
-    "other goes on from the prompt",
+    "other continues the prompt",
 }
 
 
 @dataclass(frozen=True)
 class Score:
-    """What was found; :meth:`as_dict` is the JSON contract of ``lilliput score``.
+    """The result; :meth:`as_dict` is the JSON contract of ``lilliput score``.
 
     Attributes:
         task: the benchmark.
@@ -47,11 +47,11 @@ class Score:
 
     @property
     def exit_code(self) -> int:
-        """1 where the figures are not to be trusted."""
+        """1 if the figures are not to be trusted."""
         return 1 if self.tally.warning else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values. Fractions, not percent. Where there is a warning, it stands first."""
+        """Plain JSON values. Fractions, not percent. A warning, if any, comes first."""
         found = self.tally.as_dict()
         if self.missing:
             found["notes"].append(f"partial: {self.missing} problems have no completions and are left out")
@@ -87,25 +87,26 @@ def score(
     Args:
         problems: a file of HumanEval, HumanEval+, MBPP or MBPP+.
         completions: JSON Lines of ``task_id`` and ``completion``.
-        k: of pass@k; those that there are too few completions for are left out. ``None``: 1, and 10 where there are
-            so many.
+        k: values of k for pass@k; those with too few completions are left out. ``None``: 1, and 10 if there are enough
+            completions.
         form: ``completion``, ``program`` or ``auto``: see :data:`lilliput.data.completions.FORMS`.
         partial: score the problems that have completions, and leave the others out.
-        challenges: MBPP is judged by ``challenge_test_list``, too.
-        workers: programs that run side by side; ``None``: one a core.
+        challenges: also judge MBPP by ``challenge_test_list``.
+        workers: programs to run in parallel; ``None``: one per core.
         limits: of each program.
-        unsafe: run programs even where the kernel does not keep them from the user's files.
-        out: where the result is written, a ``.json`` or a folder; a run that was killed goes on from what is kept
-            beside it.
+        unsafe: run programs even if the kernel does not keep them from the user's files.
+        out: ``.json`` file or folder to write the result to; an interrupted run resumes from what is kept beside it.
         command: recorded in the result.
         progress: shown while working.
 
     Raises:
-        UserError: bad input; or problems without completions, and not ``partial``.
+        UserError: bad input; or problems without completions, unless ``partial``.
     """
     ks, progress = checked_ks(k), progress or Progress()
     if form not in FORMS:
-        raise UserError(f"{shown(form)} is no form of completions.", where="--form", remedy=f"Use {', '.join(FORMS)}.")
+        raise UserError(
+            f"{shown(form)} is not a form of completions.", where="--form", remedy=f"Use {', '.join(FORMS)}."
+        )
     problems, completions = Path(problems), Path(completions)
     every = read_problems(problems, challenges=challenges)
     of_mbpp = every[0].benchmark == "mbpp"
@@ -113,7 +114,9 @@ def score(
     given = read_completions(completions, every)
     wanted = _with_completions(every, given, completions, partial)
     counts = Counter(item.task_id for item in given)
-    fitting_ks(ks, [counts[problem.task_id] for problem in wanted])  # too few for any: told before they are run
+    fitting_ks(
+        ks, [counts[problem.task_id] for problem in wanted]
+    )  # fails before the run if there are too few for any k
     programs = allowed(limits, workers, unsafe)
     target, kept = beside(None if out is None else Path(out), RESULT, [problems, completions])
     attempts = _judged(wanted, given, form, programs, Kept(kept), progress)
@@ -150,9 +153,9 @@ def _with_completions(
     missing = [problem.task_id for problem in problems if problem.task_id not in there]
     if missing and not partial:
         raise DataError(
-            f"has no completions of {len(missing)} of {len(problems)} problems; the first is {shown(missing[0])}.",
+            f"has no completions for {len(missing)} of {len(problems)} problems; the first is {shown(missing[0])}.",
             where=file,
-            remedy="Complete them (an empty completion is one), or give --partial to score the others alone.",
+            remedy="Complete them (an empty completion counts), or give --partial to score only the others.",
         )
     return [problem for problem in problems if problem.task_id in there]
 

@@ -1,4 +1,4 @@
-"""``search``: the architecture to train, under a budget in bytes and milliseconds."""
+"""``search``: find the architecture to train within a budget of bytes and milliseconds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ METHODS = {
 """``--method`` -> search."""
 
 DEFAULT_LATENCY_MS = 3.0
-"""Bound on one thread's milliseconds at 400 tokens where none is given: some 1/200 of CodeBERT's."""
+"""Default latency limit on one thread at 400 tokens: about 1/200 of CodeBERT's."""
 
 DEFAULT_PRECISIONS = ("int8",)
 
@@ -54,39 +54,39 @@ def search(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> SearchResult:
-    """The best architecture whose artifact takes at most ``size`` bytes and ``latency_ms`` milliseconds.
+    """Find the best architecture whose artifact takes at most ``size`` bytes and ``latency_ms`` milliseconds.
 
     Args:
         size: bytes of the whole artifact, tokenizer and manifest included (``paper``: of the fp32 weights, a target).
-        latency_ms: bound on one thread's time, batch 1, from the model calibrated on this machine; ``None``: no bound.
-        precisions: how weights may be stored: one, or several.
+        latency_ms: latency limit on one thread, batch 1, from the model calibrated on this machine; ``None``: no limit.
+        precisions: one or more allowed weight formats.
         method: ``exact`` scores every architecture; ``genetic`` is the paper's algorithm.
-        objective: what to maximize, a name in :data:`lilliput.search.OBJECTIVES`.
-        paper: the paper's space, fitness and fp32 bytes. What it does not know (time, precisions, tokens, pairs, data
-            flow) is not to be given beside it.
-        tokens: input length that time and FLOPs are counted at.
-        arity: functions an example joins, 1 or 2.
+        objective: what to maximize; a name in :data:`lilliput.search.OBJECTIVES`.
+        paper: use the paper's space, fitness and fp32 bytes. Options that the paper does not have (latency, precisions,
+            tokens, pairs, data flow) are refused with it.
+        tokens: input length for latency and FLOPs.
+        arity: functions per example, 1 or 2.
         classes: output logits.
-        data_flow: nodes of data flow that the layers see beside the tokens, at most. What they add to a pass counts;
-            finding them depends on the functions, and does not (in ``shrink``, which has some, it does).
-        seed: of the genetic algorithm, and nothing else.
-        progress: told how the calibration gets on.
+        data_flow: maximum number of data-flow nodes that the layers see besides the tokens. The latency includes what
+            they add to a pass, but not the time to find them, which depends on the functions (``shrink`` includes it).
+        seed: seed of the genetic algorithm only.
+        progress: shown during the calibration.
 
     Raises:
-        UserError: an argument is out of its range.
+        UserError: an argument is out of range.
         BudgetError: nothing fits; the message says how small or how fast the space can get.
     """
     if method not in METHODS:
         raise UserError(f"no method '{method}'.", where="--method", remedy=f"Choose one of: {', '.join(METHODS)}.")
     if arity not in (1, 2):
-        raise UserError(f"{arity!r} is no arity.", where="arity", remedy="Give 1, or 2 for pairs of functions.")
+        raise UserError(f"{arity!r} is not an arity.", where="arity", remedy="Give 1, or 2 for pairs of functions.")
     require_whole(classes, 2, "classes")
     refuse_unused({"--seed": (method == "exact" and seed != 0, "goes with --method genetic")})
     precisions = (precisions,) if isinstance(precisions, str) else tuple(precisions)
     problem: Problem
     if paper:
         given = {
-            "--latency": latency_ms not in (None, DEFAULT_LATENCY_MS),  # without bound is how the paper has it
+            "--latency": latency_ms not in (None, DEFAULT_LATENCY_MS),  # the paper has no limit
             "--precision": precisions != DEFAULT_PRECISIONS,
             "--objective": objective != DEFAULT_OBJECTIVE,
             "--tokens": tokens != DEFAULT_TOKENS,
@@ -100,7 +100,7 @@ def search(
     else:
         if type(data_flow) is not int or not 0 <= data_flow <= MOST_NODES:
             raise UserError(
-                f"{data_flow!r} is no number of nodes.", where="--data-flow", remedy=f"Give 0 to {MOST_NODES}."
+                f"{data_flow!r} is not a number of nodes.", where="--data-flow", remedy=f"Give 0 to {MOST_NODES}."
             )
         shape = StudentShape(classes=classes, arity=arity, nodes=data_flow)
         problem = search_problem(size, latency_ms, precisions, objective, shape, tokens=tokens, progress=progress)
@@ -120,22 +120,22 @@ def search_problem(
     reading_ms: float = 0.0,
     progress: Progress | None = None,
 ) -> SearchProblem:
-    """Our problem with this machine's latency models, which are measured now if they never were.
+    """The search problem with this machine's latency models, which are measured now if not cached.
 
     Args:
         size: bytes of the whole artifact.
-        latency_ms: bound on one thread's time; ``None``: no bound.
+        latency_ms: latency limit on one thread; ``None``: no limit.
         precisions: names in :data:`~lilliput.formats.precision.PRECISIONS`.
         objective: name in :data:`OBJECTIVES`.
-        shape: of the task: classes, functions an example, what is read beside tokens.
-        tokens: of a function, that the latency is of.
-        tokenizer_bytes: bytes of a tokenizer by size of its vocabulary; ``None``: an estimate.
-        space: of architectures.
-        reading_ms: what a function takes before the model has it, beyond turning it into tokens: it counts, too.
+        shape: shape of the task: classes, functions per example, inputs besides tokens.
+        tokens: input length for the latency.
+        tokenizer_bytes: size of a tokenizer by its vocabulary; ``None``: an estimate.
+        space: architectures to search.
+        reading_ms: time to prepare a function's input beyond tokenizing it; it counts towards the latency.
         progress: shown while measuring.
 
     Raises:
-        UserError: an argument is out of its range.
+        UserError: an argument is out of range.
         BudgetError: nothing fits ``size``.
     """
     if not precisions:
@@ -153,7 +153,7 @@ def search_problem(
     )
     if latency_ms is None:
         return unmeasured
-    exact_search(unmeasured)  # a budget too small for any model is told before half a minute of measuring
+    exact_search(unmeasured)  # fail on an impossible budget before half a minute of measuring
     models = {precision: latency_model(precision, progress=progress) for precision in precisions}
     for grams in filter(None, (shape.grams, shape.linear)):
         models = {name: model.plus(grams_ms(grams, name, tokens)) for name, model in models.items()}
@@ -163,9 +163,9 @@ def search_problem(
 
 
 def _positive(value: float, where: str, unit: str) -> float:
-    """``value``, which must be a number above 0 that has an end."""
+    """``value``, which must be a finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
-        raise UserError(f"{value!r} is no number of {unit}.", where=where, remedy="Give a number above 0.")
+        raise UserError(f"{value!r} is not a valid number of {unit}.", where=where, remedy="Give a number above 0.")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Long work in stages that are done once: killed at any moment, the same command goes on where it stopped."""
+"""Long work in stages that run once each, so that an interrupted command can resume."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 class Stages:
-    """Results of finished stages, kept in a hidden folder beside the target until the target is there.
+    """Results of finished stages, kept in a hidden folder beside the target until the target exists.
 
     Args:
         target: what the work will write; the folder is ``.NAME.work`` beside it.
         settings: everything that decides the result, as plain JSON values.
-        progress: told when work goes on, or starts anew.
-        set_aside: what to do with results kept under other settings: true: they are moved to ``.NAME.work.old``, in
-            place of what was there, and a run under their settings takes them back, until the target is there; false:
-            they are thrown away.
+        progress: notified when work resumes or starts anew.
+        set_aside: what to do with results kept under other settings: if true, move them to ``.NAME.work.old``,
+            replacing what was there, from where a run under their settings takes them back until the target exists; if
+            false, delete them.
 
     Raises:
-        UserError: another run is at work on the same target, or the folder cannot be made.
+        UserError: another run is working on the same target, or the folder cannot be made.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Stages:
             if _settings(self.folder) != wanted:
                 begun = self._given_way(wanted, set_aside)
         if begun:
-            progress.note(f"{self.folder}: going on from there.")
+            progress.note(f"{self.folder}: resuming from there.")
         else:
             write_json(self.file(SETTINGS), wanted)
 
     def _given_way(self, wanted: Any, set_aside: bool) -> bool:
-        """Take the folder's results away, and take back those set aside if they are of ``wanted``; whether they are."""
+        """Clear the folder's results; restore those set aside if made under ``wanted``, and say whether."""
         aside = self._aside()
         back = set_aside and _settings(aside) == wanted
         found = any(path.name != SETTINGS for path in self.folder.iterdir())
@@ -69,7 +69,7 @@ class Stages:
                 away.rename(aside)
         begin_work(self.folder)
         if found:
-            place = f"set aside in {aside}" if set_aside else "thrown away"
+            place = f"set aside in {aside}" if set_aside else "deleted"
             self.progress.note(f"{self.folder}: work under other settings, {place}{'' if back else '; starting anew'}.")
         return back
 
@@ -80,7 +80,7 @@ class Stages:
     def once(self, name: str, compute: Callable[[], Any], take: Callable[[Any], Any] = lambda value: value) -> Any:
         """The JSON value that ``compute`` returned, now or in an earlier run, as ``take`` reads it.
 
-        What cannot be read is computed again.
+        An unreadable value is computed again.
         """
         path = self.file(f"{name}.json")
         try:
@@ -90,9 +90,9 @@ class Stages:
         return take(read_json(path))
 
     def weights(self, name: str, compute: Callable[[], tuple[Weights, Any]]) -> tuple[Weights, Any]:
-        """The weights, with a JSON value, that ``compute`` returned, now or in an earlier run.
+        """The weights and the JSON value that ``compute`` returned, now or in an earlier run.
 
-        What cannot be read is computed again.
+        Unreadable ones are computed again.
         """
         path, beside = self.file(f"{name}.npz"), self.file(f"{name}.json")
         try:
@@ -105,14 +105,14 @@ class Stages:
         return read_arrays(path), read_json(beside)
 
     def finish(self) -> None:
-        """The target is there: neither the folder nor what was set aside is needed any longer."""
+        """Clean up once the target exists: remove the folder and what was set aside."""
         aside = self._aside()
         for folder in (aside, _between(aside)):
             shutil.rmtree(folder, ignore_errors=True)
         self.give_up()
 
     def give_up(self) -> None:
-        """Nothing will come of it: the folder is not needed; what was set aside still is."""
+        """Abandon the work: remove the folder, but keep what was set aside."""
         shutil.rmtree(self.folder, ignore_errors=True)
         release(self.folder)
 
@@ -121,12 +121,12 @@ class Stages:
 
 
 def _between(aside: Path) -> Path:
-    """Where work is while it changes places with what was set aside."""
+    """Temporary place for work while it is swapped with what was set aside."""
     return aside.with_name(f"{aside.name}-new")
 
 
 def _settings(folder: Path) -> Any:
-    """What the work in a folder was done under; ``None``: there is none, or it does not tell."""
+    """Settings of the work in a folder; ``None``: there is no work, or its settings are unreadable."""
     try:
         return read_json(folder / SETTINGS)
     except (OSError, ValueError):

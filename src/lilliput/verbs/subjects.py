@@ -1,4 +1,4 @@
-"""What can be evaluated: an artifact, or a checkpoint. Both answer the same questions."""
+"""Classifiers that can be evaluated: artifacts and checkpoints, behind one interface."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Subject(Protocol):
     arity: int
     threads: int
     max_tokens: int
-    seen: Mapping[str, str]  # SHA-256 of data -> what they were to it: "train", "valid"
+    seen: Mapping[str, str]  # SHA-256 of data -> what the model used it for: "train", "valid"
 
     def logits(self, dataset: Dataset, progress: Progress) -> NDArray[np.float32]:
         """Logits ``[examples, classes]`` in the order of the labels."""
@@ -41,14 +41,14 @@ class Subject(Protocol):
         """Bytes on disk by part, ``total`` first."""
 
     def encode(self, texts: Sequence[str]) -> Sequence[Input]:
-        """Inputs of functions, as the model takes them: token ids, and with data flow its nodes."""
+        """Inputs of functions as the model takes them: token ids, and data-flow nodes if it reads them."""
 
     def pass_over(self, ids: Input) -> object:
-        """One pass of the encoder over one function."""
+        """Run one pass of the encoder over one function."""
 
 
 class ArtifactSubject:
-    """An artifact, in the engine; one of another task is refused: its classes would be taken for that task's."""
+    """An artifact, run by the engine; another task is refused, as its classes would be mistaken for that task's."""
 
     def __init__(self, path: str | Path, task: str, threads: int) -> None:
         self.threads = threads
@@ -99,9 +99,9 @@ class CheckpointSubject:
         self.threads = threads
         torch.set_num_threads(threads)
         self.teacher = open_teacher(path, tokenizer=tokenizer, task=task)
-        if self.teacher.max_tokens < 3:  # a recorded teacher: nothing runs that could be timed or asked anything new
+        if self.teacher.max_tokens < 3:  # recorded logits: there is no model to time or to run on new inputs
             raise UserError(
-                "recorded logits are a teacher for shrink, and no model to measure.",
+                "recorded logits are a teacher for shrink, not a model to measure.",
                 where=path,
                 remedy="Name the model whose logits they are.",
             )
@@ -132,12 +132,12 @@ class CheckpointSubject:
             tokens = torch.from_numpy(tokens_of(ids))[None].to(device)
             encoded = self.teacher.model.encode(tokens, torch.ones_like(tokens))
         if device.type == "cuda":
-            torch.cuda.synchronize(device)  # else only the launch of the work would be timed
+            torch.cuda.synchronize(device)  # otherwise only the kernel launch would be timed
         return encoded
 
 
 def open_subject(path: str | Path, task: str, tokenizer: Path | None = None, threads: int = 1) -> Subject:
-    """An artifact's folder, a shipped model's name, or whatever :func:`lilliput.teachers.open_teacher` opens.
+    """Open an artifact's folder, a shipped model's name, or whatever :func:`lilliput.teachers.open_teacher` opens.
 
     Raises:
         UserError: it cannot be opened, or is of another task.
@@ -151,26 +151,26 @@ def open_subject(path: str | Path, task: str, tokenizer: Path | None = None, thr
 
 
 def require_arity(subject: Subject, task: Task) -> None:
-    """Refuse a model that joins more, or fewer, functions an example than the task does.
+    """Refuse a model that joins more or fewer functions per example than the task.
 
     Raises:
-        UserError: it does.
+        UserError: the numbers differ.
     """
     if subject.arity != task.arity:
         raise UserError(
-            f"{subject.name} joins {subject.arity} function(s) an example, and task '{task.name}' {task.arity}.",
+            f"{subject.name} joins {subject.arity} function(s) per example, task '{task.name}' {task.arity}.",
             where="--task",
             remedy="Name the task that the model was made for.",
         )
 
 
 def of_length(subject: Subject, texts: Sequence[str], tokens: int, count: int = 32) -> list[Input]:
-    """Inputs of exactly ``tokens`` tokens, cut from real ones (short ones are repeated up to the length)."""
+    """Inputs of exactly ``tokens`` tokens, cut from real functions (short ones are repeated)."""
     return [resized(item, tokens) for item in subject.encode(texts[:count])]
 
 
 def example_runner(subject: Subject, dataset: Dataset) -> Callable[[int], object]:
-    """``run(row)``: tokenizes and encodes the functions of one example, as it is, alone."""
+    """``run(row)``: tokenize and encode the functions of one example at its natural length, unbatched."""
 
     def run(row: int) -> object:
         functions = [dataset.texts[member] for member in dataset.members[row]]

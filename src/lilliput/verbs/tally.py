@@ -1,4 +1,4 @@
-"""From judged completions to pass@k, counts of failures, and a record of each problem."""
+"""Turn judged completions into pass@k, failure counts, and a record of each problem."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lilliput.evaluate.judging import FAILURES, Judgement
 from lilliput.evaluate.passk import Tries, mean_pass_at_k
 
 MOST_LOST = 0.05
-"""Share of the problems that may be without verdict before a result is not to be trusted."""
+"""Share of problems without a verdict above which a result is not to be trusted."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Attempt:
     """One completion, judged.
 
     Attributes:
-        task_id: of its problem.
-        judgement: what became of it.
-        record: what else is told of it.
+        task_id: id of its problem.
+        judgement: its outcome.
+        record: further facts about it.
     """
 
     task_id: str
@@ -36,12 +36,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Tally:
-    """What a set of attempts comes to.
+    """Summary of a set of attempts.
 
     Attributes:
-        n: problems with a verdict on one completion at least, on which pass@1 rests.
-        pass_at: k -> the estimate, over the problems with k completions with a verdict; ``None``: there are none.
-        left_out: every k asked for that there are too few completions for.
+        n: problems with a verdict on at least one completion, on which pass@1 is based.
+        pass_at: k -> estimate over the problems with k judged completions; ``None``: there are none.
+        left_out: every requested k with too few completions.
         failures: completions that did not pass, by outcome.
         attempts: task_id -> its attempts, in the order of the problems.
     """
@@ -54,24 +54,24 @@ class Tally:
 
     @property
     def lost(self) -> int:
-        """Problems with a completion that the sandbox, or an endpoint, gave no verdict on."""
+        """Number of problems with a completion that the sandbox or an endpoint gave no verdict on."""
         return sum(any(one.judgement.outcome == "runner" for one in tries) for tries in self.attempts.values())
 
     @property
     def warning(self) -> str:
-        """Why the figures are not to be trusted; empty: there is no reason."""
+        """Why the figures are not to be trusted; empty if they are."""
         if self.lost <= MOST_LOST * len(self.attempts):
             return ""
         details = [one.judgement.detail for tries in self.attempts.values() for one in tries]
         outcomes = [one.judgement.outcome for tries in self.attempts.values() for one in tries]
         first = next(detail for detail, outcome in zip(details, outcomes, strict=True) if outcome == "runner")
         return (
-            f"{self.lost} of {len(self.attempts)} problems failed for reasons of the runner's own, not the model's "
-            f"(the first: {first}); the figures rest on the other completions and are not to be trusted."
+            f"{self.lost} of {len(self.attempts)} problems failed because of the runner, not the model "
+            f"(the first: {first}); the figures are based on the other completions and are not to be trusted."
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The part of a result that ``score`` and ``evaluate`` have in common; fractions, not percent."""
+        """The part of a result common to ``score`` and ``evaluate``; fractions, not percent."""
         counts = [len(tries) for tries in self.attempts.values()]
         found = self.pass_at.items()
         notes = [
@@ -95,7 +95,7 @@ class Tally:
         }
 
     def records(self) -> list[dict[str, Any]]:
-        """What became of each problem."""
+        """The outcome of each problem."""
         return [
             {
                 "task_id": name,
@@ -108,15 +108,15 @@ class Tally:
 
 
 USUAL = (1, 10)
-"""The k of pass@k where none is asked for; 10 only where there are so many completions."""
+"""Default values of k for pass@k; 10 only if there are enough completions."""
 
 
 def tally(attempts: Mapping[str, Sequence[Attempt]], ks: Sequence[int] | None) -> Tally:
-    """Count.
+    """Summarize attempts.
 
     Args:
-        attempts: task_id -> attempts, one at least.
-        ks: every k that is wanted; those above the fewest completions of a problem are left out. ``None``: the usual.
+        attempts: task_id -> attempts, at least one.
+        ks: values of k; those above the fewest completions of a problem are left out. ``None``: the defaults.
 
     Raises:
         DataError: there are no problems, or too few completions for any k.
@@ -129,7 +129,7 @@ def tally(attempts: Mapping[str, Sequence[Attempt]], ks: Sequence[int] | None) -
             tries.append(Tries(len(judged), sum(item.judgement.passed for item in judged)))
     rates = {}
     for k in fitting:
-        enough = [item for item in tries if item.n >= k]  # all of them, unless the runner lost some
+        enough = [item for item in tries if item.n >= k]  # all, unless the runner lost some
         rates[k] = mean_pass_at_k(enough, k) if enough else None
     outcomes = [item.judgement.outcome for one in attempts.values() for item in one]
     failures: dict[str, int] = {name: outcomes.count(name) for name in FAILURES}
@@ -137,7 +137,7 @@ def tally(attempts: Mapping[str, Sequence[Attempt]], ks: Sequence[int] | None) -
 
 
 def fitting_ks(ks: Sequence[int] | None, counts: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Every k that there are enough completions for, and those that there are too few for.
+    """Split ``ks`` into those with enough completions and those with too few.
 
     Args:
         ks: see :func:`tally`.
@@ -153,9 +153,9 @@ def fitting_ks(ks: Sequence[int] | None, counts: Sequence[int]) -> tuple[tuple[i
     fitting = tuple(k for k in ks if k <= fewest)
     if not fitting:
         raise DataError(
-            f"there are {fewest} completions of a problem: too few for pass@{min(ks)}.",
+            f"a problem has only {fewest} completion(s): too few for pass@{min(ks)}.",
             where="--k",
-            remedy=f"Ask for a k of {fewest} or less, or take more completions.",
+            remedy=f"Choose a k of at most {fewest}, or give more completions.",
         )
     return fitting, tuple(k for k in ks if k > fewest)
 
@@ -164,7 +164,7 @@ def parsed_ks(text: str | None) -> tuple[int, ...] | None:
     """``"1,10"`` as numbers, sorted; ``None`` stays.
 
     Raises:
-        UserError: they are none, or below 1.
+        UserError: they are not numbers, or below 1.
     """
     if text is None:
         return None
@@ -179,13 +179,13 @@ def checked_ks(ks: Sequence[int] | None, shown: object = None) -> tuple[int, ...
     """``ks``, sorted; ``None`` stays.
 
     Raises:
-        UserError: there is none, or one is no positive whole number.
+        UserError: the list is empty, or a value is not a positive whole number.
     """
     if ks is None:
         return None
     if not ks or not all(type(k) is int and k >= 1 for k in ks):
         raise UserError(
-            f"{ks if shown is None else shown!r} is no list of positive whole numbers.",
+            f"{ks if shown is None else shown!r} is not a list of positive whole numbers.",
             where="--k",
             remedy="Give for example --k 1,10.",
         )

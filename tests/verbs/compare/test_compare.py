@@ -189,7 +189,7 @@ def test_what_cannot_be_compared(generators, small, tmp_path):
         with pytest.raises(UserError, match=words):
             api.compare(models, **{"settings": CLASSIFYING, **options})
 
-    refused("small is a classifier, one is a generator: what they take cannot be compared", [small, generators / "one"])
+    refused("small is a classifier, one is a generator: their costs cannot be compared", [small, generators / "one"])
     refused("nothing to compare with", [small])
     refused("is a server", [small, "http://localhost:8080/v1"])
     refused("no such file or folder", [small, tmp_path / "none"])

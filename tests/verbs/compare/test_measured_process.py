@@ -70,14 +70,14 @@ def test_a_child_that_fails_is_named_with_its_last_words(tmp_path):
         with pytest.raises(UserError) as death:
             process.ask("sing")
     assert str(death.value) == (
-        "the model: its process ended with exit code 1; the last it said: AttributeError: 'ReferenceWork' object has "
+        "the model: its process exited with code 1; its last output: AttributeError: 'ReferenceWork' object has "
         "no attribute 'sing'. Run the model by itself to see why."
     )
 
 
 @pytest.mark.parametrize(
     ("by_signal", "words"),
-    [("", "ended with exit code 3; the last it said: MemoryError: no room"), ("1", "by signal 9.*more memory than")],
+    [("", "exited with code 3; its last output: MemoryError: no room"), ("1", "by signal 9.*out of memory")],
 )
 def test_a_child_that_dies_before_it_answers(tmp_path, monkeypatch, by_signal, words):
     monkeypatch.setattr(measured_process, "MODULE", "tests.verbs.compare.dying_child")

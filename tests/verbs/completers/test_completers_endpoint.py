@@ -84,7 +84,7 @@ def test_chats(problems):
     first = result["problems"][0]["completions"][0]
     assert (first["text"], first["cut"], first["form"]) == (answer, "fence", "program")
     assert first["code"] == "def double(n):\n    return 2 * n\n"
-    assert any("cut out of the answer" in step for step in result["postprocessing"])
+    assert any("extracted from the answer" in step for step in result["postprocessing"])
 
 
 def test_a_server_that_fails_half_way(problems, tmp_path):
@@ -130,14 +130,14 @@ def test_a_run_goes_on_where_it_was(problems, tmp_path):
 @pytest.mark.parametrize(
     "status, value, said",
     [
-        (200, b"<html>", "is no JSON: b'<html>'"),
-        (200, b"[" * 100_000, "is no JSON"),
-        (200, {}, "holds no completion: {}"),
-        (200, [], "holds no completion"),
-        (200, {"choices": []}, "holds no completion"),
-        (200, {"choices": [{"text": None}]}, "holds no completion"),
-        (200, {"choices": [{"text": 5}]}, "holds no completion"),
-        (200, {"error": "x"}, "holds no completion"),
+        (200, b"<html>", "is not JSON: b'<html>'"),
+        (200, b"[" * 100_000, "is not JSON"),
+        (200, {}, "has no completion: {}"),
+        (200, [], "has no completion"),
+        (200, {"choices": []}, "has no completion"),
+        (200, {"choices": [{"text": None}]}, "has no completion"),
+        (200, {"choices": [{"text": 5}]}, "has no completion"),
+        (200, {"error": "x"}, "has no completion"),
         (400, b"too long\n\nfor me", "answered 400: too long for me"),
         (302, b"", "answered 302"),
         (429, b"slow down", "answered 429: slow down, 3 times"),
@@ -173,7 +173,7 @@ def test_a_server_that_is_gone():
     ((made,),) = completer.complete([Asked(PROBLEM, "x")], Settings())
     assert "no answer" in made.failure
     assert not made.is_model_s
-    with pytest.raises(UserError, match="cannot tell which models it has: no answer") as caught:
+    with pytest.raises(UserError, match="cannot list its models: no answer") as caught:
         EndpointCompleter(GeneratorSource(server.url))
     assert "--served" in caught.value.remedy
 
@@ -185,15 +185,15 @@ def test_who_waits_is_told_once_a_round():
         completer = EndpointCompleter(GeneratorSource(server.url), patience, told.append)
         completer.complete([Asked(PROBLEM, str(row)) for row in range(8)], Settings(batch=8))
     assert len(server.asked) == 24
-    said = f"{server.url}: the server answered 503: busy; asking again in"
+    said = f"{server.url}: the server answered 503: busy; retrying in"
     assert told == [f"{said} 0.3 s", f"{said} 0.6 s"]
     with pytest.raises(UserError, match="no answer"):
         open_completer(GeneratorSource(server.url), told.append)
     assert "no answer (URLError" in told[2]
-    assert told[2].endswith("asking again in 0.01 s")
+    assert told[2].endswith("retrying in 0.01 s")
 
 
-@pytest.mark.parametrize(("status", "word"), [(401, "key"), (403, "not let you"), (404, "no such model")])
+@pytest.mark.parametrize(("status", "word"), [(401, "key"), (403, "denies access"), (404, "no such address or model")])
 def test_refusals_end_the_run(status, word, problems):
     with served(lambda path, body, number: (status, b"no")) as server, pytest.raises(UserError, match=word):
         evaluate(server, problems)
@@ -201,7 +201,7 @@ def test_refusals_end_the_run(status, word, problems):
 
 @pytest.mark.parametrize("url", ["http://", "http://user:key@host/v1", "http://host/v1?key=1", "http://host:x/v1"])
 def test_addresses_that_are_none(url):
-    with pytest.raises(UserError, match="is no address of a server"):
+    with pytest.raises(UserError, match="is not a server address"):
         EndpointCompleter(GeneratorSource(url))
 
 
@@ -232,6 +232,6 @@ def test_a_refusal_is_told_before_slow_answers_are_there():
     with served(lambda path, body, number: (403, b"") if body["prompt"] == "a" else slow) as server:
         completer = EndpointCompleter(GeneratorSource(server.url), Patience(tries=5, longest=60.0))
         begun = time.monotonic()
-        with pytest.raises(UserError, match="does not let you"):
+        with pytest.raises(UserError, match="denies access"):
             completer.complete([Asked(PROBLEM, "a"), Asked(PROBLEM, "b")], Settings(batch=2))
     assert time.monotonic() - begun < 10

@@ -85,7 +85,7 @@ def test_data_that_the_model_has_seen_are_told(found, small, workshop, progress)
 def test_one_example_is_told_before_the_work(small, workshop, tmp_path):
     first, *_ = (workshop / "valid.jsonl").read_text().splitlines()
     (tmp_path / "one.jsonl").write_text(first)
-    with pytest.raises(DataError, match=r"one\.jsonl: holds one example, .* training data \(--train\)"):
+    with pytest.raises(DataError, match=r"one\.jsonl: has one example, .* training data \(--train\)"):
         evaluate(small, "vulnerability", tmp_path / "one.jsonl")
 
 
@@ -122,7 +122,7 @@ def test_latency_is_at_what_the_model_takes_where_that_is_less(found, small, pro
     longest = lilliput.load(small).manifest.max_tokens
     assert longest < 400
     assert found.as_dict()["latency_ms"]["tokens"] == longest
-    assert any(f"takes {longest} tokens at most" in note for note in progress.notes)
+    assert any(f"takes at most {longest} tokens" in note for note in progress.notes)
 
 
 def test_a_score_without_an_interval_is_told(found, capsys):

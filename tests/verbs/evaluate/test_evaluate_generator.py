@@ -260,7 +260,7 @@ def test_mbpp_and_stripped_prompts(desk):
     assert "docstring" in plain["prompts"]
     stripped = evaluate(desk / "artifact", desk, strip=True, limit=1).as_dict()
     assert stripped["settings"]["strip"] is True
-    assert "without the white space" in stripped["prompts"]
+    assert "without trailing white space" in stripped["prompts"]
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_an_encoder_decoder_completes_lines_alone(repo, tmp_path):
 
 def test_nothing_to_measure_on_is_an_error(llama, tmp_path):
     (tmp_path / "a.py").write_text("x=1\n")
-    with pytest.raises(DataError, match="too small to measure on"):
+    with pytest.raises(DataError, match="its files are too small"):
         evaluate_repository(llama, tmp_path, settings=SMALL)
 
 

@@ -138,7 +138,7 @@ def test_it_is_told_that_a_language_says_nothing_where_the_prompt_names_none(art
     progress = Recorded()
     settings = SummarizationSettings(form="code", language="python", max_new_tokens=2)
     evaluate_summarization(artifact, data, settings=settings, threads=1, progress=progress)
-    assert progress.notes == ["--language says nothing to artifact: its prompts ('code') name none"]
+    assert progress.notes == ["--language has no effect on artifact: its prompts ('code') do not name a language"]
     settings = SummarizationSettings(form="comment", language="python", max_new_tokens=2)
     evaluate_summarization(artifact, data, settings=settings, threads=1, progress=progress)
     assert len(progress.notes) == 1

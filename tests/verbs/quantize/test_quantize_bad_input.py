@@ -253,9 +253,9 @@ def test_what_is_no_checkpoint(name, content, words, tmp_path, lilliput):
         ("--activation-group 20", ["--activation-group: 20 is no size of a group. Choose a multiple of 16"]),
         (
             "--weights fp16 --activation-group 64",
-            ["--activation-group: goes with --activations dynamic; they are 'none'"],
+            ["--activation-group: goes with --activations dynamic, not with 'none'"],
         ),
-        ("--activation-calibration mse", ["--activation-calibration: goes with --activations static; they are 'dyn"]),
+        ("--activation-calibration mse", ["--activation-calibration: goes with --activations static, not with 'dyn"]),
         ("--activation-group 0", ["--activation-group: 0 is no size"]),
         ("--tokenizer no.json", ["no.json: there is no such file or folder. Check --tokenizer."]),
         ("--tokenizer .", ["there is no tokenizer here"]),
@@ -300,7 +300,7 @@ def free_bytes(monkeypatch, count):
 def test_too_little_room_is_noticed_before_anything_is_written(sound, tmp_path, monkeypatch, lilliput):
     free_bytes(monkeypatch, 1_000_000)
     run = lilliput("quantize", sound, "--out", tmp_path / "small")
-    refused(run, "small: about 30.", "MB are needed and 1.00 MB are free. Free the space")
+    refused(run, "small: about 30.", "MB are needed, but only 1.00 MB are free. Free some space")
     assert not list(tmp_path.iterdir())
 
 

@@ -74,7 +74,7 @@ def test_killed_again_and_again_it_ends_as_an_undisturbed_run(tmp_path):
     for name, milestone in milestones.items():
         assert any(killed_when(milestone, tmp_path / "model", tmp_path / "broken") for _ in range(5)), name
     again = subprocess.run(command(tmp_path / "model", tmp_path / "broken"), check=True, capture_output=True, text=True)
-    assert "going on from there" in again.stderr
+    assert "resuming from there" in again.stderr
     assert digests(tmp_path / "broken") == digests(tmp_path / "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "model", "whole"]
 
@@ -92,7 +92,7 @@ def test_an_encoder_decoder_killed_in_its_decoder_ends_as_an_undisturbed_run(tmp
     asked = tmp_path / "model", tmp_path / "broken", how
     assert any(killed_when(lambda work: lines(work / "journal.jsonl") >= wanted, *asked) for _ in range(5))
     again = subprocess.run(command(*asked), check=True, capture_output=True, text=True)
-    assert "going on from there" in again.stderr
+    assert "resuming from there" in again.stderr
     assert digests(tmp_path / "broken") == digests(tmp_path / "whole")
 
 
@@ -180,7 +180,7 @@ def test_an_artifact_that_is_there_is_told_of(model, tmp_path):
     told = [Told(), Told()]
     for one in told:
         quantize(model, tmp_path / "small", settings=INT4, progress=one)
-    line = f"{tmp_path / 'small'}: the artifact there is replaced when the new one is whole."
+    line = f"{tmp_path / 'small'}: the artifact there is replaced when the new one is complete."
     assert [line in one.lines for one in told] == [False, True]
 
 
@@ -190,7 +190,7 @@ def test_the_same_work_is_gone_on_from(model, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("lilliput.quantize.stream.WeightSource", dying)  # nothing is read again
         quantize(model, tmp_path / "small", settings=INT4, progress=told)
-    assert "going on from there" in told.lines[0]
+    assert "resuming from there" in told.lines[0]
 
 
 def test_what_an_earlier_run_left_counts_as_room(model, tmp_path, monkeypatch):
@@ -200,7 +200,7 @@ def test_what_an_earlier_run_left_counts_as_room(model, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: usage)
         quantize(model, tmp_path / "small", settings=INT4)
-        with pytest.raises(UserError, match=r"are needed and .* are free"):
+        with pytest.raises(UserError, match=r"are needed, but only .* are free"):
             usage.free = verb.ROOM_FOR_GRAPHS
             quantize(model, tmp_path / "other", settings=INT4)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "small"]

@@ -102,9 +102,9 @@ def test_verdicts_are_in_the_result(results):
     [
         ({"settings": Settings(max_new_tokens=41)}, "has max_new_tokens 40, not 41"),
         ({"limits": Limits(seconds=4.0)}, "has seconds 3.0, not 4.0"),
-        ({"seeds": 1}, "other prompts of 'doc_change_case'"),
-        ({"limit": 2}, "other prompts of 'prompt'"),
-        ({"perturbations": ["newlines"]}, "has no verdicts of 'partial'; it has 'prompt', 'doc_change_case'"),
+        ({"seeds": 1}, "other prompts for 'doc_change_case'"),
+        ({"limit": 2}, "other prompts for 'prompt'"),
+        ({"perturbations": ["newlines"]}, "has no verdicts for 'partial'; it has 'prompt', 'doc_change_case'"),
     ],
 )
 def test_what_was_asked_otherwise_is_no_reference(results, data, how, said):
@@ -124,11 +124,11 @@ def changed(result, tmp_path, change):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda values: values.pop("outcomes"), "is no result of a generator's robustness"),
-        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["1x1"]]), "is no result"),
-        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["113"]]), "is no result.*verdicts of prompt"),
-        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["11"]]), "is no result.*verdicts of prompt"),
-        (lambda values: values["data"].update(sha256="00"), "of another file of problems"),
+        (lambda values: values.pop("outcomes"), "is not a result of a generator's robustness"),
+        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["1x1"]]), "is not a result"),
+        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["113"]]), "is not a result.*verdicts of prompt"),
+        (lambda values: values["outcomes"]["verdicts"].update(prompt=[["11"]]), "is not a result.*verdicts of prompt"),
+        (lambda values: values["data"].update(sha256="00"), "on another file of problems"),
     ],
 )
 def test_damaged_references_are_refused(results, data, tmp_path, change, said):

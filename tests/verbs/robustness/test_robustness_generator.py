@@ -88,7 +88,7 @@ def test_a_server_that_fails_is_no_drop(data):
 
     found, _ = measured(answer, data, perturbations=["doc_change_case"], seeds=1)
     assert (found.n, found.lost, found.exit_code) == (2, 1, 1)
-    assert "reasons of the runner's own" in found.as_dict()["warning"]
+    assert "failed because of the runner" in found.as_dict()["warning"]
 
 
 def test_released_files_are_taken(data, tmp_path):
@@ -99,7 +99,7 @@ def test_released_files_are_taken(data, tmp_path):
     (line,) = found.perturbations
     assert (line.name, line.family, line.scores.seeds, line.changed) == ("ChangeCharCase", "docstring", 2, 1.0)
     assert found.as_dict()["perturbed_by"] == "ReCode's released files"
-    with pytest.raises(UserError, match="names none of the files"):
+    with pytest.raises(UserError, match="matches none of the files"):
         measured(knowing(), data, released=released, perturbations=["syntax"])
     with pytest.raises(DataError, match="lacks problem"):
         write(released / "nlaugmenter" / "humaneval_ChangeCharCase_s0.jsonl.gz", PROBLEMS[:1])
@@ -127,7 +127,7 @@ def test_what_cannot_be_compared_with_is_told_before_the_work(data, tmp_path, sm
         (tmp_path / "code.c", "is a file, not a checkpoint's folder"),
         (small, "is a classifier, not a generator"),
         (workshop / "teacher", "is a classifier, not a generator"),
-        ("http://localhost:x/v1", "is no address of a server"),
+        ("http://localhost:x/v1", "is not a server address"),
     )
     for against, said in refused:
         with served(knowing()) as server, pytest.raises(UserError, match=said):

@@ -202,7 +202,7 @@ def test_the_language_is_the_tasks_unless_the_data_is_another():
     assert spoken(of(["int f(int a) { return a; }"]), "vulnerability") == "c"
     assert spoken(of(list(JAVA_METHODS.values())), "vulnerability") == "java"
     assert spoken(of([text for text, _ in PYTHON_FUNCTIONS.values()]), "clone") == "python"
-    with pytest.raises(DataError, match="no function at the beginning is read"):
+    with pytest.raises(DataError, match="none of the first functions parses"):
         spoken(of(["((("]), "clone")
 
 

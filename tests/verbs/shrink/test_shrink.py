@@ -118,7 +118,7 @@ def test_killed_again_and_again_it_ends_as_an_undisturbed_run(workshop, tmp_path
     for milestone in milestones:
         assert any(killed_at(milestone, workshop, tmp_path / "broken") for _ in range(5)), milestone
     again = subprocess.run(command(workshop, tmp_path / "broken"), check=True, capture_output=True, text=True)
-    assert "going on from there" in again.stderr
+    assert "resuming from there" in again.stderr
     assert digests(tmp_path / "broken") == digests(tmp_path / "whole")
     assert not list(tmp_path.glob(".broken*"))
 
@@ -187,7 +187,7 @@ def test_a_budget_that_nothing_fits_costs_no_saved_work(workshop, tmp_path, slip
     lines = stopped(workshop, tmp_path / "small", **slip, ends=(BudgetError, words))
     assert not any("starting anew" in line and "set aside" not in line for line in lines)
     lines = stopped(workshop, tmp_path / "small")
-    assert "going on from there" in lines[0]
+    assert "resuming from there" in lines[0]
     assert {path.name for path in (tmp_path / ".small.work").iterdir()} == kept
     assert [path.name for path in tmp_path.iterdir()] == [".small.work"]
 
@@ -211,7 +211,7 @@ def test_a_damaged_file_of_a_killed_run_is_made_again(workshop, tmp_path, name):
 def test_an_artifact_that_is_there_is_told_of(small, workshop, tmp_path):
     shutil.copytree(small, tmp_path / "small")
     lines = stopped(workshop, tmp_path / "small")
-    assert lines[0] == f"{tmp_path / 'small'}: the artifact there is replaced when the new one is whole."
+    assert lines[0] == f"{tmp_path / 'small'}: the artifact there is replaced when the new one is complete."
 
 
 def test_examples_that_teach_nothing_are_told_of(workshop, tmp_path):
@@ -230,7 +230,7 @@ def test_examples_that_teach_nothing_are_told_of(workshop, tmp_path):
             settings=ShrinkSettings(candidates=1, epochs=1, max_tokens=64, largest_vocabulary=1000, mix={"soft": 0.0}),
             progress=told,
         )
-    assert any("without labels teach nothing but words" in line for line in told.lines)
+    assert any("unlabelled examples only help to train the tokenizer" in line for line in told.lines)
 
 
 class Told(Progress):

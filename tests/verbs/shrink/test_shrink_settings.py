@@ -64,7 +64,7 @@ def test_weights_that_mean_nothing_are_refused_before_the_work(mix, words):
     ],
 )
 def test_options_of_networks_are_refused_where_there_is_none(option, given):
-    with pytest.raises(UserError, match="is for networks, and --linear alone is none") as caught:
+    with pytest.raises(UserError, match="is for networks, not for --linear alone") as caught:
         ShrinkSettings(linear=Linear(), attended=0, **given)
     assert caught.value.where == option
     assert ShrinkSettings(linear=Linear(), **given).network

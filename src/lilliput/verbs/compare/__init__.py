@@ -1,4 +1,4 @@
-"""``compare``: models side by side. ``verb.py`` is the verb; ``child.py`` runs in a process of each model's own."""
+"""``compare``: models side by side. ``verb.py`` is the verb; ``child.py`` runs in a separate process per model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lilliput.verbs.compare.result import Comparison
     from lilliput.verbs.compare.verb import CompareSettings, compare
 else:
-    # A model's own process imports this package too, and its memory is measured: it loads what it needs and no more.
+    # Each model's process imports this package too, and its memory is measured, so it must load only what it needs.
     __getattr__ = on_first_use(
         __name__,
         {

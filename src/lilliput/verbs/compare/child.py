@@ -1,9 +1,9 @@
-"""A small program that opens one model and answers questions about it, so that several can be asked in turn.
+"""A child process that opens one model and answers questions, so that several models can take turns.
 
 ``python -m lilliput.verbs.compare.child REQUEST.json``; started by
-:class:`~lilliput.verbs.compare.process.MeasuredProcess`, not for people. The request names one of :data:`WORKS` and
-what it is to open. The first answer comes after the model's first own answer. Between questions it waits for its
-standard input and does nothing else: how far that is true, it is asked, too (``memory``).
+:class:`~lilliput.verbs.compare.process.MeasuredProcess`, not by users. The request names one of :data:`WORKS` and what
+to open. The first answer is sent after the model's first output. Between questions the process only waits for standard
+input; the answer to ``memory`` includes how idle it really was.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ WORKS: Mapping[str, tuple[str, str]] = {
     "classifier": ("classifier", "ClassifierWork"),
     "reference": ("reference", "ReferenceWork"),
 }
-"""Kind -> module of :mod:`lilliput.verbs.compare`, and the class that is made from a request and has ``facts`` and, a
-method each, the questions that it answers."""
+"""Kind -> module of :mod:`lilliput.verbs.compare` and its class, which is made from a request and has ``facts`` and one
+method per question."""
 
 
 def main(file: Path) -> None:
-    """Open what the request names, and answer until there are no more questions."""
+    """Open what the request names, and answer questions until there are no more."""
     answer = _answers()
     request = json.loads(file.read_text(encoding="utf-8"))
     module, name = WORKS[request["kind"]]
@@ -50,7 +50,7 @@ def main(file: Path) -> None:
 
 
 def _answers() -> Callable[[Any], None]:
-    """Writes values as lines where standard output was; what libraries print goes to standard error from now on."""
+    """A function that writes values as lines to standard output; libraries' output is redirected to standard error."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -62,7 +62,7 @@ def _answers() -> Callable[[Any], None]:
 
 
 class _IdleWatch:
-    """Processor time that this process takes between an answer and the next question."""
+    """Processor time that this process uses between an answer and the next question."""
 
     def __init__(self) -> None:
         self.cpu = self.seconds = 0.0
@@ -77,15 +77,15 @@ class _IdleWatch:
 
     @property
     def cores(self) -> float:
-        """Kept busy, on average."""
+        """Average number of busy cores."""
         return self.cpu / self.seconds if self.seconds else 0.0
 
 
 def memory() -> dict[str, float | None]:
-    """Memory of this process in MB (10^6 bytes); ``None`` where the system does not tell.
+    """Memory of this process in MB (10^6 bytes); ``None`` if the system does not report it.
 
-    ``resident_mb``: all pages in memory, those of mapped files too; ``private_mb``: those that stand in no file, which
-    only this process uses and the system cannot drop.
+    ``resident_mb``: all resident pages, including mapped files; ``private_mb``: anonymous pages, which only this
+    process uses and the system cannot drop.
     """
     table = Path("/proc/self/smaps_rollup")
     if not table.exists():

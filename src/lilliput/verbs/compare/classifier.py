@@ -1,4 +1,4 @@
-"""A classifier's part in a comparison: functions of one length, and examples as they come."""
+"""A classifier in a comparison: functions of a fixed length, and examples at their natural length."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from lilliput.verbs.compare.turns import code_text, turn
 from lilliput.verbs.subjects import example_runner, of_length, open_subject
 
 FIRST_FUNCTION = "int f(int a) { return a + 1; }"
-"""What a cold start is asked."""
+"""Input of a cold start."""
 
 INPUTS, CHARACTERS = 16, 4_000
-"""Different inputs of one length, cut from pieces of code of so many characters."""
+"""Number of distinct inputs of one length; characters of the pieces of code they are cut from."""
 
 UNTIMED = 3
-"""Calls at the beginning of a turn that are not timed: what others did meanwhile has emptied the caches."""
+"""Untimed calls at the beginning of a turn, because other models' turns leave the caches cold."""
 
 
 class ClassifierWork:
     """An opened classifier.
 
     Args:
-        request: ``model``, ``threads``, ``task``, and of a checkpoint ``tokenizer`` or ``None``.
+        request: ``model``, ``threads``, ``task``, and ``tokenizer`` (of a checkpoint) or ``None``.
     """
 
     def __init__(self, request: Mapping[str, Any]) -> None:
@@ -47,10 +47,10 @@ class ClassifierWork:
         self.run_natural: Callable[[int], object] = lambda call: None
 
     def prepare(self, tokens: int, texts: list[str], members: list[list[int]]) -> dict[str, Any]:
-        """Choose the inputs: code of ``tokens`` tokens; and, where there are any, examples.
+        """Choose the inputs: code of ``tokens`` tokens, and examples if there are any.
 
         Raises:
-            DataError: examples join not as many functions as the model does.
+            DataError: the examples do not join as many functions as the model.
         """
         text = code_text()
         pieces = [text[place * CHARACTERS : (place + 1) * CHARACTERS] for place in range(INPUTS)]
@@ -60,7 +60,7 @@ class ClassifierWork:
             places = np.array(members, np.int64)
             if places.shape[1] != self.subject.arity:
                 raise DataError(
-                    f"joins {self.subject.arity} function(s) an example, and the data join {places.shape[1]}.",
+                    f"joins {self.subject.arity} function(s) per example, the data join {places.shape[1]}.",
                     remedy="Give data of the models' task.",
                 )
             labels = np.full(len(places), -1)
@@ -69,11 +69,11 @@ class ClassifierWork:
         return {}
 
     def fixed(self, first: int, calls: int) -> dict[str, Any]:
-        """Functions of the chosen length, one at a time, from the ``first`` on."""
+        """Functions of the chosen length, one at a time, starting at ``first``."""
         return _calls(self.run_fixed, first, calls)
 
     def natural(self, first: int, calls: int) -> dict[str, Any]:
-        """Examples as they come, one at a time, tokenizing included."""
+        """Examples at their natural length, one at a time, tokenizing included."""
         return _calls(self.run_natural, first, calls)
 
 

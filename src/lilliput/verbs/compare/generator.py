@@ -1,4 +1,4 @@
-"""A generator's part in a comparison: prompts read and tokens written, one sequence, the likeliest token each time."""
+"""A generator in a comparison: prefill and greedy decoding of one sequence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lilliput.verbs.completers import GeneratorSource, open_completer
 from lilliput.verbs.completers.local import LocalCompleter
 
 FIRST_PROMPT = "def fibonacci(n):\n"
-"""What a cold start is asked."""
+"""Prompt of a cold start."""
 
 _ONE = np.zeros(1, np.int32)
 
@@ -31,13 +31,13 @@ class GeneratorWork:
     """An opened generator.
 
     Args:
-        request: ``model``, ``threads``, and of a checkpoint ``precision``.
+        request: ``model``, ``threads``, and ``precision`` (of a checkpoint).
     """
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         completer = open_completer(GeneratorSource(request["model"], request["threads"], request["precision"]))
         if not isinstance(completer, LocalCompleter):
-            raise UserError("does not run on this machine.", where=request["model"], remedy="Compare what does.")
+            raise UserError("does not run on this machine.", where=request["model"], remedy="Compare models that do.")
         generator = completer.generator
         self.session: Session = generator.session
         self.tokenizer: Tokenizer = generator.tokenizer
@@ -58,7 +58,7 @@ class GeneratorWork:
         }
 
     def _first(self) -> tuple[int, float]:
-        """The token after the prompt, and the seconds that reading the prompt's tokens took."""
+        """The token after the prompt, and the seconds spent reading the prompt's tokens."""
         ids: Ids = np.resize(np.array(self.tokenizer.encode(self.text).ids, np.int64), self.tokens)
         begin = time.perf_counter()
         logits = self.session.start([ids])
@@ -71,14 +71,14 @@ class GeneratorWork:
         """Choose the prompt: the first ``tokens`` tokens of some code."""
         text = code_text()
         encoded = self.tokenizer.encode(text[: 8 * tokens])
-        if len(encoded.ids) < tokens:  # a tokenizer of long tokens, or a long prompt
+        if len(encoded.ids) < tokens:  # long tokens, or a long prompt
             encoded = self.tokenizer.encode(text)
         end = encoded.offsets[min(tokens, len(encoded.ids)) - 1][1]
         self.text, self.tokens = text[:end], tokens
         return {}
 
     def prefill(self) -> dict[str, Any]:
-        """Read the prompt from nothing; ``first_token``: seconds from its text to the text of the first token."""
+        """Read the prompt from scratch; ``first_token``: seconds from its text to the text of the first token."""
         seconds = first_token = 0.0
 
         def run() -> list[float]:
@@ -91,7 +91,7 @@ class GeneratorWork:
         return {**turn(run, self.tokens), "first_token": first_token}
 
     def decode(self, tokens: int) -> dict[str, Any]:
-        """Go on for so many tokens, whatever they are; a clock around each."""
+        """Decode ``tokens`` more tokens, ignoring ends of text; time each one."""
 
         def run() -> list[float]:
             times = []
@@ -110,7 +110,7 @@ class GeneratorWork:
 
 
 def torch_bytes_per_token(session: Any) -> int:
-    """Bytes of all parameters of a session's model, but of an embedding that is not the output layer's, too."""
+    """Bytes of all parameters of a session's model, except an embedding that is not tied to the output layer."""
     model = session.model
     total = sum(weight.numel() * weight.element_size() for weight in model.parameters())
     embedding, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
@@ -118,9 +118,9 @@ def torch_bytes_per_token(session: Any) -> int:
 
 
 def artifact_bytes_per_token(folder: Path) -> int | None:
-    """Bytes of a decoder's weights that one token reads: all but the embedding's, of which it takes a row.
+    """Bytes of a decoder's weights read per token: all but the embedding, of which a token reads one row.
 
-    ``None``: the artifact does not tell.
+    ``None``: the artifact does not say.
     """
     try:
         weights = json.loads((folder / EVIDENCE).read_text(encoding="utf-8"))["weights"]

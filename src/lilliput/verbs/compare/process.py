@@ -1,8 +1,8 @@
-"""A model in a process of its own, which answers questions one after another, and whose memory is counted when it ends.
+"""A model in a process of its own, which answers questions one by one and whose peak memory is read when it exits.
 
-The process is ``python -m lilliput.verbs.compare.child REQUEST.json``. Questions are JSON objects, a line each, on its
-standard input; answers are JSON values, a line each, on its standard output. It ends when its standard input does: so
-it ends when this process does, however that came about.
+The process is ``python -m lilliput.verbs.compare.child REQUEST.json``. Questions are JSON objects, one per line, on its
+standard input; answers are JSON values, one per line, on its standard output. It exits when its standard input is
+closed, and so whenever this process exits, for whatever reason.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from lilliput.evaluate.resources import outcome, watched
 MODULE = "lilliput.verbs.compare.child"
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-"""What tells libraries of linear algebra how many threads they may use."""
+"""Environment variables that set the number of threads of linear-algebra libraries."""
 
 NO_ACCELERATOR = {"CUDA_VISIBLE_DEVICES": ""}
-"""All models run on the processor: else the original would have what its artifact cannot use."""
+"""All models run on the CPU: otherwise the original could use hardware that its artifact cannot."""
 
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Ctrl-C within is heard at the end: no process is started that nobody knows of."""
+    """Delay Ctrl-C to the end of the block, so that no process is started without being tracked."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield  # it would not be heard here in any case
+        yield  # Ctrl-C is not delivered here in any case
         return
     held: list[tuple[int, FrameType | None]] = []
     signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
@@ -59,13 +59,13 @@ def start(
 
 
 class MeasuredProcess:
-    """A started process; use it as a context, which leaves no process behind. :func:`start` does that safely.
+    """A running process; a context manager that leaves no process behind. :func:`start` enters it safely.
 
     Args:
-        name: of the model, for messages.
-        request: what the child is to open, see :mod:`~lilliput.verbs.compare.child`.
+        name: name of the model, for messages.
+        request: what the child opens; see :mod:`~lilliput.verbs.compare.child`.
         threads: processor threads.
-        folder: where files of the conversation may lie.
+        folder: folder for temporary files.
     """
 
     def __init__(self, name: str, request: Mapping[str, Any], threads: int, folder: Path) -> None:
@@ -87,7 +87,7 @@ class MeasuredProcess:
                 text=True,
                 encoding="utf-8",
                 env=environment,
-                start_new_session=True,  # Ctrl-C is for this process, which then ends that one
+                start_new_session=True,  # Ctrl-C goes to this process, which then ends the child
             )
         finally:
             os.close(write_end)
@@ -102,15 +102,15 @@ class MeasuredProcess:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self._told, self._said):
-            with contextlib.suppress(BrokenPipeError):  # a question that it never read
+            with contextlib.suppress(BrokenPipeError):  # an unread question
                 if stream is not None:
                     stream.close()
 
     def answer(self) -> Any:
-        """The next answer; waits for it.
+        """Wait for the next answer and return it.
 
         Raises:
-            UserError: the process could not do what it was asked, with its reason; or it ended.
+            UserError: the process refused the question, with its reason; or it exited.
         """
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -125,10 +125,10 @@ class MeasuredProcess:
         return found
 
     def ask(self, do: str, **details: Any) -> Any:
-        """The answer to a question.
+        """Ask a question and return the answer.
 
         Raises:
-            UserError: as :meth:`answer`.
+            UserError: see :meth:`answer`.
         """
         assert self.process.stdin is not None
         try:
@@ -139,15 +139,15 @@ class MeasuredProcess:
         return self.answer()
 
     def first_answer(self) -> tuple[float, Any]:
-        """Seconds from the start of the process to its first answer, and this answer."""
+        """Seconds from the start of the process to its first answer, and that answer."""
         found = self.answer()
         return time.monotonic() - found["started"], found
 
     def end(self) -> float:
-        """Let it end; the most memory that it held resident, in MB (10^6 bytes).
+        """Let the process exit, and return its peak resident memory in MB (10^6 bytes).
 
         Raises:
-            UserError: it did not end well.
+            UserError: it failed.
         """
         assert self.process.stdin is not None
         self.process.stdin.close()
@@ -157,16 +157,16 @@ class MeasuredProcess:
         return maximum
 
     def _ended(self) -> UserError:
-        """What it died of."""
+        """The error for an unexpected exit."""
         return self._failure(outcome(self._told.read())[1])
 
     def _failure(self, code: int) -> UserError:
         self._said.seek(0)
-        last = (self._said.read().strip().splitlines() or ["it said nothing"])[-1][:300]
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        last = (self._said.read().strip().splitlines() or ["no output"])[-1][:300]
+        how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
         remedy = (
-            "It may have needed more memory than there is: all models are in memory at the same time."
+            "It may have run out of memory: all models are in memory at the same time."
             if code == -signal.SIGKILL
             else "Run the model by itself to see why."
         )
-        return UserError(f"its process {how}; the last it said: {last.rstrip('.')}.", where=self.name, remedy=remedy)
+        return UserError(f"its process {how}; its last output: {last.rstrip('.')}.", where=self.name, remedy=remedy)

@@ -1,7 +1,7 @@
-"""Work that never changes, timed beside the models in every round: how steady this machine is, and how fast it reads.
+"""Fixed work timed beside the models in every round: it shows how steady the machine is, and its memory bandwidth.
 
-A product of two matrices (arithmetic, in the caches), and a look at every number of an array that no cache holds
-(memory). What slows one of these down from round to round slows models down as well.
+It multiplies two matrices (arithmetic, in the caches) and reads an array that no cache holds (memory). Whatever slows
+one of these from round to round also slows the models.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 WIDTH, PRODUCTS = 1024, 2
-"""Rows and columns of the matrices; products a turn."""
+"""Rows and columns of the matrices; products per turn."""
 
 ARRAY_BYTES, LOOKS = 1 << 28, 3
-"""Read by all threads together, so often a turn."""
+"""Bytes read by all threads together; reads per turn."""
 
 
 class ReferenceWork:
-    """The work, ready to be done.
+    """The fixed work, ready to run.
 
     Args:
-        request: ``threads``: of the reading; numpy's own libraries are told theirs by the environment.
+        request: ``threads`` for reading; numpy's libraries get theirs from the environment.
     """
 
     def __init__(self, request: Mapping[str, Any]) -> None:
@@ -34,14 +34,14 @@ class ReferenceWork:
         self.facts: dict[str, Any] = {}
 
     def measure(self) -> dict[str, Any]:
-        """Seconds of both, and the most bytes a second that were read."""
-        looks = [_seconds(self._look) for _ in range(LOOKS)]  # first: threads of a product spin for a while after it
+        """Seconds of both kinds of work, and the highest read rate in bytes per second."""
+        looks = [_seconds(self._look) for _ in range(LOOKS)]  # reads first: threads spin for a while after a product
         products = [_seconds(lambda: self.matrix @ self.matrix) for _ in range(PRODUCTS)]
         size = sum(part.nbytes for part in self.parts)
         return {"product": sum(products), "read": sum(looks), "bytes_per_second": size / min(looks)}
 
     def _look(self) -> None:
-        # The largest byte, because numpy finds it as fast as memory brings them, which it does not add numbers up.
+        # The maximum, because numpy computes it at memory speed, unlike a sum.
         threads = [Thread(target=part.max) for part in self.parts]
         for thread in threads:
             thread.start()

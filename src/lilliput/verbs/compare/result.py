@@ -1,4 +1,4 @@
-"""What a comparison found: figures of each model, and ratios between the first and each other one."""
+"""The result of a comparison: figures of each model, and ratios between the original and each other model."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lilliput.evaluate.paired import Ratio
 
 @dataclass(frozen=True)
 class Phase:
-    """A piece of work that is measured in every round.
+    """A kind of work that is measured in every round.
 
     Attributes:
-        name: of the work.
-        unit: that its costs are counted by.
-        call: what one clocked call is.
+        name: name of the work.
+        unit: unit that its costs are given in.
+        call: what one timed call is.
     """
 
     name: str
@@ -41,13 +41,13 @@ class Turn:
     """What a model did in one round.
 
     Attributes:
-        units: of work.
+        units: units of work done.
         times: seconds of each call.
-        cpu_seconds: of the process, all threads together.
-        joules: measured or estimated.
-        kind: which of these.
-        method: how, in words.
-        first_token: of a prefill, seconds from the prompt's text to the first token's text.
+        cpu_seconds: CPU time of the process, all threads together.
+        joules: energy, measured or estimated.
+        kind: ``measured`` or ``estimated``.
+        method: how the energy was found, in words.
+        first_token: in a prefill, seconds from the prompt's text to the first token's text.
     """
 
     units: int
@@ -60,7 +60,7 @@ class Turn:
 
     @property
     def seconds(self) -> float:
-        """Of one unit."""
+        """Seconds per unit."""
         return sum(self.times) / self.units
 
 
@@ -69,12 +69,12 @@ class Measured:
     """All that was measured of one model.
 
     Attributes:
-        name: in this comparison.
-        facts: what it said of itself.
+        name: name of the model in this comparison.
+        facts: facts that the model's process reported.
         starts: seconds of each cold start.
-        turns: phase -> its turns, one a round.
-        memory: at the end of the run, MB, and ``idle_cores``.
-        peak_memory_mb: most memory resident, over the whole life of the process.
+        turns: phase -> its turns, one per round.
+        memory: memory at the end of the run in MB, and ``idle_cores``.
+        peak_memory_mb: peak resident memory over the life of the process.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Reference:
-    """The work that never changes: seconds of each round, and bytes a second."""
+    """The fixed reference work: seconds in each round, and bytes per second."""
 
     product: Sequence[float]
     read: Sequence[float]
@@ -109,7 +109,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found; :meth:`as_dict` is the JSON contract of ``lilliput compare``."""
+    """The result; :meth:`as_dict` is the JSON contract of ``lilliput compare``."""
 
     kind: str
     models: Sequence[Measured]
@@ -124,12 +124,12 @@ class Comparison:
 
     @property
     def obstacle(self) -> str:
-        """Why no ratio of times is given; empty: they are."""
+        """Why no ratio of times is given; empty if they are given."""
         idle = {model.name: model.memory["idle_cores"] for model in self.models}
         return paired.obstacle_of({"product": self.reference.product, "read": self.reference.read}, idle)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values. Bytes; MB are 10^6 bytes; ratios are the original's figure over the other one's."""
+        """Plain JSON values. Sizes in bytes; MB are 10^6 bytes; ratios are the original's figure over the other's."""
         first, *others = self.models
         return {
             "kind": self.kind,
@@ -232,7 +232,7 @@ def _cpu(turns: Sequence[Turn]) -> list[float]:
 
 
 def _joules(turns: Sequence[Turn]) -> tuple[list[float], str, str]:
-    """Joules a unit of each round; whether measured or estimated; and how. One estimate makes all of them estimates."""
+    """Joules per unit in each round, their kind and the method. If one is estimated, all are estimated."""
     if all(turn.kind == "measured" for turn in turns):
         return [turn.joules / turn.units for turn in turns], "measured", turns[0].method
     model = GREEN_ALGORITHMS

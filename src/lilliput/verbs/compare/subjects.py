@@ -1,4 +1,4 @@
-"""What is to be compared: of which kind each model is, and which task classifiers have; no model is loaded for that."""
+"""The models to compare: their kinds, and the task of classifiers, found without loading a model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lilliput.shipped import folder_named, names_told
 from lilliput.teachers.hub import CONFIG, TEACHER, locate
 
 _WRITES = ("ForCausalLM", "LMHeadModel", "LMHeadCustomModel", "ForConditionalGeneration")
-"""Ends of the names of classes that write texts, in a config's ``architectures``."""
+"""Suffixes of text-generating classes in a config's ``architectures``."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Compared:
     """One model of a comparison.
 
     Attributes:
-        name: that tells it from the others.
+        name: a unique name.
         path: an artifact's or a checkpoint's folder, or a checkpoint's file.
         kind: ``classifier`` or ``generator``.
-        task: of a classifier; ``None``: it does not say.
+        task: task of a classifier; ``None``: not stated.
     """
 
     name: str
@@ -36,10 +36,10 @@ class Compared:
 
 
 def identified(models: Sequence[str | Path]) -> list[Compared]:
-    """The models, all of one kind; those of the hub are downloaded first.
+    """The models, all of one kind; models on the hub are downloaded first.
 
     Raises:
-        UserError: fewer than two; one that is not there, or is none; or they are of different kinds.
+        UserError: there are fewer than two, one does not exist or is not a model, or they are of different kinds.
     """
     if len(models) < 2:
         raise UserError(
@@ -50,7 +50,7 @@ def identified(models: Sequence[str | Path]) -> list[Compared]:
     if len(kinds) > 1:
         listed = ", ".join(f"{one.name} is a {one.kind}" for one in found)
         raise UserError(
-            f"{listed}: what they take cannot be compared.", where="MODELS", remedy="Compare models of one kind."
+            f"{listed}: their costs cannot be compared.", where="MODELS", remedy="Compare models of one kind."
         )
     return found
 
@@ -59,17 +59,19 @@ def task_of(compared: Sequence[Compared], given: str | None) -> str:
     """The task of classifiers: the one given, or else their own.
 
     Raises:
-        UserError: none of them says, or they have different ones.
+        UserError: no model states its task, or they have different tasks.
     """
     own = {one.task: one.name for one in compared if one.task is not None}
     if len(own) > 1:
         listed = ", ".join(f"{name} has '{task}'" for task, name in own.items())
-        raise UserError(f"the models have different tasks: {listed}.", where="MODELS", remedy="Compare models of one.")
+        raise UserError(
+            f"the models have different tasks: {listed}.", where="MODELS", remedy="Compare models of one task."
+        )
     if given is not None:
         return given
     if not own:
         raise UserError(
-            "must be named: these checkpoints do not tell their task.",
+            "must be given: these checkpoints do not state their task.",
             where="--task",
             remedy="Give vulnerability, clone or classification.",
         )
@@ -77,7 +79,7 @@ def task_of(compared: Sequence[Compared], given: str | None) -> str:
 
 
 def _names(models: Sequence[str | Path]) -> list[str]:
-    """Last parts of the paths, with a number where a name comes again."""
+    """Last parts of the paths, numbered where a name repeats."""
     bases = [Path(model).resolve().name if Path(model).exists() else Path(model).name for model in models]
     seen: Counter[str] = Counter()
     names = []
@@ -90,16 +92,16 @@ def _names(models: Sequence[str | Path]) -> list[str]:
 def _identified(model: str | Path, name: str) -> Compared:
     if str(model).startswith(("http://", "https://")):
         raise UserError(
-            "is a server, whose memory and processor time cannot be seen from here.",
+            "is a server, whose memory and CPU time cannot be measured from here.",
             where=str(model),
-            remedy="Give the model itself; 'lilliput evaluate' measures servers as far as one can.",
+            remedy="Give the model itself; 'lilliput evaluate' measures what it can of servers.",
         )
     given = Path(model).expanduser() if str(model).startswith("~") else model
     if is_artifact(given):
         path = folder_named(given)
         values = _object(path / MANIFEST)
         if not values:
-            open_artifact(path)  # which says what is wrong
+            open_artifact(path)  # raises the right error
         kind = GENERATOR if values.get("kind") == GENERATOR else CLASSIFIER
         return Compared(name, path, kind, values.get("task"))
     with names_told(model):
@@ -118,7 +120,7 @@ def _kind_of_checkpoint(path: Path) -> str:
 
 
 def _object(file: Path) -> dict[str, Any]:
-    """What a JSON file holds; nothing where it cannot be read: opening the model says why."""
+    """The object in a JSON file; empty if it cannot be read: opening the model will say why."""
     try:
         values = read_json(file)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""One turn of a model: a piece of work, its time, and what it took."""
+"""One turn of a model: a piece of work, its time and its energy."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from lilliput.evaluate import energy
 
 
 def turn(run: Callable[[], Sequence[float]], units: int) -> dict[str, Any]:
-    """Do a piece of work of ``units`` units, as :class:`~lilliput.verbs.compare.result.Turn` takes it.
+    """Run ``units`` units of work and return the fields of a :class:`~lilliput.verbs.compare.result.Turn`.
 
     Args:
-        run: the work; returns the seconds of its calls, in which a clock around them sees nothing else.
-        units: what it consists of: tokens, functions, examples.
+        run: does the work and returns the seconds of its calls, each timed alone.
+        units: number of tokens, functions or examples.
     """
     times: list[float] = []
     spent = energy.measure(lambda: times.extend(run()))
@@ -29,10 +29,10 @@ def turn(run: Callable[[], Sequence[float]], units: int) -> dict[str, Any]:
 
 
 def code_text() -> str:
-    """Python's own standard library, the first files of those held out of calibration: 100,000 characters or more.
+    """Source code of Python's standard library, from files held out of calibration: 100,000 characters or more.
 
     Raises:
-        UserError: the standard library is here without its sources.
+        UserError: the standard library is installed without its sources.
     """
     from lilliput.data.code_texts import HELD_OUT, code_files
 
@@ -42,6 +42,6 @@ def code_text() -> str:
             return text
         text += file.read_text(encoding="utf-8", errors="replace")
     raise UserError(
-        "Python's standard library is here with few of its sources (.py files).",
+        "Python's standard library is installed with few of its sources (.py files).",
         remedy="Use a Python installed in the usual way.",
     )

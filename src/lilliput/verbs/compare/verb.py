@@ -1,4 +1,4 @@
-"""``compare``: what an original and its compressed selves take on this machine, asked in turn, round after round."""
+"""``compare``: the costs of an original and its compressed models on this machine, taking turns in rounds."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from lilliput.verbs.completers import refuse_precision
 from lilliput.verbs.kept import refuse_inputs, refuse_unwritable
 
 STARTS = 3
-"""Cold starts of each model; the process of the last one stays and is asked."""
+"""Cold starts of each model; the last process stays and is measured."""
 
 CALLS = 20
-"""Functions, and examples, that a classifier is given in a turn."""
+"""Functions, and examples, per classifier and turn."""
 
 EXAMPLES = 256
-"""Different examples at most, drawn from the data."""
+"""Maximum number of distinct examples, drawn from the data."""
 
 FEWEST_ROUNDS, SHORTEST = 6, 3
-"""See :data:`lilliput.evaluate.paired.FEWEST`; tokens of the shortest input: one, between the two that frame it."""
+"""See :data:`lilliput.evaluate.paired.FEWEST`; tokens of the shortest input: one, plus the two that frame it."""
 
 TOKENS: Mapping[str, int] = {GENERATOR: 256, CLASSIFIER: 400}
-"""Kind -> length of a prompt or of an input, unless told otherwise."""
+"""Kind -> default length of a prompt or an input."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class CompareSettings:
     """How models are compared.
 
     Attributes:
-        rounds: in each of which every model has its turn.
-        tokens: of a generator's prompt, or of a classifier's input; ``None``: :data:`TOKENS`.
-        new_tokens: that a generator writes in a round, after its prompt.
-        threads: processor threads of every model; ``None``: 1 for classifiers, all usable cores for generators.
-        precision: that a generator's checkpoint is run in: ``fp32`` or ``bf16``.
+        rounds: number of rounds; every model has one turn in each.
+        tokens: length of a generator's prompt, or of a classifier's input; ``None``: :data:`TOKENS`.
+        new_tokens: tokens that a generator writes in each round.
+        threads: processor threads per model; ``None``: 1 for classifiers, all usable cores for generators.
+        precision: precision for running generators' checkpoints: ``fp32`` or ``bf16``.
     """
 
     rounds: int = 10
@@ -84,28 +84,28 @@ def compare(
 ) -> Comparison:
     """Measure models of one kind side by side; the first is the original.
 
-    Each runs in a process of its own. All are loaded, then asked in turn, so that a slow moment of the machine hits all
-    alike; they are in memory at the same time.
+    Each runs in its own process. All are loaded first and then take turns, so that slow moments of the machine affect
+    all alike; they are in memory at the same time.
 
     Args:
         models: artifacts and checkpoints: folders, files or hub ids; classifiers or generators.
-        task: of classifiers that do not say; an artifact's own.
-        data: files of examples that classifiers are also timed on, as they come; labels are not needed.
-        tokenizer: of classifiers' checkpoints that do not carry their own.
+        task: task of classifiers that do not state it (artifacts do).
+        data: files of examples to also time classifiers on, at their natural length; labels are not needed.
+        tokenizer: tokenizer for classifiers' checkpoints without their own.
         columns: names of the columns of tables.
-        settings: how.
-        intensity: grams of CO2 equivalent a kilowatt-hour.
-        price_per_hour: US dollars an hour of a machine with as many threads as are used; ``None``: an assumed price.
-        out: the ``.json`` that the result is written to.
+        settings: how to compare.
+        intensity: grams of CO2 equivalent per kilowatt-hour.
+        price_per_hour: US dollars per hour of a machine with that many threads; ``None``: an assumed price.
+        out: ``.json`` file to write the result to.
         command: recorded in the result.
         progress: shown while working.
 
     Raises:
-        UserError: bad input, models of different kinds, or one that cannot be run; the message names it.
+        UserError: bad input, models of different kinds, or a model that cannot be run; the message names it.
         MissingExtra: a checkpoint's extra is not installed.
     """
     settings, progress = settings or CompareSettings(), progress or Progress()
-    if out is not None:  # told before the work, not after
+    if out is not None:  # fail before the work, not after
         refuse_inputs(Path(out), [*models, data, tokenizer])
         refuse_unwritable(Path(out))
     compared = identified(models)
@@ -113,7 +113,7 @@ def compare(
     threads = settings.threads or (1 if kind == CLASSIFIER else resources.usable_cores())
     there = os.cpu_count()
     if there is not None and threads > there:
-        raise UserError(f"{threads:,} are more than the {there} processors there are.", where="--threads")
+        raise UserError(f"{threads:,} is more than this machine's {there} processors.", where="--threads")
     columns = columns or Columns()
     goes_with = {
         "--task": (bool(task), CLASSIFIER),
@@ -189,7 +189,7 @@ def compare(
 def _started(
     compared: Sequence[Compared], request: Mapping[str, Any], folder: Path, stack: ExitStack, progress: Progress
 ) -> tuple[dict[str, list[float]], list[tuple[MeasuredProcess, Mapping[str, Any]]]]:
-    """Seconds of each model's cold starts, and the processes of the last ones, each with what its model says."""
+    """Seconds of each model's cold starts, and the last process of each with the facts it reported."""
     starts: dict[str, list[float]] = {one.name: [] for one in compared}
     running = []
     with progress.track("cold starts", STARTS * len(compared)) as advance:
@@ -215,7 +215,7 @@ def _tokens(
     running: Sequence[tuple[MeasuredProcess, Mapping[str, Any]]],
     notes: list[str],
 ) -> int:
-    """The length that all models are measured at: the one wanted, or the longest that each of them takes."""
+    """The length to measure all models at: the requested one, or the longest that all of them take."""
     wanted = settings.tokens or TOKENS[kind]
     more = settings.new_tokens if kind == GENERATOR else 0
     for process, facts in running:
@@ -236,7 +236,7 @@ def _tokens(
 def _prepared(
     kind: str, tokens: int, settings: CompareSettings, running: Sequence[MeasuredProcess], dataset: Dataset | None
 ) -> dict[str, Any]:
-    """Let models choose their inputs; question -> its details, in the order of a turn."""
+    """Let models choose their inputs; return question -> details, in the order of a turn."""
     if kind == GENERATOR:
         for process in running:
             process.ask("prepare", tokens=tokens)
@@ -254,9 +254,9 @@ class _Rounds:
     """Turns of all models, and of the reference.
 
     Args:
-        reference: does the work that never changes.
+        reference: does the fixed work.
         running: name -> process of the model.
-        questions: asked in a turn, with their details.
+        questions: questions of a turn, with their details.
     """
 
     def __init__(
@@ -267,7 +267,7 @@ class _Rounds:
         self.turns: dict[str, dict[str, list[Turn]]] = {name: {what: [] for what in questions} for name in running}
 
     def run(self, rounds: int, progress: Progress) -> None:
-        """One round to warm up, then those that count."""
+        """Run one warm-up round, then the rounds that count."""
         with progress.track("rounds", (rounds + 1) * len(self.running)) as advance:
             for number in range(rounds + 1):
                 times = self.reference.ask("measure")

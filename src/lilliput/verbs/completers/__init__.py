@@ -1,4 +1,4 @@
-"""What can be asked to complete code: an artifact, a checkpoint, a server. ``base.py`` is common to all."""
+"""Completers of code: artifacts, checkpoints and servers. ``base.py`` has what they share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An artifact, to be measured as a generator."""
+"""An artifact measured as a generator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lilliput.verbs.kept import artifact_key
 
 
 def found(source: GeneratorSource) -> tuple[Artifact, GeneratorManifest]:
-    """The artifact ``source.model``, and what it says of itself.
+    """The artifact ``source.model`` and its manifest.
 
     Raises:
         ArtifactError: it is damaged, or a classifier's.
@@ -24,11 +24,11 @@ def found(source: GeneratorSource) -> tuple[Artifact, GeneratorManifest]:
 
 
 def open_completer(source: GeneratorSource) -> LocalCompleter:
-    """The artifact ``source.model``.
+    """Open the artifact ``source.model``.
 
     Raises:
         ArtifactError: it is damaged, or a classifier's.
-        UserError: a chat is wanted, and there is no template.
+        UserError: a chat is requested, and there is no template.
     """
     artifact, manifest = found(source)
     path = artifact.path

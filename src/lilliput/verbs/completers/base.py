@@ -1,4 +1,4 @@
-"""What can be asked to complete code: an artifact, an original checkpoint, a server. All answer the same questions."""
+"""The common interface of completers: artifacts, original checkpoints and servers."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from lilliput.evaluate.energy import Energy
 from lilliput.runtime.settings import Settings
 
 PRECISIONS = ("fp32", "bf16")
-"""What a checkpoint may be run in; an artifact has its own."""
+"""Precisions for running a checkpoint; an artifact has its own."""
 
 
 Note = Callable[[str], object]
-"""Says a line to whoever waits."""
+"""Reports a line of progress."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked for one problem.
+    """A request for one problem.
 
     Attributes:
         problem: the problem.
-        text: what a plain completion goes on from; or what a chat is asked.
+        text: the text to continue, or the question of a chat.
     """
 
     problem: Problem
@@ -39,11 +39,11 @@ class Made:
     """One completion.
 
     Attributes:
-        text: what was written, without what ended it.
-        tokens: how many were generated; ``None``: nobody said.
-        finish: why it ended: ``stop``, ``end``, ``length``; or as a server says.
-        failure: why there is none; empty: there is one.
-        is_model_s: whose doing the failure is: the model's, or that of what runs it.
+        text: the generated text, without the stop string.
+        tokens: number of generated tokens; ``None``: unknown.
+        finish: why it ended: ``stop``, ``end``, ``length``, or what a server reports.
+        failure: why there is no completion; empty if there is one.
+        is_model_s: whether the failure is due to the model, and not to what runs it.
     """
 
     text: str
@@ -55,14 +55,14 @@ class Made:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a model is, and what it takes.
+    """Speed and energy of a model.
 
     Attributes:
-        prefill_tokens_per_s: prompt tokens read in a second; ``None``: not known.
-        decode_tokens_per_s: tokens written after the first, one sequence at a time; ``None``: not known.
-        tokens: generated while energy was watched.
-        energy: of all that; ``None``: not known.
-        method: how all this was found, in words.
+        prefill_tokens_per_s: prompt tokens read per second; ``None``: unknown.
+        decode_tokens_per_s: tokens per second after the first, one sequence at a time; ``None``: unknown.
+        tokens: tokens generated while energy was measured.
+        energy: energy spent meanwhile; ``None``: unknown.
+        method: how these were found, in words.
     """
 
     prefill_tokens_per_s: float | None
@@ -74,15 +74,15 @@ class Speed:
 
 @dataclass(frozen=True)
 class GeneratorSource:
-    """What to open, and how; plain values, so that another process can open it, too.
+    """What to open, and how; plain values, so that another process can open it too.
 
     Attributes:
         model: an artifact's folder; a checkpoint's folder or hub id; or a server's address, ``http(s)://.../v1``.
         threads: processor threads; ``None`` leaves the choice to the engine.
-        precision: of a checkpoint, one of :data:`PRECISIONS`.
-        chat: chats are wanted: without a template, a local model is refused.
+        precision: precision for a checkpoint, one of :data:`PRECISIONS`.
+        chat: whether to chat; a local model without a template is then refused.
         chat_template: file with a template; ``None``: the model's own.
-        served: name of the model at the server; ``None``: the first that it lists.
+        served: name of the model on the server; ``None``: the first that it lists.
     """
 
     model: str
@@ -97,10 +97,10 @@ class Completer(Protocol):
     """A generator of code that can be measured.
 
     Attributes:
-        name: in a report.
-        identity: tells it from every other, and from itself as run by other versions.
-        facts: what a record should say of it.
-        source: what it was opened as.
+        name: name in a report.
+        identity: unique key, which also changes with the versions that run the model.
+        facts: facts to record about it.
+        source: what it was opened from.
     """
 
     name: str
@@ -109,17 +109,17 @@ class Completer(Protocol):
     source: GeneratorSource
 
     def complete(self, asked: Sequence[Asked], settings: Settings) -> list[list[Made]]:
-        """``settings.n`` completions of each; what fails for one of them is told of that one.
+        """``settings.n`` completions of each request; a failure is recorded in the completion concerned.
 
         Raises:
             UserError: nothing can be completed at all.
         """
 
     def bytes(self) -> dict[str, int] | None:
-        """Bytes on disk by part, ``total`` first; ``None``: not known."""
+        """Bytes on disk by part, ``total`` first; ``None``: unknown."""
 
     def speed(self, asked: Sequence[Asked], settings: Settings) -> Speed:
-        """How fast it is with some of these, one at a time."""
+        """Speed on some of these requests, one at a time."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,10 @@ class Kind:
     """A kind of source.
 
     Attributes:
-        module: of :mod:`lilliput.verbs.completers`, whose ``open_completer(source)`` opens it (with ``note=``, where
-            it is not local); where it is, ``found(source)`` looks for it first.
+        module: module of :mod:`lilliput.verbs.completers` whose ``open_completer(source)`` opens it (with ``note=`` if
+            it is not local); a local kind also has ``found(source)``, which only locates it.
         matches: whether a name is of this kind.
-        is_local: it runs in a process of its own, whose memory can be measured.
+        is_local: whether it runs in a process here, whose memory can be measured.
     """
 
     module: str
@@ -143,19 +143,19 @@ KINDS: Mapping[str, Kind] = {
     "artifact": Kind("artifact", is_artifact),
     "checkpoint": Kind("checkpoint", lambda model: True),
 }
-"""The first that matches opens a source."""
+"""The first kind that matches opens a source."""
 
 
 def kind_of(source: GeneratorSource) -> str:
-    """Which of :data:`KINDS` a source is."""
+    """The name of a source's kind in :data:`KINDS`."""
     return next(name for name, kind in KINDS.items() if kind.matches(source.model))
 
 
 def refuse_precision(precision: str, models: Sequence[str]) -> None:
-    """Refuse a precision where no checkpoint is run in it.
+    """Refuse a precision if no model is a checkpoint.
 
     Raises:
-        UserError: there is none among ``models``.
+        UserError: there is no checkpoint among ``models``.
     """
     runs = any(kind_of(GeneratorSource(model)) == "checkpoint" for model in models)
     asked = precision != GeneratorSource.precision
@@ -163,20 +163,20 @@ def refuse_precision(precision: str, models: Sequence[str]) -> None:
 
 
 def refuse_threads(threads: int | None, models: Sequence[str]) -> None:
-    """Refuse a number of threads where no model runs here.
+    """Refuse a number of threads if no model runs here.
 
     Raises:
-        UserError: all of ``models`` are servers'.
+        UserError: all of ``models`` are on servers.
     """
     local = any(KINDS[kind_of(GeneratorSource(model))].is_local for model in models)
     refuse_unused({"--threads": (threads is not None and not local, "goes with a model that runs here")})
 
 
 def require_openable(source: GeneratorSource, note: Note | None = None) -> None:
-    """Refuse what cannot be opened, as far as that shows without loading a model: before the work that comes first.
+    """Refuse early what cannot be opened, as far as that can be told without loading a model.
 
     Raises:
-        UserError: there is nothing of that name, or it is no generator.
+        UserError: there is nothing of that name, or it is not a generator.
         MissingExtra: it is a checkpoint, and torch or transformers is not installed.
     """
     kind = KINDS[kind_of(source)]
@@ -187,15 +187,15 @@ def require_openable(source: GeneratorSource, note: Note | None = None) -> None:
 
 
 def open_completer(source: GeneratorSource, note: Note | None = None) -> Completer:
-    """Open what is to be measured; ``note`` is told where a server keeps one waiting.
+    """Open a source; ``note`` is called when a server keeps the user waiting.
 
     Raises:
-        UserError: it cannot be opened, or an option is not for its kind.
+        UserError: it cannot be opened, or an option does not apply to its kind.
         MissingExtra: it is a checkpoint, and torch or transformers is not installed.
     """
     if source.precision not in PRECISIONS:
         raise UserError(
-            f"'{source.precision}' is no precision.", where="--precision", remedy=f"Use {' or '.join(PRECISIONS)}."
+            f"'{source.precision}' is not a precision.", where="--precision", remedy=f"Use {' or '.join(PRECISIONS)}."
         )
     kind = KINDS[kind_of(source)]
     more = {} if kind.is_local else {"note": note}

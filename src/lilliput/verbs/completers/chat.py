@@ -1,4 +1,4 @@
-"""Chats: a question framed as the model's template has it, and the code cut out of the answer."""
+"""Chats: frame a question with the model's template, and extract the code from the answer."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from lilliput.teachers.chat_template import TEMPLATE_FILE
 from lilliput.verbs.completers.base import GeneratorSource
 
 CUT = (
-    "the code is cut out of the answer: the first fenced block that defines the function, else the first fenced block; "
-    "a block that is not closed goes to the answer's end; an answer without one is taken as it is"
+    "the code is extracted from the answer: the first fenced block that defines the function, else the first fenced "
+    "block; an unclosed block extends to the end of the answer; an answer without a block is taken as it is"
 )
-"""What :func:`code_of` does, for a record."""
+"""Description of :func:`code_of` for results."""
 
 STRFTIME = "strftime_now"
-"""What templates call for the date."""
+"""Name of the function that templates call for the date."""
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`]*)\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """How a model wants chats: a Jinja template as transformers has them, run in Jinja's sandbox.
+    """A model's chat format: a Jinja template as in transformers, run in Jinja's sandbox.
 
-    The token that begins texts is left out, because the tokenizer puts it there.
+    The beginning-of-text token is left out, because the tokenizer adds it.
 
     Attributes:
         source: the template.
         origin: where it was found.
-        date: what it takes for today's: the same in every chat, however long the run.
+        date: the current date for templates: the same in every chat of a run.
     """
 
     source: str
@@ -46,15 +46,15 @@ class ChatTemplate:
 
     @property
     def facts(self) -> dict[str, str]:
-        """For a record, and for the key of what is kept: on another day, a template that says the date asks anew."""
+        """Facts for results and cache keys; a template that uses the date gets a new key each day."""
         date = {"date": self.date.isoformat()} if STRFTIME in self.source else {}
         return {"origin": self.origin, "sha256": hashlib.sha256(self.source.encode()).hexdigest(), **date}
 
     def framed(self, question: str) -> str:
-        """A chat of one question, up to where the answer begins.
+        """A chat with one question, up to where the answer begins.
 
         Raises:
-            UserError: the template is no Jinja, refuses, or fails.
+            UserError: the template is not valid Jinja, refuses, or fails.
         """
         jinja = require("jinja2")
         environment = require("jinja2.sandbox").ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
@@ -80,7 +80,7 @@ class ChatTemplate:
 
 
 def template_for(source: GeneratorSource, own: tuple[str, str] | None) -> ChatTemplate:
-    """The template that the user gave, or the model's own: its source and where it is from.
+    """The user's template, or else the model's own (given as source and origin).
 
     Raises:
         UserError: there is none.
@@ -95,7 +95,7 @@ def template_for(source: GeneratorSource, own: tuple[str, str] | None) -> ChatTe
         raise UserError(
             "has no chat template.",
             where=source.model,
-            remedy=f"Give the {TEMPLATE_FILE} of the model it was made of with --chat-template, or use --prompt plain.",
+            remedy=f"Give the {TEMPLATE_FILE} of the original model with --chat-template, or use --prompt plain.",
         )
     return ChatTemplate(*own)
 

@@ -1,4 +1,4 @@
-"""An original checkpoint, run by transformers, to be measured beside what was made of it. Needs ``lilliput[train]``."""
+"""An original checkpoint run by transformers, as the reference for its artifacts. Needs ``lilliput[train]``."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from lilliput.verbs.kept import key_of
 from lilliput.version import VERSION
 
 POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
-"""Fields of a config that tell the longest sequence; the first that is there."""
+"""Config fields for the longest sequence; the first one present counts."""
 
 _SLOW = "run 'lilliput quantize' on it and evaluate the artifact"
 
 
 def found(source: GeneratorSource) -> Path:
-    """The folder of the checkpoint ``source.model``; one of the hub is downloaded first.
+    """The folder of the checkpoint ``source.model``; a hub model is downloaded first.
 
     Raises:
-        CheckpointError: there is none, or it is a classifier's.
+        CheckpointError: there is no checkpoint, or it is a classifier's.
         MissingExtra: torch or transformers is not installed.
     """
     path = locate(source.model)
     if path.is_file():
         raise CheckpointError(
-            "is a file, not a checkpoint's folder; transformers does not run GGUF files as they are.",
+            "is a file, not a checkpoint's folder; transformers does not run GGUF files directly.",
             where=path,
             remedy="Serve it with llama.cpp's llama-server and give its address (http://localhost:8080/v1), or "
             f"{_SLOW}.",
@@ -52,10 +52,10 @@ def found(source: GeneratorSource) -> Path:
 
 
 def open_completer(source: GeneratorSource) -> LocalCompleter:
-    """The checkpoint ``source.model``, in float32 or bfloat16.
+    """Open the checkpoint ``source.model`` in float32 or bfloat16.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or of a kind that transformers does not run.
+        CheckpointError: it does not exist, is damaged, or is of a kind that transformers does not run.
         MissingExtra: torch or transformers is not installed.
     """
     path = found(source)
@@ -93,11 +93,11 @@ def _loaded(path: Path, source: GeneratorSource) -> tuple[Any, Session, Generato
             seq2seq = bool(config.is_encoder_decoder)
             of_kind = transformers.AutoModelForSeq2SeqLM if seq2seq else transformers.AutoModelForCausalLM
             model = of_kind.from_pretrained(str(path), dtype=types[source.precision], trust_remote_code=False)
-    except Exception as error:  # transformers raises whatever the files make it raise
+    except Exception as error:  # transformers may raise anything on bad files
         raise CheckpointError(
             f"cannot be opened by transformers ({type(error).__name__}: {_first_line(error)}).",
             where=path,
-            remedy="Check that the folder is a generator's whole checkpoint; where transformers does not know it, "
+            remedy="Check that the folder is a complete checkpoint of a generator; if transformers does not know it, "
             f"{_SLOW}.",
         ) from error
     model = model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
@@ -121,7 +121,7 @@ def _loaded(path: Path, source: GeneratorSource) -> tuple[Any, Session, Generato
 
 
 def _ids(model: Any, *names: str) -> list[int]:
-    """Token ids that the generation's config, or else the model's, has under these names."""
+    """Token ids of these names in the generation config, or else in the model's config."""
     found: list[int] = []
     for name in names:
         values = getattr(model.generation_config, name, None)

@@ -1,6 +1,6 @@
-"""A server that speaks as OpenAI's does: ``/completions`` and ``/chat/completions``; llama.cpp, vLLM, Ollama ...
+"""A server with an OpenAI-compatible API (``/completions``, ``/chat/completions``), such as llama.cpp, vLLM, Ollama.
 
-What fails for one completion is told of that one, after some tries; nothing that fails becomes an empty completion.
+A request that keeps failing after several tries is recorded as a failure of its completion, never as an empty one.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from lilliput.verbs.kept import key_of
 from lilliput.version import VERSION
 
 KEYS = ("LILLIPUT_API_KEY", "OPENAI_API_KEY")
-"""Environment variables that may hold the key; the first that is set. It is sent, and written nowhere."""
+"""Environment variables that may hold the API key; the first one set counts. It is sent, but never written."""
 
 LARGEST_ANSWER = 64 * 2**20
-"""Bytes of an answer; what is longer is refused, so that no server fills the memory."""
+"""Maximum bytes of an answer; longer ones are refused, so that no server can fill the memory."""
 
 MOST_STOPS = 4
-"""Stop strings that OpenAI's servers take; at the others, too, what comes back is cut here."""
+"""Maximum number of stop strings that OpenAI's servers take; answers are always cut here as well."""
 
 REFUSED = {
-    401: "the server wants a key, or another one",
-    403: "the server does not let you",
-    404: "the server has no such address, or no such model",
+    401: "the server requires a valid key",
+    403: "the server denies access",
+    404: "the server has no such address or model",
 }
-"""Answers after which no other request would do better."""
+"""Status codes after which no other request could succeed."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How failures are met.
+    """Retry policy.
 
     Attributes:
-        tries: of each request.
-        first: seconds before the second; each further wait is twice as long, unless the server names its own.
-        longest: seconds of a wait, at most.
-        answer: seconds until an answer must be there.
+        tries: tries of each request.
+        first: seconds before the second try; each further wait doubles, unless the server names its own.
+        longest: longest wait in seconds.
+        answer: timeout of an answer in seconds.
     """
 
     tries: int = 5
@@ -61,23 +61,23 @@ class Patience:
 
 
 class _Failed(Exception):
-    """A request came to nothing."""
+    """A request failed."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The key goes to the address that was given, and to no other."""
+    """Refuse redirects: the key goes only to the given address."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """None is followed."""
+        """Follow no redirect."""
 
 
 class EndpointCompleter:
     """A server; see :class:`~lilliput.verbs.completers.base.Completer`.
 
     Args:
-        source: its address, and the model's name there.
-        patience: how failures are met.
-        note: told, now and then, that something is asked again.
+        source: the server's address, and the model's name there.
+        patience: the retry policy.
+        note: called occasionally when a request is retried.
     """
 
     def __init__(self, source: GeneratorSource, patience: Patience | None = None, note: Note | None = None) -> None:
@@ -112,7 +112,7 @@ class EndpointCompleter:
         return [made[first : first + settings.n] for first in range(0, len(made), settings.n)]
 
     def speed(self, asked: Sequence[Asked], settings: Settings) -> Speed:
-        """See :class:`~lilliput.verbs.completers.base.Completer`: what the run showed, seen from here."""
+        """See :class:`~lilliput.verbs.completers.base.Completer`; only the overall rate is known."""
         rate = self._tokens / self._seconds if self._tokens and self._seconds else None
         seen = "no tokens were counted" if rate is None else f"{rate:.1f} tokens/s came back in all"
         method = (
@@ -122,7 +122,7 @@ class EndpointCompleter:
         return Speed(None, None, 0, None, method)
 
     def _side_by_side(self, jobs: Sequence[tuple[Asked, Settings]], width: int) -> list[Made]:
-        """What comes of ``jobs``, ``width`` at a time, by threads that neither an interrupt nor an error waits for."""
+        """Run ``jobs``, ``width`` at a time, in threads that neither an interrupt nor an error waits for."""
         places = iter(range(len(jobs)))
         found: SimpleQueue[tuple[int, Made | BaseException]] = SimpleQueue()
 
@@ -174,9 +174,9 @@ class EndpointCompleter:
             listed = self._asked("/models", None)
             return str(listed["data"][0]["id"])
         except (_Failed, KeyError, IndexError, TypeError) as error:
-            reason = str(error) if isinstance(error, _Failed) else "its answer to /models lists none"
+            reason = str(error) if isinstance(error, _Failed) else "its answer to /models lists no model"
             raise UserError(
-                f"cannot tell which models it has: {reason}.",
+                f"cannot list its models: {reason}.",
                 where=self.url,
                 remedy="Check that the server runs and that its address ends in /v1, or name the model with --served.",
             ) from error
@@ -185,8 +185,8 @@ class EndpointCompleter:
         """The JSON value that the server answers with.
 
         Raises:
-            _Failed: it did not, after all tries.
-            UserError: it refuses whatever is asked.
+            _Failed: there is no valid answer after all tries.
+            UserError: the server refuses every request.
         """
         wait = self.patience.first
         for attempt in range(1, self.patience.tries + 1):
@@ -209,14 +209,14 @@ class EndpointCompleter:
                 reason = f"no answer ({type(error).__name__}: {getattr(error, 'reason', None) or error})"
             if attempt < self.patience.tries:
                 pause = min(wait, self.patience.longest)
-                self._tell(f"{self.url}: {reason}; asking again in {pause:g} s", pause)
+                self._tell(f"{self.url}: {reason}; retrying in {pause:g} s", pause)
                 if self._ended.wait(pause):
                     break
                 wait *= 2
         raise _Failed(f"{reason}, {self.patience.tries} times")
 
     def _tell(self, text: str, pause: float) -> None:
-        """Say ``text``, unless another request said so within its own pause."""
+        """Report ``text``, unless another request reported within its own pause."""
         with self._telling:
             now = time.monotonic()
             if self._note is None or self._ended.is_set() or now < self._told_until:
@@ -236,20 +236,20 @@ class EndpointCompleter:
         try:
             return json.loads(read.decode("utf-8"))
         except (ValueError, RecursionError) as error:
-            raise _Failed(f"the answer is no JSON: {read[:60]!r}") from error
+            raise _Failed(f"the answer is not JSON: {read[:60]!r}") from error
 
 
 def open_completer(source: GeneratorSource, note: Note | None = None) -> EndpointCompleter:
-    """The server at ``source.model``; ``note`` is told where it keeps one waiting.
+    """Connect to the server at ``source.model``; ``note`` is called when it keeps the user waiting.
 
     Raises:
-        UserError: the address is none, or the server cannot be reached or does not say what models it has.
+        UserError: the address is invalid, or the server cannot be reached or does not list its models.
     """
     return EndpointCompleter(source, note=note)
 
 
 def _whole(read: Callable[[int], bytes], last: float) -> bytes:
-    """All of an answer, unless it is too long, or takes too long."""
+    """The whole answer, unless it is too long or takes too long."""
     parts, size = [], 0
     while part := read(1 << 20):
         parts.append(part)
@@ -269,7 +269,7 @@ def _made(answer: Any, chat: bool, stops: Sequence[str]) -> Made:
     except (KeyError, IndexError, TypeError):
         text, choice = None, {}
     if not isinstance(text, str):
-        raise _Failed(f"the answer holds no completion: {json.dumps(answer)[:80]}")
+        raise _Failed(f"the answer has no completion: {json.dumps(answer)[:80]}")
     usage = answer.get("usage")
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
     finish = choice.get("finish_reason")
@@ -282,15 +282,15 @@ def _made(answer: Any, chat: bool, stops: Sequence[str]) -> Made:
 
 
 def seed_of(seed: int, sample: int) -> int:
-    """The seed of one completion among several, 31 bits: a server is asked for each by itself.
+    """The 31-bit seed of one of several completions, each of which is requested separately.
 
-    Hashed, since ``seed + sample`` would draw most of the completions of the next seed, too.
+    Hashed, because ``seed + sample`` would repeat most of the completions of the next seed.
     """
     return int.from_bytes(hashlib.sha256(f"{seed} {sample}".encode()).digest()[:4], "big") >> 1
 
 
 def cut_at(text: str, stops: Sequence[str]) -> str:
-    """``text`` up to the stop string that is complete first, as generators here are cut while they write."""
+    """``text`` up to the stop string that is completed first, as when local generators stop."""
     ends = [(start + len(stop), start) for stop in stops if (start := text.find(stop)) >= 0]
     return text[: min(ends)[1]] if ends else text
 
@@ -303,14 +303,14 @@ def _checked(url: str) -> str:
         fine = False
     if not fine or parts.query or parts.fragment or parts.username:
         raise UserError(
-            f"{url!r} is no address of a server.",
+            f"{url!r} is not a server address.",
             remedy=f"Give one such as http://localhost:8080/v1; a key goes into the environment variable {KEYS[0]}.",
         )
     return url.rstrip("/")
 
 
 def _said(error: urllib.error.HTTPError) -> str:
-    """What the server says of its refusal, on one line."""
+    """The server's message on its refusal, on one line."""
     try:
         text = error.read(2000).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):

@@ -1,6 +1,6 @@
-"""A small program that opens a generator and completes prompts, so that its memory can be measured from outside.
+"""A child process that opens a generator and completes prompts, so that its memory can be measured from outside.
 
-``python -m lilliput.verbs.completers.footprint REQUEST.json``; written by :func:`peak_memory_mb`, not for people.
+``python -m lilliput.verbs.completers.footprint REQUEST.json``; started by :func:`peak_memory_mb`, not by users.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from lilliput.runtime.settings import Settings
 from lilliput.verbs.completers.base import Asked, GeneratorSource, open_completer
 
 TOKENS = 32
-"""Of each completion, at most, while memory is watched."""
+"""Maximum tokens per completion while memory is measured."""
 
 
 def peak_memory_mb(
     source: GeneratorSource, asked: Sequence[Asked], batch: int, note: Callable[[str], object]
 ) -> float | None:
-    """Most memory resident in a fresh process that opens the model and completes a batch of the longest prompts, MB.
+    """Peak resident memory in MB of a fresh process that opens the model and completes a batch of the longest prompts.
 
-    ``None`` where it fails; ``note`` is told why.
+    ``None`` if it fails; ``note`` is called with the reason.
     """
     longest = sorted(asked, key=lambda one: -len(one.text))[:batch]
     request = {"source": asdict(source), "texts": [one.text for one in longest], "batch": batch}
@@ -38,7 +38,7 @@ def peak_memory_mb(
 
 
 def main(file: Path) -> None:
-    """Do what the request says."""
+    """Carry out the request in a file."""
     request = json.loads(file.read_text(encoding="utf-8"))
     asked = [Asked(Problem(str(place), text, "f", "", ""), text) for place, text in enumerate(request["texts"])]
     completer = open_completer(GeneratorSource(**request["source"]))

@@ -1,4 +1,4 @@
-"""Generators run in this process: an artifact in its engine, or a checkpoint in torch; one loop writes for both."""
+"""Generators run in this process: artifacts in the engine, checkpoints in torch, with one decoding loop for both."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from lilliput.verbs.completers.base import Asked, GeneratorSource, Made, Speed
 from lilliput.verbs.completers.chat import ChatTemplate
 
 TIMED_PROMPTS, TIMED_TOKENS = 4, 64
-"""Problems, and tokens of each at most, that speed and energy are measured with."""
+"""Problems, and maximum tokens of each, for measuring speed and energy."""
 
 
 class SteadyGenerator(Generator):
-    """A generator whose draws depend on the seed, the problem and the sample, and not on what is completed beside it.
+    """A generator whose sampling depends only on the seed, the problem and the sample, not on the rest of the batch.
 
-    So a run that was killed goes on as if it had not been.
+    A resumed run therefore gives the same completions as an uninterrupted one.
     """
 
     places: Sequence[int] = ()
@@ -37,9 +37,9 @@ class LocalCompleter:
 
     Args:
         name, identity, facts, source: see there.
-        generator: what completes.
+        generator: the generator to run.
         sizes: bytes on disk by part.
-        template: of chats; ``None``: plain completions.
+        template: chat template; ``None``: plain completions.
     """
 
     def __init__(
@@ -68,15 +68,15 @@ class LocalCompleter:
         options = {name: getattr(settings, name) for name in Settings.__dataclass_fields__}
         try:
             return [[_made(one) for one in row] for row in self.generator.generate(prompts, **options)]
-        except NumericError:  # which says something of the model, and nothing of a problem
+        except NumericError:  # concerns the model, not a problem
             raise
         except UserError as error:
-            if len(asked) == 1:  # a prompt too long for the model: that problem it cannot solve
+            if len(asked) == 1:  # prompt too long: the model cannot solve this problem
                 return [[Made("", 0, "refused", str(error))] * settings.n]
         return [self.complete([one], settings)[0] for one in asked]
 
     def speed(self, asked: Sequence[Asked], settings: Settings) -> Speed:
-        """See :class:`~lilliput.verbs.completers.base.Completer`; greedy, without stops: all models write alike."""
+        """See :class:`~lilliput.verbs.completers.base.Completer`; greedy, without stops: the same for all models."""
         tokens = min(TIMED_TOKENS, settings.max_new_tokens)
         plain = Settings(max_new_tokens=tokens, batch=1)
         kept, sessions = self.generator.session, []
@@ -105,7 +105,7 @@ class LocalCompleter:
 
 
 def place_of(task_id: str) -> int:
-    """A number for a problem, the same in every run."""
+    """A number for a problem, stable across runs."""
     return int.from_bytes(hashlib.sha256(task_id.encode("utf-8", "surrogatepass")).digest()[:4], "big")
 
 

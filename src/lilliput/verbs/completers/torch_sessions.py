@@ -1,4 +1,4 @@
-"""Transformers' models behind the session that artifacts have, so that one loop writes for both. Needs torch."""
+"""Transformers models behind the same session interface as artifacts, for one decoding loop. Needs torch."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lilliput.runtime.sessions import Advance, Ids, Logits, padded
 
 
 class TorchSession:
-    """A decoder of transformers; see :class:`~lilliput.runtime.sessions.Session`. Prompts are padded at the left.
+    """A transformers decoder; see :class:`~lilliput.runtime.sessions.Session`. Prompts are padded on the left.
 
     Args:
-        model: in evaluation mode.
+        model: a model in evaluation mode.
     """
 
     def __init__(self, model: Any) -> None:
@@ -55,7 +55,7 @@ class TorchSession:
         return self._logits({name: self._tensor(value) for name, value in inputs.items()})
 
     def _logits(self, inputs: dict[str, Any]) -> Logits:
-        """Of the last tokens."""
+        """Logits of the last tokens."""
         if "logits_to_keep" in self._takes:
             inputs["logits_to_keep"] = 1
         with torch.inference_mode():
@@ -69,11 +69,11 @@ class TorchSession:
 
 
 class TorchSeq2SeqSession(TorchSession):
-    """An encoder-decoder of transformers; the rows it starts from are sources.
+    """A transformers encoder-decoder; the rows it starts from are sources.
 
     Args:
-        model: in evaluation mode.
-        first: id of the token that every target starts from.
+        model: a model in evaluation mode.
+        first: id of the token that every target starts with.
     """
 
     def __init__(self, model: Any, first: int) -> None:

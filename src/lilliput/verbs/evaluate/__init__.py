@@ -1,4 +1,4 @@
-"""``evaluate``: accuracy, and what it costs. A file a kind of task; ``tasks.py`` has the tasks."""
+"""``evaluate``: accuracy and its cost. One module per kind of task; ``tasks.py`` lists the tasks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from lilliput.verbs.evaluate.repository import RepositorySettings, evaluate_repository
     from lilliput.verbs.evaluate.summarization import SummarizationSettings, evaluate_summarization
 else:
-    # A run measures one kind of task, and loads no other. And ``footprint.py`` runs as a program: to be loaded as a
-    # module before, by this package, would be once too often.
+    # A run measures one kind of task and loads only that. And ``footprint.py`` runs as a program, so this package must
+    # not have imported it as a module before.
     __getattr__ = on_first_use(
         __name__,
         {

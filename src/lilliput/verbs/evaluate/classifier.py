@@ -1,4 +1,4 @@
-"""``evaluate``: accuracy with intervals, baselines beside it, and what the model costs to run."""
+"""``evaluate`` for classifiers: accuracy with intervals, baselines, and what the model costs to run."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from lilliput.verbs.evaluate.footprint import peak_memory_mb
 from lilliput.verbs.subjects import Subject, example_runner, of_length, open_subject, require_arity
 
 ENERGY_EXAMPLES = 256
-"""Different examples classified while energy is watched, again and again."""
+"""Number of distinct examples classified, repeatedly, while energy is measured."""
 
 SEEN = {
-    "train": "these data it was trained on: on code that it has not seen it will be less right.",
-    "valid": "these data chose it among others of its making: they flatter it a little.",
+    "train": "the model was trained on these data: on unseen code it will be less accurate.",
+    "valid": "the model was selected on these data: they flatter it a little.",
 }
-"""What data were to the model, by the names in its manifest -> what their figures are worth."""
+"""Role of the data in making the model, as in its manifest -> caveat on the figures."""
 
 SHORTEST = 3
-"""Tokens of the shortest input that latency can be measured at: one, between the two that frame it."""
+"""Tokens of the shortest input for measuring latency: one, plus the two that frame it."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured; :meth:`as_dict` is the JSON contract of ``lilliput evaluate``."""
+    """The result; :meth:`as_dict` is the JSON contract of ``lilliput evaluate``."""
 
     name: str
     model: Mapping[str, Any]
@@ -124,14 +124,14 @@ def evaluate(
 
     Args:
         path: an artifact's folder, or a checkpoint's folder, file or hub id.
-        task: name of the task; an artifact's own.
-        data: labelled files to score on, or one.
-        train: labelled files to fit the baselines on; without them they are cross-validated on ``data``.
-        tokenizer: of a checkpoint that does not carry its own.
+        task: name of the task; for an artifact, its own.
+        data: one or more labelled files to score on.
+        train: labelled files to fit the baselines on; without them, the baselines are cross-validated on ``data``.
+        tokenizer: tokenizer for a checkpoint without its own.
         columns: names of the columns of tables.
-        threads: processor threads of every measurement.
-        tokens: input length of the latency, or the longest the model takes where that is less.
-        intensity: grams of CO2 equivalent a kilowatt-hour.
+        threads: processor threads in every measurement.
+        tokens: input length for latency, capped at the model's longest input.
+        intensity: grams of CO2 equivalent per kilowatt-hour.
         command: recorded in the result.
         progress: shown while working.
 
@@ -141,14 +141,14 @@ def evaluate(
     """
     kind, columns = task_named(task), columns or Columns()
     require_whole(tokens, SHORTEST, "--tokens")
-    require("sklearn")  # for the baselines: told before the work, not after
+    require("sklearn")  # for the baselines: fail before the work, not after
     tokenizer = None if tokenizer is None else Path(tokenizer)
     subject = open_subject(path, task, tokenizer, threads)
     dataset = kind.read(data, columns, subject.label_names, True)
     fitted = kind.read(train, columns, subject.label_names, True) if train else None
     if fitted is None and len(dataset) < 2:
         raise DataError(
-            "holds one example, and baselines are cross-validated on two at least.",
+            "has one example, but cross-validating the baselines needs at least two.",
             where=dataset.sources[0] if dataset.sources else "--data",
             remedy="Give more examples, or training data (--train).",
         )
@@ -171,18 +171,18 @@ def measure(
     command: str,
     progress: Progress,
 ) -> Evaluation:
-    """The core of :func:`evaluate` on an opened model and data in memory; memory is left out.
+    """The core of :func:`evaluate` on an opened model and data in memory, without measuring memory.
 
     Args:
         subject: the model.
-        task: what examples are.
-        dataset: what it is measured on.
-        train: what the baselines are fitted to; ``None``: to folds of ``dataset`` itself.
-        tokens: of the functions that latency is measured on.
+        task: the task.
+        dataset: data to measure on.
+        train: data to fit the baselines on; ``None``: cross-validate them on ``dataset``.
+        tokens: input length for latency.
         intensity, command, progress: see :func:`evaluate`.
 
     Raises:
-        UserError: the model is of another arity.
+        UserError: the model has another arity.
     """
     require_arity(subject, task)
     progress.note(f"scoring {subject.name} on {len(dataset):,} examples")
@@ -196,7 +196,7 @@ def measure(
     if task.arity == 2:
         rivals["token_overlap"] = baselines.token_overlap(train, dataset)
     if tokens > subject.max_tokens:
-        progress.note(f"{subject.name} takes {subject.max_tokens} tokens at most: latency is measured at that length")
+        progress.note(f"{subject.name} takes at most {subject.max_tokens} tokens: latency is measured at that length")
         tokens = subject.max_tokens
     progress.note("timing")
     inputs = of_length(subject, dataset.texts, tokens)

@@ -1,6 +1,6 @@
-"""A small program that opens a model and classifies examples, so that its memory can be measured from outside.
+"""A child process that opens a model and classifies examples, so that its memory can be measured from outside.
 
-``python -m lilliput.verbs.evaluate.footprint REQUEST.json``; written by :func:`peak_memory_mb`, not for people.
+``python -m lilliput.verbs.evaluate.footprint REQUEST.json``; started by :func:`peak_memory_mb`, not by users.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lilliput.progress import Progress
 from lilliput.verbs.subjects import open_subject
 
 EXAMPLES = 64
-"""Examples classified while memory is watched."""
+"""Examples classified while memory is measured."""
 
 
 def peak_memory_mb(
@@ -31,9 +31,9 @@ def peak_memory_mb(
     dataset: Dataset,
     note: Callable[[str], object],
 ) -> float | None:
-    """Most memory resident in a fresh process that opens the model and classifies :data:`EXAMPLES` examples, in MB.
+    """Peak resident memory in MB of a fresh process that opens the model and classifies :data:`EXAMPLES` examples.
 
-    ``None`` where it fails; ``note`` is told why.
+    ``None`` if it fails; ``note`` is called with the reason.
     """
     part = dataset.subset(np.arange(min(EXAMPLES, len(dataset))))
     request = {
@@ -52,7 +52,7 @@ def peak_memory_mb(
 
 
 def main(file: Path) -> None:
-    """Do what the request says."""
+    """Carry out the request in a file."""
     request = json.loads(file.read_text(encoding="utf-8"))
     members = np.array(request["members"], np.int64)
     dataset = Dataset(tuple(request["texts"]), members, np.full(len(members), -1), tuple(request["label_names"]))

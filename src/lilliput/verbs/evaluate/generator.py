@@ -1,4 +1,4 @@
-"""``evaluate`` for generators: problems completed, run against their tests, and what the model costs beside it."""
+"""``evaluate`` for generators: complete problems, run their tests, and measure what the model costs to run."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ PROMPTS = ("plain", "chat")
 
 @dataclass(frozen=True)
 class GeneratorEvaluation:
-    """What was measured; :meth:`as_dict` is the JSON contract of ``lilliput evaluate`` for generators.
+    """The result; :meth:`as_dict` is the JSON contract of ``lilliput evaluate`` for generators.
 
     Attributes:
-        name: the model's.
+        name: name of the model.
         task: the benchmark.
         tally: accuracy.
-        bytes: on disk by part; ``None``: not known.
-        speed: tokens a second, and energy; ``None``: not measured.
-        peak_memory_mb: most memory resident; ``None``: not measured.
-        intensity: of the electricity.
+        bytes: bytes on disk by part; ``None``: unknown.
+        speed: tokens per second, and energy; ``None``: not measured.
+        peak_memory_mb: peak resident memory; ``None``: not measured.
+        intensity: carbon intensity of the electricity.
         facts: model, settings, post-processing, data, sandbox, machine, command.
         notes: why something was not measured.
     """
@@ -68,11 +68,11 @@ class GeneratorEvaluation:
 
     @property
     def exit_code(self) -> int:
-        """1 where the figures are not to be trusted."""
+        """1 if the figures are not to be trusted."""
         return 1 if self.tally.warning else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values. Fractions, not percent; joules; grams. Where there is a warning, it stands first."""
+        """Plain JSON values. Fractions, not percent; joules; grams. A warning, if any, comes first."""
         found = self.tally.as_dict()
         found["notes"] += self.notes
         warning = {"warning": found.pop("warning")} if "warning" in found else {}
@@ -113,40 +113,40 @@ def evaluate_generator(
     command: str = "",
     progress: Progress | None = None,
 ) -> GeneratorEvaluation:
-    """Complete a benchmark's problems and run what comes out.
+    """Complete a benchmark's problems and run the programs.
 
     Args:
         model: an artifact's folder, a checkpoint's folder or hub id, or a server's address.
         task: ``humaneval`` or ``mbpp``.
         data: the benchmark's file.
-        settings: how completions are asked for; by default greedily, 320 tokens at most. Its stop strings, where there
-            are none, are the benchmark's for plain prompts, and none for chats.
-        k: of pass@k; those above ``settings.n`` are left out. ``None``: 1, and 10 where there are so many.
-        prompt: ``plain``: the model goes on from the prompt; ``chat``: it is asked, in its chat's frame.
-        strip: plain prompts lose the white space at their end; GPT-2's tokenizers want that, Qwen's do not.
-        limit: problems, the first of the file; ``None``: all.
-        challenges: MBPP is judged by ``challenge_test_list``, too.
+        settings: settings of the completions; by default greedy, at most 320 tokens. If it has no stop strings, plain
+            prompts use the benchmark's, and chats none.
+        k: values of k for pass@k; those above ``settings.n`` are left out. ``None``: 1, and 10 if there are enough
+            completions.
+        prompt: ``plain``: the model continues the prompt; ``chat``: it answers the prompt in its chat template.
+        strip: strip trailing white space from plain prompts; GPT-2's tokenizers need that, Qwen's do not.
+        limit: use only the first ``limit`` problems of the file; ``None``: all.
+        challenges: also judge MBPP by ``challenge_test_list``.
         threads: processor threads of the model; ``None`` leaves the choice to the engine.
-        precision: of a checkpoint, ``fp32`` or ``bf16``.
+        precision: precision for a checkpoint, ``fp32`` or ``bf16``.
         chat_template: file with a chat template; ``None``: the model's own.
-        served: name of the model at a server.
-        workers, limits, unsafe: of the programs, as in :func:`lilliput.verbs.score.score`.
-        costs: measure speed, memory and energy, too.
-        intensity: grams of CO2 equivalent a kilowatt-hour.
-        out: where the result is written, a ``.json`` or a folder; a run that was killed goes on from what is kept
-            beside it.
+        served: name of the model on a server.
+        workers, limits, unsafe: for the programs, as in :func:`lilliput.verbs.score.score`.
+        costs: also measure speed, memory and energy.
+        intensity: grams of CO2 equivalent per kilowatt-hour.
+        out: ``.json`` file or folder to write the result to; an interrupted run resumes from what is kept beside it.
         command: recorded in the result.
         progress: shown while working.
 
     Raises:
         UserError: bad input, or nothing can be completed.
-        MissingExtra: it is a checkpoint, and torch or transformers is not installed.
+        MissingExtra: the model is a checkpoint, and torch or transformers is not installed.
     """
     benchmark, progress = benchmark_named(task), progress or Progress()
     settings = _settled(settings or Settings(max_new_tokens=NEW_TOKENS), prompt, benchmark)
     ks = checked_ks(k)
     if ks is not None and min(ks) > settings.n:
-        raise UserError(f"pass@{min(ks)} needs {min(ks)} completions a problem.", where="--k", remedy="Raise --n.")
+        raise UserError(f"pass@{min(ks)} needs {min(ks)} completions per problem.", where="--k", remedy="Raise --n.")
     if limit is not None:
         require_whole(limit, 1, "--limit")
     chat = prompt == "chat"
@@ -212,7 +212,7 @@ def evaluate_generator(
 def completions(
     completer: Completer, asked: Sequence[Asked], settings: Settings, kept: Kept, progress: Progress
 ) -> dict[str, list[Made]]:
-    """``settings.n`` completions of each problem, those kept not made again (failures of a server's are)."""
+    """``settings.n`` completions of each problem; kept ones are reused, except failures of a server."""
     how = {name: value for name, value in asdict(settings).items() if name != "n"}
 
     def key(one: Asked, sample: int) -> str:
@@ -222,7 +222,7 @@ def completions(
 
     keys = {one.problem.task_id: [key(one, sample) for sample in range(settings.n)] for one in asked}
     missing = [one for one in asked if not all(key in kept.found for key in keys[one.problem.task_id])]
-    missing.sort(key=lambda one: len(one.text))  # like lengths side by side need little padding
+    missing.sort(key=lambda one: len(one.text))  # similar lengths need little padding
     failed: dict[str, Made] = {}
     stride = max(1, settings.batch // settings.n)
     with progress.track(f"{completer.name}: completing problems", len(missing)) as advance:
@@ -241,19 +241,21 @@ def completions(
 
 
 def _refusals(made: Mapping[str, Sequence[Made]]) -> list[str]:
-    """How many prompts the model did not take, and why not the first of them."""
+    """A note on how many prompts the model refused, with the first reason."""
     reasons = [row[0].failure for row in made.values() if row[0].failure and row[0].is_model_s]
     return [f"the model refused {len(reasons):,} of {len(made):,} prompts; the first: {reasons[0]}"] if reasons else []
 
 
 def _settled(settings: Settings, prompt: str, benchmark: Benchmark) -> Settings:
-    """With the stop strings that hold.
+    """The settings with the effective stop strings.
 
     Raises:
-        UserError: options that do not go together.
+        UserError: invalid or conflicting options.
     """
     if prompt not in PROMPTS:
-        raise UserError(f"{shown(prompt)} is no kind of prompt.", where="--prompt", remedy=f"Use {', '.join(PROMPTS)}.")
+        raise UserError(
+            f"{shown(prompt)} is not a kind of prompt.", where="--prompt", remedy=f"Use {', '.join(PROMPTS)}."
+        )
     require_draws(settings)
     stops = settings.stops or (() if prompt == "chat" else benchmark.stops)
     return replace(settings, stop=stops)
@@ -285,7 +287,7 @@ def attempts_of(
     kept: Kept,
     progress: Progress,
 ) -> dict[str, list[Attempt]]:
-    """Every completion judged; what was not completed is not run."""
+    """Judge every completion; failed ones are not run."""
     attempts: dict[str, list[Attempt]] = {problem.task_id: [] for problem in problems}
     rows = [(problem, one, *_program(problem, one, chat)) for problem in problems for one in made[problem.task_id]]
     sources = [source for _, one, source, _ in rows if not one.failure]
@@ -299,7 +301,7 @@ def attempts_of(
 
 
 def _program(problem: Problem, made: Made, chat: bool) -> tuple[str, dict[str, Any]]:
-    """What is run, and what is told of how it was made."""
+    """The program to run, and a record of how it was made."""
     code, cut = code_of(made.text, problem) if chat else (made.text, "stops")
     form = form_of(problem, code, "auto") if chat else "completion"
     record = {"cut": cut, "form": form, "empty": not code.strip()}
@@ -311,18 +313,18 @@ def _postprocessing(settings: Settings, chat: bool) -> list[str]:
     words = [stops] if settings.stops else []
     if chat:
         whole = "code that defines the function itself is a whole program, and the prompt is run before it; any other "
-        return [*words, CUT, whole + "goes on from the prompt"]
-    return [*words, "nothing else is cut; each completion goes on from the prompt"]
+        return [*words, CUT, whole + "continues the prompt"]
+    return [*words, "nothing else is cut; each completion continues the prompt"]
 
 
 def _prompt_words(benchmark: Benchmark, chat: bool, strip: bool) -> str:
     if chat:
         return "one question, in the model's chat template: what to write, and to answer with one Python code block"
-    return benchmark.prompt + (", without the white space at its end" if strip else "")
+    return benchmark.prompt + (", without trailing white space" if strip else "")
 
 
 def _costs(speed: Speed | None, intensity: carbon.Intensity) -> dict[str, Any]:
-    """Speed, energy and carbon; ``None`` where they were not measured."""
+    """Speed, energy and carbon; ``None`` if not measured."""
     rates = {
         "decode_tokens_per_s": None if speed is None else speed.decode_tokens_per_s,
         "prefill_tokens_per_s": None if speed is None else speed.prefill_tokens_per_s,

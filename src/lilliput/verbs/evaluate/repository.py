@@ -1,4 +1,4 @@
-"""A user's own repository: how well a generator predicts its tokens, and completes its lines."""
+"""``evaluate`` on a user's repository: how well a generator predicts its tokens and completes its lines."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ RESULT = "repository.json"
 
 @dataclass(frozen=True)
 class RepositorySettings:
-    """What of a repository is measured on.
+    """How to measure on a repository.
 
     Attributes:
-        pieces: of files, whose tokens are predicted, at most.
-        length: tokens of a piece, at most.
-        places: lines to complete, at most.
-        context: tokens that the model sees before the cursor, at most.
-        max_new_tokens: of a line's rest.
-        seed: of the draws.
+        pieces: maximum number of pieces of files whose tokens are predicted.
+        length: maximum tokens per piece.
+        places: maximum number of lines to complete.
+        context: maximum tokens that the model sees before the cursor.
+        max_new_tokens: maximum tokens for the rest of a line.
+        seed: random seed of the sample.
         languages: names in :data:`~lilliput.data.languages.LANGUAGES`; ``None``: all.
-        batch: lines completed side by side.
+        batch: lines completed per batch.
 
     Raises:
-        UserError: a value that means nothing.
+        UserError: a value is invalid.
     """
 
     pieces: int = 64
@@ -73,16 +73,16 @@ class RepositorySettings:
 
 @dataclass(frozen=True)
 class RepositoryEvaluation:
-    """What was measured; :meth:`as_dict` is the JSON contract.
+    """The result; :meth:`as_dict` is its JSON contract.
 
     Attributes:
-        name: the artifact's folder.
-        next_token: ``None`` of an encoder-decoder, which predicts no text of its own.
-        lines: of lines completed.
-        settings: what was measured on, as the model's positions allow it.
-        data: files taken, who listed them, how many there were, and what was left out.
-        command: that measured it.
-        machine: facts about it.
+        name: name of the artifact's folder.
+        next_token: next-token scores; ``None`` for an encoder-decoder, which does not predict its input.
+        lines: scores of line completion.
+        settings: settings used, within the model's positions.
+        data: files used, how they were listed, how many there were, and what was left out.
+        command: the command that measured it.
+        machine: facts about the machine.
     """
 
     name: str
@@ -121,16 +121,15 @@ def evaluate_repository(
 
     Args:
         model_path: a generator's artifact.
-        repo: the folder; see :func:`~lilliput.data.repository.read_sources` for what of it is taken.
-        settings: what is measured on.
+        repo: the folder; see :func:`~lilliput.data.repository.read_sources` for the files used.
+        settings: how to measure.
         threads: processor threads; ``None`` leaves the choice to the engine.
-        out: where the result is written, a ``.json`` or a folder; a run that was killed goes on from what is kept
-            beside it.
+        out: ``.json`` file or folder to write the result to; an interrupted run resumes from what is kept beside it.
         command: recorded in the result.
         progress: shown while working.
 
     Raises:
-        UserError: bad input, no generator's artifact, or no source files.
+        UserError: bad input, not a generator's artifact, or no source files.
     """
     settings, progress = settings or RepositorySettings(), progress or Progress()
     target, kept = beside(None if out is None else Path(out), RESULT, [model_path])
@@ -142,7 +141,7 @@ def evaluate_repository(
     pieces = code_pieces(sources.files, tokenizer, settings.pieces, length, settings.seed)
     if not found or not pieces:
         raise DataError(
-            f"its files are too small to measure on: there is no piece of {SHORTEST} tokens, or no line to complete.",
+            f"its files are too small: there is no piece of {SHORTEST} tokens, or no line to complete.",
             where=Path(repo),
             remedy="Give a folder with more source code.",
         )
@@ -170,7 +169,7 @@ def evaluate_repository(
 
 
 def _fitting(artifact: Artifact, settings: RepositorySettings) -> tuple[int, int]:
-    """Length of pieces, and tokens before the cursor, that the model has positions for."""
+    """Length of pieces and of the context that fit the model's positions."""
     positions = artifact.generator.positions
     if positions is None:
         return settings.length, settings.context
@@ -186,7 +185,7 @@ def _fitting(artifact: Artifact, settings: RepositorySettings) -> tuple[int, int
 
 
 _FRAME = 4
-"""Tokens that a tokenizer may put around a text, and that a text may have more when it is cut elsewhere."""
+"""Spare tokens: those that frame a text, and those that cutting it elsewhere may add."""
 
 
 def _next_token(
@@ -197,7 +196,7 @@ def _next_token(
     with progress.track("predicting tokens, in pieces", len(pieces)) as advance:
         for name, piece in zip(names, pieces, strict=True):
             if name not in rows:
-                assert engine is not None  # it was opened for this
+                assert engine is not None  # opened above in this case
                 costs, ranks = read_piece(engine, piece.ids)
                 rows.add(name, asdict(counted(piece, ranks, costs)))
             advance()
@@ -214,14 +213,14 @@ def _written(
     rows: KeptRows,
     progress: Progress,
 ) -> list[str]:
-    """What the model writes at each place."""
+    """The model's completion at each place."""
     names = [f"place {number}" for number in range(len(found))]
     left = [number for number, name in enumerate(names) if name not in rows]
     generator = Generator.open(artifact, threads) if left else None
     with progress.track("completing lines", len(found)) as advance:
         advance(len(found) - len(left))
         for begin in range(0, len(left), settings.batch):
-            assert generator is not None  # it was opened for this
+            assert generator is not None  # opened above in this case
             part = left[begin : begin + settings.batch]
             generator.tokenizer.encode_special_tokens = True
             prompts = [left_context(found[number].before, generator.tokenizer, context) for number in part]
@@ -234,7 +233,7 @@ def _written(
 
 
 def _digest(files: Sequence[Source]) -> str:
-    """Hex SHA-256 of names and contents, in their order."""
+    """Hex SHA-256 of names and contents, in order."""
     digest = hashlib.sha256()
     for file in files:
         for text in (file.name, file.text):

@@ -1,4 +1,4 @@
-"""Summarization measured: a generator describes functions, and its summaries are compared with what people wrote."""
+"""``evaluate`` for summarization: compare a generator's summaries of functions with human-written ones."""
 
 from __future__ import annotations
 
@@ -25,21 +25,22 @@ RESULT = "summarization.json"
 
 @dataclass(frozen=True)
 class SummarizationSettings:
-    """How summaries are asked for.
+    """How to generate summaries.
 
     Attributes:
         form: name in :data:`~lilliput.tasks.summarization.FORMS`; ``None``: the family's.
-        cut: name in :data:`~lilliput.tasks.summarization.CUTS`: what of the answer counts; ``None``: the form's.
-        language: of the functions, where the data do not say.
-        examples: to measure on, drawn by chance; ``None``: all.
-        seed: of the draw.
-        code_tokens: of a function, at most: what is beyond is cut off.
-        max_new_tokens: of a summary.
-        beams: texts that a search for the likeliest summary goes on with; 1: the likeliest token each time.
-        batch: sequences that run side by side.
+        cut: name in :data:`~lilliput.tasks.summarization.CUTS`: the part of the answer that counts; ``None``: the
+            form's.
+        language: language of the functions, if the data do not state it.
+        examples: number of examples to sample; ``None``: all.
+        seed: random seed of the sample.
+        code_tokens: maximum tokens of a function; the rest is cut off.
+        max_new_tokens: maximum tokens of a summary.
+        beams: beam width; 1: greedy decoding.
+        batch: sequences per batch.
 
     Raises:
-        UserError: a value that means nothing.
+        UserError: a value is invalid.
     """
 
     form: str | None = None
@@ -64,17 +65,17 @@ class SummarizationSettings:
 
 @dataclass(frozen=True)
 class SummarizationEvaluation:
-    """What was measured; :meth:`as_dict` is the JSON contract.
+    """The result; :meth:`as_dict` is its JSON contract.
 
     Attributes:
-        name: the artifact's folder.
-        scores: with the baselines beside them.
-        summaries: the model's, one an example.
-        truncated: functions that were cut.
-        settings: how summaries were asked for, the form named and spelled out.
+        name: name of the artifact's folder.
+        scores: the model's scores and the baselines'.
+        summaries: the model's summaries, one per example.
+        truncated: number of functions that were cut.
+        settings: settings used, with the form's name and content.
         data: files, their hash, columns, examples skipped.
-        command: that measured it.
-        machine: facts about it.
+        command: the command that measured it.
+        machine: facts about the machine.
     """
 
     name: str
@@ -111,21 +112,20 @@ def evaluate_summarization(
     command: str = "",
     progress: Progress | None = None,
 ) -> SummarizationEvaluation:
-    """Measure a generator's summaries of functions: the likeliest, or the likeliest token each time.
+    """Measure a generator's summaries of functions, by beam search or greedy decoding.
 
     Args:
         model_path: a generator's artifact.
-        data: files with code and summaries (:func:`~lilliput.data.summarization.read_summaries`), or one.
-        columns: names of code and summary; by default those that the file's kind has.
-        settings: how summaries are asked for.
+        data: one or more files with code and summaries (:func:`~lilliput.data.summarization.read_summaries`).
+        columns: names of the code and summary columns; by default those usual for the kind of file.
+        settings: how to generate summaries.
         threads: processor threads; ``None`` leaves the choice to the engine.
-        out: where the result is written, a ``.json`` or a folder; a run that was killed goes on from what is kept
-            beside it.
+        out: ``.json`` file or folder to write the result to; an interrupted run resumes from what is kept beside it.
         command: recorded in the result.
         progress: shown while working.
 
     Raises:
-        UserError: bad input, or no generator's artifact.
+        UserError: bad input, or not a generator's artifact.
     """
     settings, progress = settings or SummarizationSettings(), progress or Progress()
     target, kept = beside(None if out is None else Path(out), RESULT, [model_path, data])
@@ -134,8 +134,10 @@ def evaluate_summarization(
     found = read_summaries(data, columns)
     examples = _drawn(found, settings)
     prompted = form.template.find("{comment}") >= 0
-    if settings.language is not None and not prompted:  # no error: the same command measures models of both kinds
-        progress.note(f"--language says nothing to {artifact.path.name}: its prompts ('{form.name}') name none")
+    if settings.language is not None and not prompted:  # not an error: the same command measures models of both kinds
+        progress.note(
+            f"--language has no effect on {artifact.path.name}: its prompts ('{form.name}') do not name a language"
+        )
     languages = [_language(example, settings, prompted) for example in examples]
     cut = settings.cut or form.cut
     recorded = {**asdict(settings), "form": form.name, "template": form.template, "stop": list(form.stop), "cut": cut}
@@ -144,7 +146,7 @@ def evaluate_summarization(
     key = {"artifact": artifact_key(artifact), "settings": recorded, **source}
     rows = KeptRows(kept, key)
     generator = Generator.open(artifact, threads)
-    generator.tokenizer.encode_special_tokens = True  # a "<mask>" in source code is six characters, no control token
+    generator.tokenizer.encode_special_tokens = True  # a "<mask>" in source code is six characters, not a control token
     room = _room(generator, form.prompt("", languages[0]), settings)
     codes = [_cut(example.code, generator, room) for example in examples]
     prompts = [form.prompt(code, language) for code, language in zip(codes, languages, strict=True)]
@@ -182,11 +184,11 @@ def _drawn(found: SummaryData, settings: SummarizationSettings) -> list[Summariz
 
 
 def _language(example: Summarized, settings: SummarizationSettings, needed: bool) -> str:
-    """What the prompt takes the function to be in; any will do where it does not say."""
+    """Language of a function for the prompt; arbitrary if the prompt does not name one."""
     language = settings.language or example.language
     if language is None and needed:
         raise UserError(
-            "is needed: the prompt ends in a comment, and the data do not say in which language.",
+            "is needed: the prompt ends in a comment, and the data do not state the language.",
             where="--language",
             remedy="Name the language of the functions, such as python or java.",
         )
@@ -194,7 +196,7 @@ def _language(example: Summarized, settings: SummarizationSettings, needed: bool
 
 
 def _room(generator: Generator, around: str, settings: SummarizationSettings) -> int:
-    """Tokens of a function that fit the model, beside the rest of the prompt and the summary."""
+    """Tokens of a function that fit the model besides the rest of the prompt and the summary."""
     positions = generator.manifest.positions
     if positions is None:
         return settings.code_tokens
@@ -210,10 +212,10 @@ def _room(generator: Generator, around: str, settings: SummarizationSettings) ->
 
 
 _SEAM = 2
-"""Tokens that a text may have more when it stands between others."""
+"""Extra tokens that a text may take when it is put between others."""
 
 
 def _cut(code: str, generator: Generator, room: int) -> str:
-    """The beginning of ``code``, of at most so many tokens."""
+    """The beginning of ``code``, at most ``room`` tokens."""
     offsets = generator.tokenizer.encode(code, add_special_tokens=False).offsets
     return code if len(offsets) <= room else code[: offsets[room - 1][1]]

@@ -1,4 +1,4 @@
-"""The tasks that ``evaluate`` knows, and what kind of measurement each is: one table, which the command line asks."""
+"""The tasks of ``evaluate``, and the kind of measurement of each, in one table."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ KINDS: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(BENCHMARKS, GENERATOR)
     | {name: name for name in (SUMMARIZATION, REPOSITORY)}
 )
-"""Task -> what it measures."""
+"""Task -> kind of measurement."""
 
 
 def kind_of_task(task: str, kinds: Mapping[str, str] = KINDS) -> str:
-    """What ``task`` measures, by the table of a verb's tasks.
+    """The kind of ``task``, from the table of a verb's tasks.
 
     Raises:
         UserError: there is no such task.
@@ -33,16 +33,15 @@ def kind_of_task(task: str, kinds: Mapping[str, str] = KINDS) -> str:
 
 
 def artifact_of(model: str | Path, task: str) -> Artifact:
-    """The artifact that ``task`` is measured of.
+    """Open the artifact to measure ``task`` on.
 
     Raises:
-        ArtifactError: it is none, or damaged.
+        ArtifactError: it is not an artifact, or is damaged.
     """
     if not is_artifact(model):
         raise ArtifactError(
-            f"is not an artifact, and task '{task}' takes nothing else: no checkpoint, no server.",
+            f"is not an artifact; task '{task}' does not take checkpoints or servers.",
             where=str(model),
-            remedy="Make one; with 'lilliput quantize CHECKPOINT --weights fp32 --out DIR' it keeps the original's "
-            "numbers.",
+            remedy="Make one; 'lilliput quantize CHECKPOINT --weights fp32 --out DIR' keeps the original weights.",
         )
     return open_artifact(model)

@@ -1,4 +1,4 @@
-"""``quantize``: a generator's checkpoint becomes an artifact. ``verb.py`` is the verb, the rest its parts."""
+"""``quantize``: turn a generator's checkpoint into an artifact. ``verb.py`` is the verb, the rest its parts."""
 
 from __future__ import annotations
 

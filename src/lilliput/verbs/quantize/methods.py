@@ -1,4 +1,4 @@
-"""What a quantization's settings come to for one checkpoint: the data it looks at, how codes are found, and ranges."""
+"""Apply quantization settings to a checkpoint: calibration data, rounding method and activation ranges."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lilliput.verbs.stages import Stages
 
 
 def calibration_data(checkpoint: GeneratorCheckpoint, settings: QuantizeSettings) -> tuple[Tokens, ...]:
-    """What goes through each of its stacks for something to be found by; empty: nothing is.
+    """Calibration data for each of the model's stacks; empty if the settings need none.
 
     Raises:
         UserError: there are too few data, or they cannot be read.
@@ -37,7 +37,7 @@ def calibration_data(checkpoint: GeneratorCheckpoint, settings: QuantizeSettings
 
 
 def calibration_facts(calibration: Calibration, data: Sequence[Tokens]) -> dict[str, Any]:
-    """What is to be said of calibration data; lengths are the longest piece's."""
+    """Facts about the calibration data for a record; lengths are those of the longest piece."""
     if not data:
         return {}
     lengths = [tokens.ids.shape[1] for tokens in data]
@@ -48,10 +48,10 @@ def calibration_facts(calibration: Calibration, data: Sequence[Tokens]) -> dict[
 def weight_rounding(
     checkpoint: GeneratorCheckpoint, settings: QuantizeSettings, data: Sequence[Tokens]
 ) -> Rounding | None:
-    """How codes are found.
+    """The method that finds the codes; ``None``: round to nearest.
 
     Raises:
-        UserError: there are none.
+        UserError: the format is floating point and has no codes to round.
     """
     linear = settings.policy.linear
     if linear.rounding in (NEAREST, HQQ):
@@ -68,7 +68,7 @@ def ranges_of_inputs(
     data: Sequence[Tokens],
     work: Stages,
 ) -> list[InputRange]:
-    """Ranges of inputs, where they are to be rounded to such."""
+    """Activation ranges, if activations are quantized statically; else none."""
     if settings.inputs.mode != STATIC:
         return []
     stored = Stored(checkpoint.config, entries, work.file(WEIGHTS))
@@ -76,7 +76,7 @@ def ranges_of_inputs(
 
 
 def input_rounding(activations: Activations, ranges: Sequence[InputRange]) -> InputRounding | None:
-    """What graphs do to inputs of their linear layers; ``None``: nothing, or the engine does it."""
+    """How graphs round inputs of their linear layers; ``None``: not at all, or by the engine."""
     if activations.mode == STATIC:
         return rounded_to_ranges({layer: found.range for found in ranges for layer in found.layers})
     return rounded_by_token if activations.mode == TOKEN else None

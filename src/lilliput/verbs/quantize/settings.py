@@ -1,4 +1,4 @@
-"""How a generator is made small: everything of a quantization that is a choice, with its default."""
+"""Settings of a quantization, with their defaults."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from lilliput.study.recipe import read_recipe
 
 @dataclass(frozen=True)
 class QuantizeSettings:
-    """How a generator is made small.
+    """How to quantize a generator.
 
     Attributes:
         policy: how weights are stored.
-        activations: how inputs of matrix products are rounded; ``None``: as
-            :func:`~lilliput.quantize.activations.default_mode` says for such weights.
-        calibration: what GPTQ, AWQ and static ranges look at.
-        recipe: name and hash of the recipe that all this was taken from, for the artifact's provenance; ``None``: none.
+        activations: how inputs of matrix products are rounded; ``None``: the default for the weights
+            (:func:`~lilliput.quantize.activations.default_mode`).
+        calibration: calibration data for GPTQ, AWQ and static ranges.
+        recipe: name and hash of the recipe that the settings come from, for the artifact's provenance; ``None``: none.
     """
 
     policy: Policy = field(default_factory=policy)
@@ -34,31 +34,31 @@ class QuantizeSettings:
 
     @classmethod
     def of_point(cls, point: Point, recipe: Mapping[str, str] | None = None) -> QuantizeSettings:
-        """What a point of a study, or of a recipe, stands for."""
+        """The settings of a point of a study or a recipe."""
         return cls(point.policy, point.activation, point.calibration, recipe)
 
     @classmethod
     def of_recipe(cls, path: str | Path) -> QuantizeSettings:
-        """What the recipe in a file says.
+        """The settings in a recipe file.
 
         Raises:
-            UserError: it is none; the message names file and key.
+            UserError: the file is not a recipe; the message names file and key.
         """
         recipe = read_recipe(path)
         return cls.of_point(recipe.point, recipe.source)
 
     @property
     def inputs(self) -> Activations:
-        """How inputs of matrix products are rounded, asked for or by default."""
+        """How inputs of matrix products are rounded, as set or by default."""
         return self.activations or Activations(default_mode(self.policy.linear.kind))
 
     @property
     def calibrated(self) -> bool:
-        """Whether anything is found by looking at data."""
+        """Whether calibration data are needed."""
         return self.policy.linear.rounding in CALIBRATED or self.inputs.mode == STATIC
 
     def fitted(self, groups: Iterable[int]) -> QuantizeSettings:
-        """The same, for weights that are stored in ``groups``."""
+        """The same settings, fitted to weights stored in ``groups``."""
         return replace(self, activations=self.inputs.fitted(groups))
 
     def as_dict(self) -> dict[str, Any]:

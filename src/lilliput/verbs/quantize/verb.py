@@ -1,4 +1,4 @@
-"""``quantize``: a generator's checkpoint goes in, an artifact that a laptop runs comes out."""
+"""``quantize``: turn a generator's checkpoint into an artifact that runs on a laptop."""
 
 from __future__ import annotations
 
@@ -58,19 +58,19 @@ from lilliput.verbs.stages import Stages
 from lilliput.version import VERSION
 
 ROOM_FOR_GRAPHS = 30_000_000
-"""Bytes of graphs, tokenizer, card and evidence, at most, for the disk's sake."""
+"""Upper bound on the bytes of graphs, tokenizer, card and evidence, for checking disk space."""
 
 
 @dataclass(frozen=True)
 class QuantizeResult:
-    """What was made.
+    """The result of a quantization.
 
     Attributes:
         path: the artifact.
-        bytes: on disk, by part.
-        parameters: weights.
-        original_bytes: of the checkpoint's weights, as they were read.
-        settings: how.
+        bytes: bytes on disk, by part.
+        parameters: number of weights.
+        original_bytes: bytes of the checkpoint's weight files.
+        settings: settings used.
         worst: the weights whose stored values differ most from the original's, relative to their norm.
     """
 
@@ -104,26 +104,26 @@ def quantize(
     command: str = "",
     progress: Progress | None = None,
 ) -> QuantizeResult:
-    """Make a generator small.
+    """Quantize a generator.
 
     Args:
         model: folder of a Hugging Face checkpoint, hub id, or GGUF file.
         out: the artifact's folder.
-        settings: how; by default 8-bit weights, a scale a row.
-        tokenizer: its ``tokenizer.json``, where the model does not carry it.
-        allow_slow: make also what rounds inputs of products and multiplies them in floating point all the same.
+        settings: how to quantize; by default 8-bit weights with one scale per row.
+        tokenizer: ``tokenizer.json`` for a model without its own.
+        allow_slow: allow settings that round activations but multiply them in floating point all the same.
         command: recorded in the provenance.
         progress: shown while working.
 
     Raises:
-        UserError: bad input, no room on the disk, or ``out`` is occupied. Killed at any moment, the same call goes on
-            where it was.
+        UserError: bad input, not enough disk space, or ``out`` is occupied. If interrupted at any point, the same call
+            resumes.
     """
     out, settings, progress = Path(out), settings or QuantizeSettings(), progress or Progress()
     if not allow_slow:
         settings.inputs.refuse_slow(settings.policy.linear)
     if refuse_occupied(out):
-        progress.note(f"{out}: the artifact there is replaced when the new one is whole.")
+        progress.note(f"{out}: the artifact there is replaced when the new one is complete.")
     checkpoint = open_generator(model, None if tokenizer is None else Path(tokenizer))
     data = calibration_data(checkpoint, settings)
     method = weight_rounding(checkpoint, settings, data)
@@ -144,7 +144,7 @@ def quantize(
             ranges = ranges_of_inputs(checkpoint, settings, entries, data, work)
             build = partial(_build, checkpoint, input_rounding(settings.inputs, ranges))
             graphs = {file.name: file for file in write_graphs(build, entries, work.folder, weights)}
-    except CheckpointError:  # nothing to go on with: that checkpoint will never do
+    except CheckpointError:  # nothing to resume: that checkpoint will never work
         work.give_up()
         raise
     settings = settings.fitted(entry.scheme.group for entry in entries)
@@ -162,7 +162,7 @@ def expected_weights(
     policy: Policy,
     bytes_of: Callable[[Sequence[int], Scheme | None], int] = expected_bytes,
 ) -> int:
-    """Bytes that the weights will take in an artifact's file; ``bytes_of`` a weight's shape and its scheme."""
+    """Bytes that the weights will take in an artifact; ``bytes_of`` maps a weight's shape and scheme to its bytes."""
     tied = "head.weight" not in checkpoint.pieces
     seen: dict[str, int] = {}
     for name, piece in checkpoint.pieces.items():
@@ -187,7 +187,7 @@ def _provenance(checkpoint: GeneratorCheckpoint, command: str, progress: Progres
 def _require_room(
     checkpoint: GeneratorCheckpoint, settings: QuantizeSettings, data: Sequence[Tokens], out: Path
 ) -> None:
-    """Refuse to begin what the disk has no room for; what an earlier run left there counts as room."""
+    """Fail early if the disk is too small; space used by an earlier run of the same work counts as free."""
     needed = ROOM_FOR_GRAPHS + expected_weights(checkpoint, settings.policy)
     if settings.inputs.mode == STATIC:
         needed += bytes_kept(checkpoint.config.hidden, data)
@@ -196,21 +196,21 @@ def _require_room(
     free = shutil.disk_usage(next(folder for folder in out.absolute().parents if folder.is_dir())).free + there
     if needed > free:
         raise UserError(
-            f"about {show_bytes(needed)} are needed and {show_bytes(free)} are free.",
+            f"about {show_bytes(needed)} are needed, but only {show_bytes(free)} are free.",
             where=out,
-            remedy="Free the space, or choose another --out. Nothing was written.",
+            remedy="Free some space, or choose another --out. Nothing was written.",
         )
 
 
 def _leave_alone(out: Path) -> None:
-    """Give up the weights that a run left which was killed when its artifact was there: they are the artifact's own."""
+    """Unlink weights left by a run killed after its artifact was written: they are the artifact's own file."""
     left = work_folder(out) / WEIGHTS
     if left.is_file() and (out / WEIGHTS).is_file() and left.samefile(out / WEIGHTS):
         left.unlink()
 
 
 def _keep_weights_alone(entries: Sequence[StoredWeight], weights: Path) -> None:
-    """Cut off what a killed run appended to the weights."""
+    """Truncate what a killed run appended to the weights."""
     with weights.open("r+b") as file:
         file.truncate(max(first + size for entry in entries for first, size in entry.places.values()))
 
@@ -218,9 +218,9 @@ def _keep_weights_alone(entries: Sequence[StoredWeight], weights: Path) -> None:
 def _build(checkpoint: GeneratorCheckpoint, rounding: InputRounding | None, weights: Weights) -> dict[str, ov.Model]:
     try:
         return architectures.graphs(checkpoint.config, weights, last_only=True, rounding=rounding)
-    except RuntimeError as error:  # the engine's own
+    except RuntimeError as error:  # raised by the engine
         raise CheckpointError(
-            f"has tensors of shapes that do not go together ({str(error).strip().splitlines()[-1]}).",
+            f"has tensors of incompatible shapes ({str(error).strip().splitlines()[-1]}).",
             where=checkpoint.path,
             remedy="Get the checkpoint again: its files do not belong together.",
         ) from error
@@ -269,7 +269,7 @@ def _save(
 
 
 def _figures(entry: StoredWeight) -> dict[str, Any]:
-    """What the evidence tells of a weight."""
+    """Evidence about one weight."""
     return {
         "name": entry.name,
         "shape": list(entry.shape),

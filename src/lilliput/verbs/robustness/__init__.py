@@ -1,4 +1,4 @@
-"""``robustness``: what rewritten code does to a model. A file a kind of model; ``tasks.py`` has the tasks."""
+"""``robustness``: how a model handles rewritten code. One module per kind of model; ``tasks.py`` lists the tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lilliput.verbs.robustness.classifier import RobustnessResult, robustness, spoken
     from lilliput.verbs.robustness.generator import GeneratorRobustness, robustness_generator
 else:
-    # A run measures one kind of model, and loads no other.
+    # A run measures one kind of model and loads only that.
     __getattr__ = on_first_use(
         __name__,
         {

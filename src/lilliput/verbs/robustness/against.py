@@ -1,4 +1,4 @@
-"""A generator's robustness beside that of another on the same prompts, measured in the same run or an earlier one."""
+"""A generator's robustness compared with another's on the same prompts, from the same run or an earlier one."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from lilliput.files import read_json
 from lilliput.verbs.robustness.outcomes import NO_VERDICT, PASSED, Outcomes, Prompts, Variant
 
 ALIKE = ("max_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "seed", "n", "stop")
-"""Settings that decide completions, and that two runs must share to be compared."""
+"""Settings that decide completions, which two runs must share to be comparable."""
 
 LIMITS = ("seconds", "memory_mb")
-"""Those of programs, that decide verdicts."""
+"""Limits of programs that decide verdicts."""
 
 EVERYTHING = "all"
 """Name of all perturbations taken together."""
 
-REMEDY = "Measure both with the same options (--data, --limit, --perturbations, --seeds ...); or give the model."
+REMEDY = "Measure both with the same options (--data, --limit, --perturbations, --seeds ...), or give the model."
 
 
 def read_outcomes(path: Path, prompts: Prompts, facts: Mapping[str, Any]) -> Outcomes:
-    """What an earlier run found, if it asked for the same.
+    """Read the outcomes of an earlier run with the same prompts and settings.
 
     Args:
-        path: a result of ``lilliput robustness`` of a generator.
-        prompts: what is asked now.
-        facts: of the present run, as the result has them: ``settings`` and ``data``.
+        path: a result of ``lilliput robustness`` for a generator.
+        prompts: prompts of the present run.
+        facts: ``settings`` and ``data`` of the present run, as in its result.
 
     Raises:
-        DataError: it is no such result, or of other prompts or settings; the message names the first that differs.
+        DataError: it is not such a result, or has other prompts or settings; the message names the first difference.
     """
     try:
         values = read_json(path)
@@ -51,22 +51,22 @@ def read_outcomes(path: Path, prompts: Prompts, facts: Mapping[str, Any]) -> Out
         raise DataError("there is no such file.", where=path, remedy="Check --against.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"is no result of a generator's robustness ({type(error).__name__}: {shown(str(error))}).",
+            f"is not a result of a generator's robustness ({type(error).__name__}: {shown(str(error))}).",
             where=path,
-            remedy="Give what 'lilliput robustness --task humaneval --out' wrote, or a model.",
+            remedy="Give a result of 'lilliput robustness --task humaneval --out', or a model.",
         ) from error
     for name, value in _decisive(facts["settings"]).items():
         if theirs[name] != value:
             raise DataError(f"has {name} {shown(theirs[name])}, not {shown(value)}.", where=path, remedy=REMEDY)
     if data != facts["data"]["sha256"]:
-        raise DataError("is of another file of problems.", where=path, remedy=REMEDY)
+        raise DataError("was measured on another file of problems.", where=path, remedy=REMEDY)
     for name, sha256 in prompts.hashes.items():
         if name not in found.hashes:
             raise DataError(
-                f"has no verdicts of {shown(name)}; it has {listed(found.hashes)}.", where=path, remedy=REMEDY
+                f"has no verdicts for {shown(name)}; it has {listed(found.hashes)}.", where=path, remedy=REMEDY
             )
         if found.hashes[name] != sha256:
-            raise DataError(f"was measured on other prompts of {shown(name)}.", where=path, remedy=REMEDY)
+            raise DataError(f"was measured on other prompts for {shown(name)}.", where=path, remedy=REMEDY)
     return found
 
 
@@ -76,7 +76,7 @@ def _decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _outcomes(values: Any) -> Outcomes:
-    """Back from :meth:`Outcomes.as_dict`."""
+    """The inverse of :meth:`Outcomes.as_dict`."""
     told = values["outcomes"]
     problems = len(told["task_ids"])
     verdicts = {}
@@ -90,20 +90,20 @@ def _outcomes(values: Any) -> Outcomes:
 
 
 def against(ours: Outcomes, theirs: Outcomes, variants: Sequence[Variant]) -> dict[str, Any]:
-    """``theirs``, the reference, and by how much ``ours`` differs from it; plain JSON values, fractions.
+    """Figures of the reference ``theirs`` and how ``ours`` differs from it; plain JSON values, fractions.
 
-    ``difference`` is that of robust pass and robust drop, ours less theirs; ``reference`` has the reference's own
-    figures on the problems that both have a verdict on. ``all`` takes all perturbations together: robust pass after
-    every version of all, compared with passing everything that was perturbed; and, as ``mean_pass``, the share of
-    versions passed, which tells more with few problems than the worst case does.
+    ``difference`` is that of robust pass and robust drop, ours minus theirs; ``reference`` has the reference's own
+    figures on the problems that both have a verdict on. ``all`` combines all perturbations: robust pass in every
+    version of all, relative to passing every unperturbed form; and, as ``mean_pass``, the share of versions passed,
+    which is more informative than the worst case if there are few problems.
 
     Raises:
-        DataError: no problem has a verdict of both.
+        DataError: no problem has a verdict for both models.
     """
     used = list(dict.fromkeys([*(variant.on for variant in variants), *(variant.name for variant in variants)]))
     judged = ours.judged(used) & theirs.judged(used)
     if not judged.any():
-        raise DataError("no problem has a verdict of both models.", remedy="See why the sandbox gives none.")
+        raise DataError("no problem has a verdict for both models.", remedy="Find out why the sandbox gives none.")
     both = _Both(ours, theirs, judged)
     rows = [
         {"name": one.name, "family": one.family, "on": one.on, **both.line([one.on], [one.name])} for one in variants
@@ -132,25 +132,25 @@ def _members(variants: Sequence[Variant], family: str) -> tuple[list[str], list[
 
 
 class _Both:
-    """Both models' flags on the problems that both have a verdict on."""
+    """Outcomes of both models on the problems that both have a verdict on."""
 
     def __init__(self, ours: Outcomes, theirs: Outcomes, judged: NDArray[np.bool_]) -> None:
-        self.pair = (theirs, ours)  # the reference first, as in all comparisons
+        self.pair = (theirs, ours)  # reference first, as in all comparisons
         self.judged = judged
 
     def line(self, bases: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
-        """The worst of these perturbations, of what passes in all of these forms."""
+        """Worst case over these perturbations, relative to passing all of these unperturbed forms."""
         first, second = (Passes(np.all(self._flags(one, bases), axis=0), self._flags(one, names)) for one in self.pair)
         reference = robustness(first.nominal, first.perturbed)
         return {"difference": robustness_difference(first, second).as_dict(), "reference": asdict(reference)}
 
     def nominal(self, on: str) -> dict[str, Any]:
-        """Of pass@1 before anything was perturbed."""
+        """Difference of pass@1 on the unperturbed prompts."""
         first, second = (tries_of(self._flags(one, [on])[0]) for one in self.pair)
         return asdict(paired_difference(first, second))
 
     def mean(self, names: Sequence[str]) -> dict[str, Any]:
-        """Of the share of versions passed."""
+        """Difference of the share of versions passed."""
         first, second = (
             [Tries(flags[:, place].size, int(flags[:, place].sum())) for place in range(flags.shape[1])]
             for flags in (self._flags(one, names) for one in self.pair)
@@ -159,6 +159,6 @@ class _Both:
         return {"reference": shares[0], "value": shares[1], **asdict(paired_difference(first, second))}
 
     def _flags(self, one: Outcomes, names: Sequence[str]) -> NDArray[np.bool_]:
-        """``[versions, problems, n]`` of these lists, one after the other."""
+        """Pass flags ``[versions, problems, n]`` of these lists, concatenated."""
         verdicts = np.concatenate([one.verdicts[name] for name in names])[:, self.judged]
         return np.asarray(verdicts == PASSED, np.bool_)

@@ -1,4 +1,4 @@
-"""``robustness``: how many predictions of a classifier flip under rewrites, and how far it follows its teacher."""
+"""``robustness`` for classifiers: predictions that flip under rewrites, and faithfulness to the teacher."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ RESULT = "robustness.json"
 
 @dataclass(frozen=True)
 class RobustnessResult:
-    """What was measured; :meth:`as_dict` is the JSON contract of ``lilliput robustness``.
+    """The result; :meth:`as_dict` is the JSON contract of ``lilliput robustness``.
 
     Attributes:
-        name: of the model.
-        task: its task.
-        n: examples.
-        flips: of the model.
-        calibration: of the model; ``None`` where fewer than two examples are labelled.
+        name: name of the model.
+        task: name of its task.
+        n: number of examples.
+        flips: the model's flips.
+        calibration: the model's calibration; ``None`` if fewer than two examples are labelled.
         against: name of the teacher, if one was given.
-        faithfulness: of the model to the teacher.
-        against_flips: of the teacher, on the same rewritings.
-        sources: files the examples are from.
-        sha256: of these files.
-        command: recorded.
+        faithfulness: faithfulness of the model to the teacher.
+        against_flips: the teacher's flips on the same rewritings.
+        sources: files that the examples are from.
+        sha256: hash of these files.
+        command: the command, recorded.
     """
 
     name: str
@@ -94,22 +94,21 @@ def robustness(
     command: str = "",
     progress: Progress | None = None,
 ) -> RobustnessResult:
-    """Measure how robust an artifact or a checkpoint is, and how faithful to its teacher.
+    """Measure how robust an artifact or a checkpoint is, and how faithful it is to its teacher.
 
     Args:
         path: an artifact's folder, or a checkpoint's folder, file or hub id.
-        task: name of the task; an artifact's own.
-        data: files of examples, labelled.
+        task: name of the task; for an artifact, its own.
+        data: files of labelled examples.
         against: the teacher: a checkpoint, or another artifact.
-        language: of the functions, a name in :data:`~lilliput.data.rewrites.LANGUAGES`; ``None``: see :func:`spoken`.
+        language: a name in :data:`~lilliput.data.rewrites.LANGUAGES`; ``None``: see :func:`spoken`.
         seeds: rewritings of each function by each rewrite.
-        limit: examples at most, drawn at random; ``None``: all.
-        tokenizer: of a checkpoint that does not carry its own.
+        limit: maximum number of examples, sampled at random; ``None``: all.
+        tokenizer: tokenizer for a checkpoint without its own.
         columns: names of the columns of tables.
         threads: processor threads.
-        seed: of the examples drawn and of the halves of the calibration.
-        out: where the result is written, a ``.json`` or a folder; a run that was killed goes on from what is kept
-            beside it.
+        seed: random seed of the sample and of the calibration split.
+        out: ``.json`` file or folder to write the result to; an interrupted run resumes from what is kept beside it.
         command: recorded in the result.
         progress: shown while working.
 
@@ -133,7 +132,8 @@ def robustness(
     teacher = None if against is None else _opened(against, kind, tokenizer, threads)
     if teacher is not None and teacher.label_names != subject.label_names:
         raise UserError(
-            f"it has the classes {', '.join(teacher.label_names)}; the model has {', '.join(subject.label_names)}.",
+            f"the teacher has the classes {', '.join(teacher.label_names)}; "
+            f"the model has {', '.join(subject.label_names)}.",
             where="--against",
             remedy="Name the model's own teacher.",
         )
@@ -172,15 +172,15 @@ def robustness(
 
 
 def spoken(dataset: Dataset, task: str) -> str:
-    """The language of a dataset's functions: the task's usual one, unless another grammar reads more of them.
+    """The language of a dataset's functions: the task's usual one, unless another grammar parses more of them.
 
     Raises:
-        DataError: no grammar reads one of them without an error.
+        DataError: no grammar parses any of them without an error.
     """
     name = language_of(dataset.texts, task_named(task).language)
     if name is None:
         raise DataError(
-            f"no function at the beginning is read without an error as {', '.join(LANGUAGES)}.",
+            f"none of the first functions parses without an error as {', '.join(LANGUAGES)}.",
             where=", ".join(dataset.sources) or None,
             remedy="Name the language with --language.",
         )

@@ -1,4 +1,4 @@
-"""``robustness`` for generators: what is left of pass@k where prompts are perturbed, as ReCode measures it.
+"""``robustness`` for generators: how pass@k changes on perturbed prompts, as ReCode measures it.
 
 Source: Wang et al., "ReCode: Robustness Evaluation of Code Generation Models", ACL 2023.
 """
@@ -34,18 +34,18 @@ from lilliput.verbs.tally import MOST_LOST
 
 RESULT = "robustness.json"
 TASK = "humaneval"
-"""The benchmark whose prompts are perturbed: partial programs ask for solutions that go on from the prompt."""
+"""The benchmark whose prompts are perturbed: partial programs need solutions that continue the prompt."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """What one perturbation, or a family of them, does.
+    """The effect of one perturbation, or of a family of them.
 
     Attributes:
-        name: of the perturbation, or the family.
-        family: of it.
-        on: what was perturbed; of a family, what its perturbations have in common.
-        changed: share of prompts, over all versions, that it changed.
+        name: name of the perturbation or the family.
+        family: its family.
+        on: what was perturbed; for a family, common to its perturbations.
+        changed: share of prompts changed, over all versions.
         scores: RP, RD and RR.
     """
 
@@ -62,19 +62,19 @@ class Line:
 
 @dataclass(frozen=True)
 class GeneratorRobustness:
-    """What was measured; :meth:`as_dict` is the JSON contract of ``lilliput robustness`` for generators.
+    """The result; :meth:`as_dict` is the JSON contract of ``lilliput robustness`` for generators.
 
     Attributes:
-        name: the model's.
-        n: problems.
-        lost: problems that the runner gave no verdict on, in one version at least: in no figure.
+        name: name of the model.
+        n: number of problems.
+        lost: problems without a verdict in at least one version, because of the runner; excluded from all figures.
         nominal: what was perturbed -> pass@1 before.
-        perturbations: each by itself.
-        families: the worst case over all of a family's versions.
+        perturbations: results of each perturbation.
+        families: worst case over all versions of each family.
         facts: model, settings, data, sandbox, machine, command.
-        against: the same of another model on the same prompts, and the differences (see
+        against: figures of another model on the same prompts, and the differences (see
             :func:`~lilliput.verbs.robustness.against.against`); ``None``: none was given.
-        outcomes: every verdict; ``None``: they were not kept.
+        outcomes: all verdicts; ``None``: not kept.
     """
 
     name: str
@@ -89,12 +89,12 @@ class GeneratorRobustness:
 
     @property
     def exit_code(self) -> int:
-        """1 where the figures are not to be trusted."""
+        """1 if the figures are not to be trusted."""
         return 1 if self.lost > MOST_LOST * (self.n + self.lost) else 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; fractions, not percent."""
-        trouble = f"{self.lost} problems failed for reasons of the runner's own; these figures are not to be trusted."
+        trouble = f"{self.lost} problems failed because of the runner; these figures are not to be trusted."
         return {
             **({"warning": trouble} if self.exit_code else {}),
             "name": self.name,
@@ -129,21 +129,20 @@ def robustness_generator(
     command: str = "",
     progress: Progress | None = None,
 ) -> GeneratorRobustness:
-    """Complete HumanEval's prompts as they are and perturbed, and compare what passes.
+    """Complete HumanEval's prompts, unperturbed and perturbed, and compare what passes.
 
     Args:
         model: an artifact's folder, a checkpoint's folder or hub id, or a server's address.
         data: HumanEval's file.
-        against: the original: a model, asked for the same here; or the ``.json`` that this wrote of it before.
+        against: the original: a model to measure as well, or the ``.json`` result of an earlier run with it.
         perturbations: names of perturbations or of families; ``None``: all.
-        seeds: versions of each prompt by each perturbation that draws at random.
-        released: folder with ReCode's own perturbed files, to be taken instead of ours.
-        limit: problems, the first of the file; ``None``: all.
-        settings: how completions are asked for; by default greedily, one a prompt, 320 tokens at most.
-        threads, precision: of the model.
-        workers, limits, unsafe: of the programs, as in :func:`lilliput.verbs.score.score`.
-        out: where the result is written, a ``.json`` or a folder; a run that was killed goes on from what is kept
-            beside it.
+        seeds: versions of each prompt by each random perturbation.
+        released: folder with the perturbed files that ReCode released, to use instead of ours.
+        limit: use only the first ``limit`` problems of the file; ``None``: all.
+        settings: settings of the completions; by default one greedy completion per prompt, at most 320 tokens.
+        threads, precision: for the model.
+        workers, limits, unsafe: for the programs, as in :func:`lilliput.verbs.score.score`.
+        out: ``.json`` file or folder to write the result to; an interrupted run resumes from what is kept beside it.
         command: recorded in the result.
         progress: shown while working.
 
@@ -170,7 +169,7 @@ def robustness_generator(
         variants = _released(Path(released), nominal, perturbations, seeds)
     prompts = Prompts(nominal, variants)
     programs = allowed(limits, workers, unsafe)
-    for one in models:  # the second would be opened when the first has done its work
+    for one in models:  # otherwise the second would only be opened after the first has run
         require_openable(GeneratorSource(one, threads, precision), progress.note)
     target, kept_path = beside(None if out is None else Path(out), RESULT, [model, data, against])
     facts: dict[str, Any] = {
@@ -193,7 +192,7 @@ def robustness_generator(
         theirs = run.outcomes(str(against), prompts)
     judged = ours.judged(list(ours.verdicts))
     if not judged.any():
-        raise DataError("no problem has a verdict after every version.", remedy="See why the sandbox gives none.")
+        raise DataError("no problem has a verdict in every version.", remedy="Find out why the sandbox gives none.")
     passed = {name: verdicts[:, judged] == PASSED for name, verdicts in ours.verdicts.items()}
     base = {on: passed[on][0] for on in ON if on in passed}
     flags = [passed[variant.name] for variant in variants]
@@ -222,7 +221,7 @@ def _ours(problems: Sequence[Problem], names: Sequence[str] | None, seeds: int) 
 def _released(
     folder: Path, nominal: Mapping[str, Sequence[Problem]], names: Sequence[str] | None, seeds: int
 ) -> list[Variant]:
-    """Those of ReCode's files whose counterparts, or whose own names, are asked for."""
+    """The ReCode files requested by name, or by the name of their counterpart here."""
     ours = {p.released: p for p in PERTURBATIONS.values() if p.released}
     wanted = None if names is None else set(names)
     order = [problem.task_id for problem in nominal["prompt"]]
@@ -241,7 +240,7 @@ def _released(
         found = {seed: [version[i] for i in order] for seed, version in by_id.items()}
         variants.append(Variant(name, family, on, found))
     if not variants:
-        raise UserError("names none of the files there.", where="--perturbations", remedy="See --help.")
+        raise UserError("matches none of the files there.", where="--perturbations", remedy="See --help.")
     return variants
 
 
@@ -254,7 +253,7 @@ def _line(variant: Variant, base: Flags, flags: Flags, nominal: Sequence[Problem
 def _families(
     variants: Sequence[Variant], base: Mapping[str, Flags], flags: Sequence[Flags], lines: Sequence[Line]
 ) -> list[Line]:
-    """The worst case over all versions of a family."""
+    """The worst case over all versions of each family."""
     found = []
     for family in dict.fromkeys(variant.family for variant in variants):
         places = [place for place, variant in enumerate(variants) if variant.family == family]

@@ -1,4 +1,4 @@
-"""What ``robustness`` of a classifier has found so far: a run that was killed goes on with the next few functions."""
+"""Intermediate findings of ``robustness`` for a classifier, so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from lilliput.verbs.subjects import ArtifactSubject, CheckpointSubject, Subject
 from lilliput.version import VERSION
 
 AT_ONCE = 128
-"""Examples whose logits are kept together. Of pairs it is all: they share functions, which are encoded once."""
+"""Examples whose logits are kept together. All pairs are: they share functions, which are encoded once."""
 
 
 def identity_of(subject: Subject, tokenizer: str | Path | None = None) -> str:
-    """Tells a classifier from every other, and from itself as run by other versions, or with another tokenizer."""
+    """A unique key of a classifier, which also changes with versions and tokenizer."""
     if isinstance(subject, ArtifactSubject):
         return artifact_key(subject.classifier.artifact)
     assert isinstance(subject, CheckpointSubject)
@@ -37,19 +37,19 @@ def identity_of(subject: Subject, tokenizer: str | Path | None = None) -> str:
 
 
 def _hash_of(tokenizer: Path) -> str:
-    """Of a file, or of a folder's tokenizer."""
-    from lilliput.teachers.teacher import fingerprint_of  # brings torch, which a checkpoint has by now
+    """Hash of a tokenizer file, or of a folder's tokenizer."""
+    from lilliput.teachers.teacher import fingerprint_of  # imports torch, already loaded for a checkpoint
 
     return sha256_of(tokenizer) if tokenizer.is_file() else fingerprint_of(checkpoint_files(tokenizer))
 
 
 @dataclass(frozen=True)
 class KeptSubject:
-    """A classifier whose logits are found once.
+    """A classifier whose logits are computed once.
 
     Attributes:
         subject: the classifier.
-        kept: where they are kept.
+        kept: where logits are kept.
         identity: see :func:`identity_of`.
     """
 
@@ -70,7 +70,7 @@ class KeptSubject:
         return np.concatenate(found)
 
     def predictions(self, dataset: Dataset) -> NDArray[np.int64]:
-        """Classes ``[examples]``, silently: the loop around it shows the progress."""
+        """Classes ``[examples]``, without progress: the calling loop shows it."""
         return np.asarray(self.logits(dataset, Progress()).argmax(axis=1), np.int64)
 
     def _part(self, part: Dataset, progress: Progress) -> NDArray[np.float32]:
@@ -81,7 +81,7 @@ class KeptSubject:
 
 
 def kept_rewritings(dataset: Dataset, language: str, seeds: int, kept: Kept, progress: Progress) -> Rewritings:
-    """As :func:`~lilliput.evaluate.flips.rewritings` by all rewrites; what was rewritten before is not again."""
+    """Like :func:`~lilliput.evaluate.flips.rewritings` with all rewrites, reusing kept ones."""
     steps = len(REWRITES) * seeds
     with progress.track("rewriting functions", steps * len(dataset.texts)) as advance:
 
@@ -97,14 +97,14 @@ def kept_rewritings(dataset: Dataset, language: str, seeds: int, kept: Kept, pro
 
 
 def _plain(made: RewrittenDataset) -> dict[str, Any]:
-    """As JSON has it."""
+    """Plain JSON values."""
     counts = {name: getattr(made, name) for name in ("functions", "functions_changed", "refused")}
     arrays = {"members": made.dataset.members.tolist(), "changed": made.changed.tolist()}
     return {"texts": list(made.dataset.texts), **arrays, **counts}
 
 
 def _rewritten(dataset: Dataset, found: Mapping[str, Any]) -> RewrittenDataset:
-    """Back from :func:`_plain`."""
+    """The inverse of :func:`_plain`."""
     members = np.asarray(found["members"], np.int64)
     return RewrittenDataset(
         dataset=dataclasses.replace(dataset, texts=tuple(found["texts"]), members=members, sha256=""),

@@ -1,4 +1,4 @@
-"""What a generator makes of prompts and of their perturbed versions: verdicts, one a completion."""
+"""A generator's outcomes on prompts and their perturbed versions: one verdict per completion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lilliput.verbs.kept import Kept, key_of
 from lilliput.verbs.programs import Programs
 
 ON = ("prompt", "partial")
-"""What is perturbed: prompts as they are, or those that go on to the middle of the solution."""
+"""What is perturbed: plain prompts, or prompts that include the first half of the solution."""
 
 FAILED, PASSED, NO_VERDICT = 0, 1, 2
 
@@ -32,8 +32,8 @@ class Variant:
     """A perturbation of all problems.
 
     Attributes:
-        name: of the perturbation.
-        family: of it.
+        name: name of the perturbation.
+        family: its family.
         on: see :data:`ON`.
         versions: seed -> the problems, in the order of the nominal ones.
     """
@@ -46,10 +46,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Prompts:
-    """What models are asked.
+    """The prompts for the models.
 
     Attributes:
-        nominal: what is perturbed -> the problems as they are.
+        nominal: what is perturbed -> the unperturbed problems.
         variants: the perturbations.
     """
 
@@ -70,7 +70,7 @@ class Prompts:
 
     @property
     def hashes(self) -> dict[str, str]:
-        """Tells the prompts of each list from all others."""
+        """A hash of the prompts in each list."""
         return {
             name: key_of("prompts", [[[one.task_id, one.prompt] for one in version] for version in versions])
             for name, versions in self.lists.items()
@@ -79,15 +79,15 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What a model made of all prompts.
+    """A model's verdicts on all prompts.
 
     Attributes:
-        name: the model's.
-        model: facts of it.
+        name: name of the model.
+        model: facts about it.
         task_ids: names of the problems.
         verdicts: as :attr:`Prompts.lists`, ``[versions, problems, n]`` of :data:`FAILED`, :data:`PASSED` or
             :data:`NO_VERDICT`.
-        hashes: of the prompts.
+        hashes: hashes of the prompts.
     """
 
     name: str
@@ -97,12 +97,12 @@ class Outcomes:
     hashes: Mapping[str, str]
 
     def judged(self, names: Sequence[str]) -> NDArray[np.bool_]:
-        """Which problems have a verdict in all versions of these lists: ``[problems]``."""
+        """Mask ``[problems]`` of those with a verdict in all versions of these lists."""
         known = [(self.verdicts[name] != NO_VERDICT).all(axis=(0, 2)) for name in names]
         return np.asarray(np.all(known, axis=0), np.bool_)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values. Of each version a list of strings, one a sample, with one digit a problem."""
+        """Plain JSON values. Each version is a list of strings, one per sample, with one digit per problem."""
         return {
             "task_ids": list(self.task_ids),
             "digits": {"failed": FAILED, "passed": PASSED, "no verdict": NO_VERDICT},
@@ -115,14 +115,14 @@ class Outcomes:
 
 
 class _Within(Progress):
-    """Steps of a part that count as steps of the whole: two bars at once would fight for the terminal."""
+    """Counts steps of a part as steps of the whole, because two progress bars would fight for the terminal."""
 
     def __init__(self, advance: Callable[[int], None]) -> None:
         self._advance, self.done = advance, 0
 
     @contextmanager
     def track(self, what: str, total: int) -> Iterator[Callable[..., None]]:
-        """Advances the whole."""
+        """Advance the whole."""
 
         def advance(steps: int = 1, note: str = "") -> None:
             self.done += steps
@@ -133,13 +133,13 @@ class _Within(Progress):
 
 @dataclass(frozen=True)
 class Runner:
-    """Completes and judges; what was done before is not done again.
+    """Completes and judges, reusing kept results.
 
     Attributes:
-        settings: how completions are asked for.
-        kept: what is known.
-        programs: how what is completed is run.
-        threads, precision: of models.
+        settings: settings of the completions.
+        kept: kept results.
+        programs: how programs are run.
+        threads, precision: for the models.
         progress: shown while working.
     """
 
@@ -151,7 +151,7 @@ class Runner:
     progress: Progress
 
     def outcomes(self, model: str, prompts: Prompts) -> Outcomes:
-        """What ``model`` makes of ``prompts``.
+        """The outcomes of ``model`` on ``prompts``.
 
         Raises:
             UserError: it cannot be opened, or nothing can be completed.
@@ -166,11 +166,11 @@ class Runner:
         return Outcomes(completer.name, dict(completer.facts), prompts.task_ids, verdicts, prompts.hashes)
 
     def _judged(self, completer: Completer, problems: Sequence[Problem], advance: Callable[[int], None]) -> Verdicts:
-        """``[problems, n]``."""
+        """Verdicts ``[problems, n]``."""
         asked = [Asked(problem, problem.prompt) for problem in problems]
         within = _Within(advance)
         made = completions(completer, asked, self.settings, self.kept, within)
         tried = attempts_of(problems, made, False, self.programs, self.kept, Progress())
-        advance(len(problems) - within.done)  # those known before
+        advance(len(problems) - within.done)  # those kept from before
         verdicts = [[one.judgement.verdict for one in tried[problem.task_id]] for problem in problems]
         return np.array([[NO_VERDICT if one is None else int(one) for one in row] for row in verdicts])

@@ -1,4 +1,4 @@
-"""The tasks that ``robustness`` knows, and which kind of model each is for."""
+"""The tasks of ``robustness``, and the kind of model for each."""
 
 from __future__ import annotations
 

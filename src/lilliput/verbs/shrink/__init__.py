@@ -1,4 +1,4 @@
-"""``shrink``: a teacher becomes an artifact within a budget. ``verb.py`` is the verb, ``stages.py`` the work."""
+"""``shrink``: turn a teacher into an artifact within a budget. ``verb.py`` is the verb, ``stages.py`` the work."""
 
 from __future__ import annotations
 

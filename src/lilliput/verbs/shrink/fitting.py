@@ -1,4 +1,4 @@
-"""The trainings of one shrink: of networks, by steps, and of linear models, to the end."""
+"""Training of one shrink: networks by optimizer steps, linear models in one fit."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lilliput.verbs.shrink.settings import ShrinkSettings
 
 @dataclass(frozen=True)
 class Fitting:
-    """What the trainings have in common.
+    """What all trainings of a shrink have in common.
 
     Attributes:
-        settings: of the shrink.
+        settings: settings of the shrink.
         mix: weights of the losses.
-        batches: how the data are cut.
-        file: name -> where a checkpoint of that name is kept.
+        batches: how the data are split into batches.
+        file: name -> path of the checkpoint of that name.
         data: hash of the training data.
         progress: shown while training.
     """
@@ -45,17 +45,17 @@ class Fitting:
         name: str,
         validate: Callable[[], Mapping[str, float]] | None = None,
     ) -> list[History]:
-        """Train a student's network, with a checkpoint of that name; its best epoch is kept where it is validated.
+        """Train a student's network, with a checkpoint of that name; with ``validate``, keep its best epoch.
 
-        Of labels alone the most accurate one is best: a student may grow surer of itself than right and still say more
-        rightly. Where a teacher's probabilities count, the one of the least loss, which chance moves less.
+        With labels alone, the best epoch is the most accurate one: a student may grow overconfident and still become
+        more accurate. With a teacher's probabilities, it is the one with the lowest loss, which is less noisy.
         """
         plan = TrainingPlan(
             epochs=epochs,
             learning_rate=learning_rate,
             seed=self.settings.seed,
             keep_best=("valid_loss" if self.mix.soft else "valid_accuracy") if validate else None,
-            bfloat16=student.config.layered,  # without layers there is little to multiply, and much to round
+            bfloat16=student.config.layered,  # without layers there is little to gain and much to round
         )
         checkpoint = self.file(f"{name}.pt")
         history = distill(

@@ -1,4 +1,4 @@
-"""Functions as students of one shrink read them: tokens, and data flow where they read it; each is made once."""
+"""Inputs for the students of one shrink: tokens, and data flow if they read it; each is computed once."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from lilliput.verbs.latency import reading_ms
 from lilliput.verbs.shrink.plan import StudentPlan
 
 TIMED_AMONG = 400
-"""Training functions among which long ones are looked for, to time how their data flow is found."""
+"""Number of training functions searched for long ones, to time finding their data flow."""
 
 
 class StudentInputs:
-    """What makes a student's inputs.
+    """Computes a student's inputs.
 
     Args:
-        plan: of the student.
-        tokenizer: of the largest vocabulary, whose prefixes are all smaller ones.
+        plan: the student's plan.
+        tokenizer: tokenizer of the largest vocabulary; its prefixes are the smaller ones.
         progress: shown while data flow is found.
     """
 
@@ -36,13 +36,13 @@ class StudentInputs:
         self._graphs: dict[str, list[TextGraph]] = {}
 
     def reader(self, vocabulary: int) -> CodeTokenizer | FlowTokenizer:
-        """What turns texts into inputs of a student of that vocabulary."""
+        """The tokenizer that turns texts into inputs of a student with that vocabulary."""
         plan = self.plan
         tokenizer = CodeTokenizer(truncate_tokenizer(self.tokenizer, vocabulary), plan.max_tokens)
         return reader_for(plan.data_flow, tokenizer, plan.positions)
 
     def tokens(self, dataset: Dataset, key: str, vocabulary: int) -> TokenIds:
-        """The inputs of a dataset's functions; ``key`` tells one dataset from another."""
+        """The inputs of a dataset's functions; ``key`` identifies the dataset."""
         if (vocabulary, key) not in self._tokens:
             self._tokens[vocabulary, key] = self._made(dataset, key, self.reader(vocabulary))
         return self._tokens[vocabulary, key]
@@ -55,7 +55,7 @@ class StudentInputs:
         return FlowTokenIds([item.tokens for item in inputs], PAD_ID, longest, inputs)
 
     def _graphs_of(self, dataset: Dataset, key: str, reader: FlowTokenizer) -> list[TextGraph]:
-        """The data flow of a dataset's functions, which is the same for all vocabularies."""
+        """The data flow of a dataset's functions, the same for all vocabularies."""
         if key not in self._graphs:
             found = []
             with self.progress.track("finding data flow", len(dataset.texts)) as advance:
@@ -66,15 +66,17 @@ class StudentInputs:
         return self._graphs[key]
 
     def reading_ms(self, dataset: Dataset) -> float:
-        """What finding its data flow adds to a long function's way to the model, in milliseconds; 0 without any."""
+        """Milliseconds that finding data flow adds to preparing a long function's input; 0 without data flow."""
         reader = self.reader(self.tokenizer.get_vocab_size())
         if not isinstance(reader, FlowTokenizer):
             return 0.0
         found = reading_ms(reader, dataset.texts[:TIMED_AMONG])
-        self.progress.note(f"finding the data flow of a long function takes {found:.2f} ms, which count")
+        self.progress.note(
+            f"finding the data flow of a long function takes {found:.2f} ms, which count towards its latency"
+        )
         return found
 
 
 def model_inputs(tokens: TokenIds) -> Sequence[Input]:
-    """What the engine is given of the same functions."""
+    """The engine's inputs for the same functions."""
     return tokens.inputs if isinstance(tokens, FlowTokenIds) else tokens.ids

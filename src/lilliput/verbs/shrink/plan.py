@@ -1,4 +1,4 @@
-"""What is settled about a student before the search chooses its architecture."""
+"""What is fixed about a student before the search chooses its architecture."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from lilliput.distill.student import Student
 
 HEAD = 128
-"""Width inside the head of students without layers, where the search has nothing to choose it by."""
+"""Width of the head of students without layers, which the search has no basis to choose."""
 
 
 @dataclass(frozen=True)
 class StudentPlan:
-    """A student but for its architecture: what the settings say, and what the task decides where they are silent.
+    """Everything about a student except its architecture, from the settings, or else from the task.
 
     Attributes:
-        settings: of the shrink.
-        classes: of the task.
-        arity: functions an example joins, 1 or 2.
+        settings: settings of the shrink.
+        classes: number of classes of the task.
+        arity: functions per example, 1 or 2.
     """
 
     settings: ShrinkSettings
@@ -44,7 +44,7 @@ class StudentPlan:
 
     @property
     def positions(self) -> int:
-        """Rows of the position table: the tokens that layers see, padded as the run time pads them."""
+        """Rows of the position table: the tokens that the layers see, padded as at run time."""
         return -(-self.attended // STEP) * STEP
 
     @property
@@ -59,19 +59,19 @@ class StudentPlan:
 
     @property
     def max_tokens(self) -> int:
-        """The longest input: what the layers see, unless something beside them reads on."""
+        """The longest input: the tokens that the layers see, unless something beside them reads further."""
         return self.settings.max_tokens if reads_on(self.pooling, self.settings.grams, self.linear) else self.attended
 
     @property
     def shape(self) -> StudentShape:
-        """For the search."""
+        """The student's shape, for the search."""
         settings = self.settings
         beside = (settings.vector, settings.grams, settings.data_flow, self.linear)
         return StudentShape(self.classes, self.arity, self.positions, *beside)
 
     @property
     def data_flow(self) -> DataFlow | None:
-        """What the student reads of data flow; the settings name a language where there is any."""
+        """The data flow that the student reads; the settings then name a language."""
         nodes, language = self.settings.data_flow, self.settings.language
         return DataFlow(nodes, language) if nodes and language else None
 
@@ -82,14 +82,14 @@ class StudentPlan:
         return bag_space(vocabulary, HEAD if self.settings.network else 0)
 
     def student(self, architecture: Architecture) -> Student:
-        """A new student of an architecture."""
+        """A new student with an architecture."""
         from lilliput.distill.student import Student
 
         settings = self.settings
         return Student(self.config(architecture), settings.dropout, settings.seed, settings.grams_dropout)
 
     def config(self, architecture: Architecture) -> EncoderConfig:
-        """The student of an architecture."""
+        """The configuration of a student with an architecture."""
         return EncoderConfig(
             architecture,
             self.classes,
@@ -104,10 +104,10 @@ class StudentPlan:
 
 
 def require_single(settings: ShrinkSettings, task: Task) -> None:
-    """Linear models read one function.
+    """Refuse a linear model on pairs: it reads one function.
 
     Raises:
-        UserError: examples of ``task`` join two.
+        UserError: examples of ``task`` join two functions.
     """
     if settings.linear and task.arity > 1:
         raise UserError(
@@ -118,22 +118,22 @@ def require_single(settings: ShrinkSettings, task: Task) -> None:
 
 
 def searched_bytes(size: int, settings: ShrinkSettings, names: Sequence[str]) -> int:
-    """Bytes of a budget for what the search counts: less those that grow with settings and labels.
+    """Bytes of a budget that the search may use: all but those that grow with settings and labels.
 
     Args:
-        size: of the whole artifact.
-        settings: whose epochs and candidates make evidence and card longer.
-        names: of the classes, which do so, too.
+        size: bytes of the whole artifact.
+        settings: settings of the shrink; epochs and candidates lengthen evidence and card.
+        names: names of the classes, which also lengthen them.
 
     Raises:
-        BudgetError: these leave nothing of ``size`` for a model.
+        BudgetError: nothing of ``size`` is left for a model.
     """
     lines = 200 * max(settings.epochs + settings.aware_epochs - 20, 0) + 900 * max(settings.candidates - 5, 0)
     reserve = lines + sum(4 * len(name.encode()) + 60 for name in names[8:])
     if reserve and size <= (needed := reserve + MANIFEST_AND_CARD_BYTES):
         raise BudgetError(
             f"evidence, card and manifest of {settings.epochs:,} epochs, {settings.candidates:,} candidates and "
-            f"{len(names):,} classes take about {needed:,} bytes; the budget is {size:,}, and there is a model to fit.",
+            f"{len(names):,} classes take about {needed:,} bytes; the budget of {size:,} leaves no room for a model.",
             where="--size",
             remedy="Raise the budget, or lower --epochs or --candidates.",
         )

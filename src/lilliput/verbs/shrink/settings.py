@@ -1,4 +1,4 @@
-"""How a student is made: everything of a shrink that is a choice, with its default."""
+"""Settings of a shrink, with their defaults, and the choices they leave to the data."""
 
 from __future__ import annotations
 
@@ -26,60 +26,60 @@ POOLINGS = ("first", "mean", "wide")
 """Options of :class:`~lilliput.encoder.EncoderConfig`."""
 
 POOLING = {1: "mean", 2: "wide"}
-"""Functions an example joins -> how a student pools their tokens. ``wide`` did better for pairs in
-``benchmarks/results/student.json``; for single functions one epoch of Devign showed no gain, so they keep the mean."""
+"""Functions per example -> how a student pools their tokens. ``wide`` did better for pairs in
+``benchmarks/results/student.json``; for single functions one epoch of Devign showed no gain, so they keep ``mean``."""
 
 FUNCTIONS = 256
-"""Functions a training batch of pairs, where pairs are dense, see :func:`batch_plan_for`."""
+"""Functions per training batch of pairs, if pairs are dense; see :func:`batch_plan_for`."""
 
 LEAST_TOKENS, MOST_TOKENS = 16, 8192
 """Bounds of the longest input."""
 
 MOST_ATTENDED = 512
-"""Tokens that layers see at most."""
+"""Maximum number of tokens that layers see."""
 
 QUANTIZATIONS = ("auto", "calibration", "aware")
-"""How integers are found. ``auto``: by calibration if it costs at most half a point of accuracy, else by
-quantization-aware fine-tuning where that is better."""
+"""How to find the integers. ``auto``: by calibration if it costs at most half a point of accuracy, else by
+quantization-aware fine-tuning if that is better."""
 
 
 @dataclass(frozen=True)
 class ShrinkSettings:
-    """How a student is made.
+    """How to make a student.
 
     Attributes:
-        precision: how weights are stored.
-        objective: what ranks architectures, a name in :data:`lilliput.search.OBJECTIVES`.
-        candidates: architectures that short distillations choose between.
-        trial_share: of the final training's examples, what each candidate gets in the first round.
+        precision: weight format.
+        objective: what ranks architectures; a name in :data:`lilliput.search.OBJECTIVES`.
+        candidates: number of architectures to try in short distillations.
+        trial_share: share of the final training's examples that each candidate gets in the first round.
         epochs: passes over the data in the final distillation.
-        learning_rate: its peak.
-        batch: examples a step.
-        max_tokens: longest input, special tokens included. The layers see the first ``attended`` of them; what counts
-            tokens (``wide`` pooling) or n-grams (``grams``) sees all.
-        attended: tokens that the layers see at most; 0: no layers, the student is a bag of n-grams.
-        dropout: probability.
+        learning_rate: its peak learning rate.
+        batch: examples per step.
+        max_tokens: maximum input length, special tokens included. The layers see the first ``attended`` of them;
+            ``wide`` pooling and n-grams (``grams``) see all.
+        attended: maximum number of tokens that the layers see; 0: no layers, the student is a bag of n-grams.
+        dropout: dropout probability.
         pooling: an option of :class:`~lilliput.encoder.EncoderConfig`; ``None``: :data:`POOLING` of the task's arity.
-        vector: 8-bit numbers of a function's stored vector, such as an index keeps; 0: the pooled vector itself,
-            floating point.
-        functions: distinct functions a training batch, or 0; ``None``: what :func:`batch_plan_for` the data finds.
+        vector: number of 8-bit values in a function's stored vector, as in an index; 0: the pooled vector in floating
+            point.
+        functions: distinct functions per training batch, or 0; ``None``: chosen by :func:`batch_plan_for`.
         grams: the table of n-grams beside the layers (:class:`~lilliput.grams.Grams`); ``None``: there is none.
-        grams_dropout: probability that an n-gram of a function is overlooked in a step; ``None``: ``dropout``.
-        linear: a linear model of n-grams (:class:`~lilliput.distill.linear.Linear`) beside the network, whose logits
-            and its own are averaged; or without layers (``attended`` 0) and ``grams`` alone: then nothing is trained by
-            steps. ``None``: there is none.
-        data_flow: nodes of data flow that the layers see beside the tokens, at most; 0: none.
-        mix: weights of the losses, all or some by name; :func:`mix_for` gives the rest.
+        grams_dropout: probability that an n-gram of a function is dropped in a step; ``None``: ``dropout``.
+        linear: a linear model of n-grams (:class:`~lilliput.distill.linear.Linear`) beside the network, their logits
+            averaged; or alone, without layers (``attended`` 0) and ``grams``, and then without optimizer steps.
+            ``None``: there is none.
+        data_flow: maximum number of data-flow nodes that the layers see besides the tokens; 0: none.
+        mix: weights of the losses, all or some by name; :func:`mix_for` supplies the rest.
         quantization: a name in :data:`QUANTIZATIONS`.
-        aware_epochs: passes of quantization-aware fine-tuning, where it is needed.
-        aware_learning_rate: its peak.
-        smallest_vocabulary: of the tokenizers considered.
-        largest_vocabulary: likewise.
-        robust: share of the training examples that the student sees a second time with rewritten functions, under the
+        aware_epochs: passes of quantization-aware fine-tuning, if needed.
+        aware_learning_rate: its peak learning rate.
+        smallest_vocabulary: smallest vocabulary of the tokenizers considered.
+        largest_vocabulary: largest vocabulary considered.
+        robust: share of the training examples that the student sees a second time with rewritten functions, with the
             label and the teacher's outputs of the original.
-        language: of the functions, for ``robust`` and ``data_flow``; ``None``: what
-            :func:`lilliput.verbs.robustness.spoken` finds.
-        seed: of everything random.
+        language: language of the functions, for ``robust`` and ``data_flow``; ``None``: detected by
+            :func:`lilliput.verbs.robustness.spoken`.
+        seed: random seed.
     """
 
     precision: str = "int8"
@@ -174,21 +174,21 @@ class ShrinkSettings:
             self._refuse_network(mix)
         elif not self.network:
             raise UserError(
-                "a student without layers reads nothing but n-grams, and there are none.",
+                "a student without layers reads only n-grams, and there are none.",
                 where="--attended",
-                remedy="Give a table of them, such as --grams order=2,bits=14,width=128, or some tokens to attend to.",
+                remedy="Add a table of n-grams, such as --grams order=2,bits=14,width=128, or raise --attended.",
             )
         if not self.attended and self.data_flow:
             raise UserError(
-                "a student without layers reads no data flow.",
+                "a student without layers cannot read data flow.",
                 where="--data-flow",
-                remedy="Leave it out, or give --attended some tokens.",
+                remedy="Leave it out, or raise --attended.",
             )
         if not self.attended and self.pooling is not None:
             raise UserError(
-                "there is nothing to pool in a student without layers.",
+                "a student without layers has nothing to pool.",
                 where="--pooling",
-                remedy="Leave it out, or give --attended some tokens.",
+                remedy="Leave it out, or raise --attended.",
             )
 
     @property
@@ -197,11 +197,11 @@ class ShrinkSettings:
         return self.attended > 0 or self.grams is not None
 
     def _refuse_network(self, mix: DistillationMix) -> None:
-        """Options that a linear model alone has no use for, given all the same."""
+        """Refuse options that a linear model alone does not use."""
         plain = ShrinkSettings()
         differ = {name: getattr(self, name) != getattr(plain, name) for name in _OF_NETWORKS}
         differ |= {"hidden": bool(mix.hidden), "quantization": self.quantization == "aware"}
-        words = "is for networks, and --linear alone is none"
+        words = "is for networks, not for --linear alone"
         refuse_unused({f"--{name.replace('_', '-')}": (given, words) for name, given in differ.items()})
 
 
@@ -209,15 +209,15 @@ _OF_NETWORKS = (
     *("epochs", "learning_rate", "batch", "functions", "dropout", "aware_epochs", "aware_learning_rate"),
     *("grams_dropout", "pooling", "vector", "data_flow"),
 )
-"""Settings of students that are trained by steps, or of their layers."""
+"""Settings that only networks use."""
 
 
 def batch_plan_for(settings: ShrinkSettings, train: Dataset) -> BatchPlan:
-    """How the training data are cut into batches.
+    """How to split the training data into batches.
 
-    Pairs by sets of functions (:attr:`BatchPlan.functions`) where such a set has at least ``settings.batch`` pairs on
-    average: on BigCloneBench (28 pairs a function) a prototype was more accurate that way on functions not seen in
-    training, with fewer functions encoded (``docs/research/clone.md``).
+    Pairs are batched by sets of functions (:attr:`BatchPlan.functions`) if such a set has at least ``settings.batch``
+    pairs on average: on BigCloneBench (28 pairs per function) this made a prototype more accurate on functions not seen
+    in training, with fewer functions encoded (``docs/research/clone.md``).
     """
     functions = settings.functions
     if functions is None:
@@ -230,21 +230,21 @@ LABELS_ALONE = DistillationMix(soft=0.0, hard=1.0, hidden=0.0)
 
 
 def mix_for(labels: NDArray[np.int64], asked: DistillationMix | Mapping[str, float] | None = None) -> DistillationMix:
-    """What a student learns from: what was asked for, and where that leaves it open, what the data make best.
+    """Loss weights of a student: the requested ones, completed by what suits the data best.
 
-    Where every example has a label, labels alone: in ``benchmarks/results/student*.json`` (clone pairs, students of 1 x
-    128) they were ahead of the mix by 1.7 points with a teacher no better than its students (86 %, 2 seeds), and level
-    with it with one that had seen four times the pairs (91 %; 87.7 against 87.6, 3 seeds). Where examples lack one, the
-    teacher's: three times as many pairs without labels brought 2.1 to 2.6 points (2 seeds), and the three mixes that
-    can use them did not differ beyond the seeds' spread.
+    If every example has a label, labels alone: in ``benchmarks/results/student*.json`` (clone pairs, students of 1 x
+    128) they beat the mix by 1.7 points with a teacher no better than its students (86 %, 2 seeds), and equalled it
+    with a teacher that had seen four times the pairs (91 %; 87.7 against 87.6, 3 seeds). If some labels are missing,
+    the teacher's outputs as well: three times as many pairs without labels gained 2.1 to 2.6 points (2 seeds), and the
+    three mixes that can use them did not differ beyond the spread of the seeds.
 
     Args:
-        labels: of the training examples, ``-1`` where there is none.
+        labels: labels of the training examples, ``-1`` if missing.
         asked: weights, all or some by name. With ``soft``, ``hidden`` or ``temperature``, or a ``hard`` of 0, the
-            teacher teaches; where ``soft`` is 0 and ``hidden`` is not asked for, labels alone do.
+            teacher is used; with a ``soft`` of 0 and no ``hidden``, only labels are.
 
     Raises:
-        UserError: weights that teach nothing, or mean nothing, or a temperature of what has no weight.
+        UserError: weights that teach nothing or are invalid, or a temperature without a weight for the probabilities.
     """
     if isinstance(asked, DistillationMix):
         return asked

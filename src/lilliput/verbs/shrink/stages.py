@@ -1,4 +1,4 @@
-"""The stages of a shrink, from the tokenizer to the integer graph; each is kept on disk when done."""
+"""The stages of a shrink, from the tokenizer to the integer graph; each is saved when done."""
 
 from __future__ import annotations
 
@@ -45,24 +45,23 @@ from lilliput.verbs.shrink.settings import ShrinkSettings, batch_plan_for, mix_f
 from lilliput.verbs.stages import Stages
 
 TOLERANCE = 0.005
-"""Largest loss of validation accuracy from quantization that calibration alone may cost: half a point."""
+"""Largest loss of validation accuracy that calibration alone may cost: half a point."""
 
 
 @dataclass(frozen=True)
 class ShrinkOutcome:
-    """What the stages found: all that the artifact is made of.
+    """The result of the stages: everything that goes into the artifact.
 
     Attributes:
-        config: of the student.
-        tokenizer: the content of ``tokenizer.json``.
+        config: configuration of the student.
+        tokenizer: content of ``tokenizer.json``.
         shortlist: the architectures that were tried.
         trials: their short distillations.
-        history: of each stage of training, by its name: ``distillation``, ``linear``, ``quantization-aware``, those
-            that there were.
-        float_accuracy: on validation data, before quantization.
+        history: history of each training stage that ran, by name: ``distillation``, ``linear``, ``quantization-aware``.
+        float_accuracy: validation accuracy before quantization.
         integer: the quantized model.
-        valid_logits: the quantized model's, on validation data.
-        teacher_logits: the teacher's, on validation data.
+        valid_logits: the quantized model's logits on the validation data.
+        teacher_logits: the teacher's logits on the validation data.
     """
 
     config: EncoderConfig
@@ -77,7 +76,7 @@ class ShrinkOutcome:
 
 
 class ShrinkStages:
-    """The stages of one shrink, in order; each is kept when done."""
+    """The stages of one shrink, in order; each is saved when done."""
 
     def __init__(
         self,
@@ -98,7 +97,7 @@ class ShrinkStages:
         self._hashes = {id(data): content_hash(data) for data in (train, valid)}
 
     def run(self) -> ShrinkOutcome:
-        """All stages, in order."""
+        """Run all stages in order."""
         shortlist = self.shortlist()
         chosen, trials = self.choose(shortlist)
         student, history = self.distilled(chosen)
@@ -118,14 +117,14 @@ class ShrinkStages:
         )
 
     def data(self) -> dict[str, Dataset]:
-        """The data, by what it is for."""
+        """The data, by purpose."""
         return {"train": self.train, "valid": self.valid}
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer of the largest vocabulary, whose prefixes are all smaller ones."""
+        """The tokenizer of the largest vocabulary; its prefixes are the smaller ones."""
         path = self.stages.file("tokenizer.json")
-        with contextlib.suppress(UserError):  # there is none, or it is damaged
+        with contextlib.suppress(UserError):  # missing or damaged
             return read_tokenizer(path)
         self.progress.note(f"training a tokenizer on {len(self.train.texts):,} functions")
         write_text(path, train_tokenizer(self.train.texts, self.settings.largest_vocabulary).to_str())
@@ -135,29 +134,31 @@ class ShrinkStages:
     def mix(self) -> DistillationMix:
         """Weights of the losses."""
         mix, without = mix_for(self.train.labels, self.settings.mix), int((self.train.labels < 0).sum())
-        if not self.settings.network:  # a linear model has no vectors that could be like its teacher's
+        if not self.settings.network:  # a linear model has no vectors to match its teacher's
             mix = dataclasses.replace(mix, hidden=0.0)
         if without and mix.soft == mix.hidden == 0:
-            self.progress.note(f"warning: with --soft 0, {without:,} examples without labels teach nothing but words.")
+            self.progress.note(
+                f"warning: with --soft 0, {without:,} unlabelled examples only help to train the tokenizer."
+            )
         return mix
 
     @cached_property
     def inputs(self) -> StudentInputs:
-        """What makes the student's inputs."""
+        """Computes the student's inputs."""
         return StudentInputs(self.plan, self.tokenizer, self.progress)
 
     @cached_property
     def on_train(self) -> TeacherOutputs:
-        """What the teacher says of the training data; kept on disk."""
+        """The teacher's outputs on the training data; saved."""
         return self.taught(self.train, "training")
 
     @cached_property
     def on_valid(self) -> TeacherOutputs:
-        """What the teacher says of the validation data."""
+        """The teacher's outputs on the validation data."""
         return self.taught(self.valid, "validation")
 
     def shortlist(self) -> list[SearchResult]:
-        """Architectures worth a trial, by arithmetic."""
+        """Architectures worth a trial, by calculation alone."""
         measured: dict[int, int] = {}
 
         def bytes_of(vocabularies: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -188,20 +189,20 @@ class ShrinkStages:
         return list(self.stages.once("shortlist", compute, lambda kept: [_search_result(item) for item in kept]))
 
     def taught(self, dataset: Dataset, name: str) -> TeacherOutputs:
-        """What the teacher says of a dataset; kept on disk."""
+        """The teacher's outputs on a dataset; saved."""
         self.progress.note(f"teacher's outputs on {len(dataset):,} {name} examples")
         return teacher_outputs(self.teacher, dataset, self.stages.file("teacher"), self.progress)
 
     def tokens(self, dataset: Dataset, vocabulary: int) -> TokenIds:
-        """The student's token ids of a dataset, with its tokenizer cut to ``vocabulary``."""
+        """Token ids of a dataset, with the tokenizer cut to ``vocabulary``."""
         return self.inputs.tokens(dataset, self._hashes[id(dataset)], vocabulary)
 
     @cached_property
     def rewritten(self) -> AugmentedDataset:
-        """The training data with its rewritten copies; the rewritings are kept on disk."""
+        """The training data with rewritten copies; the rewritings are saved."""
         settings, texts = self.settings, self.train.texts
         language = settings.language or spoken(self.train, self.task.name)
-        self.progress.note(f"rewriting {len(texts):,} functions, read as {language}")
+        self.progress.note(f"rewriting {len(texts):,} functions, parsed as {language}")
         with self.progress.track("rewriting functions", len(texts)) as advance:
             found = mixed_all(texts, language, settings.seed, self.stages.once, advance)
         made = augmented(self.train, found, settings.robust, settings.seed)
@@ -209,10 +210,10 @@ class ShrinkStages:
         return made
 
     def lesson(self, vocabulary: int, rows: NDArray[np.int64] | None = None) -> Lesson:
-        """All training examples with their rewritten copies, if any, or ``rows`` of them without; and what is taught.
+        """All training examples and their rewritten copies, or only ``rows`` without copies, with their targets.
 
-        A copy has the teacher's outputs for its original: the student is to tell no difference. Where labels alone
-        count, the teacher is not asked.
+        A copy gets the teacher's outputs for its original, so that the student learns to treat both alike. With labels
+        alone, the teacher is not run.
         """
         dataset, taken = self.train, np.arange(len(self.train)) if rows is None else rows
         functions = np.arange(len(self.train.texts))
@@ -229,7 +230,7 @@ class ShrinkStages:
         return Lesson(dataset, tokens, outputs.logits[taken], outputs.vectors[functions])
 
     def choose(self, shortlist: list[SearchResult]) -> tuple[SearchResult, tuple[Trial, ...]]:
-        """The candidate that learns best, by successive halving."""
+        """Choose the candidate that learns best, by successive halving."""
         first = math.ceil(self.settings.trial_share * self.settings.epochs * len(self.train))
 
         def train(place: int, rung: int, examples: int) -> Trial:
@@ -244,7 +245,7 @@ class ShrinkStages:
         return outcome.winner, outcome.trials
 
     def trial(self, architecture: Architecture, place: int, rung: int, examples: int, name: str) -> dict[str, Any]:
-        """A short distillation of one candidate, on examples drawn with the seed."""
+        """A short distillation of one candidate, on examples sampled with the seed."""
         settings, n = self.settings, len(self.train)
         epochs = math.ceil(examples / n)
         rows = np.random.default_rng([settings.seed, rung]).permutation(n)[: math.ceil(examples / epochs)]
@@ -258,7 +259,7 @@ class ShrinkStages:
         return Trial(place, rung, len(rows) * epochs, found["valid_loss"], found["valid_accuracy"]).as_dict()
 
     def distilled(self, chosen: SearchResult) -> tuple[Student, dict[str, list[History]]]:
-        """The student, fully trained: its network, its linear model, or both."""
+        """The fully trained student: its network, its linear model, or both."""
         settings = self.settings
         student = self.plan.student(chosen.architecture)
         fit = self.fitting
@@ -282,9 +283,9 @@ class ShrinkStages:
         return student, history
 
     def quantized(self, student: Student, floating: bytes, float_accuracy: float) -> tuple[IntegerModel, list[History]]:
-        """The graph to ship: calibrated, and fine-tuned with rounding if calibration lost more than the tolerance.
+        """The graph to ship, calibrated, and fine-tuned quantization-aware if calibration lost more than the tolerance.
 
-        With it the history of that fine-tuning, empty where there was none.
+        Also returns the history of that fine-tuning, empty if there was none.
         """
         settings, precision = self.settings, PRECISIONS[self.settings.precision]
         if precision.bits == 32:
@@ -295,7 +296,7 @@ class ShrinkStages:
             return self.accuracy_of(graph, student.config)
 
         first = calibrated(student, tokens, precision, accuracy_of, settings.seed)
-        self.progress.note(f"calibrated: {first.accuracy:.2%} of validation, {float_accuracy:.2%} before")
+        self.progress.note(f"calibrated: {first.accuracy:.2%} validation accuracy, {float_accuracy:.2%} before")
         kept = not settings.network or first.accuracy >= float_accuracy - TOLERANCE
         enough = {"auto": kept, "calibration": True, "aware": False}
         if enough[settings.quantization]:
@@ -312,7 +313,7 @@ class ShrinkStages:
         weights, history = self.stages.weights("aware", compute)
         student.load(weights)
         second = calibrated(student, tokens, precision, accuracy_of, settings.seed, "quantization-aware")
-        self.progress.note(f"quantization-aware: {second.accuracy:.2%} of validation")
+        self.progress.note(f"quantization-aware: {second.accuracy:.2%} validation accuracy")
         allowed = [second] if settings.quantization == "aware" else [first, second]
         best = max(allowed, key=lambda model: model.accuracy)
         if best.accuracy < float_accuracy - TOLERANCE:
@@ -322,7 +323,7 @@ class ShrinkStages:
 
     @cached_property
     def fitting(self) -> Fitting:
-        """What trains students."""
+        """Trains students."""
         batches, data = batch_plan_for(self.settings, self.train), self._hashes[id(self.train)]
         return Fitting(self.settings, self.mix, batches, self.stages.file, data, self.progress)
 
@@ -332,12 +333,12 @@ class ShrinkStages:
         return measures(predict_logits(student, self.valid, tokens), self.valid.labels)
 
     def valid_logits(self, graph: bytes, config: EncoderConfig) -> NDArray[np.float32]:
-        """Logits on the validation data of an ONNX file, in the engine."""
+        """Logits of an ONNX file on the validation data, run by the engine."""
         tokens = self.tokens(self.valid, config.architecture.vocabulary)
         return EncoderRunner(graph, config).logits(model_inputs(tokens), self.valid.members)
 
     def accuracy_of(self, graph: bytes, config: EncoderConfig) -> float:
-        """Accuracy on the validation data of an ONNX file, in the engine."""
+        """Accuracy of an ONNX file on the validation data, run by the engine."""
         return float((self.valid_logits(graph, config).argmax(axis=1) == self.valid.labels).mean())
 
 

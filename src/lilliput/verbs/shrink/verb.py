@@ -1,4 +1,4 @@
-"""``shrink``: a teacher goes in, an artifact within a budget comes out."""
+"""``shrink``: turn a teacher into an artifact within a budget."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ from lilliput.version import VERSION
 
 @dataclass(frozen=True)
 class ShrinkResult:
-    """What was made.
+    """The result of a shrink.
 
     Attributes:
         path: the artifact.
-        bytes: on disk, by part.
-        architecture: the sizes chosen.
-        precision: of the weights.
-        valid_accuracy: of the artifact on the validation data, which also chose it.
-        float_accuracy: of the same student before quantization.
-        teacher_accuracy: of the teacher.
+        bytes: bytes on disk, by part.
+        architecture: the chosen architecture.
+        precision: weight format.
+        valid_accuracy: accuracy of the artifact on the validation data, which also chose it.
+        float_accuracy: accuracy of the same student before quantization.
+        teacher_accuracy: accuracy of the teacher.
         quantization: ``none``, ``calibration`` or ``quantization-aware``.
     """
 
@@ -94,26 +94,26 @@ def shrink(
     command: str = "",
     progress: Progress | None = None,
 ) -> ShrinkResult:
-    """Make a small model of a teacher.
+    """Shrink a teacher to a small model.
 
     Args:
-        teacher: folder, file or hub id, see :func:`lilliput.teachers.open_teacher`.
+        teacher: folder, file or hub id; see :func:`lilliput.teachers.open_teacher`.
         task: name of the task.
         train: labelled training files.
-        valid: validation files; they choose the architecture, the quantization, and the epoch kept.
+        valid: validation files, used to choose the architecture, the quantization and the epoch.
         out: the artifact's folder.
         size: bytes of the whole artifact.
-        latency_ms: bound on one thread's time for a function of as many tokens as the layers may see
-            (``settings.attended``, else ``settings.max_tokens``); ``None``: no bound.
-        unlabelled: files of further examples, for the teacher to label.
+        latency_ms: latency limit on one thread for a function of as many tokens as the layers may see
+            (``settings.attended``, else ``settings.max_tokens``); ``None``: no limit.
+        unlabelled: files of more examples, for the teacher to label.
         columns: names of the columns of tables.
-        tokenizer: of a teacher that does not carry its own.
-        settings: how.
+        tokenizer: tokenizer for a teacher without its own.
+        settings: how to shrink.
         command: recorded in the provenance.
         progress: shown while working.
 
     Raises:
-        UserError: bad input, or a budget that nothing fits. Killed at any moment, the same call goes on where it was.
+        UserError: bad input, or a budget that nothing fits. If interrupted at any point, the same call resumes.
     """
     kind, columns = task_named(task), columns or Columns()
     settings = settings or ShrinkSettings()
@@ -122,7 +122,7 @@ def shrink(
     if settings.language is not None:
         language_named(settings.language)
     if settings.robust or settings.data_flow:
-        require("tree_sitter")  # told before the work, not after
+        require("tree_sitter")  # fail before the work, not after
     opened = open_teacher(teacher, tokenizer=tokenizer, task=task)
     data = kind.read(train, columns, opened.label_names, True)
     require_two_classes(data)
@@ -159,14 +159,14 @@ def shrink_model(
     """The core of :func:`shrink`, on an opened teacher and data in memory.
 
     Args:
-        teacher: what is copied.
-        task: what examples are.
-        train: labelled, and perhaps unlabelled, examples.
+        teacher: the opened teacher.
+        task: the task.
+        train: labelled, and possibly unlabelled, examples.
         valid: labelled examples.
         out, size, latency_ms, settings, command, progress: see :func:`shrink`.
 
     Raises:
-        UserError: as :func:`shrink`.
+        UserError: see :func:`shrink`.
     """
     if (settings.robust or settings.data_flow) and settings.language is None:
         settings = dataclasses.replace(settings, language=spoken(train, task.name))
@@ -182,13 +182,13 @@ def shrink_model(
         "settings": dataclasses.asdict(settings),
     }
     if refuse_occupied(out):
-        progress.note(f"{out}: the artifact there is replaced when the new one is whole.")
-    searched_bytes(size, settings, train.label_names)  # a budget that leaves nothing is told before work is set aside
+        progress.note(f"{out}: the artifact there is replaced when the new one is complete.")
+    searched_bytes(size, settings, train.label_names)  # fail on an impossible budget before setting work aside
     stages = Stages(out, identity, progress, set_aside=True)
     work = ShrinkStages(teacher, task, train, valid, size, latency_ms, settings, stages, progress)
     try:
         work.shortlist()
-    except BudgetError:  # nothing to go on with: under these settings there will never be a model
+    except BudgetError:  # nothing to resume: no model fits these settings
         stages.give_up()
         raise
     result = _write(work, work.run(), out, command)
@@ -197,7 +197,7 @@ def shrink_model(
 
 
 def _write(work: ShrinkStages, outcome: ShrinkOutcome, out: Path, command: str) -> ShrinkResult:
-    """The artifact, whole."""
+    """Write the artifact, atomically."""
     settings, labels = work.settings, work.train.label_names
     predictions = outcome.valid_logits.argmax(axis=1)
     scores = score(work.valid.labels, predictions, len(labels), work.task.positive, seed=settings.seed)
@@ -219,7 +219,7 @@ def _write(work: ShrinkStages, outcome: ShrinkOutcome, out: Path, command: str) 
     files[CARD] = model_card(card_facts(out.name, manifest, _evidence(work, outcome, scores), sizes)).encode()
     room = work.size - len(json.dumps(manifest.as_dict(), indent=2)) - _FILE_TABLE_BYTES
     if sum(map(len, files.values())) > room:
-        work.progress.note("the budget leaves no room for the training's history and trials; they are left out.")
+        work.progress.note("the budget leaves no room for the training history and trials; they are left out.")
         files[EVIDENCE] = json.dumps(_evidence(work, outcome, scores, brief=True), separators=(",", ":")).encode()
     over = sum(map(len, files.values())) - room
     if over > 0:
@@ -229,7 +229,7 @@ def _write(work: ShrinkStages, outcome: ShrinkOutcome, out: Path, command: str) 
             remedy=f"Raise the budget by {over:,} bytes or more: the size predicted was too small.",
         )
     artifact = save(out, manifest, files)
-    work.progress.note(f"{out}: {show_bytes(artifact.bytes().total)}, {scores.accuracy:.2%} of validation")
+    work.progress.note(f"{out}: {show_bytes(artifact.bytes().total)}, {scores.accuracy:.2%} validation accuracy")
     return ShrinkResult(
         path=out,
         bytes=artifact.bytes(),
@@ -243,7 +243,7 @@ def _write(work: ShrinkStages, outcome: ShrinkOutcome, out: Path, command: str) 
 
 
 _FILE_TABLE_BYTES = 1000
-"""At most what the manifest's table of four files takes."""
+"""Upper bound on the size of the manifest's table of four files."""
 
 
 def _provenance(work: ShrinkStages, teacher_accuracy: float, command: str) -> dict[str, Any]:
@@ -266,19 +266,19 @@ def _provenance(work: ShrinkStages, teacher_accuracy: float, command: str) -> di
 
 
 _NAMED_FILES = 8
-"""Data files that a manifest names at most: it counts against the budget, and the hash tells the data."""
+"""Maximum number of data files named in a manifest: it counts against the budget, and the hash identifies the data."""
 
 
 def validation_evidence(
     scores: ClassificationScores, logits: NDArray[np.float32], labels: NDArray[np.int64], positive: int | None
 ) -> dict[str, Any]:
-    """What an artifact's evidence says of validation data, as plain JSON values.
+    """An artifact's evidence on validation data, as plain JSON values.
 
     Args:
-        scores: of the predictions that ``logits`` make.
+        scores: scores of the predictions from ``logits``.
         logits: ``[n, classes]``.
         labels: class indices, ``[n]``, none missing.
-        positive: the class whose precision and recall are told at several thresholds; ``None``: no class is.
+        positive: the class whose precision and recall are given at several thresholds; ``None``: no class.
     """
     found = {
         **scores.as_dict(),

@@ -1,4 +1,4 @@
-"""``study``: many ways to quantize one generator, measured. ``verb.py`` is the verb, ``job.py`` what one job does."""
+"""``study``: a measured sweep of quantization settings. ``verb.py`` is the verb, ``job.py`` a single job."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""One job of a study: a point quantized and measured. All that goes in is in the job, all that comes out in the result;
-whatever runs it needs to know nothing else.
+"""One job of a study: quantize a point and measure it.
+
+All input is in the job and all output in the result, so that any executor can run it.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ KEPT = "kept.jsonl"
 def run_job(job: Job) -> JobResult:
     """Quantize a point, measure it, and remove what is not to be kept.
 
-    Killed at any moment, the same job goes on: with the weights that were done, and with the completions.
+    If interrupted at any point, the same job resumes with the finished weights and completions.
 
     Raises:
-        UserError: the checkpoint or the data cannot be read, or the point cannot be made of this model; nothing is
+        UserError: the checkpoint or the data cannot be read, or the point cannot be made from this model; nothing is
             left behind.
     """
     artifact, work = Path(job.artifact), Path(job.work)
-    kept = job.keep and is_artifact(artifact)  # by an earlier run, which measured less of it
+    kept = job.keep and is_artifact(artifact)  # from an earlier run, which measured less
     try:
         with said_by(job) as progress:
             result = _result(job, artifact, work, progress)
@@ -56,14 +57,14 @@ def run_job(job: Job) -> JobResult:
 def _result(job: Job, artifact: Path, work: Path, progress: Progress) -> JobResult:
     begun = time.perf_counter()
     problems = read_measured(job.measures)
-    there = is_artifact(artifact)  # from a run that was killed while measuring: artifacts appear whole
+    there = is_artifact(artifact)  # from a run killed while measuring: artifacts are written atomically
     if not there:
         quantize(
             job.model,
             artifact,
             settings=QuantizeSettings.of_point(job.point),
             tokenizer=job.tokenizer,
-            allow_slow=True,  # which points are emulated, and whether that is wanted, the study has settled
+            allow_slow=True,  # the study has already decided on emulated points
             command=job.command,
             progress=progress,
         )
@@ -90,6 +91,6 @@ def _result(job: Job, artifact: Path, work: Path, progress: Progress) -> JobResu
 
 
 def _remove(artifact: Path) -> None:
-    """The artifact, and what is kept beside it while it is made."""
+    """Remove the artifact and its work folder."""
     shutil.rmtree(artifact, ignore_errors=True)
     shutil.rmtree(work_folder(artifact), ignore_errors=True)

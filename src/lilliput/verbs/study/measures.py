@@ -1,4 +1,4 @@
-"""What a study measures of an artifact: speed, perplexity, pass@1, robust pass. Estimates are 95 % ones, as dicts."""
+"""Measurements of a study: speed, perplexity, pass@1, robust pass. Estimates are dicts with 95 % intervals."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ from lilliput.verbs.kept import Kept
 from lilliput.verbs.programs import allowed
 
 PROMPT_TOKENS, TIMED_TOKENS = 128, 64
-"""Read, and written, in a round of timing."""
+"""Tokens read, and written, in a timing round."""
 
 WORST = "worst"
 """Name of all perturbations taken together."""
 
 Flags = dict[str, bool | None]
-"""Problem -> whether it is solved; ``None``: nothing is known, for reasons of the runner's own."""
+"""Problem -> whether it is solved; ``None``: unknown, because of the runner."""
 
 
 def measured_speed(
     artifact: Artifact, measures: Measures, concurrent: int, progress: Progress
 ) -> dict[str, Any] | None:
-    """Tokens read and written in a second, one sequence at a time; ``None``: it is not to be measured.
+    """Tokens read and written per second, one sequence at a time; ``None``: not measured.
 
-    A figure is the median over rounds. What other jobs did at the same time is in it, so their number is told.
+    Figures are medians over rounds. Concurrent jobs affect them, so their number is recorded.
     """
     if not measures.speed_rounds:
         return None
@@ -69,7 +69,7 @@ def measured_speed(
         "decode": [one.decoded / one.decode for one in rounds[1:] if one.decoded],
     }
     if len(rates["decode"]) < FEWEST:
-        return None  # the first token ends the text, always
+        return None  # every text ends at its first token
     return {
         **{f"{name}_tokens_per_s": asdict(median(values)) for name, values in rates.items()},
         "concurrent": concurrent,
@@ -80,14 +80,14 @@ def measured_speed(
 
 
 def measured_perplexity(artifact: Artifact, measures: Measures, progress: Progress) -> dict[str, Any] | None:
-    """Perplexity on held-out code; ``None``: it is not to be measured."""
+    """Perplexity on held-out code; ``None``: not measured."""
     if not measures.perplexity_pieces:
         return None
     length = min(measures.piece_tokens, artifact.generator.positions or measures.piece_tokens)
     ids = _held_out(artifact, measures.perplexity_pieces, length)
     found = perplexity(artifact.path, ids, measures.threads, progress)
     if found.interval is None:
-        reason = "all pieces have the same" if len({*found.pieces}) == 1 else f"a token costs {found.nll:.0f} nats"
+        reason = "it is the same on all pieces" if len({*found.pieces}) == 1 else f"a token costs {found.nll:.0f} nats"
         raise UserError(f"perplexity has no interval: {reason}.", remedy="Is it a trained model?")
     low, high = found.interval
     return {
@@ -108,16 +108,15 @@ def _held_out(artifact: Artifact, pieces: int, length: int) -> Any:
 
 @functools.cache
 def _files() -> tuple[Path, ...]:
-    """The held-out ones, looked for once a process: the library's folder may hold many others."""
+    """Held-out files, found once per process: the library's folder may hold many others."""
     return tuple(code_files(HELD_OUT))
 
 
 def read_measured(measures: Measures) -> list[Problem]:
-    """The problems that are to be completed, as they are asked.
+    """The problems to complete.
 
     Raises:
-        UserError: the file is none of HumanEval, what models write cannot be run here, or there is no perturbation of
-            a name.
+        UserError: the file is not HumanEval's, model-written programs cannot be run here, or a perturbation is unknown.
         MissingExtra: a perturbation needs a package that is not installed.
     """
     if not measures.humaneval:
@@ -130,13 +129,13 @@ def read_measured(measures: Measures) -> list[Problem]:
 
 
 class Solver:
-    """Completes problems with one artifact and runs what comes out; nothing is done twice, in any run.
+    """Completes problems with one artifact and runs the programs; nothing is done twice, even across runs.
 
     Args:
         artifact: the generator.
-        measures: how.
-        kept: file of completions and verdicts found so far.
-        concurrent: jobs that share this machine's cores, perhaps.
+        measures: what to measure.
+        kept: file of the completions and verdicts found so far.
+        concurrent: number of jobs that may share this machine's cores.
         progress: shown while working.
     """
 
@@ -148,7 +147,7 @@ class Solver:
         self.programs = allowed(None, max(1, usable_cores() // concurrent), measures.unsafe)
 
     def solved(self, problems: Sequence[Problem]) -> Flags:
-        """Which problems the likeliest completion solves."""
+        """Which problems the greedy completion solves."""
         if self.measures.strip:
             problems = [replace(problem, prompt=problem.prompt.rstrip()) for problem in problems]
         asked = [Asked(problem, problem.prompt) for problem in problems]
@@ -158,12 +157,12 @@ class Solver:
 
 
 def measured_passes(solver: Solver, problems: Sequence[Problem]) -> dict[str, Any]:
-    """pass@1 with one greedy completion a problem."""
+    """pass@1 with one greedy completion per problem."""
     return _share(solver.solved(problems))
 
 
 def measured_robustness(solver: Solver, problems: Sequence[Problem]) -> dict[str, Any]:
-    """Robust pass and drop of every perturbation asked for, and robust pass of all together."""
+    """Robust pass and drop of each requested perturbation, and robust pass of all together."""
     measures = solver.measures
     if not measures.perturbations:
         return {}
@@ -176,9 +175,7 @@ def measured_robustness(solver: Solver, problems: Sequence[Problem]) -> dict[str
         every += after
         known = [name for name in before if None not in (before[name], *(flags[name] for flags in after))]
         if not known:
-            raise UserError(
-                f"no program of '{perturbation.name}' got a verdict.", remedy="Run fewer jobs side by side."
-            )
+            raise UserError(f"no program of '{perturbation.name}' got a verdict.", remedy="Run fewer jobs in parallel.")
         rated = robustness(
             np.array([[before[name]] for name in known], np.bool_),
             np.array([[[flags[name]] for name in known] for flags in after], np.bool_),
@@ -203,14 +200,14 @@ def measured_robustness(solver: Solver, problems: Sequence[Problem]) -> dict[str
 
 
 def _all(flags: Sequence[bool | None]) -> bool | None:
-    """One failure is enough to know; else one without verdict is enough not to."""
+    """False if any is false; otherwise unknown if any is unknown; otherwise true."""
     return False if False in flags else None if None in flags else True
 
 
 def _share(flags: Mapping[str, bool | None]) -> dict[str, Any]:
-    """The share of problems solved, of those with a verdict."""
+    """The share of problems solved among those with a verdict."""
     known = {name: flag for name, flag in flags.items() if flag is not None}
     if not known:
-        raise UserError("no program got a verdict.", remedy="Run fewer jobs side by side.")
+        raise UserError("no program got a verdict.", remedy="Run fewer jobs in parallel.")
     rate = wilson(sum(known.values()), len(known))
     return {**asdict(rate), "outcomes": known, "lost": len(flags) - len(known)}

@@ -1,4 +1,4 @@
-"""What a study will run: the points of its grid that can be made of this model and could fit the budget, as jobs."""
+"""The plan of a study: jobs for the points of its grid that this model allows and that could fit the budget."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from lilliput.verbs.kept import key_of
 from lilliput.verbs.quantize import expected_weights
 
 WORK, ARTIFACTS = "work", "artifacts"
-"""Folders in a study's: what is not kept, and what is."""
+"""Subfolders of a study: temporary work, and kept artifacts."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done.
+    """What a study will run.
 
     Attributes:
-        jobs: in the grid's order.
-        left_out: what is not, and why.
-        measures: of all jobs, as they are possible with this model.
+        jobs: jobs, in the grid's order.
+        left_out: points left out, and why.
+        measures: what to measure in all jobs, as far as possible with this model.
     """
 
     jobs: tuple[Job, ...]
@@ -43,7 +43,7 @@ class Plan:
 
 
 DECISIVE = ("openvino", "tokenizers", "numpy")
-"""Packages that decide results; Python does, too: its library is what perplexity is measured on."""
+"""Packages whose versions decide results; Python does too, as perplexity is measured on its library."""
 
 
 def planned(
@@ -60,7 +60,7 @@ def planned(
     command: str,
     progress: Progress,
 ) -> Plan:
-    """The jobs of a study.
+    """Plan the jobs of a study.
 
     Raises:
         UserError: nothing is left to run, or nothing to measure.
@@ -78,12 +78,12 @@ def planned(
     if not points:
         first = left[0]
         raise UserError(
-            f"no point of the grid is left to run; of {first.label}: {first.reason}.",
+            f"no point of the grid is left to run; {first.label}: {first.reason}.",
             where="--grid",
             remedy="Choose another grid, a larger --budget, or add --allow-slow.",
         )
     facts = {**measures.as_dict(), "humaneval": sha256_of(Path(measures.humaneval)) if measures.humaneval else ""}
-    for name in ("unsafe", "batch"):  # which decide nothing
+    for name in ("unsafe", "batch"):  # do not affect results
         facts.pop(name)
     source = key_of("study", checkpoint.fingerprint(), facts, versions(*DECISIVE), kernels().library is not None)
     jobs = []
@@ -107,40 +107,40 @@ def planned(
 
 
 def together(jobs: Sequence[Job], concurrent: int) -> list[Job]:
-    """The same jobs, that so many of them run at a time."""
+    """The same jobs, marked with how many of them run at a time."""
     return [replace(job, concurrent=max(1, min(concurrent, len(jobs)))) for job in jobs]
 
 
 def _possible(checkpoint: GeneratorCheckpoint, measures: Measures, progress: Progress) -> Measures:
-    """What can be measured of this model."""
+    """The measures that are possible with this model."""
     if isinstance(checkpoint.config, DecoderConfig) or not measures.perplexity_pieces:
         return measures
     if not measures.humaneval:
         raise UserError(
-            "has an encoder, and perplexity is of decoders: there is no quality to measure.",
+            "has an encoder, so perplexity cannot be measured, and there is no other quality.",
             where=checkpoint.path,
             remedy="Give HumanEval's file: --humaneval.",
         )
-    progress.note(f"{checkpoint.path}: has an encoder, so that there is no perplexity.")
+    progress.note(f"{checkpoint.path}: has an encoder, so perplexity is not measured.")
     return replace(measures, perplexity_pieces=0, piece_tokens=Measures.piece_tokens)
 
 
 def _obstacle(
     checkpoint: GeneratorCheckpoint, point: Point, budget: Budget, tokenizer_bytes: int, allow_slow: bool
 ) -> str:
-    """Why a point is not tried; empty: it is."""
+    """Why a point is not tried; empty if it is."""
     if not allow_slow and point.activation.emulated(point.policy.linear):
-        return f"{point.activations} would be emulated, and slow: add --allow-slow to study its accuracy"
+        return f"{point.activations} would be emulated and slow: add --allow-slow to study its accuracy"
     if budget.bytes is None:
         return ""
     least = expected_weights(checkpoint, point.policy, _least) + tokenizer_bytes
     if least > budget.bytes:
-        return f"needs {show_bytes(least)} at least, and the budget is {show_bytes(budget.bytes)}"
+        return f"needs at least {show_bytes(least)}, and the budget is {show_bytes(budget.bytes)}"
     return ""
 
 
 def _least(shape: Sequence[int], scheme: Scheme | None) -> int:
-    """Bytes that a weight takes at least: its codes and, in groups, their float16 scales."""
+    """Lower bound on the bytes of a weight: its codes and, for groups, float16 scales."""
     count = math.prod(shape)
     if scheme is None or len(shape) != 2:
         return 4 * count

@@ -1,6 +1,4 @@
-"""What jobs say while they work: each writes its progress into its work folder, wherever it runs, and the study shows
-the newest line of all.
-"""
+"""Progress of jobs: each writes a log into its work folder, wherever it runs, and the study shows the newest line."""
 
 from __future__ import annotations
 
@@ -13,15 +11,15 @@ from lilliput.progress import LogProgress, Progress
 from lilliput.study.jobs import Job
 
 LOG = "progress.log"
-"""In a job's work folder."""
+"""Name of the log in a job's work folder."""
 
 EVERY_S = 5.0
-"""Seconds between two lines of a job's loop, and between two looks at them."""
+"""Seconds between two lines in a job's log, and between two polls of the logs."""
 
 
 @contextlib.contextmanager
 def said_by(job: Job) -> Iterator[Progress]:
-    """What a job is to say its progress to."""
+    """The progress object that a job reports to."""
     path = _log(job)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as stream:
@@ -30,18 +28,18 @@ def said_by(job: Job) -> Iterator[Progress]:
 
 @contextlib.contextmanager
 def shown(jobs: Sequence[Job], advance: Callable[..., None], every: float = EVERY_S) -> Iterator[Callable[..., None]]:
-    """While this lasts, the newest line of all jobs is the note of a loop over them.
+    """Within this context, show the newest log line of all jobs as the note of the loop over them.
 
     Args:
-        jobs: that are run meanwhile, by anybody.
-        advance: of the loop, as :meth:`~lilliput.progress.Progress.track` yields it.
-        every: seconds between two looks.
+        jobs: the running jobs, on any machine.
+        advance: advances the loop, from :meth:`~lilliput.progress.Progress.track`.
+        every: seconds between two polls.
 
     Yields:
-        What to advance the loop with instead, so that one thread at a time does.
+        A thread-safe replacement for ``advance``.
     """
     lock, over = threading.Lock(), threading.Event()
-    seen = {job.key: _written(job) for job in jobs}  # a killed run may have left some
+    seen = {job.key: _written(job) for job in jobs}  # a killed run may have left logs
 
     def locked(steps: int = 1, note: str = "") -> None:
         with lock:
@@ -69,7 +67,7 @@ def _log(job: Job) -> Path:
 
 
 def _written(job: Job) -> int:
-    """When a job last said something, in nanoseconds; 0: never, or it is done."""
+    """When a job last wrote to its log, in nanoseconds; 0: never, or it is done."""
     try:
         return _log(job).stat().st_mtime_ns
     except OSError:
@@ -78,7 +76,7 @@ def _written(job: Job) -> int:
 
 def _last_line(job: Job) -> str:
     try:
-        lines = _log(job).read_text("utf-8", "replace").split("\n")[:-1]  # what has no end yet is half a line
+        lines = _log(job).read_text("utf-8", "replace").split("\n")[:-1]  # an unterminated line is incomplete
     except OSError:
         return ""
     return lines[-1].strip() if lines else ""

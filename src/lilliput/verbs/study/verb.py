@@ -1,4 +1,4 @@
-"""``study``: many ways to quantize one generator, each made and measured, and the recipe that follows."""
+"""``study``: quantize a generator with every setting of a grid, measure each, and write a recipe."""
 
 from __future__ import annotations
 
@@ -31,23 +31,22 @@ from lilliput.verbs.study.plan import DECISIVE, WORK, Plan, planned, together
 from lilliput.verbs.study.sayings import shown
 
 PLAN, RESULTS, STUDY, FRONT, RECIPE = "plan.json", "results.jsonl", "study.json", "front.svg", "recipe.json"
-"""Files of a study's folder: what is to be done; what was found, line by line; all of it, in the end; the plot; the
-recipe."""
+"""Files in a study's folder: the plan; results, line by line; the final result; the plot; the recipe."""
 
 SCHEMA = 1
 
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What was found; :meth:`as_dict` is the JSON contract of ``lilliput study``.
+    """The result; :meth:`as_dict` is the JSON contract of ``lilliput study``.
 
     Attributes:
         path: the study's folder.
-        grid: what was asked for.
-        plan: what was run of it, and what was not.
-        choice: what it comes to.
-        failed: jobs without result, and why.
-        recipe: file of the recipe; ``None``: no point may be chosen.
+        grid: the requested grid.
+        plan: the points that were run and those left out.
+        choice: the front and the chosen point.
+        failed: jobs without a result, and why.
+        recipe: file of the recipe; ``None``: no point qualifies.
         facts: model, settings, versions, command.
     """
 
@@ -61,11 +60,11 @@ class StudyResult:
 
     @property
     def exit_code(self) -> int:
-        """1 where there is no recipe."""
+        """1 if there is no recipe."""
         return 0 if self.recipe else 1
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values. Fractions, not percent; intervals are 95 % ones; files are of the study's folder."""
+        """Plain JSON values. Fractions, not percent; 95 % intervals; files are in the study's folder."""
         choice = self.choice
         return {
             "schema": SCHEMA,
@@ -104,23 +103,23 @@ def study(
     command: str = "",
     progress: Progress | None = None,
 ) -> StudyResult:
-    """Quantize a generator in every way of a grid, measure each, and choose.
+    """Quantize a generator with every setting of a grid, measure each point, and choose one.
 
     Args:
         model: folder of a Hugging Face checkpoint, hub id, or GGUF file.
-        out: the study's folder. Killed at any moment, the same call goes on; jobs that failed are tried again; another
-            grid in the same folder does what is not done yet.
+        out: the study's folder. If interrupted at any point, the same call resumes; failed jobs are retried; another
+            grid in the same folder runs only the points not done yet.
         grid: a name in :data:`~lilliput.study.grids.NAMED`, a TOML file, or a grid.
-        measures: what is measured of each; by default perplexity and speed.
-        rule: how one is chosen; by default by pass@1 where problems are given, else by perplexity.
-        tokenizer: its ``tokenizer.json``, where the model does not carry it.
-        allow_slow: try also what rounds inputs of products and multiplies them in floating point all the same.
-        keep: leave the artifacts in the study's folder; a point whose artifact was not kept is made and measured again.
-        executor: a name in :data:`~lilliput.study.executors.EXECUTORS`, or what runs the jobs (it is not closed).
-        workers: jobs at the same time. With more than one, speeds are told and are no evidence: a rule that asks for
-            speeds has those points measured again, by one.
-        address: of a cluster's scheduler.
-        command: recorded.
+        measures: what to measure; by default perplexity and speed.
+        rule: how to choose; by default by pass@1 if problems are given, else by perplexity.
+        tokenizer: ``tokenizer.json`` for a model without its own.
+        allow_slow: also try points that round activations but multiply them in floating point all the same.
+        keep: keep the artifacts in the study's folder; points whose artifacts were not kept are redone.
+        executor: a name in :data:`~lilliput.study.executors.EXECUTORS`, or an executor (which is not closed).
+        workers: number of parallel jobs. With more than one, speeds are reported but not used as evidence: a rule that
+            needs speeds has those points measured again, one at a time.
+        address: address of a cluster's scheduler.
+        command: recorded in the result.
         progress: shown while working.
 
     Raises:
@@ -132,7 +131,7 @@ def study(
     with explain_disk_errors(out):
         _refuse_occupied(out)
     _refuse_unmeasured(rule, measures)
-    read_measured(measures)  # whatever is wrong there is better said before hours of work
+    read_measured(measures)  # fail before hours of work
     checkpoint = open_generator(model, None if tokenizer is None else Path(tokenizer))
     plan = planned(
         checkpoint,
@@ -166,28 +165,28 @@ def study(
     result = StudyResult(out, grid, plan, choice, failed, recipe, facts)
     write_json(out / STUDY, result.as_dict())
     _draw(out / FRONT, choice, checkpoint.path.name, progress)
-    with contextlib.suppress(OSError):  # a failed or killed job of another grid may have left something to go on from
+    with contextlib.suppress(OSError):  # a job of another grid may have left work to resume
         (out / WORK).rmdir()
     release(out)
     return result
 
 
 def default_quality(measures: Measures) -> str:
-    """What a rule goes by where nothing is asked for."""
+    """The default quality of a rule."""
     return "pass@1" if measures.humaneval else "perplexity"
 
 
 def _run(
     plan: Plan, out: Path, executor: str | Executor, workers: int, address: str | None, rule: Rule, progress: Progress
 ) -> tuple[list[JobResult], dict[str, str]]:
-    """Results in the order of the jobs, and what failed; only what is not known yet is run."""
+    """Run the jobs without results; return all results in the order of the jobs, and the failures."""
     kept = Kept(out / RESULTS)
     found = {job.key: result for job in plan.jobs if (result := _known(kept.found.get(job.key), job, rule)) is not None}
     missing = [job for job in plan.jobs if job.key not in found]
     if found:
-        progress.note(f"{out}: {len(found)} of {len(plan.jobs)} points are there already.")
+        progress.note(f"{out}: {len(found)} of {len(plan.jobs)} points are already measured.")
     if missing:
-        progress.note(f"to be measured: {', '.join(job.point.label for job in missing)}")
+        progress.note(f"points to measure: {', '.join(job.point.label for job in missing)}")
     failed: dict[str, str] = {}
     if missing:
         runner = open_executor(executor, workers, address) if isinstance(executor, str) else executor
@@ -217,7 +216,7 @@ def _run(
 
 
 def _known(record: Any, job: Job, rule: Rule) -> JobResult | None:
-    """The result in a line of an earlier run; ``None``: there is none, it is damaged, or it lacks what is asked for."""
+    """The result in a line of an earlier run; ``None`` if missing, damaged or incomplete for this rule."""
     try:
         result = JobResult.from_dict(record["result"])
     except (KeyError, TypeError):
@@ -244,7 +243,7 @@ def _written_recipe(
 ) -> Path | None:
     path = out / RECIPE
     if choice.chosen is None or choice.reference is None:
-        path.unlink(missing_ok=True)  # of an earlier run, by another rule
+        path.unlink(missing_ok=True)  # from an earlier run with another rule
         return None
     chosen = choice.chosen
 
@@ -284,7 +283,7 @@ def _draw(path: Path, choice: Choice, name: str, progress: Progress) -> None:
     try:
         write_text(path, front_svg(points, name, quality.title, quality.percent))
     except MissingExtra as error:
-        progress.note(f"no plot was drawn: {error}")
+        progress.note(f"no plot drawn: {error}")
 
 
 def _model_facts(checkpoint: GeneratorCheckpoint) -> dict[str, Any]:
@@ -297,24 +296,24 @@ def _model_facts(checkpoint: GeneratorCheckpoint) -> dict[str, Any]:
 
 
 def _measures_facts(measures: Measures) -> dict[str, Any]:
-    """What was measured, without the places of this machine."""
+    """What was measured, without paths of this machine."""
     data = Path(measures.humaneval)
     named = {"name": data.name, "sha256": sha256_of(data)} if measures.humaneval else None
     return {**measures.as_dict(), "humaneval": named}
 
 
 def _placed(model: str | Path) -> str:
-    """A path that other processes find, too; a hub id stays."""
+    """An absolute path, so that other processes find it; hub ids are unchanged."""
     return str(Path(model).absolute()) if Path(model).exists() else str(model)
 
 
 def _refuse_occupied(out: Path) -> None:
     if out.exists() and not (out.is_dir() and ((out / PLAN).is_file() or not any(out.iterdir()))):
-        raise UserError("is there already and is no study.", where=out, remedy="Choose another --out.")
+        raise UserError("already exists and is not a study.", where=out, remedy="Choose another --out.")
 
 
 def _refuse_unmeasured(rule: Rule, measures: Measures) -> None:
-    """Refuse a rule that asks for what is not going to be measured."""
+    """Refuse a rule that needs something that is not going to be measured."""
     there = {
         "perplexity": bool(measures.perplexity_pieces),
         "pass@1": bool(measures.humaneval),
@@ -328,7 +327,7 @@ def _refuse_unmeasured(rule: Rule, measures: Measures) -> None:
         )
     if not measures.speed_rounds and _needs_speed(rule):
         raise UserError(
-            "is 0, and a speed is asked for.", where="--speed-rounds", remedy="Choose 6 or more, for an interval."
+            "is 0, but --budget or --prefer needs speeds.", where="--speed-rounds", remedy="Choose 6 or more."
         )
 
 
@@ -339,7 +338,7 @@ def _needs_speed(rule: Rule) -> bool:
 def _refuse_crowd(rule: Rule, jobs: list[Job]) -> None:
     if _needs_speed(rule) and jobs[0].concurrent > 1:
         raise UserError(
-            f"speeds of {jobs[0].concurrent} jobs side by side are no evidence, and a speed is asked for.",
+            f"speeds of {jobs[0].concurrent} parallel jobs are not comparable, but --budget or --prefer needs speeds.",
             where="--workers",
             remedy="Choose 1, or leave the speed out of --budget and --prefer.",
         )
