@@ -255,7 +255,7 @@ def test_bad_settings_are_refused(settings, text):
 
 def test_keeping_the_best_needs_its_measure():
     plan = TrainingPlan(epochs=1, learning_rate=0.01, keep_best="f1")
-    with pytest.raises(UserError, match="'f1' is not among what is validated: accuracy"):
+    with pytest.raises(UserError, match="'f1' is not a validation measure; there are: accuracy"):
         fit(Tiny(), examples(), cross_entropy, plan, validate=lambda: {"accuracy": 1.0})
 
 
