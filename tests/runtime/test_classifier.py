@@ -70,7 +70,7 @@ def test_predictions_are_probabilities_in_the_order_given(small):
 
 
 def test_a_pair_given_to_a_model_of_functions_is_refused(small):
-    with pytest.raises(DataError, match=r"example 1 joins 2 function\(s\)"):
+    with pytest.raises(DataError, match=r"example 1 has 2 function\(s\)"):
         lilliput.load(small).predict(["int f() {}", ("int f() {}", "int g() {}")])
 
 
@@ -96,7 +96,7 @@ def test_no_functions_have_no_vectors(small):
         (["int f() {}", 3], "example 1: is not a string but int"),
         ([b"int f() {}"], "example 0: is not a string but bytes"),
         (["int f() {}", "\ud800"], "example 1: holds a lone surrogate"),
-        ([()], r"example 0 joins 0 function\(s\)"),
+        ([()], r"example 0 has 0 function\(s\)"),
     ],
 )
 def test_what_are_no_examples_is_refused(examples, words, small):

@@ -18,7 +18,7 @@ from lilliput.runtime.overflow import right_products, rounds_inputs
 from lilliput.runtime.pages import release_mapped, trim
 
 ELSEWHERE = b"location"
-"""Key that names the file of external data in ONNX (``TensorProto.external_data``); lilliput's graphs do not have it."""
+"""Key that names the file of external data in ONNX (``TensorProto.external_data``); lilliput's graphs have none."""
 
 MOST_THREADS = 1024
 """Most threads that the engine is asked for."""
@@ -47,7 +47,7 @@ class Engine:
         self._turn = threading.Lock()
         properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
         properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0  # activations are quantized by the graph, or not at all
-        properties["INFERENCE_PRECISION_HINT"] = "f32"  # the default, bfloat16 where available, gives logits of 3 digits
+        properties["INFERENCE_PRECISION_HINT"] = "f32"  # the default, bfloat16 where available, has 3 digits
         if rounds_inputs(model):
             properties.update(right_products())
         if threads is not None:

@@ -111,7 +111,7 @@ class _Engines:
         return self.options.get("KV_CACHE_PRECISION") == "u8"
 
     def share_sources(self, decoder: ov.Model, encoder: ov.Model) -> None:
-        """If kernels can, let them pass what attention reads of the source from the encoder's graph to the decoder's."""
+        """Let kernels, if they can, pass what attention reads of sources from the encoder's graph to the decoder's."""
         if self.library is not None and self.keeps:
             use_source_attention(decoder, encoder, self.library, self.workers)
 
