@@ -170,7 +170,7 @@ def test_a_token_beyond_the_embedding_is_refused_however_few_there_are(small, tm
     words = tokenizer["model"]["vocab"]
     words[max(words, key=words.get)] = 5000
     files["tokenizer.json"] = json.dumps(tokenizer).encode()
-    with pytest.raises(ArtifactError, match="numbers go up to 5,000"):
+    with pytest.raises(ArtifactError, match="ids go up to 5,000"):
         Classifier(save(tmp_path / "far", artifact.classifier, files))
 
 
