@@ -91,7 +91,7 @@ def input_ranges(
     Raises:
         CheckpointError: a block's values are infinite or NaN.
     """
-    before_the_last = stages(model.config)[:-1]  # the output layer reads in the last one
+    before_the_last = stages(model.config)[:-1]  # only the output layer reads what the last one gives
     flow = Flow(data, model.config.hidden)
     work = _Work.read(kept, flow) if kept.is_file() else _Work(0, flow, [])
     last = time.monotonic()

@@ -86,10 +86,10 @@ INDEX = "model.safetensors.index.json"
 DAMAGE = {
     "unknown architecture": (
         fields(model_type="mamba"),
-        ["config.json: names the architecture 'mamba'; known are bart"],
+        ["config.json: names the architecture 'mamba'; supported: bart"],
     ),
-    "no architecture": (fields(model_type=None), ["config.json", "'None'; known are"]),
-    "an encoder": (fields(model_type="roberta"), ["'roberta'; known are", "Choose a checkpoint of one of these."]),
+    "no architecture": (fields(model_type=None), ["config.json", "'None'; supported: "]),
+    "an encoder": (fields(model_type="roberta"), ["'roberta'; supported: ", "Choose a checkpoint of one of these."]),
     "a missing shard": (lambda d: shard(d).unlink(), ["00002-of-", "is missing. Get it", INDEX]),
     "a shard cut off": (
         lambda d: cut(shard(d)),
@@ -129,7 +129,7 @@ DAMAGE = {
         ["has (32, 64) as the shape of 'layers.0.key.weight'", "(64, 64)"],
     ),
     "a scaling without its factor": (fields(rope_parameters={"rope_type": "linear"}), ["KeyError: 'factor'"]),
-    "an unknown scaling": (fields(rope_parameters={"rope_type": "yarn"}), ["asks for 'yarn'; known are default"]),
+    "an unknown scaling": (fields(rope_parameters={"rope_type": "yarn"}), ["asks for 'yarn'; supported: default"]),
     "two scalings": (
         fields(rope_scaling={"type": "linear", "factor": 4.0}),
         ["config.json: fields 'rope_scaling' and 'rope_parameters' contradict each other. Keep one"],
