@@ -293,5 +293,5 @@ def test_an_epoch_without_a_batch_says_what_to_do():
     pairs = np.array([[0, 1], [2, 3]])
     data = Dataset(batches.dataset.texts, pairs, np.array([0, 1]), ("no", "yes"))
     alone = Batches(data, batches.tokens, BatchPlan(functions=1))
-    with pytest.raises(UserError, match=r"no batch to train on\. .*raise the functions a batch"):
+    with pytest.raises(UserError, match=r"no batch to train on\. .*more functions per batch"):
         fit(Tiny(), alone, cross_entropy, PLAN)

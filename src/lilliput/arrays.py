@@ -31,7 +31,7 @@ def require_finite(values: NDArray[np.floating[Any]]) -> None:
     """Reject a model's output if any value is infinite or NaN.
 
     Raises:
-        NumericError: a value is.
+        NumericError: a value is infinite or NaN.
     """
     if not np.isfinite(values).all():
         raise NumericError(

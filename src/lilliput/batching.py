@@ -140,8 +140,8 @@ class BatchPlan:
             randomness.
         functions: distinct functions per batch; 0: batches are cut by examples. Otherwise an epoch is one pass over the
             functions: each batch is a random set of them with all the examples among them, and ``examples`` and
-            ``tokens`` are ignored. A function in very many pairs, as BigCloneBench has some, is then encoded once per
-            epoch instead of once for every few of its pairs.
+            ``tokens`` are ignored. A function in very many pairs, such as some in BigCloneBench, is then encoded once
+            per epoch instead of once for every few of its pairs.
         seed: seed of the order.
     """
 

@@ -1,7 +1,7 @@
 """Tokenizers for students and for teachers trained from scratch: byte-level BPE, trained on the task's functions.
 
-White space separates tokens and is dropped. Merges never cross from words to numbers or punctuation, but ``);`` or
-``->`` can become one token. Merges are learned once, for the largest vocabulary; a smaller one is its prefix.
+White space separates tokens and is dropped. Merges stay within an identifier, a number or a run of punctuation, so that
+``);`` or ``->`` can become one token. They are learned once, for the largest vocabulary; a smaller one is its prefix.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Shipped:
         name: its name, and its folder's.
         task: name of its task.
         language: language of its training functions, a key of :data:`lilliput.data.languages.LANGUAGES`.
-        says: what it tells, in a few words.
+        says: what it is for, in a few words.
     """
 
     name: str

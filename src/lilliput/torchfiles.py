@@ -22,7 +22,7 @@ def save(path: Path, value: Any) -> None:
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
         try:
             torch.save(value, stream)
-        except RuntimeError as error:  # torch hides the OSError behind its own
+        except RuntimeError as error:  # torch hides the OSError behind its own error
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 

@@ -239,7 +239,7 @@ def _train_epoch(
 def _close_epoch(run: _Run, validate: Callable[[], Mapping[str, float]] | None, plan: TrainingPlan) -> History:
     """Validate, keep the weights if they are the best so far, and append to the history."""
     if not run.batch:
-        raise DataError("there is no batch to train on.", remedy="Give more examples, or raise the functions a batch.")
+        raise DataError("there is no batch to train on.", remedy="Give more examples or more functions per batch.")
     run.model.eval()
     with torch.no_grad():
         measures = {} if validate is None else {name: float(value) for name, value in validate().items()}

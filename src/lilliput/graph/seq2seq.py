@@ -6,7 +6,7 @@ The encoder takes
 
 - ``input_ids`` int64 ``[B, S]``; ``attention_mask`` int64 ``[B, S]``: 0 at padding, which is on the right;
 
-and gives ``cross`` float32 ``[2 * layers, B, heads, S, head_width]``: keys (``2 * i``) and values (``2 * i + 1``) of the
+and gives ``cross`` float32 ``[2 * layers, B, heads, S, head_width]``: keys (``2 * i``) and values (``2 * i + 1``) for
 cross-attention in the decoder's layer ``i``, computed once per source.
 
 The decoder takes

@@ -84,7 +84,7 @@ class Generator:
         """Complete each prompt; returns a list of ``n`` completions per prompt.
 
         A prompt is tokenized with the tokenizer's special tokens around it, and control tokens spelled out in it
-        (``<|im_start|>``) are control tokens: beware of untrusted text. An empty prompt starts a text from nothing.
+        (``<|im_start|>``) are control tokens: beware of untrusted text. An empty prompt starts a new text.
 
         Except for rounding, a completion depends neither on the other prompts nor on ``batch``; with a temperature, it
         does depend on the prompt's index in the list, which is part of its random seed.

@@ -128,7 +128,7 @@ class _Engines:
             return self.compiled(model), step.result()
 
     def compiled(self, model: ov.Model, threads: int | None = None) -> Engine:
-        """Compile a graph in which kernels are already used; ``threads`` overrides the number for all engines."""
+        """Compile a graph in which kernels are already used; ``threads`` overrides the number of the other engines."""
         return Engine(model, threads or self.threads, self.options, self.weights, self.library)
 
 

@@ -12,8 +12,8 @@ import openvino as ov
 from openvino import opset13 as ops
 
 IN_FLOATING_POINT = {"LP_TRANSFORMS_MODE": False}
-"""Undocumented property of OpenVINO 2026.4.1's CPU plugin: products of integers are computed in floating point on the
-values that the integers represent. Without VNNI, this is not slower."""
+"""Property of OpenVINO 2026.4.1's CPU plugin, which the plugin does not list: products of integers are computed in
+floating point, on the values that the integers represent. Without VNNI, this is not slower."""
 
 WIDTH = 64
 
@@ -29,7 +29,7 @@ def right_products() -> Mapping[str, Any]:
     except RuntimeError:
         pass  # this version of the engine lacks the property
     warnings.warn(
-        "products of 8-bit integers overflow on this processor, and this version of OpenVINO cannot avoid them: "
+        "products of 8-bit integers overflow on this processor, and this version of OpenVINO cannot avoid that: "
         "results of models with rounded inputs may be off. OpenVINO 2026.4.1 can.",
         stacklevel=2,
     )

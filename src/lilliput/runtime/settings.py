@@ -36,7 +36,8 @@ class Settings:
 
     Attributes:
         max_new_tokens: most tokens of each completion.
-        temperature, top_k, top_p, repetition_penalty, seed: see :class:`~lilliput.runtime.sampling.Sampling`.
+        temperature, top_k, top_p, repetition_penalty: see :class:`~lilliput.runtime.sampling.Sampling`.
+        seed: of the random draws.
         n: completions per prompt.
         beams: if above 1, the number of beams of a beam search (:mod:`lilliput.runtime.beams`), of which the best ``n``
             texts are returned.
