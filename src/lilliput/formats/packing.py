@@ -19,7 +19,7 @@ def element_type(scheme: Scheme) -> str:
 
 
 def unsigned(scheme: Scheme) -> bool:
-    """Whether codes are stored with zero points; the engine has no other 2-bit type."""
+    """Whether codes are stored with zero points; 2-bit codes always are, since the engine has no other 2-bit type."""
     return not scheme.symmetric or scheme.kind.stored_bits == 2
 
 

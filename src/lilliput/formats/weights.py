@@ -38,7 +38,7 @@ class Format:
     Attributes:
         name: its name for ``--weights``.
         bits: bits of a code.
-        stored_bits: bits of a code in the file; more than ``bits`` if the engine has no type that narrow.
+        stored_bits: bits of a code in the file; more than ``bits`` if the engine cannot run a type that narrow.
         floating: whether codes are floating-point numbers themselves, without scales.
         table: the table that codes are indices into; ``None``: codes are numbers.
     """
@@ -175,7 +175,7 @@ class Quantized:
 
 
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-24, 65504
-"""Smallest and largest float16; scales are clamped to them."""
+"""Smallest positive and largest float16; scales are clamped to them."""
 
 SMALLEST_NORMAL = 2.0**-14
 """Smallest normal float16; smaller numbers have fewer digits."""
