@@ -62,7 +62,7 @@ def test_another_folder_is_not_replaced(tmp_path):
         ('{"schema": 1, "files": [], "task": "clone"}', "is not an artifact"),
         ("not JSON", "is not an artifact"),
         ("[]", "is not an artifact"),
-        ('{"schema": 1, "task": "clone", "files": {}}', "holds other things than an artifact: thesis.txt"),
+        ('{"schema": 1, "task": "clone", "files": {}}', "holds more than an artifact: thesis.txt"),
     ],
 )
 def test_a_folder_with_some_manifest_is_not_replaced(tmp_path, manifest, words):
@@ -77,7 +77,7 @@ def test_a_folder_with_some_manifest_is_not_replaced(tmp_path, manifest, words):
 
 def test_an_artifact_that_someone_put_things_into_is_not_replaced(saved):
     (saved.path / "notes").mkdir()
-    with pytest.raises(ArtifactError, match=r"other things than an artifact: notes. Choose another --out"):
+    with pytest.raises(ArtifactError, match=r"more than an artifact: notes. Choose another --out"):
         artifact.save(saved.path, MANIFEST, FILES)
 
 
@@ -133,11 +133,11 @@ def test_damage_is_named(saved, damage, message):
 @pytest.mark.parametrize(
     ("damage", "made_with"),
     [
-        (lambda d: (d / "tokenizer.json").unlink(), "or make it anew with 'lilliput shrink'."),
-        (lambda d: edit(d, lambda v: v.pop("labels")), "or make it anew with 'lilliput shrink'."),
+        (lambda d: (d / "tokenizer.json").unlink(), "or remake it with 'lilliput shrink'."),
+        (lambda d: edit(d, lambda v: v.pop("labels")), "or remake it with 'lilliput shrink'."),
         (
             lambda d: (d / "manifest.json").write_text("{"),
-            "or make it anew with 'lilliput shrink' or 'lilliput quantize'.",
+            "or remake it with 'lilliput shrink' or 'lilliput quantize'.",
         ),
     ],
 )

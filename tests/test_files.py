@@ -61,7 +61,7 @@ def test_an_open_file_is_not_replaced_by_its_name(tmp_path):
         names = [Path(f"/proc/self/fd/{stream.fileno()}"), Path(f"/dev/fd/{stream.fileno()}"), tmp_path / "link"]
         names[-1].symlink_to(names[0])
         for name in names:
-            with pytest.raises(UserError, match=f"^{name}: is a name of a file that is open.*--json"):
+            with pytest.raises(UserError, match=f"^{name}: leads to a file that is open.*--json"):
                 write_json(name, 1)
             with pytest.raises(UserError, match="is open"):
                 refuse_unwritable(name)

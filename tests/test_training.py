@@ -255,7 +255,7 @@ def test_bad_settings_are_refused(settings, text):
 
 def test_keeping_the_best_needs_its_measure():
     plan = TrainingPlan(epochs=1, learning_rate=0.01, keep_best="f1")
-    with pytest.raises(UserError, match="'f1' is not among what is validated: accuracy"):
+    with pytest.raises(UserError, match="'f1' is not a validation measure; there are: accuracy"):
         fit(Tiny(), examples(), cross_entropy, plan, validate=lambda: {"accuracy": 1.0})
 
 
@@ -293,5 +293,5 @@ def test_an_epoch_without_a_batch_says_what_to_do():
     pairs = np.array([[0, 1], [2, 3]])
     data = Dataset(batches.dataset.texts, pairs, np.array([0, 1]), ("no", "yes"))
     alone = Batches(data, batches.tokens, BatchPlan(functions=1))
-    with pytest.raises(UserError, match=r"no batch to train on\. .*raise the functions a batch"):
+    with pytest.raises(UserError, match=r"no batch to train on\. .*more functions per batch"):
         fit(Tiny(), alone, cross_entropy, PLAN)

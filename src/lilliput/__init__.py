@@ -1,6 +1,7 @@
-"""Models of code, made small and proved.
+"""Make models of code small, and prove how good they still are.
 
-``lilliput.load(path)`` runs an artifact, with the core install; :mod:`lilliput.api` has the verbs of the command line.
+``lilliput.load(path)`` opens an artifact to run it and needs only the core install; :mod:`lilliput.api` has the command
+line's verbs as functions.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 
-# OpenVINO tells its makers over the network, unasked, that it was imported, by a package that it looks for: here it
-# finds none. Whoever imported it before this has decided for themselves.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: importing it fails
+# On import, OpenVINO sends telemetry without asking if it finds the package openvino_telemetry: hide that package. A
+# program that imported it earlier keeps it.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None makes its import fail
 
 __all__ = ["UserError", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    # The engine takes a quarter of a second to import, so it waits until it is asked for.
+    # Importing the engine takes a quarter of a second, so it is put off until first use.
     if name == "load":
         from lilliput.runtime.loading import load
 

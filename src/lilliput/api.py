@@ -1,7 +1,7 @@
 """The verbs of the command line as functions: ``from lilliput import api``, then ``api.shrink(...)``.
 
-Each is imported when it is first used, because most need an extra that others do without. They are not attributes of
-:mod:`lilliput` itself: some would have the name of the room they work in.
+Each is imported on first use, because most need an extra that the others do not. They are not attributes of
+:mod:`lilliput` itself, where some would clash with a subpackage of the same name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Arrays in files, and arrays of numbers that are none."""
+"""Read arrays from files, and reject NaN and infinity."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lilliput.errors import NumericError
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an ``.npz``, which may come from a stranger: no pickle is opened.
+    """Read the arrays of an untrusted ``.npz`` file; pickles are not loaded.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is none, or damaged.
+        OSError: the file cannot be read.
+        ValueError: it is not an ``.npz`` file, or is damaged.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -28,14 +28,14 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def require_finite(values: NDArray[np.floating[Any]]) -> None:
-    """Refuse what a model computed where some of it is infinite, or no number at all.
+    """Reject a model's output if any value is infinite or NaN.
 
     Raises:
-        NumericError: some is.
+        NumericError: a value is infinite or NaN.
     """
     if not np.isfinite(values).all():
         raise NumericError(
-            "the model gives no numbers: something in it overflows, or its weights do.",
+            "the model computes infinity or NaN: its activations or its weights overflow.",
             where="logits",
-            remedy="Get the model again, or make it small otherwise.",
+            remedy="Get the model again, or shrink it with other settings.",
         )

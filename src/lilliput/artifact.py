@@ -1,9 +1,9 @@
-"""The artifact: one folder that holds a small model and everything needed to run and to trust it.
+"""The artifact: one folder that holds a small model and everything needed to run and verify it.
 
-Files: ``manifest.json`` (what it is, where it comes from, the SHA-256 of every other file), ``tokenizer.json``,
-``README.md`` (the model card), ``evidence.json`` (how it was chosen and scored), and the model: a classifier's
+Files: ``manifest.json`` (description, provenance, and the SHA-256 of every other file), ``tokenizer.json``,
+``README.md`` (the model card), ``evidence.json`` (how the model was chosen and scored), and the model: a classifier's
 ``model.onnx``, or a generator's graphs ``model.xml`` and ``encoder.xml`` with their weights in ``model.bin``.
-Nothing in it is executed, and nothing is read before its hash is checked.
+No file is executed, and none is read before its hash is checked.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from lilliput.shipped import NAMES, folder_named
 from lilliput.version import VERSION
 
 SCHEMA = 2
-"""Version of the manifest this code writes, and the latest it reads; the first one knew classifiers alone."""
+"""Manifest version that this code writes, and the latest it reads; version 1 covered only classifiers."""
 
 MANIFEST, TOKENIZER, CARD, EVIDENCE = "manifest.json", "tokenizer.json", "README.md", "evidence.json"
 GRAPH = "model.onnx"
 
 DECODER_GRAPH, ENCODER_GRAPH, WEIGHTS = "model.xml", "encoder.xml", "model.bin"
-"""Of a generator; both graphs have their weights in the one file."""
+"""Files of a generator; both graphs keep their weights in the one file."""
 
 CLASSIFIER, GENERATOR = "classifier", KIND
 REQUIRED = {CLASSIFIER: (GRAPH, TOKENIZER), GENERATOR: (DECODER_GRAPH, WEIGHTS, TOKENIZER)}
@@ -41,21 +41,21 @@ _MAKERS = {CLASSIFIER: "'lilliput shrink'", GENERATOR: "'lilliput quantize'"}
 
 
 def _again(*kinds: str) -> str:
-    """The remedy for a damaged artifact of one of these kinds; of any, where none is given."""
+    """The remedy for a damaged artifact of one of ``kinds``; of any kind if none is given."""
     makers = " or ".join(_MAKERS[kind] for kind in kinds or _MAKERS)
-    return f"Get the artifact again from where it came, or make it anew with {makers}."
+    return f"Get the artifact again from its source, or remake it with {makers}."
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an artifact says of itself.
+    """A classifier's manifest.
 
     Attributes:
         task: name of the task.
-        labels: class names, by index of the logits.
+        labels: class names, in the order of the logits.
         config: the encoder's sizes and options.
         precision: how weights are stored (``fp32``, ``int8``, ``int4``).
-        max_tokens: longest input, special tokens included; longer ones are cut at the right.
+        max_tokens: longest input, special tokens included; longer inputs are truncated on the right.
         provenance: teacher, data hashes, seed, command, versions, date.
     """
 
@@ -67,7 +67,7 @@ class Manifest:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values, without schema and table of files."""
+        """Plain JSON values, without the schema and the table of files."""
         return {
             "kind": CLASSIFIER,
             "lilliput": VERSION,
@@ -110,10 +110,10 @@ class Artifact:
 
     @property
     def classifier(self) -> Manifest:
-        """Its manifest, where it is a classifier.
+        """The classifier's manifest.
 
         Raises:
-            ArtifactError: it is a generator.
+            ArtifactError: the artifact is a generator.
         """
         if isinstance(self.manifest, Manifest):
             return self.manifest
@@ -123,10 +123,10 @@ class Artifact:
 
     @property
     def generator(self) -> GeneratorManifest:
-        """Its manifest, where it is a generator.
+        """The generator's manifest.
 
         Raises:
-            ArtifactError: it is a classifier.
+            ArtifactError: the artifact is a classifier.
         """
         if isinstance(self.manifest, GeneratorManifest):
             return self.manifest
@@ -135,7 +135,7 @@ class Artifact:
         )
 
     def file(self, name: str) -> Path:
-        """Path of one of its files."""
+        """Path of the artifact's file ``name``."""
         return self.path / name
 
     def bytes(self) -> ArtifactBytes:
@@ -145,25 +145,25 @@ class Artifact:
         return ArtifactBytes(weights, sizes.pop(TOKENIZER, 0), sizes.pop(MANIFEST, 0), sum(sizes.values()))
 
     def evidence(self) -> dict[str, Any]:
-        """How it was chosen and how it scored; empty where the artifact carries none.
+        """How the model was chosen and how it scored; empty if the artifact does not say.
 
         Raises:
-            ArtifactError: it is no JSON object.
+            ArtifactError: the file is not a JSON object.
         """
         return _read_object(self.file(EVIDENCE)) if EVIDENCE in self.hashes else {}
 
 
 def save(path: Path, manifest: Manifest | GeneratorManifest, files: Mapping[str, bytes | Path]) -> Artifact:
-    """Write an artifact whole: either ``path`` is the new one afterwards, or it is as it was.
+    """Write an artifact atomically: ``path`` is afterwards either the new artifact or unchanged.
 
     Args:
-        path: the folder to make; an artifact already there is replaced, any other folder is refused.
-        manifest: what it is.
-        files: name -> content of every file but the manifest, or where a file with it is, which is not changed and, on
-            the same file system, takes no room of its own.
+        path: the folder to make; an existing artifact is replaced, any other non-empty folder is refused.
+        manifest: description of the model.
+        files: name -> content of every file but the manifest, or the path of a file with that content, which is hard
+            linked, or copied where links are impossible.
 
     Raises:
-        UserError: ``path`` is another folder, or cannot be written.
+        UserError: ``path`` is a folder of something else, or cannot be written.
     """
     path = Path(path)
     refuse_occupied(path)
@@ -180,7 +180,7 @@ def save(path: Path, manifest: Manifest | GeneratorManifest, files: Mapping[str,
 
 
 def _linked(source: Path, target: Path) -> None:
-    """A second name for a file, or a copy where the file system has no such thing."""
+    """Hard-link ``source`` to ``target``, or copy it where the file system cannot."""
     try:
         os.link(source, target)
     except OSError:
@@ -188,11 +188,11 @@ def _linked(source: Path, target: Path) -> None:
 
 
 def refuse_occupied(path: str | Path) -> bool:
-    """Refuse to write an artifact where there is anything but an earlier one, or nothing; whether there is one.
+    """Refuse to overwrite anything but an artifact or an empty folder; return whether ``path`` is an artifact.
 
     Raises:
-        ArtifactError: there is something else: no artifact, or one with other files beside its own.
-        UserError: the place cannot be looked at, or written to.
+        ArtifactError: ``path`` is something else, or an artifact with other files beside its own.
+        UserError: ``path`` cannot be read or written.
     """
     path = Path(path)
     require_place(path)
@@ -204,12 +204,12 @@ def refuse_occupied(path: str | Path) -> bool:
         if others == []:
             return True
         if others:
-            problem = f"is there already and holds other things than an artifact: {', '.join(others[:3])}."
+            problem = f"is there already and holds more than an artifact: {', '.join(others[:3])}."
     raise ArtifactError(problem, where=path, remedy="Choose another --out.")
 
 
 def _others(folder: Path) -> list[str] | None:
-    """What is in ``folder`` besides an artifact's own files; ``None`` where its manifest is none of ours."""
+    """What ``folder`` holds besides an artifact's own files; ``None`` if its manifest is not an artifact's."""
     try:
         values = read_json(folder / MANIFEST)
     except ValueError:
@@ -223,14 +223,14 @@ def _others(folder: Path) -> list[str] | None:
 
 
 def is_artifact(path: str | Path) -> bool:
-    """Whether ``path`` is a folder with a manifest, or the name of a model that comes with the package."""
+    """Whether ``path`` is a folder with a manifest, or the name of a shipped model."""
     return _has_manifest(folder_named(path))
 
 
 def _has_manifest(path: Path) -> bool:
     try:
         return (path / MANIFEST).is_file()
-    except OSError:  # a name too long, a folder that may not be looked into
+    except OSError:  # the name is too long, or the folder not accessible
         return False
 
 
@@ -238,7 +238,7 @@ def open_artifact(path: str | Path) -> Artifact:
     """Open an artifact, verifying every file against the manifest.
 
     Args:
-        path: its folder, or the name of a model that comes with the package (:mod:`lilliput.shipped`).
+        path: its folder, or the name of a shipped model (:mod:`lilliput.shipped`).
 
     Raises:
         ArtifactError: missing, truncated, altered, or made by a later version; the message names the file.
@@ -286,7 +286,7 @@ def open_artifact(path: str | Path) -> Artifact:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """A JSON object of an artifact."""
+    """Read a JSON object from a file of an artifact."""
     try:
         values = read_json(path, strict=True)
     except (OSError, ValueError) as error:
@@ -297,12 +297,12 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _checked(values: Mapping[str, Any]) -> Manifest:
-    """The manifest, with fields that are what they are taken for and go together.
+    """The manifest, after checking that its fields are valid and consistent.
 
-    A hash only says that a file is the one its maker listed, not that the maker meant well.
+    A hash shows that a file is the one its maker listed, not that the maker meant well.
 
     Raises:
-        KeyError, TypeError, ValueError: they are not; the message names the field.
+        KeyError, TypeError, ValueError: a field is not; the message names it.
     """
 
     def require(fine: bool, field: str, wanted: str) -> None:

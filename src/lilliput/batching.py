@@ -1,6 +1,6 @@
-"""Batches for training: shuffled, of like length, with each distinct function encoded once.
+"""Batches for training: shuffled, of similar length, with each distinct function encoded once.
 
-Order depends on nothing but the seed and the epoch, so that an interrupted run can go on where it stopped.
+The order depends only on the seed and the epoch, so that an interrupted run can resume where it stopped.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from lilliput.data_flow import GraphInput, stacked
 
 Ints = NDArray[np.int64]
 
-_MULTIPLE = 8  # token counts are rounded up to it: vector units like it, and fewer distinct shapes are compiled
-_JITTER = 0.1  # relative noise on lengths, so that an example does not meet the same neighbours every epoch
+_MULTIPLE = 8  # token counts are rounded up to it: it suits vector units, and fewer distinct shapes are compiled
+_JITTER = 0.1  # relative noise on lengths, so that an example does not get the same neighbours every epoch
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """Nodes of data flow of some functions, see :func:`~lilliput.data_flow.stacked`.
+    """Data-flow nodes of some functions, see :func:`~lilliput.data_flow.stacked`.
 
     Attributes:
-        spans: ``[F, N, 2]`` int64, the places of each node's token, from and up to; equal at padding.
-        edges: ``[F, N, N]`` bool, whether the value of the row's node is from the column's.
+        spans: ``[F, N, 2]`` int64, start and end (exclusive) positions of each node's token; equal at padding.
+        edges: ``[F, N, N]`` bool, whether the value of the row's node comes from the column's.
     """
 
     spans: Tensor
@@ -42,12 +42,12 @@ class Nodes:
 
 @dataclass(frozen=True)
 class TokenIds:
-    """What a tokenizer made of the functions of a dataset.
+    """The token ids of a dataset's functions.
 
     Attributes:
         ids: one array of token ids for each of ``Dataset.texts``.
-        pad_id: fills up shorter rows of a batch.
-        max_tokens: the longest input the model takes; no row of a batch is longer.
+        pad_id: pads the shorter rows of a batch.
+        max_tokens: the longest input that the model takes; no row of a batch is longer.
     """
 
     ids: Sequence[NDArray[np.integer]]
@@ -56,11 +56,11 @@ class TokenIds:
 
     @property
     def lengths(self) -> Ints:
-        """Tokens of every function, shape ``[functions]``."""
+        """Number of tokens of every function, shape ``[functions]``."""
         return self.lengths_of(range(len(self.ids)))
 
     def padded(self, functions: Ints) -> Tensor:
-        """``[F, T]`` token ids of ``functions``, T the longest rounded up to a multiple of 8 where the model allows."""
+        """``[F, T]`` token ids of ``functions``; T is the longest, rounded up to a multiple of 8 if allowed."""
         width = min(_rounded_up(int(self.lengths_of(functions).max())), self.max_tokens)
         block = np.full((len(functions), width), self.pad_id, np.int64)
         for row, function in enumerate(functions):
@@ -76,7 +76,7 @@ class TokenIds:
         return None
 
     def lengths_of(self, functions: Iterable[int]) -> Ints:
-        """Tokens of each of ``functions``, shape ``[F]``."""
+        """Number of tokens of each of ``functions``, shape ``[F]``."""
         return np.array([len(self.ids[i]) for i in functions], np.int64)
 
 
@@ -85,7 +85,7 @@ class FlowTokenIds(TokenIds):
     """Token ids of functions with their data flow.
 
     Attributes:
-        inputs: the whole inputs, one for each of ``ids``.
+        inputs: the complete inputs, one for each of ``ids``.
     """
 
     inputs: Sequence[GraphInput] = ()
@@ -98,16 +98,16 @@ class FlowTokenIds(TokenIds):
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples and the distinct functions they join.
+    """Examples and the distinct functions they are made of.
 
     Attributes:
         ids: ``[F, T]`` int64 token ids, padded.
         mask: ``[F, T]`` int64, 1 at real tokens.
         members: ``[E, arity]`` int64, rows of ``ids``.
-        labels: ``[E]`` int64, ``-1`` where unlabelled.
-        rows: ``[E]`` int64, which examples of the dataset these are.
-        functions: ``[F]`` int64, which of the dataset's functions these are.
-        nodes: their data flow, for a model that reads it.
+        labels: ``[E]`` int64, ``-1`` if unlabelled.
+        rows: ``[E]`` int64, indices of the examples in the dataset.
+        functions: ``[F]`` int64, indices of the functions in the dataset.
+        nodes: the functions' data flow, for a model that reads it.
     """
 
     ids: Tensor
@@ -132,16 +132,17 @@ class BatchPlan:
     """How an epoch is cut into batches.
 
     Attributes:
-        examples: at most this many in a batch.
-        tokens: at most this many tokens in a batch, padding included; ``None``: no limit.
-        fan: at most this many pairs of one function are kept together. Larger means fewer functions to encode, and
+        examples: most examples in a batch.
+        tokens: most tokens in a batch, padding included; ``None``: no limit.
+        fan: most pairs of one function that are kept together. A larger value means fewer functions to encode, and
             batches whose examples are more alike.
-        window: batches that are shuffled, then sorted by length, together. Larger means less padding, and less chance.
-        functions: distinct functions a batch; 0: batches are cut by examples. Otherwise an epoch is one pass over the
-            functions, each batch a random set of them with all the examples among them, whatever ``examples`` and
-            ``tokens`` say. A function that is in very many pairs, as some of BigCloneBench are, is then encoded once an
-            epoch, not once for every few of its pairs.
-        seed: of the order.
+        window: batches that are shuffled and then sorted by length together. A larger value means less padding and less
+            randomness.
+        functions: distinct functions per batch; 0: batches are cut by examples. Otherwise an epoch is one pass over the
+            functions: each batch is a random set of them with all the examples among them, and ``examples`` and
+            ``tokens`` are ignored. A function in very many pairs, such as some in BigCloneBench, is then encoded once
+            per epoch instead of once for every few of its pairs.
+        seed: seed of the order.
     """
 
     examples: int = 32
@@ -168,20 +169,20 @@ def make_batch(dataset: Dataset, tokens: TokenIds, rows: Ints) -> Batch:
 
 
 def epoch_batches(dataset: Dataset, lengths: Ints, plan: BatchPlan, epoch: int) -> list[Ints]:
-    """Every example once, in shuffled batches.
+    """Cut an epoch into shuffled batches, with every example once unless ``plan.functions`` is set.
 
-    Each example goes by its longest function, its hub. Hubs are shuffled and dealt into windows; inside a window
-    examples are sorted by their hub's length, so that a batch needs little padding, and those of one hub stand
+    Each example is placed by its longest function, its hub. Hubs are shuffled and dealt into windows; within a window,
+    examples are sorted by their hub's length, so that a batch needs little padding, and those of one hub stay
     together, so that a batch of pairs needs little more than half the distinct functions of a random one.
 
     Args:
         dataset: n examples.
-        lengths: ``[functions]``, tokens of each function.
+        lengths: ``[functions]``, number of tokens of each function.
         plan: sizes and seed.
-        epoch: which epoch's order.
+        epoch: index of the epoch.
 
     Returns:
-        Arrays of example rows, one a batch, in training order.
+        Arrays of example rows, one per batch, in training order.
     """
     random = np.random.default_rng([plan.seed, epoch])
     if plan.functions:
@@ -199,10 +200,10 @@ def epoch_batches(dataset: Dataset, lengths: Ints, plan: BatchPlan, epoch: int) 
 
 
 def function_batches(dataset: Dataset, functions: int, random: np.random.Generator) -> list[Ints]:
-    """The examples among each of some random sets of ``functions`` functions, which together are all of them.
+    """Partition the functions randomly into sets of ``functions``, and batch the examples inside each set.
 
-    Sets without an example among them are left out. Examples of one function come once an epoch; of pairs, the share
-    whose functions fall into one set.
+    Sets without an example are left out. Examples of one function come once per epoch; of the pairs, only those whose
+    functions fall into the same set do.
     """
     sets = -(-len(dataset.texts) // functions)
     place = np.empty(len(dataset.texts), np.int64)
@@ -216,7 +217,7 @@ def function_batches(dataset: Dataset, functions: int, random: np.random.Generat
 
 @dataclass(frozen=True)
 class Batches:
-    """Where a training run gets its batches from: a dataset, its token ids, and how to cut it."""
+    """Source of a training run's batches: a dataset, its token ids, and how to cut it."""
 
     dataset: Dataset
     tokens: TokenIds
@@ -231,7 +232,7 @@ class Batches:
         return make_batch(self.dataset, self.tokens, rows)
 
     def examples(self) -> int:
-        """Examples of an epoch, on average."""
+        """Average number of examples in an epoch."""
         n, drawn = len(self.dataset), self.plan.functions
         if not drawn:
             return n
@@ -242,13 +243,13 @@ def _shuffled_fans(hubs: Ints, fan: int, random: np.random.Generator) -> Ints:
     """Rows in random order, except that those of one hub stay together in groups of at most ``fan``."""
     grouped = np.lexsort((random.random(len(hubs)), hubs))
     ordered = hubs[grouped]
-    place = np.arange(len(hubs)) - np.searchsorted(ordered, ordered)  # 0, 1, .. among the rows of the same hub
+    place = np.arange(len(hubs)) - np.searchsorted(ordered, ordered)  # 0, 1, ... within the rows of one hub
     fans = np.cumsum(place % fan == 0) - 1
     return grouped[np.argsort(random.permutation(len(hubs))[fans], kind="stable")]
 
 
 def _cut(rows: Ints, members: Ints, lengths: Ints, plan: BatchPlan) -> Iterator[Ints]:
-    """Consecutive runs of ``rows`` that stay inside the plan's limits; a row too large for them is a batch alone."""
+    """Cut ``rows`` into consecutive batches within the plan's limits; a row too large for them is its own batch."""
     start, seen, longest = 0, set[int](), 0
     for position, joined in enumerate(members[rows].tolist()):
         widest = max(int(lengths[i]) for i in joined)

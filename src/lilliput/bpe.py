@@ -1,7 +1,7 @@
-"""Tokenizers of our own, for students and for teachers from scratch: byte-level BPE, trained on the task's functions.
+"""Tokenizers for students and for teachers trained from scratch: byte-level BPE, trained on the task's functions.
 
-White space separates tokens and is dropped; identifiers, numbers and runs of punctuation are kept apart, so that
-``);`` or ``->`` can become one token. Merges are learned once for the largest vocabulary; a smaller one is its prefix.
+White space separates tokens and is dropped. Merges stay within an identifier, a number or a run of punctuation, so that
+``);`` or ``->`` can become one token. They are learned once, for the largest vocabulary; a smaller one is its prefix.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections.abc import Sequence
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
-"""Special tokens; their ids are their places here (RoBERTa's)."""
+"""Special tokens; the index of each is its id, as in RoBERTa."""
 
 PIECES = r"[\p{L}_]+|\p{N}+|[^\s\p{L}\p{N}_]+"
-"""What BPE may merge within: words, numbers, runs of punctuation."""
+"""Pieces that BPE merges within: words, numbers, runs of punctuation."""
 
 SMALLEST_VOCABULARY = len(SPECIAL) + 256
-"""Special tokens and every byte."""
+"""The special tokens and the 256 bytes."""
 
 
 def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
-    """Learn merges until there are ``vocabulary`` tokens (fewer where the texts offer no more pairs).
+    """Learn merges until there are ``vocabulary`` tokens (fewer if the texts run out of pairs).
 
     Args:
         texts: functions to learn from.
-        vocabulary: tokens wanted, special ones and the 256 bytes included.
+        vocabulary: number of tokens, the special tokens and the 256 bytes included.
     """
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -62,5 +62,5 @@ def truncate_tokenizer(tokenizer: Tokenizer, vocabulary: int) -> Tokenizer:
 
 
 def tokenizer_bytes(tokenizer: Tokenizer) -> bytes:
-    """The content of ``tokenizer.json``, without white space."""
+    """The content of ``tokenizer.json``, as compact JSON."""
     return json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""Python processes that this package starts to do a part of its work."""
+"""Python subprocesses that do part of this package's work."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 
 
 def python_module(name: str, *arguments: str) -> list[str]:
-    """The command that runs a module of this package in a Python process of its own.
+    """The command that runs a module of this package in its own Python process.
 
-    Modules are looked for where Python has them installed and in ``PYTHONPATH``, and not in the current folder, as
-    Python otherwise would: a user's ``json.py`` there is no part of this package.
+    Unlike a plain ``python -m``, the process does not import from the current folder, where a user may have a
+    ``json.py``, only from ``PYTHONPATH`` and installed packages.
     """
     return [sys.executable, "-P", "-m", name, *arguments]

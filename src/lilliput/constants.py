@@ -1,17 +1,17 @@
-"""Numbers that several rooms must agree on."""
+"""Constants that several subpackages share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 LARGEST = 2**31 - 1
-"""Any size, number of tokens or token id that a file may give: what graphs and tokenizers count with."""
+"""Largest size, token count or token id that a file may give: graphs and tokenizers use 32-bit integers."""
 
 MOST_LAYERS = 10_000
-"""Of a model that a file describes: what has more is no model."""
+"""Most layers that a model's file may give."""
 
 LARGEST_SEED = 2**63 - 1
-"""What PyTorch takes."""
+"""Largest seed that PyTorch takes."""
 
 MOST: Mapping[str, int] = {
     "threads": 1024,
@@ -41,4 +41,4 @@ MOST: Mapping[str, int] = {
 """Option or argument -> its largest value: more cannot be meant, and would exhaust memory or time."""
 
 NEW_TOKENS = 320
-"""Of a completion of a problem, unless told otherwise."""
+"""Default length of a completion, in tokens, when solving a benchmark's problem."""

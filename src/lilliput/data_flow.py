@@ -1,8 +1,8 @@
 """Data flow as an option of students: GraphCodeBERT's nodes beside the tokens that the layers see.
 
-"GraphCodeBERT: Pre-training Code Representations with Data Flow" (Guo et al., ICLR 2021), section 4: a node of the
-graph is a place of the sequence, with one position for all nodes (4.1), and attention is masked by the graph (4.2). How
-it is found and laid out is in :mod:`lilliput.data.dataflow`; here is what models are given of it.
+"GraphCodeBERT: Pre-training Code Representations with Data Flow" (Guo et al., ICLR 2021), section 4: each node of the
+graph takes a place in the sequence, all nodes share one position id (4.1), and the graph masks attention (4.2).
+:mod:`lilliput.data.dataflow` extracts the graph and lays it out; this module defines the input that models get.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 LANGUAGES = ("c", "java", "python")
-"""Whose data flow can be found."""
+"""Languages whose data flow can be extracted."""
 
 MOST_NODES = 256
-"""Nodes at most; the paper has 64 or 128."""
+"""Most nodes of an input; the paper has 64 or 128."""
 
 
 @dataclass(frozen=True)
 class DataFlow:
-    """What a student reads beside its tokens.
+    """The data flow that a student reads beside its tokens.
 
     Attributes:
-        nodes: at most; of a function with more, the first.
-        language: that functions are read as.
+        nodes: most nodes per function; of a function with more, the first ones are kept.
+        language: language that functions are parsed as.
     """
 
     nodes: int
@@ -45,20 +45,20 @@ class DataFlow:
 
 
 NODE = -1
-"""Stands in the token ids where a node of the data flow is."""
+"""Placeholder token id of a data-flow node."""
 
 NODE_POSITION, PAD_POSITION, FIRST_POSITION = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class GraphInput:
-    """One function's input of ``L`` places, ``C`` of them code, then ``N = L - C`` nodes.
+    """One function's input of ``L`` places: ``C`` places of code, then ``N = L - C`` nodes.
 
     Attributes:
         ids: ``[L]`` int64: token ids, then :data:`NODE` for each node.
         code: C, ``<s>`` and ``</s>`` included.
-        spans: ``[N, 2]`` int64: the places of the pieces of each node's token, from and up to; equal where the token
-            did not fit wholly.
+        spans: ``[N, 2]`` int64: start and end (exclusive) of the subtokens of each node's token; equal if the token did
+            not fit completely.
         edges: ``[E, 2]`` int64: ``(node, source)``, counted from the first node.
     """
 
@@ -78,13 +78,13 @@ class GraphInput:
 
     @property
     def positions(self) -> NDArray[np.int64]:
-        """``[L]`` int64 position ids: code 2, 3, .., nodes 0."""
+        """``[L]`` int64 position ids: 2, 3, ... for code, 0 for nodes."""
         places = np.arange(len(self.ids))
         return np.where(places < self.code, places + FIRST_POSITION, NODE_POSITION)
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """``[L, L]`` bool: whether the row's place attends to the column's."""
+        """``[L, L]`` bool: whether the row's place attends to the column's place."""
         length, code = len(self.ids), self.code
         mask = np.zeros((length, length), np.bool_)
         mask[:code, :code] = True
@@ -104,16 +104,16 @@ _NONE = np.zeros((0, 2), np.int64)
 
 
 def over(tokens: NDArray[np.int64], spans: NDArray[np.int64], edges: NDArray[np.int64]) -> GraphInput:
-    """The input of code ``tokens`` with a node over each of ``spans``, and ``edges`` among these."""
+    """The input of code ``tokens`` with a node for each of ``spans``, and ``edges`` among the nodes."""
     ids = np.concatenate((tokens, np.full(len(spans), NODE, np.int64)))
     return GraphInput(ids, len(tokens), spans, edges)
 
 
 def stacked(inputs: Sequence[GraphInput], multiple: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The nodes of several inputs as arrays: ``(spans [F, N, 2], edges [F, N, N])``.
+    """Stack the nodes of several inputs: ``(spans [F, N, 2], edges [F, N, N])``.
 
-    N is the most nodes of one, rounded up to a ``multiple``, and not 0. A span of padding is empty: ``(0, 0)``. An edge
-    says that the value of the row's node is from the column's.
+    N is the largest number of nodes, rounded up to a ``multiple``, and never 0. Padding has the empty span ``(0, 0)``.
+    An edge says that the value of the row's node comes from the column's.
     """
     most = max(len(item.spans) for item in inputs)
     width = max(1, -(-most // multiple)) * multiple

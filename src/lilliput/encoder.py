@@ -1,4 +1,4 @@
-"""What defines a small encoder classifier, besides its weights: shared by the search, the student and its graph."""
+"""Configuration of a small encoder classifier, shared by the search, the student and its graph."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from lilliput.grams import Grams
 from lilliput.search.space import Architecture
 
 PAD_ID = 1
-"""Token id of padding, RoBERTa's."""
+"""Token id of padding, as in RoBERTa."""
 
 FRAME_IDS = (0, 2)
-"""Token ids of what begins and ends an input, RoBERTa's."""
+"""Token ids that begin and end an input, as in RoBERTa."""
 
 VECTOR_LEVELS, VECTOR_SCALE = 127, 1 / 128
-"""A stored vector's numbers are 8-bit integers, -LEVELS to LEVELS, times SCALE: a power of two, so that engines that
-compute in bfloat16 or float16 give them exactly."""
+"""A stored vector holds 8-bit integers, -LEVELS to LEVELS, times SCALE: a power of two, so that engines that compute in
+bfloat16 or float16 represent them exactly."""
 
 MASKED = -65504.0
-"""Attention score of what may not be seen, such as padding: the lowest float16, so that it survives every precision."""
+"""Attention score of masked places, such as padding: the lowest float16, so that every precision can hold it."""
 
 
 def reads_on(pooling: str, *tables: Grams | None) -> bool:
-    """Whether a student reads beyond what its layers see: a bag of all tokens or n-grams stands beside them."""
+    """Whether a student reads beyond what its layers see, through a bag of all tokens or n-grams beside them."""
     return pooling == "wide" or any(tables)
 
 
 def linear_width(classes: int) -> int:
-    """Numbers in a row of a linear model's table."""
+    """Width of a row of a linear model's table."""
     return 1 if classes == 2 else classes
 
 
 def linear_outputs(classes: int) -> NDArray[np.float32]:
-    """What makes logits of these numbers, ``[classes, width]``; it is not learned."""
+    """The fixed matrix ``[classes, width]`` that maps a linear model's sums to logits."""
     return np.array([[-0.5], [0.5]] if classes == 2 else np.eye(classes), np.float32)
 
 
@@ -51,27 +51,27 @@ class EncoderConfig:
     Attributes:
         architecture: the sizes that the search chooses.
         classes: number of output logits.
-        arity: functions an example joins (1, or 2 for pairs).
-        positions: rows of the position table: the tokens that the layers see, and the longest input unless
-            :attr:`reads_on`; 0: there are no layers and no embeddings, n-grams are all there is.
+        arity: functions per example (1, or 2 for pairs).
+        positions: rows of the position table: the number of tokens that the layers see, and the longest input unless
+            :attr:`reads_on`; 0: no layers and no embeddings, only n-grams.
         pooling: how token vectors become one: ``first`` (the ``<s>`` token), ``mean`` (over real tokens), or ``wide``:
-            the mean, plus the bag of the tokens' own embeddings (their sum over the root of their number), which
-            past all layers tells which tokens are there (after Wide & Deep, Cheng et al. 2016).
-        join: how two vectors become the head's input: ``concat`` (the Compressor paper's) or ``difference``
+            the mean, plus the bag of the tokens' own embeddings (their sum over the square root of their number), which
+            bypasses all layers to tell which tokens occur (after Wide & Deep, Cheng et al. 2016).
+        join: how two vectors become the head's input: ``concat`` (as in the Compressor paper) or ``difference``
             (``[|u - v|, u * v]``, which does not depend on the order of the pair).
-        activation: between the feed-forward layers: ``relu`` (fastest as integers) or ``gelu`` (RoBERTa's).
+        activation: between the feed-forward layers: ``relu`` (fastest as integers) or ``gelu`` (as in RoBERTa).
         norm_epsilon: added to the variance in layer norms.
-        vector: numbers of a function's vector: a linear layer and a tanh after pooling, each number rounded to a
-            multiple of :data:`VECTOR_SCALE`, so that 8 bits hold it; 0: the pooled vector itself, floating point.
-        grams: a table of n-grams; the rows of a function's distinct n-grams, made one as
-            :attr:`~lilliput.grams.Grams.scale` says, stand beside the pooled tokens (the wide part of Wide & Deep);
-            ``None``: there is none.
-        linear: the table of a linear model of n-grams, whose logits are added to the network's, or stand alone where
-            there is no network; single functions only. A row has a number a class, or one where there are two classes:
-            how much likelier it makes the second (:func:`linear_width`).
-        data_flow: nodes of data flow that the layers see beside tokens; ``None``: there are none. A node's embedding is
-            the mean of its token's, plus one vector for all nodes in the place of a position's (GraphCodeBERT, Guo et
-            al. 2021, section 4.1); who attends to whom is the mask M of its section 4.2; pooling takes in nodes, too.
+        vector: width of a function's vector, a linear layer and a tanh after pooling, with each value rounded to a
+            multiple of :data:`VECTOR_SCALE` so that 8 bits hold it; 0: the pooled floating-point vector itself.
+        grams: a table of n-grams; the rows of a function's distinct n-grams, combined as
+            :attr:`~lilliput.grams.Grams.scale` says, are concatenated to the pooled tokens (the wide part of Wide &
+            Deep); ``None``: no table.
+        linear: the table of a linear model of n-grams, whose logits are added to the network's, or used alone if there
+            is no network; single functions only. A row has one number per class, or a single one for two classes: how
+            much likelier it makes the second (:func:`linear_width`).
+        data_flow: data-flow nodes that the layers see beside tokens; ``None``: no nodes. A node's embedding is the mean
+            of its token's embeddings, plus one vector that all nodes share instead of a position's (GraphCodeBERT, Guo
+            et al. 2021, section 4.1); attention is masked by M of its section 4.2; pooling includes nodes.
     """
 
     architecture: Architecture
@@ -94,7 +94,7 @@ class EncoderConfig:
 
     @property
     def layered(self) -> bool:
-        """Whether tokens go through layers."""
+        """Whether the model has layers."""
         return self.positions > 0
 
     @property
@@ -104,18 +104,18 @@ class EncoderConfig:
 
     @property
     def tables(self) -> dict[str, Grams]:
-        """The tables of n-grams, by the names of their weights."""
+        """The n-gram tables, by weight name."""
         found = {"grams": self.grams, "linear": self.linear}
         return {name: table for name, table in found.items() if table}
 
     @property
     def pooled(self) -> int:
-        """Numbers that pooling gives the network: the tokens' and the n-grams'."""
+        """Width of the pooled vector: the tokens' part and the n-grams'."""
         return (self.architecture.hidden if self.layered else 0) + (self.grams.width if self.grams else 0)
 
     @property
     def width(self) -> int:
-        """Numbers of a function's vector: the network's, and behind them the linear model's."""
+        """Width of a function's vector: the network's part, then the linear model's."""
         return (self.vector or self.pooled) + (self.linear.width if self.linear else 0)
 
     @property
@@ -125,7 +125,7 @@ class EncoderConfig:
 
     @property
     def parameters(self) -> int:
-        """Weights, biases included, over all parts."""
+        """Number of weights, biases included, over all parts."""
         return sum(math.prod(shape) for shape in self.shapes().values())
 
     def as_dict(self) -> dict[str, Any]:
@@ -142,10 +142,10 @@ class EncoderConfig:
         return cls(**{**values, **parts})
 
     def check(self, require: Callable[[bool, str, str], None]) -> None:
-        """Tell of each field, and of what goes with what, whether it is sound.
+        """Check every field, and that the fields are consistent.
 
         Args:
-            require: told whether something is so, of which field, and what it must be.
+            require: called with whether a condition holds, the field's name, and what the field must be.
         """
         sizes = {**self.architecture.as_dict(), "classes": self.classes, "positions": self.positions}
         absent = set() if self.network else {"hidden"}
@@ -165,7 +165,7 @@ class EncoderConfig:
             require(self.linear.width == linear_width(self.classes), "linear", "as wide as the classes need")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name -> shape of every weight, in the order of the data flow. Linear weights are ``[out, in]``."""
+        """Name -> shape of every weight, in the order of computation. Linear weights are ``[out, in]``."""
         size = self.architecture
         hidden, inner = size.hidden, size.intermediate
         table: dict[str, tuple[int, ...]] = {}

@@ -1,7 +1,7 @@
-"""Errors meant for the person at the keyboard.
+"""Errors addressed to the user.
 
-Every error a user can cause is a :class:`UserError`: it names the file, the line or the field, says what was wrong and
-what to do about it. The command line prints it without a traceback and exits with code 2; the Python API raises it.
+Every error that a user can cause is a :class:`UserError`: it names the file, line or field, what is wrong, and what to
+do about it. The command line prints it without a traceback and exits with code 2; the Python API raises it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from lilliput.constants import MOST
 
 
 class UserError(Exception):
-    """Something the caller can put right.
+    """An error that the caller can fix.
 
     Args:
-        problem: what was wrong, in one sentence.
+        problem: what is wrong, in one sentence.
         remedy: what to do about it, in one sentence.
-        where: the file (with ``line`` where one is at fault) or the option concerned.
+        where: the file (with ``line`` if a line is at fault) or the option concerned.
         line: 1-based line number inside ``where``.
     """
 
@@ -48,7 +48,7 @@ class UserError(Exception):
 
 
 def require_whole(value: object, least: int, where: str) -> int:
-    """``value``, if it is a whole number of ``least`` or more.
+    """Return ``value`` if it is a whole number of at least ``least``.
 
     Raises:
         UserError: it is not; ``where`` is the option or the argument.
@@ -72,13 +72,13 @@ def refuse_absurd(values: Mapping[str, object]) -> None:
 
 
 def refuse_unused(options: Mapping[str, tuple[bool, str]]) -> None:
-    """Refuse an option that was given and would have no effect.
+    """Reject options that were given but would have no effect.
 
     Args:
-        options: option -> whether that is so, and what it goes with, or does not.
+        options: option -> whether it was given without effect, and a sentence on what it needs or excludes.
 
     Raises:
-        UserError: it is so; the message names the first one.
+        UserError: an option has no effect; the message names the first such option.
     """
     for option, (unused, words) in options.items():
         if unused:
@@ -86,14 +86,14 @@ def refuse_unused(options: Mapping[str, tuple[bool, str]]) -> None:
 
 
 class DataError(UserError):
-    """A data file that cannot be read as what it was said to be."""
+    """A data file that is not of the expected format."""
 
 
 def require_text(value: object, where: str) -> str:
-    """``value``, if it is text that can be written as UTF-8.
+    """Return ``value`` if it is text that can be encoded as UTF-8.
 
     Raises:
-        DataError: it is not; ``where`` is what the message calls it.
+        DataError: it is not; the message calls it ``where``.
     """
     if not isinstance(value, str):
         raise DataError(f"is not a string but {type(value).__name__}.", where=where, remedy="Give text.")
@@ -103,12 +103,12 @@ def require_text(value: object, where: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether text has no control characters, which a terminal would obey, and no lone surrogates."""
+    """Whether text has no control characters, which a terminal would interpret, and no lone surrogates."""
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def plain(text: str) -> str:
-    """``text`` with such characters spelled out (``\\x1b``), for a terminal."""
+    """Escape control characters and lone surrogates (``\\x1b``) for a terminal."""
     return text if is_plain(text) else "".join(c if is_plain(c) else ascii(c)[1:-1] for c in text)
 
 
@@ -117,7 +117,7 @@ class CheckpointError(UserError):
 
 
 class ArtifactError(UserError):
-    """An artifact that is damaged, altered, or of a schema this version does not know."""
+    """An artifact that is damaged, altered, or of a schema that this version does not know."""
 
 
 class BudgetError(UserError):
@@ -125,7 +125,7 @@ class BudgetError(UserError):
 
 
 class NumericError(UserError):
-    """A model that computes what is no number."""
+    """A model that computes infinity or NaN."""
 
 
 class MissingExtra(UserError):

@@ -1,4 +1,4 @@
-"""Optional dependencies: one place that says which extra brings which module."""
+"""Optional dependencies: the map from modules to the extras that install them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def require(module: str) -> ModuleType:
     """Import ``module`` and return it.
 
     Raises:
-        MissingExtra: it is not installed; the message names the ``pip install`` that brings it.
+        MissingExtra: it is not installed; the message gives the ``pip install`` command for it.
     """
     try:
         return importlib.import_module(module)

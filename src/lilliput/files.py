@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and verified by hash."""
+"""Atomic writes, hashes, and checked JSON."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from lilliput.errors import UserError
 from lilliput.locks import claim
 
 DEEPEST = 100
-"""Levels that JSON may be nested: far more than any file of ours, far fewer than Python's stack takes."""
+"""Deepest nesting of JSON: far more than any file of this package has, far less than Python's stack takes."""
 
 _TOO_DEEP = f"nested more than {DEEPEST} levels deep"
 
 _NEW, _OLD = ".lilliput-new", ".lilliput-old"
-"""Ends of the names of folders under way, and of those set aside."""
+"""Suffixes of folders being written, and of old folders set aside."""
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
     errno.ENOTDIR: "a part of this path is a file, not a folder",
-    errno.EEXIST: "a part of this path is a file, not a folder",  # what making the folder above it is told
+    errno.EEXIST: "a part of this path is a file, not a folder",  # from making the parent folder
     errno.EFBIG: "the file grew beyond the limit on file sizes",
 }
-"""Where the operating system's own words do not say it best."""
+"""Messages that are clearer than the operating system's own."""
 
 _REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Free the space or choose another place")
 
@@ -47,25 +47,26 @@ def sha256_of(path: Path) -> str:
 
 
 def read_json(path: Path, strict: bool = False) -> Any:
-    """The JSON value in a file, which may come from a stranger.
+    """Read the JSON value in an untrusted file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: as :func:`parse_json`, or it is not UTF-8.
+        OSError: the file cannot be read.
+        ValueError: as for :func:`parse_json`, or the file is not UTF-8.
     """
     return parse_json(path.read_text(encoding="utf-8"), strict)
 
 
 def parse_json(text: str, strict: bool = False) -> Any:
-    """A JSON value in text, which may come from a stranger.
+    """Parse untrusted JSON.
 
     Args:
         text: what to parse.
-        strict: whether NaN and infinity, which many write and JSON does not have, are refused, and a name that an
-            object has twice, of which each reader takes another.
+        strict: also reject NaN and infinity, which many programs write though JSON does not have them, and duplicate
+            names in an object, which readers resolve differently.
 
     Raises:
-        ValueError: it is not JSON, is nested deeper than :data:`DEEPEST`, or holds text that is no UTF-8.
+        ValueError: the text is not JSON, is nested deeper than :data:`DEEPEST`, or has strings that UTF-8 cannot
+            encode.
     """
     try:
         hooks: dict[str, Any] = {"parse_constant": _refuse_constant, "object_pairs_hook": _once_each} if strict else {}
@@ -76,7 +77,7 @@ def parse_json(text: str, strict: bool = False) -> Any:
     for _ in range(DEEPEST + 1):
         for item in level:
             if isinstance(item, str):
-                item.encode()  # half a surrogate pair, which JSON may escape, would fail when it is shown
+                item.encode()  # a lone surrogate, which JSON can escape, would fail when printed
         level = [part for item in level for part in _parts(item)]
         if not level:
             return value
@@ -103,11 +104,11 @@ def _parts(value: Any) -> Iterable[Any]:
 
 @contextlib.contextmanager
 def explain_disk_errors(target: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write ``target`` into a :class:`UserError`."""
+    """Turn the operating system's errors on writing ``target`` into a :class:`UserError`."""
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # a library's own complaint, not the operating system's
+        if error.errno is None:  # raised by a library, not the operating system
             raise
         raise UserError(
             f"cannot write: {_REASONS.get(error.errno, os.strerror(error.errno).lower())}.",
@@ -121,11 +122,11 @@ def explain_disk_errors(target: Path) -> Iterator[None]:
 def atomic_file(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; on success flush it to disk and rename it to ``target``.
 
-    A link is followed: what it names is replaced. What is neither file nor folder, such as ``/dev/null`` or a pipe,
-    cannot be: it is yielded itself, and written as it comes.
+    A link is followed, and its target replaced. A device or pipe, such as ``/dev/null``, cannot be replaced: it is
+    yielded itself, and written directly.
 
     Raises:
-        UserError: it cannot be written, or is a name of an open file (:func:`refuse_open`).
+        UserError: ``target`` cannot be written, or names an open file (:func:`refuse_open`).
     """
     refuse_open(target)
     with explain_disk_errors(target):
@@ -137,7 +138,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
         target = followed(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        temporary.touch(exist_ok=False)  # with the permissions that the user's new files have
+        temporary.touch(exist_ok=False)  # with the user's default permissions
         try:
             yield temporary
             with temporary.open("rb") as stream:
@@ -152,10 +153,10 @@ _DESCRIPTOR = re.compile(r"/proc/\d+/(task/\d+/)?fd/\d+")
 
 
 def refuse_open(target: Path) -> None:
-    """Refuse a name that some process has for a file it opened, as ``/dev/stdout`` is where a shell writes to a file.
+    """Reject a path that leads to a process's open file, as ``/dev/stdout`` does when redirected to a file.
 
     Raises:
-        UserError: it is one, or nothing can be written there.
+        UserError: ``target`` is such a path, or cannot be accessed.
     """
     place = target
     with explain_disk_errors(target):
@@ -163,7 +164,7 @@ def refuse_open(target: Path) -> None:
             place = place.parent.resolve() / place.name
             if _DESCRIPTOR.fullmatch(str(place)):
                 raise UserError(
-                    "is a name of a file that is open, which cannot be replaced.",
+                    "leads to a file that is open, which cannot be replaced.",
                     where=target,
                     remedy="Name the file itself; results are printed with --json.",
                 )
@@ -171,7 +172,7 @@ def refuse_open(target: Path) -> None:
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write ``text`` (UTF-8; half a surrogate pair as a question mark) to ``target`` atomically."""
+    """Write ``text`` (UTF-8; lone surrogates become question marks) to ``target`` atomically."""
     with atomic_file(target) as temporary:
         temporary.write_bytes(text.encode("utf-8", "replace"))
 
@@ -182,18 +183,18 @@ def write_json(target: Path, value: Any) -> None:
 
 
 def json_text(value: Any) -> str:
-    """``value`` as indented JSON that can be written as UTF-8: a model or a server may answer with anything."""
+    """``value`` as indented JSON that UTF-8 can encode, even if a model or server returned lone surrogates."""
     return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 @contextlib.contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``target``; on success it takes ``target``'s place, whole.
+    """Yield a temporary folder beside ``target``; on success rename it to ``target``.
 
-    What was at ``target`` is set aside while the new folder moves in, and removed after; if the move fails it is put
-    back. Between the two renames there is nothing at ``target``: a run killed at that very moment leaves the old one
-    beside it as ``.NAME.XXXXXXXX.lilliput-old``. What killed runs left is removed by the next one: half-written folders
-    at its start, old ones only once the new one is in place. A link is followed: what it names is replaced.
+    The old ``target`` is renamed first and removed afterwards; if the second rename fails, it is put back. Between the
+    two renames nothing is at ``target``: a run killed at that moment leaves the old folder beside it as
+    ``.NAME.XXXXXXXX.lilliput-old``. The next run removes what killed runs left: half-written folders at its start, old
+    folders only once the new one is in place. A link is followed, and its target replaced.
     """
     with explain_disk_errors(target):
         target = followed(target)
@@ -223,10 +224,10 @@ CACHE_VARIABLE = "LILLIPUT_CACHE"
 
 
 def cache_folder() -> Path:
-    """Where what was found out about this machine is kept: ``~/.cache/lilliput`` where no variable says otherwise.
+    """The folder for facts about this machine: ``~/.cache/lilliput`` unless an environment variable names another.
 
     Raises:
-        UserError: there is no home folder, as in a container with a user that nobody knows.
+        UserError: there is no home folder, as in a container whose user has no account.
     """
     if named := os.environ.get(CACHE_VARIABLE):
         return Path(named)
@@ -238,15 +239,15 @@ def cache_folder() -> Path:
 
 
 def work_folder(target: Path) -> Path:
-    """Where the work that will write ``target`` keeps what it found so far."""
+    """The folder where a run that will write ``target`` keeps its intermediate results."""
     return target.parent / f".{target.name}.work"
 
 
 def require_place(target: Path) -> None:
-    """Refuse a place that no folder can be written to, before the work whose result is to stand there; nothing is made.
+    """Check, before the work starts, that a folder can be written to ``target``; nothing is created.
 
     Raises:
-        UserError: a folder above it is a file or cannot be written to, or a link or a file is where its work goes.
+        UserError: a parent is a file or not writable, or :func:`work_folder` is a link or a file.
     """
     with explain_disk_errors(target):
         place = followed(target)
@@ -257,10 +258,10 @@ def require_place(target: Path) -> None:
 
 
 def begin_work(folder: Path) -> bool:
-    """Make a folder of :func:`work_folder`, and claim it; whether it was there.
+    """Make and claim a :func:`work_folder`; return whether it already existed.
 
     Raises:
-        UserError: another run is at work there, something else is, or the folder cannot be made.
+        UserError: another run uses the folder, it is a link or a file, or it cannot be made.
     """
     with explain_disk_errors(folder):
         _require_free(folder)
@@ -273,34 +274,34 @@ def begin_work(folder: Path) -> bool:
 def _require_free(work: Path) -> None:
     if work.is_symlink() or (work.exists() and not work.is_dir()):
         raise UserError(
-            "a run keeps its work there, but it is a link or a file.",
+            "a run keeps its work in this folder, but it is a link or a file.",
             where=work,
             remedy="Remove it, or choose another --out.",
         )
 
 
 def empty(folder: Path) -> None:
-    """Remove what is in ``folder``."""
+    """Remove the contents of ``folder``."""
     for path in folder.iterdir():
         _remove(path)
 
 
 def followed(target: Path) -> Path:
-    """``target`` with links followed.
+    """``target`` with links resolved.
 
     Raises:
-        OSError: they go round in a circle.
+        OSError: the links form a loop.
     """
     try:
         return target.resolve()
-    except RuntimeError as error:  # what Python before 3.13 says of a circle
+    except RuntimeError as error:  # raised for a loop by Python before 3.13
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
 
 
 def _remove_leftovers(target: Path, suffix: str) -> None:
-    """Remove what :func:`atomic_folder` made beside ``target`` under names that end so, and nothing else."""
+    """Remove what :func:`atomic_folder` left beside ``target`` with this suffix, and nothing else."""
     made = re.compile(re.escape(f".{target.name}.") + r"[a-z0-9_]{8}" + re.escape(suffix))
-    with contextlib.suppress(OSError):  # a parent that may be written but not listed: untidy, no more
+    with contextlib.suppress(OSError):  # a parent that is writable but cannot be listed: the leftovers stay
         for path in target.parent.iterdir():
             if made.fullmatch(path.name):
                 _remove(path)

@@ -1,4 +1,4 @@
-"""What a generator's artifact says of itself, and the checks of it: a manifest may come from a stranger."""
+"""A generator's manifest, and its checks: a manifest is untrusted input."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DECODER, SEQ2SEQ = "decoder", "seq2seq"
 
 @dataclass(frozen=True)
 class FillMarks:
-    """Tokens that frame what stands before and after a gap, and the gap ("Efficient Training of Language Models to Fill
-    in the Middle", Bavarian et al. 2022): ``prefix`` before ``suffix`` after ``middle``.
+    """Sentinel tokens of a fill-in-the-middle prompt ("Efficient Training of Language Models to Fill in the Middle",
+    Bavarian et al. 2022), which is ``prefix``, the text before the gap, ``suffix``, the text after it, ``middle``.
 
     Attributes:
         prefix, suffix, middle: the tokens, as the tokenizer spells them.
-        end: token that ends the gap's text; ``None``: the end of the sequence.
+        end: token that ends the gap's text; ``None``: the end-of-sequence token.
     """
 
     prefix: str
@@ -32,23 +32,23 @@ class FillMarks:
 
 @dataclass(frozen=True)
 class GeneratorManifest:
-    """What a generator's artifact says of itself.
+    """A generator's manifest.
 
     Attributes:
-        family: ``decoder``, or ``seq2seq``, which has a graph of its encoder, too.
-        model_type: the architecture, as ``config.json`` names it.
-        architecture: its sizes, for people.
-        parameters: how many weights there are.
+        family: ``decoder``, or ``seq2seq``, which also has an encoder graph.
+        model_type: the architecture, as named in ``config.json``.
+        architecture: its sizes, for display.
+        parameters: number of weights.
         weights: how each kind of matrix is stored (``linear``, ``embedding``, ``head``).
-        activations: how inputs of matrix products are rounded, whether that is emulated in floating point, and the
-            settings of the engine.
-        positions: the longest sequence, prompt included; ``None``: any.
+        activations: how inputs of matrix products are rounded, whether the rounding is emulated in floating point, and
+            the engine's settings.
+        positions: the longest sequence, prompt included; ``None``: unlimited.
         vocabulary: number of logits.
-        end: ids that end a sequence.
-        start: of a seq2seq: the id its output starts from.
-        sampling: what the model's maker would have as defaults (``temperature``, ``top_k``, ``top_p``,
-            ``repetition_penalty``); a fact to show, not what is used where nothing is asked for.
-        fill: how it fills in the middle; ``None``: it does not.
+        end: token ids that end a sequence.
+        start: for a seq2seq, the token id that its output starts from.
+        sampling: defaults that the model's maker recommends (``temperature``, ``top_k``, ``top_p``,
+            ``repetition_penalty``); shown, but not applied.
+        fill: its fill-in-the-middle tokens; ``None``: it has none.
         provenance: checkpoint, hashes, calibration, command, versions, date.
     """
 
@@ -67,15 +67,15 @@ class GeneratorManifest:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values, without schema and table of files."""
+        """Plain JSON values, without the schema and the table of files."""
         return {"kind": KIND, "lilliput": VERSION, **asdict(self), "end": list(self.end)}
 
     @classmethod
     def checked(cls, values: Mapping[str, Any]) -> GeneratorManifest:
-        """The manifest, with fields that are what they are taken for.
+        """The manifest, after checking that its fields are valid.
 
         Raises:
-            KeyError, TypeError, ValueError: they are not; the message names the field.
+            KeyError, TypeError, ValueError: a field is not; the message names it.
         """
 
         def require(fine: bool, name: str, wanted: str) -> None:
@@ -124,7 +124,7 @@ class GeneratorManifest:
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether a value out of JSON is a number that other readers of JSON take, too: finite, and not too large."""
+    """Whether a JSON value is a number that any JSON reader accepts: finite, and not too large."""
     return type(value) in (int, float) and abs(value) <= LARGEST
 
 
@@ -142,4 +142,4 @@ ENGINE_SETTINGS: Mapping[str, Callable[[Any], bool]] = {
     "INFERENCE_PRECISION_HINT": lambda value: value in ("f32", "bf16", "f16"),
     "KV_CACHE_PRECISION": lambda value: value in ("f32", "f16", "bf16", "u8"),
 }
-"""Properties of the engine that an artifact may set -> whether a value is one of the property's."""
+"""Engine property that an artifact may set -> whether a value is valid for it."""

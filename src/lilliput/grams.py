@@ -1,9 +1,9 @@
-"""Token n-grams as rows of a small table: what a student looks up to tell which phrases of code are there.
+"""Token n-grams as rows of a small table, which a student looks up to tell which phrases of code occur.
 
-An n-gram's row is its hash: the exclusive or of one pseudo-random number a token and place (tabulation hashing; Zobrist
-1970; Carter and Wegman 1979, section 1). That takes look-ups and one bitwise operation, which every engine computes
-exactly in 32-bit integers. Hashed features: Weinberger et al., "Feature Hashing for Large Scale Multitask Learning"
-(ICML 2009).
+An n-gram's row is its hash: the exclusive or of one pseudo-random number per token and place (tabulation hashing;
+Zobrist 1970; Carter and Wegman 1979, section 1). That takes table look-ups and one bitwise operation, which every
+engine computes exactly in 32-bit integers. Hashed features: Weinberger et al., "Feature Hashing for Large Scale
+Multitask Learning" (ICML 2009).
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from numpy.typing import NDArray
 from lilliput.errors import UserError
 
 LONGEST = 4
-"""Tokens of the longest n-gram."""
+"""Length of the longest n-gram, in tokens."""
 
 MEAN_SCALE = 16.0
-"""What the mean of a function's rows is multiplied by, so that they can be of the size of other weights."""
+"""Factor for the mean of a function's rows, so that the rows can be as large as other weights."""
 
 SCALES = ("mean", "root", "norm")
-"""What becomes of the sum of a function's rows, see :class:`Grams`."""
+"""Ways to scale the sum of a function's rows, see :class:`Grams`."""
 
 STORED_BYTES = {"int8": 1, "fp16": 2, "fp32": 4}
-"""How a table can be stored -> bytes of each of its numbers; ``int8`` has one scale for all, four bytes more."""
+"""Storage of a table -> bytes per number; ``int8`` has one scale for the whole table, four bytes more."""
 
 
 def table_storage(name: str, bits: int) -> str:
-    """How a student's table of that name is stored where its other weights have ``bits``.
+    """How a student whose other weights have ``bits`` stores the table ``name``.
 
-    Of a linear model, few weights are twenty times as large as most: with one scale for all, 8 bits round two thirds of
-    them to zero, and a third of a point of accuracy away (``docs/research/vulnerability.md``).
+    A few weights of a linear model are twenty times as large as most: with a single scale, 8 bits round two thirds of
+    them to zero and lose a third of a point of accuracy (``docs/research/vulnerability.md``).
     """
     if bits == 32:
         return "fp32"
@@ -42,24 +42,24 @@ def table_storage(name: str, bits: int) -> str:
 
 
 NORM_EPSILON = 1e-5
-"""Added to the variance where the sum is normalized."""
+"""Added to the variance when the sum is normalized."""
 
 MOST_BITS = 22
-"""Bits of the largest table's row numbers."""
+"""Bits of the row index of the largest table."""
 
 
 @dataclass(frozen=True)
 class Grams:
-    """The table of n-grams a student has beside its layers.
+    """The n-gram table that a student has beside its layers.
 
     Attributes:
-        order: tokens of the longest n-gram; all shorter ones are looked up too.
-        bits: the table has ``2 ** bits`` rows, which n-grams share by chance.
-        width: numbers a row.
-        scale: what becomes of the sum of a function's rows. ``mean``: their mean, times :data:`MEAN_SCALE`, which
-            fades as a function grows, since unlike rows cancel. ``root``: over the root of their number, as long for a
-            long function as for a short one if rows are unlike. ``norm``: its mean over the numbers subtracted, then
-            over their standard deviation (layer norm, Ba et al. 2016, without weights), whatever the number of rows.
+        order: length of the longest n-gram, in tokens; all shorter ones are looked up too.
+        bits: the table has ``2 ** bits`` rows, which n-grams share when their hashes collide.
+        width: numbers per row.
+        scale: how the sum of a function's rows is scaled. ``mean``: their mean, times :data:`MEAN_SCALE`, which fades
+            as a function grows, since dissimilar rows cancel. ``root``: divided by the square root of their number, so
+            that its norm does not depend on the function's length if rows are dissimilar. ``norm``: layer norm (Ba et
+            al. 2016) without weights, whatever the number of rows.
     """
 
     order: int
@@ -81,10 +81,10 @@ class Grams:
 
     @classmethod
     def parsed(cls, text: str) -> Grams:
-        """From ``order=2,bits=16,width=16,scale=mean``; what is left out is as there.
+        """Parse ``order=2,bits=16,width=16,scale=mean``; these are also the defaults.
 
         Raises:
-            UserError: it says something else.
+            UserError: ``text`` is malformed, or a size is out of range.
         """
         kinds: Kinds = {"order": int, "bits": int, "width": int, "scale": str}
         sizes = {"order": 2, "bits": 16, "width": 16}
@@ -96,7 +96,7 @@ class Grams:
         return 1 << self.bits
 
     def hashes(self, vocabulary: int) -> NDArray[np.int32]:
-        """A number below :attr:`rows` for each place in an n-gram and each token: ``[order, vocabulary]``."""
+        """A hash below :attr:`rows` for each place in an n-gram and each token: ``[order, vocabulary]``."""
         numbers = np.arange(self.order * vocabulary, dtype=np.uint64).reshape(self.order, vocabulary)
         return (_scrambled(numbers) >> np.uint64(64 - self.bits)).astype(np.int32)
 
@@ -104,22 +104,22 @@ class Grams:
 _SUCH = "order=2,bits=16,width=16"
 
 Kinds = Mapping[str, Callable[[str], Any]]
-"""Name -> what makes its value of what was written."""
+"""Name -> parser of its value."""
 
 Made = TypeVar("Made")
 
 
 def parsed_as(make: Callable[..., Made], text: str, kinds: Kinds, what: str, where: str, such: str) -> Made:
-    """What ``make`` makes of the sizes that ``text`` names.
+    """Call ``make`` with the sizes in ``text``.
 
     Args:
-        make: takes them by name; a ``ValueError`` says what is wrong with them.
+        make: takes the sizes as keyword arguments; raises ``ValueError`` for invalid ones.
         text: such as ``order=2,bits=16``.
-        kinds: the names there are.
-        what, where, such: what is made, the option, and sound sizes, for people.
+        kinds: the allowed names, and parsers of their values.
+        what, where, such: name of the result, option, and example of valid sizes, for error messages.
 
     Raises:
-        UserError: ``text`` says something else, or they are not sound.
+        UserError: ``text`` is malformed, or its sizes are invalid.
     """
     try:
         return make(**_parts(text, kinds))
@@ -130,10 +130,10 @@ def parsed_as(make: Callable[..., Made], text: str, kinds: Kinds, what: str, whe
 
 
 def _parts(text: str, kinds: Kinds) -> dict[str, Any]:
-    """``order=2,bits=16`` as names and values, each of its kind.
+    """Parse ``order=2,bits=16`` into names and values.
 
     Raises:
-        ValueError: it says something else, or names what is not in ``kinds``.
+        ValueError: ``text`` is malformed, or has a name that is not in ``kinds``.
     """
     named = [part.split("=") for part in text.split(",")]
     if any(len(part) != 2 for part in named):
@@ -148,7 +148,7 @@ def _parts(text: str, kinds: Kinds) -> dict[str, Any]:
 
 
 def _scrambled(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Each number's pseudo-random 64 bits: SplitMix64 (Steele et al. 2014, figure 16), whose state is the number."""
+    """64 pseudo-random bits per number: SplitMix64 (Steele et al. 2014, figure 16) with the number as its state."""
     with np.errstate(over="ignore"):
         mixed = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -1,4 +1,4 @@
-"""Names that are imported when they are first used, for packages that must be cheap to import."""
+"""Lazy imports, for packages that must be cheap to import."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 def on_first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A ``__getattr__`` for a package (PEP 562).
+    """A module ``__getattr__`` (PEP 562) that imports a package's public names on first use.
 
     Args:
-        package: whose it is.
-        homes: public name -> module that has it: a full name, or one that begins with a dot, in ``package``.
+        package: name of the package.
+        homes: public name -> module that defines it: absolute, or relative to ``package`` (with a leading dot).
     """
 
     def get(name: str) -> Any:

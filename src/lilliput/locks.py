@@ -1,4 +1,4 @@
-"""Folders and files that one process at a time works in."""
+"""Locks that let one process at a time work in a folder or file."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _CLAIMED: dict[Path, int] = {}
-"""Folder -> the descriptor that keeps other processes out."""
+"""Folder -> the descriptor that holds its lock."""
 
 
 def claim(folder: Path) -> None:
-    """Keep the runs of other processes out of ``folder``, or of a file, until :func:`release`, or the end of this one.
+    """Lock ``folder`` (or a file) against runs in other processes until :func:`release` or the end of this process.
 
-    Where the file system or the system knows no such locks, nothing is kept out.
+    Does nothing where the operating system or the file system has no such locks.
 
     Raises:
-        UserError: another run is at work there.
+        UserError: another run holds the lock.
     """
     release(folder)
     if fcntl is None:
@@ -35,13 +35,13 @@ def claim(folder: Path) -> None:
     if not _locked(descriptor):
         os.close(descriptor)
         raise UserError(
-            "another run is at work there.", where=folder, remedy="Wait for its end, or write to another place."
+            "another run is at work there.", where=folder, remedy="Wait for it to end, or write to another place."
         )
     _CLAIMED[folder.absolute()] = descriptor
 
 
 def release(folder: Path) -> None:
-    """Let the runs of other processes into a folder that was claimed, or was not."""
+    """Unlock a folder for other processes; does nothing if it was not claimed."""
     descriptor = _CLAIMED.pop(folder.absolute(), None)
     if descriptor is not None:
         os.close(descriptor)
@@ -49,14 +49,15 @@ def release(folder: Path) -> None:
 
 @contextlib.contextmanager
 def in_turn(folder: Path, seconds: float, words: str) -> Iterator[None]:
-    """Work that only one process at a time should do in ``folder``; the others wait, ``seconds`` at most.
+    """Run a block that one process at a time should do in ``folder``; other processes wait at most ``seconds``.
 
-    A process that ended keeps nobody waiting. Where the file system or the system knows no such locks, nobody waits.
+    The lock ends with the process that holds it. Where the operating system or the file system has no such locks,
+    processes do not wait.
 
     Args:
-        folder: which must be there.
-        seconds: after which the work is done beside the other's.
-        words: said on standard error before waiting.
+        folder: an existing folder.
+        seconds: longest wait; the block then runs without the lock.
+        words: message printed to standard error before waiting.
     """
     if fcntl is None:
         yield
@@ -73,15 +74,15 @@ def in_turn(folder: Path, seconds: float, words: str) -> Iterator[None]:
 
 
 _LOOK_S = 0.1
-"""How often one who waits looks."""
+"""Interval at which a waiting process retries."""
 
 
 def _locked(descriptor: int) -> bool:
-    """Whether nobody else holds it now, or nobody can."""
+    """Try to take the lock; also true where there are no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # there are no locks
+    except OSError:  # the file system has no locks
         return True
     return True

@@ -1,4 +1,4 @@
-"""Progress with time left, for a terminal, a log, or nobody.
+"""Progress with time left: for a terminal, for a log, or silent.
 
 A long function takes a ``Progress`` and calls :meth:`Progress.track` around its loop. On a terminal this draws a bar;
 in a log it prints a line now and then; by default it is silent, so that the Python API never prints unasked.
@@ -14,38 +14,38 @@ from typing import TextIO
 
 
 def clock(seconds: float) -> str:
-    """``minutes:seconds``, with the hours in front where there are any."""
+    """``minutes:seconds``, or ``hours:minutes:seconds`` from an hour on."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 class Progress:
-    """Says nothing: the default of every function of the Python API."""
+    """Silent progress, the default of every function of the Python API."""
 
     def note(self, text: str) -> None:
-        """One finished step or a fact worth a line."""
+        """Report a finished step or a fact worth a line."""
 
     @contextmanager
     def track(self, what: str, total: int) -> Iterator[Callable[..., None]]:
-        """A loop of ``total`` steps: the yielded function advances it, ``advance(steps=1, note="")``."""
+        """Track a loop of ``total`` steps; yields ``advance(steps=1, note="")``, which moves it forward."""
         yield lambda steps=1, note="": None
 
 
 class LogProgress(Progress):
-    """Lines on ``stream``: at most every ``every`` seconds of a loop, and at its end."""
+    """Lines on ``stream``: at most one every ``every`` seconds of a loop, and one at its end."""
 
     def __init__(self, stream: TextIO | None = None, every: float = 15.0) -> None:
         self.stream = stream or sys.stderr
         self.every = every
 
     def note(self, text: str) -> None:
-        """A line."""
+        """Print a line."""
         print(text, file=self.stream, flush=True)
 
     @contextmanager
     def track(self, what: str, total: int) -> Iterator[Callable[..., None]]:
-        """Lines with the time gone and the time left."""
+        """Print lines with the time elapsed and the time left."""
         start = last = time.monotonic()
         done = 0
 
@@ -72,12 +72,12 @@ class TerminalProgress(Progress):
         self.console = Console(file=stream or sys.stderr)
 
     def note(self, text: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         self.console.print(text, highlight=False, markup=False)
 
     @contextmanager
     def track(self, what: str, total: int) -> Iterator[Callable[..., None]]:
-        """A bar with the time left."""
+        """Draw a bar with the time left."""
         from rich import progress as bars
 
         columns = (
@@ -101,8 +101,8 @@ class TerminalProgress(Progress):
 
 
 def for_stream(stream: TextIO | None = None) -> Progress:
-    """Bars where ``stream`` (standard error by default) is a terminal, lines elsewhere."""
+    """Bars if ``stream`` (standard error by default) is a terminal, lines otherwise."""
     target = stream or sys.stderr
-    if target is None:  # the process was started without it
+    if target is None:  # the process was started without standard error
         return Progress()
     return TerminalProgress(target) if target.isatty() else LogProgress(target)

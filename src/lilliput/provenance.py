@@ -1,4 +1,4 @@
-"""What made something, and when: for its record."""
+"""Versions and date for provenance records."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lilliput.version import VERSION
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Of lilliput, Python, and installed packages.
+    """The versions of lilliput, Python, and installed packages.
 
     Raises:
-        importlib.metadata.PackageNotFoundError: one is not installed.
+        importlib.metadata.PackageNotFoundError: a package is not installed.
     """
     return {"lilliput": VERSION, "python": platform.python_version()} | {
         name: importlib.metadata.version(name) for name in packages

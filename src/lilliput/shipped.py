@@ -1,8 +1,8 @@
-"""Models that come with the package: their names, and the folders they are in.
+"""Models that ship with the package: their names and folders.
 
-A name is accepted wherever the path of an artifact is, because every such path goes through :func:`folder_named`. A
-model of the user's own wins over the name: a folder called ``clone`` here that is an artifact, or a checkpoint, is what
-``clone`` means. Any other file or folder of that name, such as one with source code, changes nothing, and a path that
+A name is accepted wherever an artifact's path is, because every such path goes through :func:`folder_named`. The user's
+own model takes precedence: if the current folder has a folder ``clone`` that is an artifact or a checkpoint, ``clone``
+means that folder. Any other file or folder of that name, such as one with source code, changes nothing, and a path that
 is not the bare name (``./clone``) is never a shipped model.
 """
 
@@ -17,8 +17,8 @@ from pathlib import Path
 from lilliput.errors import UserError
 
 MARKS = ("manifest.json", "lilliput-teacher.json", "config.json", "model.bin")
-"""A folder with any of these is a model: an artifact, a teacher of ours, a Hugging Face folder, the Compressor paper's
-checkpoint."""
+"""A folder with any of these files is a model: an artifact, a lilliput teacher, a Hugging Face folder, or the
+Compressor paper's checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Shipped:
     """A model in the package.
 
     Attributes:
-        name: what it is called, and its folder.
+        name: its name, and its folder's.
         task: name of its task.
-        language: of the functions it was trained on, as :data:`lilliput.data.languages.LANGUAGES` has it.
+        language: language of its training functions, a key of :data:`lilliput.data.languages.LANGUAGES`.
         says: what it is for, in a few words.
     """
 
@@ -49,31 +49,31 @@ SHIPPED = {
 """Name -> model."""
 
 NAMES = ", ".join(SHIPPED)
-"""For messages."""
+"""The names, for messages."""
 
 
 def folder_of(name: str) -> Path:
-    """The folder of the shipped model called ``name``, whether it is there or not."""
+    """The folder of the shipped model ``name``, whether it exists or not."""
     return Path(str(resources.files("lilliput") / "models" / name))
 
 
 def shipped_named(path: str | Path) -> Shipped | None:
-    """The shipped model where ``path`` is its name and no model of the user's is there."""
+    """The shipped model called ``path``, unless the user has a model at that path."""
     found = SHIPPED.get(str(path))
     return None if found is None or is_model_folder(Path(path)) else found
 
 
 def folder_named(path: str | Path) -> Path:
-    """The shipped model's folder where ``path`` is its name and no model of the user's is there, else ``path``."""
+    """The folder of :func:`shipped_named`, or ``path`` itself if there is no such model."""
     found = shipped_named(path)
     return Path(path) if found is None else folder_of(found.name)
 
 
 @contextlib.contextmanager
 def names_told(path: str | Path) -> Iterator[None]:
-    """Where ``path`` might be meant as a name and is nothing here, errors that users see list the shipped names, too.
+    """Add the shipped names to a :class:`UserError` if ``path`` may be a misspelled name and nothing is at that path.
 
-    For what opens other things than artifacts: their errors speak of these alone.
+    For code that opens models other than artifacts, whose errors do not list these names.
     """
     try:
         yield
@@ -85,10 +85,10 @@ def names_told(path: str | Path) -> Iterator[None]:
 
 
 def is_model_folder(folder: Path) -> bool:
-    """Whether a model is there: its folder has one of :data:`MARKS`, or may not be looked into."""
+    """Whether ``folder`` is a model: it has one of :data:`MARKS`, or is not accessible."""
     try:
         return any((folder / mark).is_file() for mark in MARKS)
-    except OSError:  # a folder that may not be looked into: opening it says so
+    except OSError:  # not accessible: opening the folder says so
         return True
 
 

@@ -1,4 +1,4 @@
-"""torch's own files: written whole or not at all, read without executing anything they hold."""
+"""PyTorch files: written atomically, read without executing anything in them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ def save(path: Path, value: Any) -> None:
     """Write ``value`` (tensors in dicts, lists and plain values) to ``path`` atomically.
 
     Raises:
-        UserError: the operating system refuses; the message says why.
+        UserError: the operating system refuses the write; the message says why.
     """
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
         try:
             torch.save(value, stream)
-        except RuntimeError as error:  # torch covers the operating system's refusal with its own complaint
+        except RuntimeError as error:  # torch hides the OSError behind its own error
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def load(path: Path, mapped: bool = False) -> Any:
-    """Read tensors and plain values, onto the CPU, by torch's weights-only reader; ``mapped``: as they are asked for.
+    """Read tensors and plain values onto the CPU with torch's weights-only reader; ``mapped``: memory-map the tensors.
 
-    Files of before torch 1.6, which are no zip archives, cannot be mapped, and are read whole.
+    Files from before torch 1.6, which are not zip archives, cannot be mapped and are read whole.
 
     Raises:
-        CheckpointError: the file is missing, damaged, or a pickle that wants to run code; nothing of it was run.
+        CheckpointError: the file is missing, damaged, or a pickle with code to run, none of which was run.
     """
     try:
         mapped = mapped and zipfile.is_zipfile(path)
@@ -47,7 +47,7 @@ def load(path: Path, mapped: bool = False) -> Any:
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"is not a file of torch's, or is damaged ({type(error).__name__}: {error}).",
+            f"is not a PyTorch file, or is damaged ({type(error).__name__}: {error}).",
             where=path,
             remedy="Get the file again.",
         ) from error

@@ -1,7 +1,8 @@
-"""The training loop of teachers and students: AdamW with warm-up, progress, and resumption to the bit.
+"""The training loop of teachers and students: AdamW with warm-up, progress, and bit-exact resumption.
 
-A run that is killed and started again with the same arguments ends with the same weights as an undisturbed one: bit for
-bit on a CPU with the same number of threads; on CUDA as nearly as two undisturbed runs, whose sums vary in order.
+A run that is killed and restarted with the same arguments ends with the same weights as an uninterrupted one: bit for
+bit on a CPU with the same number of threads; on CUDA as closely as two uninterrupted runs, whose order of summation
+varies.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from lilliput.errors import CheckpointError, DataError, UserError
 from lilliput.progress import Progress
 
 History = dict[str, float]
-"""One epoch: ``epoch`` (from 1), ``loss`` (mean over batches), ``seconds`` (of its steps), and what was validated."""
+"""One epoch: ``epoch`` (from 1), ``loss`` (mean over batches), ``seconds`` (of its steps), and validation measures."""
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "linear": lambda left: left,
     "cosine": lambda left: 0.5 - 0.5 * math.cos(math.pi * left),
     "constant": lambda left: 1.0,
 }
-"""Name -> learning rate after the warm-up, relative to its peak, by the fraction of steps that are left."""
+"""Name -> learning rate after the warm-up, relative to its peak, as a function of the fraction of steps left."""
 
-_BUSY_SAVING = 10  # a checkpoint is due no sooner than this many times what writing the last one took
+_BUSY_SAVING = 10  # the wait between checkpoints is at least this many times what writing the last one took
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,15 @@ class TrainingPlan:
     Attributes:
         epochs: passes over the data.
         learning_rate: the peak.
-        warmup_fraction: of all steps, over which the learning rate rises from 0 to its peak.
+        warmup_fraction: fraction of all steps over which the learning rate rises from 0 to its peak.
         schedule: a name in :data:`SCHEDULES`.
         weight_decay: AdamW's, on matrices only (not on biases and norms).
         clip: largest norm of the gradient; 0: no clipping.
-        seed: of dropout and whatever else is drawn while training.
-        keep_best: the validation measure whose best epoch's weights are kept (of a loss the lowest is best, of all else
-            the highest); ``None``: the last's.
-        bfloat16: multiply in bfloat16 where the machine is fast at it, see :func:`autocast`.
-        checkpoint_seconds: between checkpoints; longer where writing one takes more than a tenth of this.
+        seed: seed of dropout and of everything else drawn in training.
+        keep_best: the validation measure that selects the epoch whose weights are kept (lowest for a loss, highest for
+            any other measure); ``None``: the last epoch.
+        bfloat16: multiply in bfloat16 on hardware that is fast at it, see :func:`autocast`.
+        checkpoint_seconds: time between checkpoints; longer if writing one takes more than a tenth of this.
     """
 
     epochs: int
@@ -78,21 +79,21 @@ class TrainingPlan:
                 raise UserError(f"{complaint}; it is {getattr(self, name)!r}.", where=name)
 
     def rate_at(self, done: float) -> float:
-        """Learning rate when the fraction ``done`` of all steps is behind us, 0 to 1."""
+        """Learning rate after the fraction ``done`` of all steps, 0 to 1."""
         if done < self.warmup_fraction:
             return self.learning_rate * done / self.warmup_fraction
         return self.learning_rate * SCHEDULES[self.schedule]((1 - done) / (1 - self.warmup_fraction))
 
 
 def device() -> torch.device:
-    """Where to compute: the first CUDA device, or the CPU."""
+    """The first CUDA device, or the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def autocast(enabled: bool = True) -> contextlib.AbstractContextManager[Any]:
-    """Matrix products in bfloat16 on hardware that is fast at it (CUDA; CPUs with AMX-BF16 or AVX512-BF16).
+    """Compute matrix products in bfloat16 on hardware that is fast at it (CUDA; CPUs with AMX-BF16 or AVX512-BF16).
 
-    Elsewhere, or where not ``enabled``, nothing changes.
+    Does nothing on other hardware, or if not ``enabled``.
     """
     if torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -104,13 +105,13 @@ def autocast(enabled: bool = True) -> contextlib.AbstractContextManager[Any]:
 
 @dataclass
 class _Run:
-    """What a checkpoint holds: the model, its optimizer, and how far they are."""
+    """The state that a checkpoint holds: the model, its optimizer, and the progress of training."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     identity: str
     epoch: int = 0  # completed
-    batch: int = 0  # completed, of the epoch under way
+    batch: int = 0  # completed, of the current epoch
     examples: int = 0  # seen, over all epochs
     loss_sum: float = 0.0
     seconds: float = 0.0
@@ -120,14 +121,14 @@ class _Run:
     PLAIN: ClassVar = ("identity", "epoch", "batch", "examples", "loss_sum", "seconds", "history", "best")
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, whole or not at all."""
+        """Write a checkpoint atomically."""
         state = {name: getattr(self, name) for name in self.PLAIN}
         state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         state["random"] = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
         torchfiles.save(path, state)
 
     def restore(self, path: Path) -> str:
-        """Go on from a checkpoint, or say why not and change nothing."""
+        """Resume from a checkpoint and return an empty string, or return why not and change nothing."""
         try:
             state = torchfiles.load(path)
             plain, random = {name: state[name] for name in self.PLAIN}, state["random"]
@@ -161,13 +162,13 @@ def fit(
     Args:
         model: on :func:`device`; left in evaluation mode.
         batches: the examples to train on, and how they are cut into batches.
-        step_loss: the loss of a batch (moved to the model's device), a scalar; called under :func:`autocast`.
-        plan: how.
-        validate: measures after each epoch; called in evaluation mode, without gradients.
-        checkpoint: file that holds the run's state; one that is there and belongs to this run is gone on from, any
-            other is ignored with a note. Half-written checkpoints that a killed run left beside it are removed.
-        fingerprint: names whatever else decides the result (data, base weights); with the plans and the model's shapes
-            it tells whether a checkpoint belongs to this run.
+        step_loss: the scalar loss of a batch (moved to the model's device); called under :func:`autocast`.
+        plan: hyperparameters.
+        validate: returns measures after each epoch; called in evaluation mode, without gradients.
+        checkpoint: file for the run's state; training resumes from an existing file of this run and ignores any other
+            with a note. Half-written checkpoints that a killed run left beside it are removed.
+        fingerprint: identifies everything else that decides the result (data, base weights); together with the plans
+            and the model's shapes it tells whether a checkpoint belongs to this run.
         progress: shown while training.
         on_history: called after each epoch of this call with its line of history.
 
@@ -176,8 +177,8 @@ def fit(
 
     Raises:
         DataError: there are no examples.
-        UserError: the loss or its gradient became infinite or not a number; ``plan.keep_best`` is not validated; or
-            the checkpoint cannot be written.
+        UserError: the loss or its gradient became infinite or NaN; ``plan.keep_best`` is not a measure of ``validate``;
+            or the checkpoint cannot be written.
     """
     if not len(batches.dataset):
         raise DataError("there are no examples to train on.", remedy="Give at least one labelled example.")
@@ -206,7 +207,7 @@ def fit(
 def _train_epoch(
     run: _Run, batches: Batches, step_loss: Callable[[nn.Module, Batch], Tensor], plan: TrainingPlan
 ) -> Iterator[int]:
-    """Take the steps that are left of the epoch under way; yields the examples of each."""
+    """Take the remaining steps of the current epoch; yields the number of examples of each."""
     home = next(run.model.parameters()).device
     weights = [weight for group in run.optimizer.param_groups for weight in group["params"]]
     cut = batches.epoch(run.epoch)
@@ -219,11 +220,11 @@ def _train_epoch(
         with autocast(plan.bfloat16):
             loss = step_loss(run.model, batch)
         run.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         norm = nn.utils.clip_grad_norm_(weights, plan.clip or math.inf)
         if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
             raise UserError(
-                f"training broke down: loss {loss.item()}, norm of its gradient {norm.item()}, "
+                f"training diverged: loss {loss.item()}, gradient norm {norm.item()}, "
                 f"at step {index + 1} of epoch {run.epoch + 1}.",
                 remedy=f"Lower the learning rate (it was {plan.learning_rate:g}).",
                 where="learning_rate",
@@ -236,16 +237,16 @@ def _train_epoch(
 
 
 def _close_epoch(run: _Run, validate: Callable[[], Mapping[str, float]] | None, plan: TrainingPlan) -> History:
-    """Validate, keep the weights if they are the best so far, and add a line to the history."""
+    """Validate, keep the weights if they are the best so far, and append to the history."""
     if not run.batch:
-        raise DataError("there is no batch to train on.", remedy="Give more examples, or raise the functions a batch.")
+        raise DataError("there is no batch to train on.", remedy="Give more examples or more functions per batch.")
     run.model.eval()
     with torch.no_grad():
         measures = {} if validate is None else {name: float(value) for name, value in validate().items()}
     if plan.keep_best is not None:
         if plan.keep_best not in measures:
             raise UserError(
-                f"'{plan.keep_best}' is not among what is validated: {', '.join(measures) or 'nothing'}.",
+                f"'{plan.keep_best}' is not a validation measure; there are: {', '.join(measures) or 'none'}.",
                 where="keep_best",
                 remedy="Name one of these, or give validation data.",
             )
@@ -259,7 +260,7 @@ def _close_epoch(run: _Run, validate: Callable[[], Mapping[str, float]] | None, 
 
 
 def _saver(run: _Run, path: Path | None, seconds: float) -> Callable[[bool], None]:
-    """``save(now)``: writes a checkpoint if asked for now, or if one is due."""
+    """Return ``save(now)``, which writes a checkpoint if ``now`` or if one is due."""
     last, wait = time.monotonic(), seconds
 
     def save(now: bool) -> None:
@@ -274,7 +275,7 @@ def _saver(run: _Run, path: Path | None, seconds: float) -> Callable[[bool], Non
 
 
 def _resume(run: _Run, checkpoint: Path, progress: Progress) -> None:
-    """Go on from ``checkpoint`` if it is there and this run's."""
+    """Resume from ``checkpoint`` if it exists and belongs to this run."""
     for leftover in checkpoint.parent.glob(f".{checkpoint.name}.*"):
         leftover.unlink()
     if not checkpoint.exists():
@@ -287,7 +288,7 @@ def _resume(run: _Run, checkpoint: Path, progress: Progress) -> None:
 
 
 def _identity(model: nn.Module, batches: Batches, plan: TrainingPlan, fingerprint: str) -> str:
-    """A hash of what decides the run's result."""
+    """A hash of everything that decides the run's result."""
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     decisive = dataclasses.replace(plan, checkpoint_seconds=0.0)
     return hashlib.sha256(

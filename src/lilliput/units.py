@@ -1,4 +1,4 @@
-"""Sizes and times as people write them: ``3MB``, ``500kB``, ``5ms``."""
+"""Human-readable sizes and times: ``3MB``, ``500kB``, ``5ms``."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def test_every_architecture_is_tried():
 
 
 def test_an_unknown_architecture_lists_those_known():
-    with pytest.raises(CheckpointError, match=r"'mamba'; known are bart, codegen, .*xglm"):
+    with pytest.raises(CheckpointError, match=r"'mamba'; supported: bart, codegen, .*xglm"):
         architecture_of({"model_type": "mamba"})
 
 
@@ -207,7 +207,7 @@ def test_the_last_tokens_logits_alone(name, tmp_path):
                 "sliding_window": 7,
                 "max_window_layers": 1,
             },
-            "its layers see differently",
+            "its layers attend differently",
         ),
         ({**GPT_LIKE, "model_type": "gpt2", "add_cross_attention": True}, "attention to another model's output"),
     ],

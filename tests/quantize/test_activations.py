@@ -20,7 +20,7 @@ INT8 = Scheme("int8")
     [
         ({"mode": "row"}, r"--activations: .*'row'.* none, dynamic, token, static\."),
         ({"calibration": "max"}, r"--activation-calibration: .*'max'.* minmax, percentile, mse, entropy\."),
-        ({"group": 8}, "--activation-group: 8 is no size"),
+        ({"group": 8}, "--activation-group: 8 is not a group size"),
         ({"group": 40}, "multiple of 16"),
     ],
 )

@@ -248,7 +248,7 @@ def test_a_flipped_byte_is_noticed_and_done_again(place, share, unbroken):
 @pytest.mark.parametrize("rounding", [None, Nearest()])
 def test_what_is_no_finite_number_is_refused_by_name(scheme, value, rounding, tmp_path):
     pieces, tensors = checkpoint(tmp_path / "checkpoint", layers__0__down__weight=lambda a: a.__setitem__(-1, value))
-    with pytest.raises(CheckpointError, match=r"tensor 'layers.0.down.weight' has weights that are no finite numbers"):
+    with pytest.raises(CheckpointError, match=r"tensor 'layers.0.down.weight' has weights that are not finite"):
         stream(pieces, tensors, uniform(scheme), places_in(tmp_path), rounding=rounding)
 
 

@@ -70,7 +70,7 @@ def test_predictions_are_probabilities_in_the_order_given(small):
 
 
 def test_a_pair_given_to_a_model_of_functions_is_refused(small):
-    with pytest.raises(DataError, match=r"example 1 joins 2 function\(s\)"):
+    with pytest.raises(DataError, match=r"example 1 has 2 function\(s\)"):
         lilliput.load(small).predict(["int f() {}", ("int f() {}", "int g() {}")])
 
 
@@ -96,7 +96,7 @@ def test_no_functions_have_no_vectors(small):
         (["int f() {}", 3], "example 1: is not a string but int"),
         ([b"int f() {}"], "example 0: is not a string but bytes"),
         (["int f() {}", "\ud800"], "example 1: holds a lone surrogate"),
-        ([()], r"example 0 joins 0 function\(s\)"),
+        ([()], r"example 0 has 0 function\(s\)"),
     ],
 )
 def test_what_are_no_examples_is_refused(examples, words, small):
@@ -170,7 +170,7 @@ def test_a_token_beyond_the_embedding_is_refused_however_few_there_are(small, tm
     words = tokenizer["model"]["vocab"]
     words[max(words, key=words.get)] = 5000
     files["tokenizer.json"] = json.dumps(tokenizer).encode()
-    with pytest.raises(ArtifactError, match="numbers go up to 5,000"):
+    with pytest.raises(ArtifactError, match="ids go up to 5,000"):
         Classifier(save(tmp_path / "far", artifact.classifier, files))
 
 

@@ -102,4 +102,4 @@ def test_a_graph_that_would_end_the_process_is_refused(kind, name, constant, mad
         [sys.executable, "-m", "lilliput", "complete", copy, "def f("], capture_output=True, text=True, check=False
     )
     assert (found.returncode, found.stdout) == (2, "")
-    assert f"model.xml: has a weight of shapes that do not go together, '{constant}.weight/codes'" in found.stderr
+    assert f"model.xml: has a weight of shapes that do not match, '{constant}.weight/codes'" in found.stderr

@@ -131,5 +131,5 @@ def test_values_that_mean_nothing(bad):
 def test_logits_that_are_no_numbers_are_refused(wrong, temperature):
     logits = np.zeros((2, 5), np.float32)
     logits[1, 3 if np.ndim(wrong) == 0 else slice(None)] = wrong
-    with pytest.raises(NumericError, match="the model gives no numbers"):
+    with pytest.raises(NumericError, match="the model computes infinity or NaN"):
         next_tokens(logits, np.zeros((2, 0), bool), Sampling(temperature), [np.random.default_rng(0)] * 2)

@@ -84,7 +84,7 @@ WRONG = {
     "one table of products": ("[products]\ngroup = [0]", "'products' must be tables of axes"),
     "about is no text": ("about = 3", "'about' must be text"),
     "too many": (f"seed = {list(range(200))}\ncalibration_pieces = {list(range(1, 200))}", f"{MOST_POINTS:,} points"),
-    "nothing possible": ("group = [3]", "no point that can be tried (group 3: 3 is no size of a group)"),
+    "nothing possible": ("group = [3]", "no point that can be tried (group 3: 3 is not a group size)"),
     "too long": ("# " + "x" * 1_000_001, "is longer than 1,000,000 bytes"),
 }
 

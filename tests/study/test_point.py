@@ -113,7 +113,7 @@ WRONG = {
     "unknown format": ({"weights": "int5"}, "'weights': there is none called 'int5'"),
     "unknown head": ({"head": "int5"}, "'head': there is none called 'int5'"),
     "unknown observer": ({"activation_calibration": "max"}, "'activation_calibration': there is none called 'max'"),
-    "no group": ({"group": 3}, "'group': 3 is no size of a group"),
+    "no group": ({"group": 3}, "'group': 3 is not a group size"),
     "a group that never ends": ({"group": 10**30}, "'group' is beyond 1,000,000"),
     "no seed": ({"seed": -1}, "'seed': -1 is not a seed"),
     "no pieces": ({"calibration_pieces": 0}, "'calibration_pieces': 0 are too few"),

@@ -1,7 +1,7 @@
 """Ctrl-C at a moment when Python would lose it.
 
-KeyboardInterrupt is raised wherever the program happens to be. In a weak reference's callback, a C library's callback or a
-finalizer nothing can catch it: Python prints "Exception ignored" and continues. The import system has such a callback
+KeyboardInterrupt is raised wherever the program happens to be. In a finalizer, or a callback of a weak reference or a C
+library, nothing can catch it: Python prints "Exception ignored" and continues. The import system has such a callback
 for every module; about one in 500 interrupts in a verb's first two seconds was lost there.
 """
 

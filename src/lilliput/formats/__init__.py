@@ -1,1 +1,1 @@
-"""How numbers are stored, as data, and the codes that stand for them: what quantizers write and graphs read."""
+"""Storage formats of numbers, and their codes: what quantizers write and graphs read."""

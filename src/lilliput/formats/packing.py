@@ -1,4 +1,4 @@
-"""Codes as the engine's element types hold them in a file."""
+"""Pack codes as the engine's element types store them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lilliput.formats.weights import Codes, Scheme
 
 
 def element_type(scheme: Scheme) -> str:
-    """The engine's name of what codes are stored as: ``i8``, ``u4``, ``nf4``, ``f16``, ..."""
+    """The engine's name of the element type of stored codes: ``i8``, ``u4``, ``nf4``, ``f16``, ..."""
     kind = scheme.kind
     if kind.floating:
         return f"f{kind.stored_bits}"
@@ -19,19 +19,19 @@ def element_type(scheme: Scheme) -> str:
 
 
 def unsigned(scheme: Scheme) -> bool:
-    """Whether codes are stored with zero points: of 2 bits the engine has no other kind."""
+    """Whether codes are stored with zero points; 2-bit codes always are, since the engine has no other 2-bit type."""
     return not scheme.symmetric or scheme.kind.stored_bits == 2
 
 
 def lifted(codes: Codes, scheme: Scheme) -> Codes:
-    """Codes as stored: those that are symmetric but stored with zero points moved to 0 and above."""
+    """Codes as stored: symmetric codes that are stored with zero points are shifted to 0 and above."""
     if scheme.symmetric and unsigned(scheme):
         return (codes.astype(np.int16) - scheme.codes[0]).astype(np.uint8)
     return codes
 
 
 def packed(codes: Codes, bits: int) -> NDArray[np.uint8]:
-    """Codes of 8, 4 or 2 bits, flattened, the first in the lowest bits of a byte; the last byte filled with zeros."""
+    """Flatten and pack codes of 8, 4 or 2 bits, the first in the lowest bits of a byte; zeros fill the last byte."""
     flat = codes.reshape(-1).view(np.uint8)
     if bits == 8:
         return flat
@@ -46,7 +46,7 @@ def packed(codes: Codes, bits: int) -> NDArray[np.uint8]:
 
 
 def unpacked(raw: NDArray[np.uint8], bits: int, count: int, signed: bool) -> Codes:
-    """The first ``count`` codes of what :func:`packed` made."""
+    """The first ``count`` codes of the output of :func:`packed`."""
     if bits == 8:
         return raw[:count].view(np.int8) if signed else raw[:count]
     share = 8 // bits

@@ -1,6 +1,6 @@
-"""What is quantized how, as data, and the arithmetic of it in numpy.
+"""Quantization of classifiers: the settings as data, and the arithmetic in numpy.
 
-Weights are symmetric (no zero point), per row or per group of a row; activations are per tensor with a zero point.
+Weights are symmetric (no zero point), per row or per group of a row; activations are per tensor, with a zero point.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class Precision:
     """How weights are stored.
 
     Attributes:
-        name: what ``--precision`` calls it.
+        name: its name for ``--precision``.
         bits: 32, 8 or 4.
-        group: how many weights of a row share a scale; 0: the whole row.
+        group: number of weights of a row that share a scale; 0: the whole row.
     """
 
     name: str
@@ -54,12 +54,12 @@ class ActivationRange:
 
     @property
     def zero_point(self) -> int:
-        """The code that stands for 0."""
+        """The code that represents 0."""
         return int(np.clip(np.rint(-self.low / self.scale), 0, 255))
 
     @property
     def ends(self) -> tuple[float, float]:
-        """What codes 0 and 255 stand for: the range, moved by less than a step, so that a code is exactly 0."""
+        """The values of codes 0 and 255: the range, shifted by less than a step so that one code is exactly 0."""
         return -self.zero_point * self.scale, (255 - self.zero_point) * self.scale
 
 
@@ -68,7 +68,7 @@ def quantize_rows(weight: NDArray[np.float32], precision: Precision) -> tuple[ND
 
     Returns:
         ``(codes int8 [rows, width], scales float32 [rows, groups])``: weight is close to ``codes * scale``. One group
-        where ``precision.group`` is 0; otherwise ``ceil(width / group)``, the last one possibly shorter.
+        if ``precision.group`` is 0, otherwise ``ceil(width / group)``, the last one possibly shorter.
     """
     rows, width = weight.shape
     group = precision.group or width
@@ -83,6 +83,6 @@ def quantize_rows(weight: NDArray[np.float32], precision: Precision) -> tuple[ND
 
 
 def dequantize_rows(codes: NDArray[np.int8], scales: NDArray[np.float32], precision: Precision) -> NDArray[np.float32]:
-    """The values that :func:`quantize_rows` stands for."""
+    """The inverse of :func:`quantize_rows`, up to rounding."""
     group = precision.group or codes.shape[1]
     return codes.astype(np.float32) * np.repeat(scales, group, axis=1)[:, : codes.shape[1]]

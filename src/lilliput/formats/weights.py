@@ -1,8 +1,8 @@
-"""How a generator's weights are stored, as data; and what codes stand for.
+"""Storage formats of a generator's weights, and the values that codes represent.
 
-A weight matrix ``[rows, width]`` becomes integer codes, with a scale (and a zero point, where it is not symmetric) for
+A weight matrix ``[rows, width]`` becomes integer codes, with a scale (and a zero point, if it is not symmetric) for
 each row, each group of a row, or the whole matrix: weight is close to ``(code - zero point) * scale``. Codes of ``nf4``
-are places in a table of 16 values instead.
+are indices into a table of 16 values instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lilliput.errors import UserError
 
 TENSOR, ROW = -1, 0
-"""Values of ``Scheme.group`` that are no number of weights: one scale for the whole matrix; one a row."""
+"""Special values of ``Scheme.group``: one scale for the whole matrix; one scale per row."""
 
 NF4 = np.array(
     [
@@ -28,7 +28,7 @@ NF4 = np.array(
     ],
     np.float32,
 )
-"""The values of a normal distribution's quantiles ("QLoRA", Dettmers et al. 2023, appendix E)."""
+"""Quantiles of a normal distribution ("QLoRA", Dettmers et al. 2023, appendix E)."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Format:
     """A kind of code.
 
     Attributes:
-        name: what ``--weights`` calls it.
-        bits: of a code.
-        stored_bits: of a code in the file; more than ``bits`` where the engine runs no narrower kind.
+        name: its name for ``--weights``.
+        bits: bits of a code.
+        stored_bits: bits of a code in the file; more than ``bits`` if the engine cannot run a type that narrow.
         floating: whether codes are floating-point numbers themselves, without scales.
-        table: what codes are places in; ``None``: they are numbers.
+        table: the table that codes are indices into; ``None``: codes are numbers.
     """
 
     name: str
@@ -62,12 +62,12 @@ FORMATS: Mapping[str, Format] = {
         Format("int2", 2, 2),
     )
 }
-"""Name -> format. The engine unpacks 3-bit codes to floating point when it loads, so they are stored in 4 bits."""
+"""Name -> format. The engine unpacks 3-bit codes to floating point on loading, so they are stored in 4 bits."""
 
 NEAREST, GPTQ, AWQ, AWQ_GPTQ, HQQ = "nearest", "gptq", "awq", "awq-gptq", "hqq"
 ROUNDINGS = (NEAREST, GPTQ, AWQ, AWQ_GPTQ, HQQ)
 CALIBRATED = (GPTQ, AWQ, AWQ_GPTQ)
-"""Roundings that look at what layers read."""
+"""Roundings that use calibration data."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ class Scheme:
 
     Attributes:
         format: a name in :data:`FORMATS`.
-        symmetric: whether zero points are left out.
-        group: neighbouring weights of a row that share a scale, or :data:`ROW`, or :data:`TENSOR`.
-        rounding: a name in :data:`ROUNDINGS`; ``awq`` rescales columns first, ``gptq`` rounds by what earlier columns'
-            errors do to the output, ``awq-gptq`` does both, ``hqq`` moves the zero points.
+        symmetric: whether there are no zero points.
+        group: number of neighbouring weights of a row that share a scale, or :data:`ROW`, or :data:`TENSOR`.
+        rounding: a name in :data:`ROUNDINGS`; ``awq`` rescales columns first, ``gptq`` compensates for the output
+            errors of earlier columns, ``awq-gptq`` does both, ``hqq`` optimizes zero points.
     """
 
     format: str = "int8"
@@ -97,9 +97,9 @@ class Scheme:
                 )
         if self.group < TENSOR or 0 < self.group < SMALLEST_GROUP:
             raise UserError(
-                f"{self.group} is no size of a group.",
+                f"{self.group} is not a group size.",
                 where="--group",
-                remedy=f"Choose {SMALLEST_GROUP} or more, {ROW} for a scale a row, {TENSOR} for one in all.",
+                remedy=f"Choose {SMALLEST_GROUP} or more, {ROW} for one scale per row, {TENSOR} for a single scale.",
             )
         if FORMATS[self.format].table is not None and not self.symmetric:
             raise UserError(
@@ -110,7 +110,7 @@ class Scheme:
 
     @property
     def kind(self) -> Format:
-        """Its format."""
+        """The scheme's format."""
         return FORMATS[self.format]
 
     @property
@@ -121,10 +121,10 @@ class Scheme:
         return 0, 2**self.kind.bits - 1
 
     def fitted(self, width: int) -> Scheme:
-        """The same for rows of ``width`` weights: the largest group that divides it, or whole rows.
+        """The scheme for rows of ``width`` weights: with the largest group that divides it, or whole rows.
 
-        Of parts of a row only even ones, and above 32 multiples of 32: the engine's products of 4-bit weights in others
-        are wrong by a tenth and more, those of one to three tokens or all (OpenVINO 2026.4.1, AVX2).
+        Groups that are not whole rows must be even, and above 32 multiples of 32: with others, the engine's products of
+        4-bit weights are off by a tenth or more, for one to three tokens or for any number (OpenVINO 2026.4.1, AVX2).
         """
         if self.group <= 0:
             return self
@@ -133,7 +133,7 @@ class Scheme:
         return replace(self, group=right[0] if right else ROW)
 
     def groups(self, width: int) -> int:
-        """Scales of a row."""
+        """Number of scales per row."""
         return 1 if self.group <= 0 else width // self.group
 
     def as_dict(self) -> dict[str, Any]:
@@ -151,10 +151,10 @@ class Quantized:
     """A quantized matrix.
 
     Attributes:
-        scheme: how; its group divides the width.
-        codes: ``[rows, width]``: int8 where the codes may be negative, uint8 elsewhere.
+        scheme: how it is stored; its group divides the width.
+        codes: ``[rows, width]``: int8 if the codes may be negative, otherwise uint8.
         scales: float16 ``[rows, groups]``; ``[1, 1]`` for :data:`TENSOR`.
-        zeros: uint8, of the scales' shape; ``None``: symmetric.
+        zeros: uint8, in the shape of the scales; ``None``: symmetric.
     """
 
     scheme: Scheme
@@ -163,7 +163,7 @@ class Quantized:
     zeros: NDArray[np.uint8] | None = None
 
     def values(self) -> NDArray[np.float32]:
-        """The weights that it stands for, ``[rows, width]``."""
+        """The dequantized weights, ``[rows, width]``."""
         rows, width = self.codes.shape
         table = self.scheme.kind.table
         codes = table[self.codes] if table is not None else self.codes.astype(np.float32)
@@ -175,18 +175,18 @@ class Quantized:
 
 
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-24, 65504
-"""Of float16; smaller and larger scales become these."""
+"""Smallest positive and largest float16; scales are clamped to them."""
 
 SMALLEST_NORMAL = 2.0**-14
-"""Of float16, which has fewer digits of what is smaller."""
+"""Smallest normal float16; smaller numbers have fewer digits."""
 
 
 def storable_scales(scales: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Scales as they are stored: none is zero, or too large for float16."""
+    """Scales as they are stored: never zero, and never too large for float16."""
     tiny, huge = np.float32(SMALLEST_SCALE), np.float32(LARGEST_SCALE)
     clipped = np.clip(np.abs(scales), tiny, huge)
     stored = clipped.astype(np.float16)
-    # Below 2^-14 float16 has few digits: a scale rounded down could leave the extreme weights steps away from a code.
+    # Below 2^-14 float16 has few digits: a scale rounded down could put the extreme weights steps away from a code.
     short = stored < clipped * np.float32(1 - 2.0**-11)
     stored[short] = np.nextafter(stored[short], np.float16(1))
     return np.copysign(stored, scales).astype(np.float16)

@@ -1,1 +1,1 @@
-"""Inference graphs, built op by op from weights: no exporter, no tracing."""
+"""Inference graphs, built op by op from weights, without an exporter or tracing."""

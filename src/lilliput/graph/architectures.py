@@ -1,4 +1,4 @@
-"""The generators that can be built: ``model_type`` of a ``config.json`` -> the file that knows it."""
+"""Supported generators: ``model_type`` of a ``config.json`` -> the module for it."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ Config = DecoderConfig | Seq2SeqConfig
 
 
 class Architecture(Protocol):
-    """What each file offers."""
+    """The interface of an architecture's module."""
 
     MODEL_TYPES: tuple[str, ...]
 
     def config(self, values: Mapping[str, Any]) -> Config:
-        """What the fields of a ``config.json`` say."""
+        """Read the fields of a ``config.json``."""
 
     def pieces(self, config: Any, values: Mapping[str, Any]) -> Pieces:
-        """Where each weight is."""
+        """Map lilliput's weight names to the checkpoint's."""
 
 
 _FILES = (bart, codegen, gpt2, gpt_bigcode, gpt_neox, llama, qwen2, qwen3, starcoder2, t5, xglm)
@@ -59,12 +59,12 @@ def architecture_of(values: Mapping[str, Any]) -> Architecture:
     """The architecture that a ``config.json`` names.
 
     Raises:
-        CheckpointError: it is not known; the message lists those that are.
+        CheckpointError: it is not supported; the message lists those that are.
     """
     kind = str(values.get("model_type"))
     if kind not in ARCHITECTURES:
         raise CheckpointError(
-            f"names the architecture '{kind}'; known are {', '.join(sorted(ARCHITECTURES))}.",
+            f"names the architecture '{kind}'; supported: {', '.join(sorted(ARCHITECTURES))}.",
             where="config.json",
             remedy="Choose a checkpoint of one of these.",
         )
@@ -72,19 +72,19 @@ def architecture_of(values: Mapping[str, Any]) -> Architecture:
 
 
 def stored_name(piece: Piece, tensors: Container[str]) -> str:
-    """The name in a checkpoint of what a weight is taken from; a name's first part (``model.``) may be left out there.
+    """The checkpoint's name of the tensor that a weight is taken from, which may lack the first part (``model.``).
 
-    Empty for a weight that is computed from nothing.
+    Empty for a weight that is not read from a tensor.
     """
     short = piece.source.partition(".")[2]
     return short if piece.source not in tensors and short in tensors else piece.source
 
 
 def read_piece(piece: Piece, tensors: Tensors) -> Array:
-    """A weight out of a checkpoint.
+    """Read a weight from a checkpoint.
 
     Raises:
-        CheckpointError: there is no such tensor, or its shape is none that it can have; the message names it.
+        CheckpointError: there is no such tensor, or its shape is impossible; the message names it.
     """
     name = stored_name(piece, tensors)
     array = tensors.read(name) if name else np.zeros(0, np.float32)
@@ -101,7 +101,7 @@ def read_piece(piece: Piece, tensors: Tensors) -> Array:
 
 
 def float_weights(pieces: Pieces, tensors: Tensors) -> Weights:
-    """Every weight as a float32 constant."""
+    """Builders of every weight as a float32 constant."""
 
     def constant(piece: Piece) -> Value:
         return ops.constant(read_piece(piece, tensors))
@@ -115,13 +115,13 @@ DECODER, ENCODER = "model", "encoder"
 def graphs(
     config: Config, weights: Weights, last_only: bool = False, rounding: InputRounding | None = None
 ) -> dict[str, ov.Model]:
-    """The graphs of a generator: :data:`DECODER`, and of an encoder-decoder :data:`ENCODER`, too.
+    """The graphs of a generator: :data:`DECODER`, and for an encoder-decoder also :data:`ENCODER`.
 
     Args:
-        config: what it is.
-        weights: by our names.
-        last_only: compute the last token's logits alone, as generation needs.
-        rounding: of the linear layers' inputs.
+        config: its architecture.
+        weights: its weights, by lilliput's names.
+        last_only: compute only the last token's logits, as generation needs.
+        rounding: rounds the linear layers' inputs.
     """
     if isinstance(config, DecoderConfig):
         return {DECODER: decoder.decoder_graph(config, weights, last_only, rounding)}
@@ -132,5 +132,5 @@ def graphs(
 
 
 def stages(config: Config) -> tuple[Stage, ...]:
-    """A generator cut up, for data to go through a block at a time."""
+    """The stages of a generator, through which data can be passed block by block."""
     return decoder.stages(config) if isinstance(config, DecoderConfig) else seq2seq.stages(config)

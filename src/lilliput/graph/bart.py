@@ -17,11 +17,11 @@ OFFSET = 2
 """Added to every position."""
 
 SCALED = {"bart": False, "plbart": True}
-"""Whether the embedding is multiplied where a ``config.json`` does not say."""
+"""Whether the embedding is scaled if a ``config.json`` does not say."""
 
 
 def config(values: Mapping[str, Any]) -> Seq2SeqConfig:
-    """What the fields of a ``config.json`` say."""
+    """Read the fields of a ``config.json``."""
     vocabulary, hidden, positions = required(values, "vocab_size", "d_model", "max_position_embeddings")
     encoder_layers, encoder_heads = required(values, "encoder_layers", "encoder_attention_heads")
     decoder_layers, decoder_heads = required(values, "decoder_layers", "decoder_attention_heads")
@@ -48,7 +48,7 @@ def _stack(layers: int, heads: int, hidden: int) -> Stack:
 
 
 def pieces(config: Seq2SeqConfig, values: Mapping[str, Any]) -> Pieces:
-    """Where each weight is."""
+    """Map lilliput's weight names to the checkpoint's."""
 
     def attention(ours: str, theirs: str) -> Pieces:
         table: Pieces = {}

@@ -1,7 +1,7 @@
-"""The blocks that decoder graphs are made of, in OpenVINO's operators; patterns that the CPU plugin fuses.
+"""Building blocks of decoder graphs in OpenVINO operators, in patterns that the CPU plugin fuses.
 
-Giving a mode by position, or a shape from ``ShapeOf``, gives right numbers and silently loses the fusion: the tests
-look at the compiled graph.
+Passing a mode by position, or a shape from ``ShapeOf``, computes the same numbers but silently loses the fusion, so the
+tests check the compiled graph.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Value = Any
 
 
 class Tables(NamedTuple):
-    """Cosines and sines ``[B, 1, T, width]`` of the turned dimensions."""
+    """Cosines and sines ``[B, 1, T, width]`` of the rotated dimensions."""
 
     cosine: Value
     sine: Value
@@ -94,7 +94,7 @@ def rotary_tables(rotary: Rotary, positions: Value) -> Tables:
 
 
 def rotated(value: Value, tables: Tables, head_width: int) -> Value:
-    """Turn the first dimensions of each head; ``value [B, heads, T, head_width]``."""
+    """Rotate the first dimensions of each head; ``value [B, heads, T, head_width]``."""
     rest = head_width - tables.width
     turned = value
     if rest:
@@ -108,14 +108,14 @@ def rotated(value: Value, tables: Tables, head_width: int) -> Value:
 
 
 def repeated(value: Value, heads: int, kv_heads: int, width: int) -> Value:
-    """``[B, kv_heads, S, width]``, each head as often as queries share it: ``[B, heads, S, width]``."""
+    """Repeat each head of ``[B, kv_heads, S, width]`` for the queries that share it: ``[B, heads, S, width]``."""
     shape = ops.constant([1, 1, heads // kv_heads, 1, 1])
     wide = ops.broadcast(ops.unsqueeze(value, ops.constant(2)), shape, broadcast_spec="BIDIRECTIONAL")
     return ops.reshape(wide, ops.constant([0, heads, -1, width]), True)
 
 
 def causal_mask(ids: Value, mask: Value, window: int | None) -> Value:
-    """What is added to attention's scores, ``[B, 1, T, S]``: 0 where token i may see token j."""
+    """The additive attention mask, ``[B, 1, T, S]``: 0 where token i may attend to token j."""
     zero, one = ops.constant(0, ov.Type.i64), ops.constant(1, ov.Type.i64)
     new = ops.gather(ops.shape_of(ids), one, zero)
     total = ops.gather(ops.shape_of(mask), one, zero)
@@ -131,9 +131,9 @@ def causal_mask(ids: Value, mask: Value, window: int | None) -> Value:
 
 
 def cached(value: Value, name: str, ids: Value, beams: Value, heads: int, width: int) -> tuple[Value, Value]:
-    """``value [B, heads, T, width]`` behind the state of that name, reordered by ``beams``; and the state's new value.
+    """Append ``value [B, heads, T, width]`` to the state ``name``, reordered by ``beams``; also the state's new value.
 
-    The state's rows are sequences; a state never written has length 0.
+    The state's rows are sequences; an unwritten state has length 0.
     """
     batch = ops.gather(ops.shape_of(ids), ops.constant([0]), ops.constant(0))
     shape = ops.concat([batch, ops.constant(np.array([heads, 0, width], np.int64))], 0)

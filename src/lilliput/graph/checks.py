@@ -1,4 +1,4 @@
-"""Whether the sizes and options that a stranger's ``config.json`` gives can be a model's at all."""
+"""Check that the sizes and options of an untrusted ``config.json`` are possible for a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lilliput.errors import CheckpointError
 from lilliput.graph.blocks import ACTIVATIONS
 
 _LIMITS: Mapping[str, int] = {"layers": 10_000, "furthest": 1_000_000}
-"""Fields whose size is memory before any weight is read."""
+"""Limits of fields that cost memory before any weight is read."""
 
 _POSITIVE = (
     *("vocabulary", "hidden", "layers", "heads", "kv_heads", "head_width", "positions", "window"),
@@ -25,18 +25,18 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "bool": (lambda value: type(value) is bool, "true or false"),
     "str": (lambda value: isinstance(value, str), "a word"),
 }
-"""Type of a field -> whether a value is of it, and in words."""
+"""Type of a field -> check of a value, and the type in words."""
 
 
 def refuse_odd(config: Any) -> None:
-    """Refuse a config with fields that cannot be.
+    """Reject a config with impossible fields.
 
     Args:
         config: a :class:`~lilliput.graph.decoder.DecoderConfig`, a :class:`~lilliput.graph.seq2seq.Seq2SeqConfig`, or a
             part of one.
 
     Raises:
-        ValueError: the message names the field, as we call it.
+        ValueError: a field is impossible; the message has lilliput's name of it.
     """
     for field in dataclasses.fields(config):
         name, value, (kind, *others) = field.name, getattr(config, field.name), str(field.type).split(" | ")
@@ -62,15 +62,15 @@ def refuse_odd(config: Any) -> None:
 
 
 def refuse_other_shapes(config: Any, shapes: Mapping[str, tuple[int, ...]], where: Path) -> None:
-    """Refuse matrices that are not what the config makes of them; an engine would notice some of it when it runs.
+    """Reject matrices whose shapes contradict the config; an engine would notice only some of them, and only later.
 
     Args:
         config: see :func:`refuse_odd`.
-        shapes: of weights, by our names.
+        shapes: shapes of the weights, by lilliput's names.
         where: the checkpoint.
 
     Raises:
-        CheckpointError: the message names the weight.
+        CheckpointError: a shape is wrong; the message names the weight.
     """
     stacks = {"layers": config} | {part: getattr(config, part, None) for part in ("encoder", "decoder")}
     for name, shape in shapes.items():
@@ -78,20 +78,20 @@ def refuse_other_shapes(config: Any, shapes: Mapping[str, tuple[int, ...]], wher
         wanted = _wanted(config, stacks.get(first), part, shape)
         if name.endswith(".weight") and shape != wanted:
             raise CheckpointError(
-                f"has {shape} as the shape of '{name}', where its config.json wants {wanted}.",
+                f"has {shape} as the shape of '{name}', but its config.json implies {wanted}.",
                 where=where,
                 remedy="Get the checkpoint again: its files do not belong together.",
             )
 
 
 def _wanted(config: Any, stack: Any, part: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that a weight must have: where a config leaves a size open its own, but at least 1.
+    """The shape that a weight must have; sizes that the config leaves open are the weight's own, but at least 1.
 
     Args:
-        config: of the whole.
-        stack: what says how many heads there are; ``None``: it is not in a layer.
-        part: last part of its name.
-        shape: its own.
+        config: the whole model's.
+        stack: the config with the number of heads; ``None``: the weight is not in a layer.
+        part: last part of the weight's name.
+        shape: the weight's own shape.
     """
     hidden, (rows, width) = config.hidden, (max((*shape[place : place + 1], 1)) for place in (0, 1))
     table = dict.fromkeys(("embedding", "head"), (config.vocabulary, hidden))

@@ -1,7 +1,7 @@
 """CodeGen ("CodeGen: An Open Large Language Model for Code with Multi-Turn Program Synthesis", 2022).
 
-Its fused layer holds four shards, each queries, values and keys of a quarter of the heads (released code); pairs that
-its rotary embedding turns are neighbours, which a permutation of rows makes halves.
+Its fused layer holds four shards, each with the queries, values and keys of a quarter of the heads (released code). Its
+rotary embedding pairs neighbouring dimensions; a permutation of rows turns these pairs into halves.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ MODEL_TYPES = ("codegen",)
 
 SHARDS = 4
 ORDER = {"query": 0, "value": 1, "key": 2}
-"""Place of each in a shard."""
+"""Index of each part in a shard."""
 
 
 def config(values: Mapping[str, Any]) -> DecoderConfig:
-    """What the fields of a ``config.json`` say."""
+    """Read the fields of a ``config.json``."""
     vocabulary, hidden, layers, heads, positions, turned = required(
         values, "vocab_size", "n_embd", "n_layer", "n_head", "n_positions", "rotary_dim"
     )
@@ -47,7 +47,7 @@ def config(values: Mapping[str, Any]) -> DecoderConfig:
 
 
 def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
-    """Where each weight is."""
+    """Map lilliput's weight names to the checkpoint's."""
     assert config.rotary is not None
     turn = half_split(config.heads, config.rotary.width)
 

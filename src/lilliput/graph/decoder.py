@@ -1,11 +1,11 @@
-"""A generator's decoder as one stateful OpenVINO graph, from a config that holds all that architectures differ in.
+"""A generator's decoder as one stateful OpenVINO graph, from a config of everything that architectures differ in.
 
-Inputs and outputs of the graph, for B sequences, T new tokens of each, S tokens with those before:
+Inputs and outputs of the graph, for B sequences, T new tokens of each, and S tokens including earlier ones:
 
 - ``input_ids`` int64 ``[B, T]``; ``position_ids`` int64 ``[B, T]``;
-- ``attention_mask`` int64 ``[B, S]``: 0 at padding, which stands at the left;
-- ``beam_idx`` int32 ``[B]``: which sequence of the step before each one goes on from;
-- ``logits`` float32 ``[B, T, vocabulary]``, or ``[B, 1, vocabulary]`` of the last token alone.
+- ``attention_mask`` int64 ``[B, S]``: 0 at padding, which is on the left;
+- ``beam_idx`` int32 ``[B]``: the sequence of the previous step that each one continues;
+- ``logits`` float32 ``[B, T, vocabulary]``, or ``[B, 1, vocabulary]`` for only the last token.
 
 Keys and values of earlier tokens are the graph's state.
 """
@@ -27,25 +27,25 @@ from lilliput.graph.stages import HEAD, HIDDEN, Readers, Stage, watched
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """What a decoder is, besides its weights.
+    """The architecture of a decoder.
 
     Attributes:
         vocabulary: rows of the embedding.
         hidden: width of the residual stream.
         layers: number of blocks.
-        heads: of queries.
-        kv_heads: of keys and values; fewer than ``heads`` where several queries share them.
-        head_width: of each.
+        heads: number of query heads.
+        kv_heads: number of key and value heads; fewer than ``heads`` if several queries share them.
+        head_width: width of each head.
         positions: the longest sequence it was trained for.
         norm: ``rms`` or ``layer``.
         norm_epsilon: added to the variance.
         activation: a name in :data:`~lilliput.graph.blocks.ACTIVATIONS`.
         gated: whether the feed-forward layer multiplies by a second, activated projection.
         parallel: whether attention and feed-forward read the same input and are added together.
-        shared_norm: of parallel blocks: whether both read the same norm's output.
+        shared_norm: in parallel blocks, whether attention and feed-forward share one norm.
         query_key_norm: whether each head's queries and keys are normalized.
-        rotary: how positions turn queries and keys; ``None``: positions have a table, added to the embedding.
-        position_offset: added to positions before the table is asked.
+        rotary: rotary embedding of queries and keys; ``None``: a table of positions is added to the embedding.
+        position_offset: added to positions before the table look-up.
         embedding_scale: multiplies the embedding.
         window: how far back attention reaches; ``None``: to the start.
         tied: whether the output layer's weights are the embedding's.
@@ -79,15 +79,15 @@ def decoder_graph(
 
     Args:
         config: sizes and options.
-        weights: by the names that architecture files give (``layers.0.query.weight``, ...).
-        last_only: compute the last token's logits alone, as generation needs.
-        rounding: of the linear layers' inputs.
+        weights: weights by lilliput's names (``layers.0.query.weight``, ...).
+        last_only: compute only the last token's logits, as generation needs.
+        rounding: rounds the linear layers' inputs.
     """
     return _Decoder(config, weights, rounding).model(last_only)
 
 
 def stages(config: DecoderConfig) -> tuple[Stage, ...]:
-    """The decoder, cut up."""
+    """The stages of the decoder."""
     sources = {"query": "attention_norm", "gate": "mlp_norm", "up": "mlp_norm"}
     sources |= {"down": "up"} if config.gated else {}
     sources |= {"output": "value"} if config.heads == config.kv_heads else {}
@@ -154,7 +154,7 @@ class _Decoder(Layers):
     def block(
         self, name: str, value: Value, allowed: Value, turn: blocks.Tables | None, last_only: bool = False
     ) -> Value:
-        """A block's output; ``last_only``: of the last token, for which the others are read and no more."""
+        """A block's output; ``last_only``: only the last token's, for which the other tokens are just attended to."""
         config = self.config
         attended = self.norm(value, f"{name}.attention_norm")
         mixed = self.attention(name, attended, allowed, turn)
@@ -169,7 +169,7 @@ class _Decoder(Layers):
         return ops.add(value, self.mlp(name, self.norm(value, f"{name}.mlp_norm")))
 
     def attention(self, name: str, value: Value, allowed: Value, turn: blocks.Tables | None) -> Value:
-        """What each token sees, heads side by side, ``[B, T, heads * head_width]``."""
+        """The attention output of each token, heads concatenated, ``[B, T, heads * head_width]``."""
         config = self.config
         query = blocks.split_heads(self.linear(value, f"{name}.query"), config.heads, config.head_width)
         key = blocks.split_heads(self.linear(value, f"{name}.key"), config.kv_heads, config.head_width)
@@ -186,7 +186,7 @@ class _Decoder(Layers):
         return blocks.joined_heads(mixed, config.heads * config.head_width)
 
     def remembered(self, value: Value, name: str) -> Value:
-        """``value`` behind what the state holds of earlier tokens."""
+        """Append ``value`` to the state of earlier tokens."""
         config = self.config
         whole, sink = blocks.cached(value, name, self.ids, self.beams, config.kv_heads, config.head_width)
         self.sinks.append(sink)

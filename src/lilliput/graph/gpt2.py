@@ -16,12 +16,12 @@ MODEL_TYPES = ("gpt2",)
 
 
 def config(values: Mapping[str, Any]) -> DecoderConfig:
-    """What the fields of a ``config.json`` say."""
+    """Read the fields of a ``config.json``."""
     if values.get("add_cross_attention"):
         raise CheckpointError(
-            "has attention to another model's output, which is not known here.",
+            "has attention to another model's output, which is not supported.",
             where="config.json",
-            remedy="Choose a checkpoint that stands alone (add_cross_attention: false).",
+            remedy="Choose a checkpoint without it (add_cross_attention: false).",
         )
     vocabulary, hidden, layers, heads, positions = required(
         values, "vocab_size", "n_embd", "n_layer", "n_head", "n_positions"
@@ -43,9 +43,9 @@ def config(values: Mapping[str, Any]) -> DecoderConfig:
 
 
 def scaled_queries(ours: str, table: Pieces, width: int, values: Mapping[str, Any]) -> Pieces:
-    """A layer's pieces, its queries times what its attention divides by other than the root of a head's ``width``.
+    """A layer's pieces, with queries scaled where its attention does not just divide scores by the root of ``width``.
 
-    CodeParrot divides by the layer's number, too (``scale_attn_by_inverse_layer_idx``).
+    CodeParrot also divides the scores by the layer's number (``scale_attn_by_inverse_layer_idx``).
     """
     factor = 1.0 if values.get("scale_attn_weights", True) else math.sqrt(width)
     if values.get("scale_attn_by_inverse_layer_idx"):
@@ -57,7 +57,7 @@ def scaled_queries(ours: str, table: Pieces, width: int, values: Mapping[str, An
 
 
 def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
-    """Where each weight is."""
+    """Map lilliput's weight names to the checkpoint's."""
     hidden, inner = config.hidden, values.get("n_inner") or 4 * config.hidden
 
     def layer(ours: str, theirs: str) -> Pieces:

@@ -1,4 +1,4 @@
-"""GPT-BigCode: SantaCoder, StarCoder: queries share one key and value ("SantaCoder: don't reach for the stars!")."""
+"""GPT-BigCode (SantaCoder, StarCoder): multi-query attention ("SantaCoder: don't reach for the stars!")."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODEL_TYPES = ("gpt_bigcode",)
 
 
 def config(values: Mapping[str, Any]) -> DecoderConfig:
-    """What the fields of a ``config.json`` say."""
+    """Read the fields of a ``config.json``."""
     usual = gpt2.config(values)
     return dataclasses.replace(
         usual,
@@ -24,8 +24,8 @@ def config(values: Mapping[str, Any]) -> DecoderConfig:
 
 
 def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
-    """Where each weight is."""
-    unscaled = {"scale_attn_weights": values.get("scale_attn_weights", True)}  # the only one of GPT-2's it has
+    """Map lilliput's weight names to the checkpoint's."""
+    unscaled = {"scale_attn_weights": values.get("scale_attn_weights", True)}  # the only scaling of GPT-2's that it has
 
     def layer(ours: str, theirs: str) -> Pieces:
         parts, source = [f"{ours}.{part}" for part in ("query", "key", "value")], f"{theirs}.attn.c_attn"

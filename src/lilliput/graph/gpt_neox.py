@@ -13,7 +13,7 @@ MODEL_TYPES = ("gpt_neox",)
 
 
 def config(values: Mapping[str, Any]) -> DecoderConfig:
-    """What the fields of a ``config.json`` say."""
+    """Read the fields of a ``config.json``."""
     vocabulary, hidden, layers, heads, positions = required(
         values, "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings"
     )
@@ -39,7 +39,7 @@ def config(values: Mapping[str, Any]) -> DecoderConfig:
 
 
 def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
-    """Where each weight is."""
+    """Map lilliput's weight names to the checkpoint's."""
     bias = bool(values.get("attention_bias", True))
 
     def layer(ours: str, theirs: str) -> Pieces:

@@ -1,4 +1,4 @@
-"""The layers that every generator's graph has, by the names of their weights; and a graph's inputs and its outputs."""
+"""Layers common to all generator graphs, by the names of their weights; and a graph's inputs and outputs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lilliput.graph import blocks
 from lilliput.graph.blocks import Value
 
 Weights = Mapping[str, Callable[[], Value]]
-"""Name -> what makes the graph's value of it, float32; what an architecture has not is left out."""
+"""Name -> builder of the weight's float32 value in the graph; weights that an architecture lacks are left out."""
 
 InputRounding = Callable[[str, Value], Value]
-"""Of a linear layer's name and its input: the input as it is multiplied."""
+"""Maps a linear layer's name and input to the input as it is multiplied."""
 
 
 class LayerFacts(Protocol):
-    """What layers need to know of an architecture."""
+    """The properties of an architecture that layers need."""
 
     @property
     def norm(self) -> str:
@@ -39,21 +39,21 @@ class LayerFacts(Protocol):
 
 
 class Layers:
-    """Layers of ``facts``, with ``weights``.
+    """Layers of the architecture ``facts``, with ``weights``.
 
-    ``rounding`` is asked once for each distinct input of the linear layers, by the first that reads it; the output
-    layer is none of them. ``None``: inputs are multiplied as they are.
+    ``rounding`` is called once for each distinct input of the linear layers, with the first layer that reads it; the
+    output layer is not among them. ``None``: inputs are not rounded.
     """
 
     def __init__(self, facts: LayerFacts, weights: Weights, rounding: InputRounding | None = None) -> None:
         self.facts, self.weights, self.rounding = facts, weights, rounding
         self.inputs: dict[str, Value] = {}
-        """Name of each linear layer built -> its input, not rounded."""
+        """Name of each linear layer built -> its unrounded input."""
         self._rounded: dict[int, Value] = {}
-        """Identity of an input -> it, rounded. Those inputs live as long as ``inputs`` does, so no two are one."""
+        """Identity of an input -> the rounded input. ``inputs`` keeps the inputs alive, so identities are unique."""
 
     def linear(self, value: Value, name: str) -> Value:
-        """``value @ weight.T``, and the bias if there is one."""
+        """``value @ weight.T``, plus the bias if there is one."""
         self.inputs[name] = value
         product = ops.matmul(self._rounding(value, name), self.weights[f"{name}.weight"](), False, True)
         bias = self.weights.get(f"{name}.bias")
@@ -67,7 +67,7 @@ class Layers:
         return self._rounded[id(value)]
 
     def norm(self, value: Value, name: str) -> Value:
-        """The norm of that name; ``value`` itself where there is none."""
+        """The norm called ``name`` of ``value``; ``value`` itself if there is no such norm."""
         if f"{name}.weight" not in self.weights:
             return value
         bias = self.weights.get(f"{name}.bias")
@@ -91,25 +91,25 @@ class Layers:
 
 
 def graph_input(name: str, shape: Sequence[int], kind: ov.Type = ov.Type.i64) -> Value:
-    """An input of a graph; -1 in its shape is any size."""
+    """An input of a graph; -1 in its shape means any size."""
     parameter = ops.parameter(list(shape), kind, name=name)
     parameter.output(0).get_tensor().set_names({name})
     return parameter
 
 
 LAST_TOKEN = "last token"
-"""What the names of nodes begin with that drop all tokens but the last."""
+"""Name prefix of nodes that drop all tokens but the last."""
 
 
 def last_token(value: Value, of: str) -> Value:
-    """``[B, T, width]`` to ``[B, 1, width]``; no two of a graph are ``of`` the same."""
+    """``[B, T, width]`` to ``[B, 1, width]``; ``of`` must be unique in a graph."""
     node = ops.gather(value, ops.constant([-1]), ops.constant(1))
     node.set_friendly_name(f"{LAST_TOKEN} of {of}")
     return node
 
 
 def every_token(model: ov.Model) -> ov.Model:
-    """A graph that gives the last token's output, changed so that it gives every token's."""
+    """Change a graph that computes the last token's output so that it computes every token's."""
     for node in model.get_ops():
         if node.get_friendly_name().startswith(LAST_TOKEN):
             node.output(0).replace(node.input_value(0))
@@ -118,7 +118,7 @@ def every_token(model: ov.Model) -> ov.Model:
 
 
 def finished(name: str, value: Value, output: str, inputs: list[Value], sinks: list[Value]) -> ov.Model:
-    """The graph that gives ``value`` as ``output``; ``sinks`` are the new values of its state."""
+    """The graph with ``value`` as its ``output``; ``sinks`` are the new values of its state."""
     result = ops.result(value, name=output)
     result.output(0).get_tensor().set_names({output})
     return ov.Model([result], sinks, inputs, name)

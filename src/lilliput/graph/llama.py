@@ -13,7 +13,7 @@ MODEL_TYPES = ("llama",)
 
 
 def config(values: Mapping[str, Any]) -> DecoderConfig:
-    """What the fields of a ``config.json`` say."""
+    """Read the fields of a ``config.json``."""
     vocabulary, hidden, layers, heads, positions = required(
         values, "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings"
     )
@@ -34,12 +34,12 @@ def config(values: Mapping[str, Any]) -> DecoderConfig:
 
 
 def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
-    """Where each weight is."""
+    """Map lilliput's weight names to the checkpoint's."""
     return decoder_pieces(config, bool(values.get("attention_bias")), bool(values.get("attention_bias")), values)
 
 
 def decoder_pieces(config: DecoderConfig, qkv_bias: bool, output_bias: bool, values: Mapping[str, Any]) -> Pieces:
-    """The table of Llama and of those who took over its names."""
+    """The weights of Llama and of architectures that use its names."""
     mlp_bias = bool(values.get("mlp_bias"))
 
     def layer(ours: str, theirs: str) -> Pieces:

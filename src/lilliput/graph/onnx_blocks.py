@@ -1,4 +1,4 @@
-"""The blocks that ONNX encoder graphs are made of: a builder of nodes, and quantized linear layers and embeddings."""
+"""Building blocks of ONNX encoder graphs: a builder of nodes, and quantized linear layers and embeddings."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ OPSET = 21
 """The first operator set with 4-bit tensors and blocked dequantization."""
 
 IR_VERSION = 10
-"""The file format's version that goes with :data:`OPSET`."""
+"""The version of the file format for :data:`OPSET`."""
 
 
 @dataclass
 class GraphBuilder:
-    """Collects nodes and constants; every method returns the name of the value it made."""
+    """Collects nodes and constants; every method returns the name of the value that it creates."""
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
     _serial: int = 0
 
     def constant(self, value: NDArray[Any], name: str = "") -> str:
-        """A constant; unnamed ones of equal value are stored once."""
+        """A constant; equal unnamed constants are stored once."""
         key = name or f"c{value.dtype.str[1:]}{value.shape}{zlib.crc32(value.tobytes()):x}"
         if key not in self.constants:
             self.constants[key] = numpy_helper.from_array(value, key)
         return key
 
     def ints(self, *values: int) -> str:
-        """A constant vector of int64, such as shapes and axes."""
+        """A constant int64 vector, such as shapes and axes."""
         return self.constant(np.array(values, np.int64))
 
     def scalar(self, value: float) -> str:
@@ -96,7 +96,7 @@ def linear(
     bias: NDArray[np.float32],
     precision: Precision,
 ) -> str:
-    """``value @ weight.T + bias``; ``value [..., in]`` has been through :func:`quantize_activation` where it should."""
+    """``value @ weight.T + bias``; :func:`quantize_activation` must already be applied to ``value`` if wanted."""
     product = build.op("MatMul", value, linear_weight(build, f"{name}.weight", weight, precision))
     return build.op("Add", product, build.constant(bias, f"{name}.bias"))
 

@@ -2,11 +2,11 @@
 
 Inputs and outputs of the graph:
 
-- ``input_ids`` int64 ``[functions, tokens]``, padded at the right with :data:`~lilliput.encoder.PAD_ID`;
+- ``input_ids`` int64 ``[functions, tokens]``, padded on the right with :data:`~lilliput.encoder.PAD_ID`;
 - ``node_spans`` int64 ``[functions, nodes, 2]`` and ``node_edges`` bool ``[functions, nodes, nodes]``, only for models
   that read data flow: see :func:`~lilliput.data_flow.stacked`;
 - ``pairs`` int64 ``[examples, 2]``, only for models of pairs: rows of ``input_ids``;
-- ``vectors`` float32 ``[functions, config.width]``: one vector a function;
+- ``vectors`` float32 ``[functions, config.width]``: one vector per function;
 - ``logits`` float32 ``[examples, classes]``.
 
 OpenVINO and ONNX Runtime both run it.
@@ -94,13 +94,13 @@ class _EncoderGraph:
         return build.model(inputs, outputs, {"precision": self.precision.name})
 
     def bag(self, name: str, mask: str) -> str:
-        """The rows of the table of that name, made one for each function."""
+        """The rows of the table ``name``, combined to one for each function."""
         vocabulary, stored = self.config.architecture.vocabulary, table_storage(name, self.precision.bits)
         table = self.weights[f"{name}.weight"]
         return bag(self.build, "input_ids", mask, self.config.tables[name], table, vocabulary, stored, name)
 
     def vectors(self, mask: str, name: str) -> str:
-        """The network's vector of each function, of that name, from tokens that are real at ``mask``."""
+        """The network's vector of each function, called ``name``, from tokens that are real at ``mask``."""
         config = self.config
         last = "pooled" if config.vector else name
         parts = [self.deep(mask, "of layers" if config.grams else last)] if config.layered else []
@@ -109,7 +109,7 @@ class _EncoderGraph:
         return self.store(last, name) if config.vector else name
 
     def deep(self, mask: str, name: str) -> str:
-        """A vector of that name for each function, from the layers, of tokens that they see, real at ``mask``."""
+        """The layers' vector of each function, called ``name``, from tokens that they see and that ``mask`` has."""
         build, config = self.build, self.config
         tokens, seen, value = self.embed("input_ids")
         near = self.near(mask)
@@ -137,18 +137,18 @@ class _EncoderGraph:
         return layer_norm(self.build, value, name, weight, bias, self.config.norm_epsilon)
 
     def near(self, value: str) -> str:
-        """What the layers see of ``value [functions, tokens, ..]``: all, or the first ``positions`` tokens."""
+        """The tokens of ``value [functions, tokens, ...]`` that the layers see: all, or the first ``positions``."""
         if not self.config.reads_on:
             return value
         build = self.build
         return build.op("Slice", value, build.ints(0), build.ints(self.config.positions), build.ints(1))
 
     def real(self, ids: str) -> str:
-        """Where tokens are no padding, ``[functions, tokens]``."""
+        """Where tokens are not padding, ``[functions, tokens]``."""
         return self.build.op("Not", self.build.op("Equal", ids, self.build.constant(np.array(PAD_ID, np.int64))))
 
     def embed(self, ids: str) -> tuple[str, str, str]:
-        """Vectors ``[functions, tokens, hidden]`` of the tokens; of those the layers see; and these with positions."""
+        """Vectors ``[functions, tokens, hidden]`` of all tokens, of those that layers see, and these plus positions."""
         build, wide = self.build, self.config.pooling == "wide"
         ids = ids if wide else self.near(ids)
         tokens = embedding(build, ids, "embeddings.token", self.weights["embeddings.token.weight"], self.precision)
@@ -161,7 +161,7 @@ class _EncoderGraph:
         return tokens, seen, build.op("Add", seen, places)
 
     def with_nodes(self, value: str, seen: str, means: str) -> str:
-        """``value``, and behind it the nodes: means of the tokens that are ``seen``, and what all nodes have."""
+        """Append the nodes to ``value``: means of the tokens ``seen``, plus the vector that all nodes share."""
         build = self.build
         shared = build.constant(self.weights["embeddings.node"], "embeddings.node")
         nodes = build.op("Add", build.op("MatMul", means, seen), shared)
@@ -195,7 +195,7 @@ class _EncoderGraph:
         return build.op("Reshape", context, build.ints(0, 0, size.hidden))
 
     def pool(self, value: str, near: str, tokens: str, mask: str, name: str) -> str:
-        """One vector a function, of that name, from the last layer's, real at ``near``, and ``tokens`` at ``mask``."""
+        """One vector per function, called ``name``: the last layer's, real at ``near``, and ``tokens`` at ``mask``."""
         build = self.build
         if self.config.pooling == "first":
             return build.op("Gather", value, build.constant(np.array(0, np.int64)), axis=1, name=name)
@@ -212,14 +212,14 @@ class _EncoderGraph:
         return build.op("Add", build.op("Div", *total(value, near)), everything, name=name)
 
     def store(self, pooled: str, name: str) -> str:
-        """The numbers an index keeps, see :class:`~lilliput.encoder.EncoderConfig`, of that name."""
+        """The vector that an index stores, called ``name``, see :class:`~lilliput.encoder.EncoderConfig`."""
         build = self.build
         exact = build.op("Tanh", self.linear(pooled, "projection"))
         levels = build.op("Round", build.op("Mul", exact, build.scalar(VECTOR_LEVELS)))
         return build.op("Mul", levels, build.scalar(VECTOR_SCALE), name=name)
 
     def joined(self, vectors: str, pairs: str) -> str:
-        """The head's input for pairs ``[examples, 2 * hidden]``."""
+        """The head's input for pairs, ``[examples, 2 * hidden]``."""
         build = self.build
 
         def side(column: int) -> str:
@@ -233,7 +233,7 @@ class _EncoderGraph:
         return build.op("Concat", apart, build.op("Mul", left, right), axis=-1)
 
     def head(self, features: str, name: str) -> str:
-        """Dense, tanh, output: the result is of that name."""
+        """Dense layer, tanh, and output layer; the result is called ``name``."""
         hidden = self.build.op("Tanh", self.linear(features, "head.dense"))
         weight, bias = self.weights["head.out.weight"], self.weights["head.out.bias"]
         product = self.build.op(
@@ -242,7 +242,7 @@ class _EncoderGraph:
         return self.build.op("Add", product, self.build.constant(bias, "head.out.bias"), name=name)
 
     def linear_model(self, sums: str, name: str) -> str:
-        """Logits of that name, of the sums of its rows ``[functions, width]``."""
+        """Logits, called ``name``, from the sums of the linear model's rows ``[functions, width]``."""
         outputs = self.build.constant(np.ascontiguousarray(linear_outputs(self.config.classes).T), "linear.outputs")
         bias = self.build.constant(self.weights["linear.bias"], "linear.bias")
         return self.build.op("Add", self.build.op("MatMul", sums, outputs), bias, name=name)

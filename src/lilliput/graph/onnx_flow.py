@@ -1,4 +1,4 @@
-"""Data flow of an encoder as ONNX nodes: who attends to whom, see :mod:`lilliput.distill.flow`."""
+"""Data flow of an encoder as ONNX nodes: the attention mask, see :mod:`lilliput.distill.flow`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def inputs() -> list[ValueInfoProto]:
 
 @dataclass(frozen=True)
 class Attention:
-    """Names of values; T places of code, then N of nodes.
+    """Names of values, with T places of code, then N of nodes.
 
     Attributes:
-        means: ``[functions, N, T]`` float: what makes of the code's embeddings the mean over each node's token.
+        means: ``[functions, N, T]`` float: maps the code's embeddings to the mean over each node's token.
         real: ``[functions, T + N]`` bool: where there is no padding.
         attends: ``[functions, T + N, T + N]`` bool: whether the row's place attends to the column's.
     """
@@ -38,7 +38,7 @@ class Attention:
 
 
 def attention_with_nodes(build: GraphBuilder, ids: str, mask: str) -> Attention:
-    """Code ``ids [functions, T]``, real at ``mask``, with the nodes that the graph's inputs name."""
+    """Attention over code ``ids [functions, T]``, real at ``mask``, and the nodes in the graph's inputs."""
     zero, one = (build.constant(np.array(value, np.int64)) for value in (0, 1))
     rows, columns = build.ints(1), build.ints(2)
     length = build.op("Gather", build.op("Shape", ids), one)

@@ -11,7 +11,7 @@ from lilliput.grams import MEAN_SCALE, NORM_EPSILON, Grams
 from lilliput.graph.onnx_blocks import GraphBuilder
 
 END = np.iinfo(np.int64).max
-"""The end of a slice that goes to the end."""
+"""End of a slice that has no end."""
 
 
 def bag(
@@ -24,19 +24,19 @@ def bag(
     stored: str,
     name: str = "grams",
 ) -> str:
-    """The rows of each function's distinct n-grams, made one as :attr:`~lilliput.grams.Grams.scale` says.
+    """The rows of each function's distinct n-grams, combined as :attr:`~lilliput.grams.Grams.scale` says.
 
-    Sorted, like n-grams stand side by side, and the first of them counts.
+    Sorting puts equal n-grams next to each other, and only the first of them counts.
 
     Args:
         build: collects the nodes.
         ids: name of the token ids ``[functions, tokens]``.
-        mask: name of the real tokens' mask, the same shape.
+        mask: name of the real tokens' mask, of the same shape.
         grams: sizes of the table.
         table: ``[grams.rows, grams.width]``.
-        vocabulary: tokens there are.
-        stored: how the table is, a name in :data:`lilliput.grams.STORED_BYTES`.
-        name: of the table.
+        vocabulary: number of tokens in the vocabulary.
+        stored: how the table is stored, a name in :data:`lilliput.grams.STORED_BYTES`.
+        name: name of the table.
 
     Returns:
         Name of the result ``[functions, width]``.
@@ -66,7 +66,7 @@ def bag(
 
 
 def _distinct(build: GraphBuilder, keys: str, real: str, rows: int) -> tuple[str, str]:
-    """``keys [functions, places]`` sorted, and the places where one of the ``real`` ones comes for the first time."""
+    """``keys [functions, places]`` sorted, and where each distinct ``real`` one first occurs."""
     nowhere = build.constant(np.array(rows, np.int32))
     length = build.op("Slice", build.op("Shape", keys), build.ints(1), build.ints(2))
     falling, _ = build.op_many("TopK", 2, build.op("Where", real, keys, nowhere), length, axis=1)
@@ -81,7 +81,7 @@ def _cut(build: GraphBuilder, value: str, start: int, end: int) -> str:
 
 
 def _rows(build: GraphBuilder, keys: str, table: NDArray[np.float32], stored: str, name: str) -> str:
-    """Rows ``keys`` of the table; only these are converted to float."""
+    """Rows ``keys`` of the table; only these rows are converted to float."""
     if stored == "fp32":
         return build.op("Gather", build.constant(table, f"{name}.weight"), keys)
     if stored == "fp16":

@@ -1,4 +1,4 @@
-"""Where a decoder's weights are in a checkpoint: a table from our names to its, with what is to be done to each."""
+"""Map a generator's weights to a checkpoint: from lilliput's names to its tensors, with a change for each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Tensors(Protocol):
     """Named arrays of a checkpoint."""
 
     def __contains__(self, name: object) -> bool:
-        """Whether there is a tensor of that name."""
+        """Whether there is a tensor called ``name``."""
 
     def __iter__(self) -> Iterator[str]:
         """All names."""
@@ -28,10 +28,10 @@ class Tensors(Protocol):
         """Shape of a tensor."""
 
     def read(self, name: str, rows: slice | None = None) -> NDArray[np.float32]:
-        """A tensor as float32, or consecutive ``rows`` (along the first axis) of it.
+        """Read a tensor as float32, or consecutive ``rows`` (along the first axis) of it.
 
         Raises:
-            CheckpointError: there is none of that name, or its file is damaged.
+            CheckpointError: there is no such tensor, or its file is damaged.
         """
 
 
@@ -44,8 +44,8 @@ class Piece:
     """One weight.
 
     Attributes:
-        source: the tensor of the checkpoint it is taken from; empty where it is computed from nothing.
-        change: from that tensor to what the graph takes: linear layers as ``[out, in]``.
+        source: the checkpoint's tensor that it is taken from; empty if it is not read from a tensor.
+        change: maps that tensor to what the graph takes: linear layers as ``[out, in]``.
     """
 
     source: str
@@ -53,11 +53,11 @@ class Piece:
 
     @property
     def as_stored(self) -> bool:
-        """Whether it is the tensor itself."""
+        """Whether the weight is the tensor itself."""
         return self.change is _unchanged
 
     def then(self, change: Change) -> Piece:
-        """The same, changed further."""
+        """The same weight with a further change."""
         before = self.change
         return Piece(self.source, lambda array: change(before(array)))
 
@@ -66,13 +66,13 @@ Pieces = dict[str, Piece]
 
 
 def linear(ours: str, theirs: str, bias: bool = True, change: Change = _unchanged) -> Pieces:
-    """A linear layer, or a norm, as they are; ``change`` acts on both its weight and its bias."""
+    """A linear layer or a norm; ``change`` applies to both its weight and its bias."""
     table = {f"{ours}.weight": Piece(f"{theirs}.weight", change)}
     return table | ({f"{ours}.bias": Piece(f"{theirs}.bias", change)} if bias else {})
 
 
 def fused(ours: Iterable[str], theirs: str, sizes: Iterable[int], bias: bool = True, turned: bool = False) -> Pieces:
-    """Several linear layers stored as one, below each other; ``turned``: as ``[in, out]``, as GPT-2 stores them."""
+    """Several linear layers stored as one, stacked; ``turned``: as ``[in, out]``, as GPT-2 stores them."""
     table: Pieces = {}
     first = 0
     for name, size in zip(ours, sizes, strict=True):
@@ -85,7 +85,7 @@ def fused(ours: Iterable[str], theirs: str, sizes: Iterable[int], bias: bool = T
 
 
 def per_head(ours: Iterable[str], theirs: str, heads: int, bias: bool = True) -> Pieces:
-    """Several linear layers stored as one, in turn for each head: head 0 of each, head 1 of each, ..."""
+    """Several linear layers stored as one, interleaved by head: head 0 of each, head 1 of each, ..."""
     names = list(ours)
 
     def part(place: int) -> Change:
@@ -115,11 +115,11 @@ def transposed(array: Array) -> Array:
 
 
 def half_split(heads: int, width: int) -> Change:
-    """Rows of a query or key layer, whose turned pairs are neighbours, so that the pairs are the halves instead.
+    """Reorder the rows of a query or key layer so that rotary pairs are in the two halves, not neighbours.
 
     Args:
-        heads: how many.
-        width: dimensions of each that are turned.
+        heads: number of heads.
+        width: number of dimensions of each head that are rotated.
     """
 
     def change(array: Array) -> Array:
@@ -135,10 +135,10 @@ def _rows(first: int, last: int) -> Change:
 
 
 def required(values: Mapping[str, Any], *names: str) -> list[Any]:
-    """Fields of a ``config.json``; the first of the ``a|b`` spellings that is there.
+    """Fields of a ``config.json``; for ``a|b``, the first spelling that is present.
 
     Raises:
-        CheckpointError: one is missing.
+        CheckpointError: a field is missing.
     """
     found = []
     for name in names:
@@ -152,16 +152,16 @@ def required(values: Mapping[str, Any], *names: str) -> list[Any]:
 
 
 OPTIONAL = ("encoder.embedding.weight", "decoder.embedding.weight", "head.weight", "head.bias")
-"""Weights that a checkpoint may lack: the shared embedding is in their place, or nothing."""
+"""Weights that a checkpoint may lack; the shared embedding replaces them, or nothing."""
 
 COPIES = ("decoder.embed_tokens.weight", "encoder.embed_tokens.weight", "lm_head.weight")
-"""Names under which the shared embedding may be stored instead: which of equal tensors is kept, each writer decides."""
+"""Other names of the shared embedding: which of equal tensors is kept depends on the program that wrote the file."""
 
 
 def stored(pieces: Pieces, tensors: Container[str]) -> Pieces:
-    """A table, fitted to what a checkpoint has of tensors that may be one.
+    """Adapt a table to which of the possibly tied tensors a checkpoint has.
 
-    A ``config.json`` does not tell: transformers 5 writes ``tie_word_embeddings`` of every T5 as true.
+    A ``config.json`` does not tell: transformers 5 writes ``tie_word_embeddings`` as true for every T5.
     """
 
     def there(source: str) -> bool:

@@ -15,20 +15,20 @@ MODEL_TYPES = ("qwen2",)
 
 SLIDING, FULL = "sliding_attention", "full_attention"
 MAX_WINDOW_LAYERS = 28
-"""Layers that see everything, where a ``config.json`` does not say."""
+"""Number of layers with full attention if a ``config.json`` does not say."""
 
 
 def config(values: Mapping[str, Any]) -> DecoderConfig:
-    """What the fields of a ``config.json`` say."""
+    """Read the fields of a ``config.json``."""
     usual = llama.config(values)
     return dataclasses.replace(usual, window=_window(values, usual.layers))
 
 
 def _window(values: Mapping[str, Any], layers: int) -> int | None:
-    """How far back attention reaches: the same in all layers.
+    """The attention window, which must be the same in all layers.
 
     Raises:
-        CheckpointError: layers differ.
+        CheckpointError: the layers differ.
     """
     size: int | None = values.get("sliding_window") if values.get("use_sliding_window") else None
     if size is None:
@@ -39,13 +39,14 @@ def _window(values: Mapping[str, Any], layers: int) -> int | None:
         return None
     if kinds != {SLIDING}:
         raise CheckpointError(
-            f"its layers see differently ({', '.join(sorted(map(str, kinds)))}), which is not known here.",
+            f"its layers attend differently ({', '.join(sorted(map(str, kinds)))}), which is not supported.",
             where="config.json",
-            remedy="Choose a checkpoint whose layers are alike, such as Qwen's own (use_sliding_window: false).",
+            remedy="Choose a checkpoint with the same attention in all layers, such as Qwen's own (use_sliding_window: "
+            "false).",
         )
     return size
 
 
 def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
-    """Where each weight is."""
+    """Map lilliput's weight names to the checkpoint's."""
     return llama.decoder_pieces(config, True, False, values)

@@ -14,12 +14,12 @@ MODEL_TYPES = ("qwen3",)
 
 
 def config(values: Mapping[str, Any]) -> DecoderConfig:
-    """What the fields of a ``config.json`` say."""
+    """Read the fields of a ``config.json``."""
     return dataclasses.replace(qwen2.config(values), query_key_norm=True)
 
 
 def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
-    """Where each weight is."""
+    """Map lilliput's weight names to the checkpoint's."""
 
     def norms(ours: str, theirs: str) -> Pieces:
         query = linear(f"{ours}.query_norm", f"{theirs}.q_norm", bias=False)

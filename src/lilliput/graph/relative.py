@@ -1,7 +1,7 @@
-"""Relative position bias: what attention's scores gain from how far apart two tokens are.
+"""Relative position bias: a term of attention scores that depends on the distance of two tokens.
 
-"Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer" (T5), section 2.1: near distances
-have a bucket each, further ones share buckets that grow with the logarithm, and all beyond the furthest share the last.
+"Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer" (T5), section 2.1: short distances
+have a bucket each, longer ones share buckets of logarithmically growing size, and all beyond a limit share the last.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from lilliput.graph.blocks import Value
 
 @dataclass(frozen=True)
 class Relative:
-    """How distances fall into buckets.
+    """The mapping of distances to buckets.
 
     Attributes:
-        buckets: how many.
+        buckets: number of buckets.
         furthest: distance in tokens from which on all share the last bucket.
     """
 
@@ -30,16 +30,16 @@ class Relative:
     furthest: int
 
     def places(self, both_ways: bool) -> NDArray[np.int64]:
-        """Bucket of every distance (key's position less query's) from ``-furthest`` to it, ``[2 * furthest + 1]``.
+        """Bucket of each distance (key minus query position), ``-furthest`` to ``furthest``: ``[2 * furthest + 1]``.
 
         Args:
-            both_ways: half of the buckets are for keys behind the query; otherwise those all fall into bucket 0.
+            both_ways: half of the buckets are for keys after the query; otherwise those all fall into bucket 0.
         """
         distance = np.arange(-self.furthest, self.furthest + 1)
         count = self.buckets // 2 if both_ways else self.buckets
         back = np.abs(distance) if both_ways else np.maximum(-distance, 0)
         near = count // 2
-        # single precision, as the models were trained: where a bucket begins can depend on the last bit
+        # single precision, as in training: the last bit can decide where a bucket begins
         ratio = np.log(np.maximum(back, 1).astype(np.float32) / np.float32(near))
         share = ratio / np.float32(math.log(self.furthest / near))
         far = np.minimum(near + (share * np.float32(count - near)).astype(np.int64), count - 1)
@@ -47,13 +47,13 @@ class Relative:
 
 
 def relative_bias(ids: Value, mask: Value, weight: Value, relative: Relative, both_ways: bool) -> Value:
-    """What is added to the scores, ``[1, heads, T, S]``.
+    """The term to add to the scores, ``[1, heads, T, S]``.
 
     Args:
         ids: the new tokens, ``[B, T]``.
         mask: ``[B, S]``, of the new tokens and those before.
         weight: ``[buckets, heads]``.
-        relative: how distances fall into buckets.
+        relative: the mapping of distances to buckets.
         both_ways: see :meth:`Relative.places`.
     """
     zero, one = ops.constant(0, ov.Type.i64), ops.constant(1, ov.Type.i64)

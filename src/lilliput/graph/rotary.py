@@ -1,4 +1,4 @@
-"""Rotary position embedding: how fast each pair of a head's dimensions turns ("RoFormer", Su et al. 2021, eq. 34)."""
+"""Rotary position embedding: the rotation frequency of each pair of dimensions ("RoFormer", Su et al. 2021, eq. 34)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from lilliput.errors import CheckpointError
 
 @dataclass(frozen=True)
 class Rotary:
-    """How positions turn queries and keys, halves of the turned dimensions being the pairs.
+    """How positions rotate queries and keys; pairs consist of one dimension from each half.
 
     Attributes:
-        width: dimensions of a head that are turned, from the first; even.
-        base: of the geometric series of frequencies.
+        width: number of leading dimensions of a head that are rotated; even.
+        base: base of the geometric series of frequencies.
         factor: positions are divided by it (``linear`` and ``llama3`` scaling).
         low, high: of ``llama3`` scaling: frequencies with fewer turns than ``low`` over ``original`` positions are
-            divided by the factor, those with more than ``high`` are kept, between them both are mixed. 0: all divided.
-        original: positions the model was first trained for.
+            divided by the factor, those with more than ``high`` are kept, and those between are interpolated. 0: all
+            are divided.
+        original: number of positions that the model was first trained for.
     """
 
     width: int
@@ -34,7 +35,7 @@ class Rotary:
     original: int = 0
 
     def frequencies(self) -> NDArray[np.float32]:
-        """Radians a position, ``[width / 2]``."""
+        """Radians per position, ``[width / 2]``."""
         usual = self.base ** (-np.arange(0, self.width, 2, dtype=np.float64) / self.width)
         if not self.high:
             return (usual / self.factor).astype(np.float32)
@@ -44,18 +45,18 @@ class Rotary:
 
 
 def read_rotary(values: Mapping[str, Any], head_width: int, share: float = 1.0) -> Rotary:
-    """The rotary embedding that a ``config.json`` of the Llama family tells of.
+    """The rotary embedding of a ``config.json`` of the Llama family.
 
     Args:
-        values: the file's.
-        head_width: of each head.
-        share: of its dimensions that are turned.
+        values: the file's fields.
+        head_width: width of each head.
+        share: share of a head's dimensions that are rotated.
 
     Raises:
-        CheckpointError: a kind of scaling that is not known, or two tables of fields that tell different things.
+        CheckpointError: the kind of scaling is not supported, or two tables of fields contradict each other.
     """
-    # Transformers 4 wrote the one, 5 writes the other. Where both are there it takes the former alone, and the base of
-    # the latter is lost: hardly what was meant by whoever added the one to the other.
+    # Transformers 4 wrote the first table, 5 writes the second. If both are present, it uses only the first and drops
+    # the base of the second, which is hardly what the author of the file meant.
     tables = [values[name] for name in ("rope_scaling", "rope_parameters") if values.get(name)]
     first, *others = [_read(table, values, head_width, share) for table in tables or [{}]]
     if any(other != first for other in others):
@@ -80,7 +81,7 @@ def _read(scaling: Mapping[str, Any], values: Mapping[str, Any], head_width: int
         original = int(scaling["original_max_position_embeddings"])
         return Rotary(width, base, float(scaling["factor"]), low, high, original)
     raise CheckpointError(
-        f"field 'rope_scaling' asks for '{kind}'; known are default, linear and llama3.",
+        f"field 'rope_scaling' asks for '{kind}'; supported: default, linear and llama3.",
         where="config.json",
         remedy="This checkpoint cannot be read yet.",
     )

@@ -1,4 +1,4 @@
-"""How a graph rounds the inputs of its linear layers itself, where the engine is not left to do it."""
+"""Rounding of linear layers' inputs by operations of the graph, rather than by the engine."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from lilliput.graph.blocks import Value
 from lilliput.graph.layers import InputRounding
 
 LARGEST_CODE = 127
-"""Of symmetric 8 bits."""
+"""Largest symmetric 8-bit code."""
 
 
 def rounded_by_token(name: str, value: Value) -> Value:
-    """``value [B, T, width]`` as 8-bit codes of one scale a token stand for: its largest magnitude is code 127.
+    """Round ``value [B, T, width]`` to 8 bits with one scale per token, whose largest magnitude becomes code 127.
 
-    The engine has no product of integers with such scales, so that codes are numbers of float32 here: what is computed
-    is what integers would give, and not as fast.
+    The engine has no integer products with such scales, so the codes are float32 here: the result is that of integers,
+    but not as fast.
     """
     largest = ops.reduce_max(ops.abs(value), ops.constant([-1]), True)
-    smallest = ops.constant(np.finfo(np.float32).tiny)  # of a token that is all zeros
+    smallest = ops.constant(np.finfo(np.float32).tiny)  # for tokens that are all zeros
     scale = ops.maximum(ops.divide(largest, ops.constant(np.float32(LARGEST_CODE))), smallest)
     return ops.multiply(ops.round(ops.divide(value, scale), "half_to_even"), scale)
 
 
 def rounded_to_ranges(ranges: Mapping[str, ActivationRange]) -> InputRounding:
-    """What rounds each layer's input to unsigned 8 bits over its range.
+    """Return a function that rounds each layer's input to unsigned 8 bits over its range.
 
-    The operator for it, before a product with int8 weights of a scale a row, is what the CPU plugin makes an integer
-    product of; with other weights it multiplies in floating point what the codes stand for.
+    Before a product with int8 weights of one scale per row, the CPU plugin turns the operator into an integer product;
+    with other weights it multiplies the values of the codes in floating point.
 
     Args:
-        ranges: by the layers' names.
+        ranges: ranges by layer name.
     """
 
     def rounded(name: str, value: Value) -> Value:

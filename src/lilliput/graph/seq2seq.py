@@ -1,22 +1,22 @@
-"""An encoder-decoder as two OpenVINO graphs, from a config that holds all that architectures differ in.
+"""An encoder-decoder as two OpenVINO graphs, from a config of everything that architectures differ in.
 
-For B sequences, S tokens of each source, T new tokens of each target, P tokens of a target with those before:
+For B sequences, S tokens of each source, T new tokens of each target, and P tokens of a target including earlier ones:
 
 The encoder takes
 
-- ``input_ids`` int64 ``[B, S]``; ``attention_mask`` int64 ``[B, S]``: 0 at padding, which stands at the right;
+- ``input_ids`` int64 ``[B, S]``; ``attention_mask`` int64 ``[B, S]``: 0 at padding, which is on the right;
 
-and gives ``cross`` float32 ``[2 * layers, B, heads, S, head_width]``: what the decoder's attention to the source needs,
-keys (``2 * i``) and values (``2 * i + 1``) of its layer ``i``, computed once for a source.
+and gives ``cross`` float32 ``[2 * layers, B, heads, S, head_width]``: keys (``2 * i``) and values (``2 * i + 1``) for
+cross-attention in the decoder's layer ``i``, computed once per source.
 
 The decoder takes
 
-- ``input_ids`` int64 ``[B, T]``; ``position_ids`` int64 ``[B, T]``, which only learned positions look at;
-- ``attention_mask`` int64 ``[B, P]``: 0 at padding, which stands at the left;
-- ``beam_idx`` int32 ``[B]``: which sequence of the step before each one goes on from;
-- ``cross`` and ``encoder_attention_mask`` int64 ``[B, S]``, whose rows the caller has in the order of the sequences;
+- ``input_ids`` int64 ``[B, T]``; ``position_ids`` int64 ``[B, T]``, used only by learned positions;
+- ``attention_mask`` int64 ``[B, P]``: 0 at padding, which is on the left;
+- ``beam_idx`` int32 ``[B]``: the sequence of the previous step that each one continues;
+- ``cross`` and ``encoder_attention_mask`` int64 ``[B, S]``, whose rows the caller keeps in the order of the sequences;
 
-and gives ``logits`` float32 ``[B, T, vocabulary]``, or ``[B, 1, vocabulary]`` of the last token alone. Keys and values
+and gives ``logits`` float32 ``[B, T, vocabulary]``, or ``[B, 1, vocabulary]`` for only the last token. Keys and values
 of a target's earlier tokens are its state.
 """
 
@@ -44,8 +44,8 @@ class Stack:
 
     Attributes:
         layers: number of blocks.
-        heads: of each attention.
-        head_width: of each head.
+        heads: number of heads of each attention.
+        head_width: width of each head.
         score_scale: multiplies the products of queries and keys.
     """
 
@@ -57,23 +57,23 @@ class Stack:
 
 @dataclass(frozen=True)
 class Seq2SeqConfig:
-    """What an encoder-decoder is, besides its weights.
+    """The architecture of an encoder-decoder.
 
     Attributes:
         vocabulary: rows of the embedding.
         hidden: width of the residual stream.
         encoder, decoder: their sizes.
-        positions: the longest sequence there are positions for; ``None``: any.
+        positions: the longest sequence that has positions; ``None``: unlimited.
         norm: ``rms`` or ``layer``.
         norm_epsilon: added to the variance.
         post_norm: whether norms follow the sum with the residual stream, or precede each part of a block.
         activation: a name in :data:`~lilliput.graph.blocks.ACTIVATIONS`.
         gated: whether the feed-forward layer multiplies by a second, activated projection.
-        relative: how distances are added to scores; ``None``: positions have a table, added to the embedding.
-        position_offset: added to positions before the table is asked.
+        relative: the bias of scores by distance; ``None``: a table of positions is added to the embedding.
+        position_offset: added to positions before the table look-up.
         embedding_scale: multiplies the embedding.
-        output_scale: multiplies what the output layer reads.
-        tied: whether the output layer's weights, and both embeddings, are one.
+        output_scale: multiplies the output layer's input.
+        tied: whether the output layer and both embeddings share their weights.
     """
 
     vocabulary: int
@@ -94,27 +94,27 @@ class Seq2SeqConfig:
 
 
 def encoder_graph(config: Seq2SeqConfig, weights: Weights, rounding: InputRounding | None = None) -> ov.Model:
-    """The graph that gives ``cross`` of a source; for its arguments, see :func:`decoder_graph`."""
+    """The graph that computes ``cross`` of a source; for its arguments, see :func:`decoder_graph`."""
     return _Encoder(config, weights, rounding).model()
 
 
 def decoder_graph(
     config: Seq2SeqConfig, weights: Weights, last_only: bool = False, rounding: InputRounding | None = None
 ) -> ov.Model:
-    """The stateful graph that gives logits.
+    """The stateful graph that computes logits.
 
     Args:
-        config: what it is.
+        config: its architecture.
         weights: see :data:`~lilliput.graph.layers.Weights`.
-        last_only: compute the last token's logits alone, as generation needs.
-        rounding: of the linear layers' inputs.
+        last_only: compute only the last token's logits, as generation needs.
+        rounding: rounds the linear layers' inputs.
     """
     return _Decoder(config, weights, rounding).model(last_only)
 
 
 def stages(config: Seq2SeqConfig) -> tuple[Stage, ...]:
-    """The encoder, cut up, and then the decoder."""
-    # Behind a sum with the stream a norm's output is the stream itself: no scale of it could be undone.
+    """The stages of the encoder, then those of the decoder."""
+    # With post-norm, a norm's output is the residual stream itself, so scaling it could not be undone.
     norms = {"query": "attention_norm", "cross_query": "cross_norm", "gate": "mlp_norm", "up": "mlp_norm"}
     sources = {"output": "value", "cross_output": "cross_value"} | ({} if config.post_norm else norms)
     sources |= {"down": "up"} if config.gated else {}
@@ -138,7 +138,7 @@ def _embedding(config: Seq2SeqConfig, part: _Kind, weights: Weights) -> tuple[ov
 
 def _block(config: Seq2SeqConfig, part: _Kind, own: str, weights: Weights) -> tuple[ov.Model, Readers]:
     built = part(config, weights)
-    built.ids = built.mask  # nothing but its shape is asked for, and all tokens are new
+    built.ids = built.mask  # only its shape is used, and all tokens are new
     return built.block_stage(own.removesuffix("."), _stream(config, HIDDEN))
 
 
@@ -152,13 +152,13 @@ def _stream(config: Seq2SeqConfig, name: str) -> Value:
 
 
 def _padding_mask(mask: Value) -> Value:
-    """What is added to scores, ``[B, 1, 1, S]``: 0 where ``mask [B, S]`` is not."""
+    """The additive mask of scores, ``[B, 1, 1, S]``: 0 where ``mask [B, S]`` is not 0."""
     real = ops.unsqueeze(ops.not_equal(mask, ops.constant(0, ov.Type.i64)), ops.constant([1, 2]))
     return ops.select(real, ops.constant(np.float32(0)), ops.constant(np.float32(MASKED)))
 
 
 class _Part(Layers):
-    """What encoder and decoder have in common; ``name`` is the first part of its weights' names."""
+    """Base of encoder and decoder; ``name`` is the first part of its weights' names."""
 
     def __init__(
         self, config: Seq2SeqConfig, weights: Weights, rounding: InputRounding | None, name: str, stack: Stack
@@ -168,7 +168,7 @@ class _Part(Layers):
         self.ids, self.mask = graph_input("input_ids", [-1, -1]), graph_input("attention_mask", [-1, -1])
 
     def embed(self, positions: Value) -> Value:
-        """The stream's beginning, ``[B, T, hidden]``."""
+        """The initial residual stream, ``[B, T, hidden]``."""
         config = self.config
         own = f"{self.name}.embedding.weight"
         value = blocks.embedding(self.ids, self.weights[own if own in self.weights else "embedding.weight"]())
@@ -180,7 +180,7 @@ class _Part(Layers):
         return self.norm(value, f"{self.name}.embedding_norm")
 
     def biased(self, allowed: Value, both_ways: bool) -> Value:
-        """``allowed``, and what distances add to it: every layer's."""
+        """``allowed`` plus the bias by distance, which all layers share."""
         if self.config.relative is None:
             return allowed
         weight = self.weights[f"{self.name}.relative.weight"]()
@@ -188,7 +188,7 @@ class _Part(Layers):
         return ops.maximum(ops.add(bias, allowed), ops.constant(np.float32(MASKED)))  # no infinity in float16
 
     def around(self, value: Value, norm: str, part: Callable[[Value], Value]) -> Value:
-        """``value`` and what ``part`` makes of it, with the norm where it belongs."""
+        """``value`` plus ``part`` of it, with the norm before or after."""
         if self.config.post_norm:
             return self.norm(ops.add(value, part(value)), norm)
         return ops.add(value, part(self.norm(value, norm)))
@@ -198,10 +198,10 @@ class _Part(Layers):
         return blocks.split_heads(self.linear(value, name), stack.heads, stack.head_width)
 
     def attend(self, query: Value, key: Value, value: Value, allowed: Value, output: str) -> Value:
-        """Attention, and the layer after it."""
+        """Attention and its output layer."""
         if self.stack.score_scale != 1.0:
             query = blocks.scaled(query, self.stack.score_scale)
-        # A scale of its own would multiply the keys: where they are no state, all of the source's at every step.
+        # The operator's own scale would multiply the keys, in cross-attention all of the source's at every step.
         mixed = ops.scaled_dot_product_attention(query, key, value, allowed, ops.constant(np.float32(1)))
         return self.linear(blocks.joined_heads(mixed, self.stack.heads * self.stack.head_width), output)
 
@@ -225,11 +225,11 @@ class _Encoder(_Part):
         return self.biased(_padding_mask(self.mask), both_ways=True)
 
     def end(self, value: Value) -> Value:
-        """What the decoder reads."""
+        """The value that the decoder reads."""
         return self.norm(value, "encoder.final_norm")
 
     def readers(self) -> list[str]:
-        """The decoder's layers that do so."""
+        """The decoder's layers that read the encoder's output."""
         layers = range(self.config.decoder.layers)
         return [f"decoder.layers.{index}.cross_{part}" for index in layers for part in ("key", "value")]
 
@@ -271,12 +271,12 @@ class _Decoder(_Part):
         return self.biased(blocks.causal_mask(self.ids, self.mask, None), both_ways=False)
 
     def end(self, value: Value) -> Value:
-        """What the output layer reads."""
+        """The value that the output layer reads."""
         value, scale = self.norm(value, "decoder.final_norm"), self.config.output_scale
         return value if scale == 1.0 else blocks.scaled(value, scale)
 
     def block(self, name: str, value: Value, allowed: Value, source: tuple[Value, Value, Value]) -> Value:
-        """``source``: keys, values, and what is added to scores."""
+        """A block's output; ``source``: keys, values, and additive mask."""
 
         def attention(value: Value) -> Value:
             query, key, values = (self.heads(value, f"{name}.{part}", self.stack) for part in ("query", "key", "value"))
@@ -291,7 +291,7 @@ class _Decoder(_Part):
         return self.around(value, f"{name}.mlp_norm", lambda value: self.mlp(name, value))
 
     def remembered(self, value: Value, name: str) -> Value:
-        """``value`` behind what the state holds of earlier tokens."""
+        """Append ``value`` to the state of earlier tokens."""
         whole, sink = blocks.cached(value, name, self.ids, self.beams, self.stack.heads, self.stack.head_width)
         self.sinks.append(sink)
         return whole

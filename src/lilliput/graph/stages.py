@@ -1,7 +1,7 @@
-"""A generator cut into stages, which data go through in turn: for what quantization has to know of values in it.
+"""A generator cut into stages that data pass through in turn, so that quantization can see the values between them.
 
-A stack of blocks is a stage that embeds tokens, a stage for each block, and one of the norm behind them. A decoder is
-one stack; an encoder-decoder is two, the second of which reads what the first gave: its ``memory``.
+A stack of blocks consists of a stage that embeds tokens, a stage for each block, and one for the final norm. A decoder
+is one stack; an encoder-decoder is two, the second of which reads the first one's output as its ``memory``.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from lilliput.graph.blocks import Value
 from lilliput.graph.layers import Layers, Weights
 
 HIDDEN, MEMORY = "hidden", "memory"
-"""Names of what goes from stage to stage, ``[B, T, hidden]``, and of what the stack before gave, ``[B, S, hidden]``."""
+"""Names of the values between stages, ``[B, T, hidden]``, and of the previous stack's output, ``[B, S, hidden]``."""
 
 HEAD = "head"
-"""Name of the output layer among the readers of the last stage's output, whichever weight is its."""
+"""Name of the output layer among the readers of the last stage's output, whichever weight it uses."""
 
 Readers = dict[str, list[str]]
-"""Name of each distinct value that linear layers read -> those layers."""
+"""Name of each distinct value that linear layers read -> the layers."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One of them.
+    """One stage of a generator.
 
     Attributes:
-        build: the graph of its weights, and its readers. The graph takes, of those that it needs and by these names,
-            ``hidden`` (:data:`HIDDEN`), ``memory``, ``input_ids``, ``position_ids``, ``attention_mask`` and
-            ``encoder_attention_mask``. It gives ``hidden``, which the next stage takes, and by name a value
-            ``[B, T, width]`` for each of the readers.
-        stack: of which stack: 0 or 1.
-        first: whether it is its stack's first: it takes tokens, not ``hidden``, which becomes the stack's memory.
-        own: what the names of a block's own weights begin with; empty: it is no block.
-        takes: what the names of all of its weights begin with.
-        sources: layer -> norm or layer that its inputs come from by a linear map, so that a scale of the one can be
-            undone in the other; all by their names behind ``own``.
+        build: makes the graph from weights, and its readers. The graph's inputs are those that it needs of ``hidden``
+            (:data:`HIDDEN`), ``memory``, ``input_ids``, ``position_ids``, ``attention_mask`` and
+            ``encoder_attention_mask``. Its outputs are ``hidden``, which the next stage takes, and a value
+            ``[B, T, width]`` under each name of the readers.
+        stack: index of its stack: 0 or 1.
+        first: whether it is the first of its stack; it then takes tokens, and ``hidden`` becomes the stack's memory.
+        own: name prefix of a block's own weights; empty: it is not a block.
+        takes: name prefixes of all of its weights.
+        sources: layer -> norm or layer that its inputs come from by a linear map, so that a scale of the layer's
+            columns can be undone there; all named without the prefix ``own``.
     """
 
     build: Callable[[Weights], tuple[ov.Model, Readers]]
@@ -50,20 +50,20 @@ class Stage:
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
-        """Whether a weight, or a layer, is of this block alone."""
+        """Whether a weight or layer belongs to this block alone."""
         return bool(self.own) and name.startswith(self.own)
 
 
 def watched(
     after: Value, layers: Layers, inputs: list[Value], elsewhere: Value | None = None
 ) -> tuple[ov.Model, Readers]:
-    """A stage's graph, as :attr:`Stage.build` gives it.
+    """A stage's graph and readers, as :attr:`Stage.build` returns them.
 
     Args:
-        after: what the next stage takes.
-        layers: that have built it.
-        inputs: of the graph.
-        elsewhere: a value whose readers another stage tells of.
+        after: the value that the next stage takes.
+        layers: the layers that built it.
+        inputs: inputs of the graph.
+        elsewhere: a value whose readers another stage reports.
     """
     readers: Readers = {}
     values = {HIDDEN: after}

@@ -14,7 +14,7 @@ MODEL_TYPES = ("starcoder2",)
 
 
 def config(values: Mapping[str, Any]) -> DecoderConfig:
-    """What the fields of a ``config.json`` say."""
+    """Read the fields of a ``config.json``."""
     return dataclasses.replace(
         llama.config(values),
         norm="layer",
@@ -27,7 +27,7 @@ def config(values: Mapping[str, Any]) -> DecoderConfig:
 
 
 def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
-    """Where each weight is."""
+    """Map lilliput's weight names to the checkpoint's."""
     bias = bool(values.get("use_bias", True))
 
     def layer(ours: str, theirs: str) -> Pieces:

@@ -1,6 +1,6 @@
 """T5: CodeT5, CodeT5+ of 220 M and 770 M ("Exploring the Limits of Transfer Learning ...", 2019).
 
-Scores are not scaled, and of a tied output layer the input is, by ``d_model ** -0.5`` (released code).
+Scores are not scaled; the input of a tied output layer is scaled by ``d_model ** -0.5`` (released code).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ MODEL_TYPES = ("t5",)
 
 
 def config(values: Mapping[str, Any]) -> Seq2SeqConfig:
-    """What the fields of a ``config.json`` say."""
+    """Read the fields of a ``config.json``."""
     vocabulary, hidden, layers, heads, width = required(
         values, "vocab_size", "d_model", "num_layers", "num_heads", "d_kv"
     )
     gate, _, activation = str(values.get("feed_forward_proj") or "relu").rpartition("-")
-    # transformers 5 calls every T5 tied, and writes what that used to say under the first name
+    # transformers 5 marks every T5 as tied, and writes the original value under the first name
     tied = bool(values.get("scale_decoder_outputs", values.get("tie_word_embeddings", True)))
     return Seq2SeqConfig(
         vocabulary=vocabulary,
@@ -43,7 +43,7 @@ def config(values: Mapping[str, Any]) -> Seq2SeqConfig:
 
 
 def pieces(config: Seq2SeqConfig, values: Mapping[str, Any]) -> Pieces:
-    """Where each weight is."""
+    """Map lilliput's weight names to the checkpoint's."""
     ups = {"gate": "wi_0", "up": "wi_1"} if config.gated else {"up": "wi"}
 
     def attention(ours: str, theirs: str, kind: str, prefix: str) -> Pieces:

@@ -18,7 +18,7 @@ OFFSET = 2
 
 
 def config(values: Mapping[str, Any]) -> DecoderConfig:
-    """What the fields of a ``config.json`` say."""
+    """Read the fields of a ``config.json``."""
     vocabulary, hidden, layers, heads, positions = required(
         values, "vocab_size", "d_model", "num_layers", "attention_heads", "max_position_embeddings"
     )
@@ -41,7 +41,7 @@ def config(values: Mapping[str, Any]) -> DecoderConfig:
 
 
 def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
-    """Where each weight is."""
+    """Map lilliput's weight names to the checkpoint's."""
 
     def layer(ours: str, theirs: str) -> Pieces:
         attention = f"{theirs}.self_attn"
@@ -69,7 +69,7 @@ def pieces(config: DecoderConfig, values: Mapping[str, Any]) -> Pieces:
 
 
 def sinusoids(rows: int, width: int, padding: int) -> Array:
-    """Sines beside cosines of each position ("Attention Is All You Need", section 3.5); the row of padding is 0."""
+    """Sines and cosines of each position ("Attention Is All You Need", section 3.5); the row of padding is 0."""
     half = width // 2
     rates = np.exp(np.arange(half) * -(math.log(10000) / (half - 1)))
     angles = np.arange(rows)[:, None] * rates

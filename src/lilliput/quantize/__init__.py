@@ -1,1 +1,1 @@
-"""Quantization: what is stored how, how codes are found, calibration, and what holds accuracy afterwards."""
+"""Quantization: storage policies, rounding methods, and calibration."""

@@ -1,4 +1,4 @@
-"""How the inputs of matrix products are rounded, and the engine's settings that do it."""
+"""How the inputs of matrix products are rounded, and the engine settings for it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MODES = (NONE, DYNAMIC, TOKEN, STATIC)
 
 
 def default_mode(weights: Format) -> str:
-    """How inputs are rounded where nobody says it: not at all beside floating-point weights.
+    """The default rounding of inputs: none with floating-point weights.
 
-    Such a model is the original that others are compared with: its keys and values are float32, too.
+    Such a model is the baseline for comparisons, so its keys and values are float32, too.
     """
     return NONE if weights.floating else DYNAMIC
 
@@ -27,15 +27,14 @@ def default_mode(weights: Format) -> str:
 class Activations:
     """How inputs of matrix products are rounded.
 
-    ``token`` and ``static`` are for the layers of blocks: the output layer multiplies float32.
+    ``token`` and ``static`` apply to the layers of blocks; the output layer multiplies float32.
 
     Attributes:
-        mode: ``none``: they are float32. ``dynamic``: 8 bits, with a scale for each ``group`` of each token's values,
-            found while running; the engine computes the products in integers. ``token``: 8 bits, with a scale for all
-            values of a token, found while running, by operations of the graph. ``static``: 8 bits, with one range for
-            all values of a layer's input, found by calibration.
-        group: see ``dynamic``. Larger ones are faster: 128 decodes 1.15 times as fast as 32 and reads a prompt 1.2
-            times as fast (0.5 B, int8), and costs 0.2 % of perplexity there, with 135 M weights at most 1.5 %.
+        mode: ``none``: float32. ``dynamic``: 8 bits, with a scale per ``group`` of each token's values, computed at run
+            time; the engine multiplies integers. ``token``: 8 bits, with a scale per token, computed at run time by
+            operations of the graph. ``static``: 8 bits, with one calibrated range for all values of a layer's input.
+        group: see ``dynamic``. Larger groups are faster: 128 decodes 1.15 times as fast as 32 and reads a prompt 1.2
+            times as fast (0.5 B, int8), at a cost of 0.2 % of perplexity, or at most 1.5 % for 135 M weights.
         calibration: how ``static`` finds ranges: a name in :data:`~lilliput.quantize.observe.OBSERVERS`.
     """
 
@@ -54,20 +53,20 @@ class Activations:
                 )
         if self.group < 16 or self.group % 16:
             raise UserError(
-                f"{self.group} is no size of a group.",
+                f"{self.group} is not a group size.",
                 where="--activation-group",
                 remedy="Choose a multiple of 16.",
             )
 
     def fitted(self, groups: Iterable[int]) -> Activations:
-        """The same for weights in ``groups``: with a larger group than theirs the engine takes twice as long to read a
-        prompt."""
+        """The same, with a group no larger than the weights' ``groups``: with a larger one, the engine takes twice as
+        long to read a prompt."""
         least = min((group for group in groups if group > 0), default=self.group)
         return replace(self, group=max(16, min(self.group, least) // 16 * 16))
 
     def engine(self) -> dict[str, Any]:
-        """Properties of the CPU plugin. Without the hint it computes in bfloat16 where the processor can, and then
-        rounds nothing. Keys and values of 8 bits change the perplexity of a 135 M model by less than 0.02 %."""
+        """Properties of the CPU plugin. Without the precision hint it computes in bfloat16 if the processor can, and
+        then rounds nothing. 8-bit keys and values change the perplexity of a 135 M model by less than 0.02 %."""
         group = self.group if self.mode == DYNAMIC else 0
         return {
             "INFERENCE_PRECISION_HINT": "f32",
@@ -76,23 +75,23 @@ class Activations:
         }
 
     def emulated(self, weights: Scheme) -> bool:
-        """Whether inputs are rounded by the graph, and still multiplied by ``weights`` in floating point."""
+        """Whether the graph rounds inputs, but still multiplies them by ``weights`` in floating point."""
         if self.mode == STATIC:
             return not (weights.format == "int8" and weights.symmetric and weights.group in (ROW, TENSOR))
         return self.mode == TOKEN
 
     def refuse_slow(self, weights: Scheme) -> None:
-        """Refuse what costs accuracy and saves no time.
+        """Reject rounding that costs accuracy and saves no time.
 
         Raises:
-            UserError: it is emulated; the message says which choice is fast.
+            UserError: the rounding is emulated; the message names a fast choice.
         """
         if not self.emulated(weights):
             return
         why, fast = {
-            TOKEN: ("the engine multiplies no integers with a scale for each token", f"choose {DYNAMIC}"),
+            TOKEN: ("the engine cannot multiply integers with a scale per token", f"choose {DYNAMIC}"),
             STATIC: (
-                "its integers are multiplied only with int8 weights of a scale a row, without zero points",
+                "the engine multiplies its integers only with int8 weights with one scale per row and no zero points",
                 f"choose such weights, or {DYNAMIC}",
             ),
         }[self.mode]

@@ -1,9 +1,8 @@
-"""Rounding that knows what a generator's layers read: GPTQ and AWQ, one block after another.
+"""Calibrated rounding of a generator, one block after another: GPTQ and AWQ.
 
-Calibration data go through the blocks in turn; of an encoder-decoder through the encoder's, and then through the
-decoder's, which read what the encoder gave. A block's inputs are what the blocks before it, already rounded, give; what
-its layers read is seen with its own weights as they were. Memory holds one block and the data's vectors, whatever the
-model's size.
+Calibration data go through the blocks in turn, in an encoder-decoder first through the encoder's, then through the
+decoder's. A block's inputs are the outputs of the earlier blocks, already rounded; the inputs of its layers are
+recorded with its own weights not yet rounded. Memory holds one block and the data's vectors, whatever the model's size.
 """
 
 from __future__ import annotations
@@ -32,26 +31,26 @@ from lilliput.quantize.stored_values import stored_values
 
 Matrix = NDArray[np.float32]
 Changes = dict[str, list[Callable[[Matrix], Matrix]]]
-"""Name of a weight -> what is done to it before it is rounded."""
+"""Name of a weight -> changes applied to it before rounding."""
 
 DAMPING = 0.05
-"""GPTQ's, of the diagonal's mean. With few tokens a column the paper's 0.01 fits them, and does worse on others."""
+"""GPTQ's damping, as a share of the diagonal's mean. With few tokens per column, the paper's 0.01 overfits them."""
 
 AWQ_TOKENS = 512
-"""Inputs that AWQ looks at."""
+"""Number of inputs that AWQ uses."""
 
 HEAD_ROWS = 16384
-"""Of the output layer, rounded at a time: there are as many rows as tokens, and GPTQ takes each row by itself."""
+"""Rows of the output layer rounded at a time: it has a row per token, and GPTQ treats rows independently."""
 
 
 @dataclass(frozen=True)
 class Original:
-    """What there is of a checkpoint.
+    """An unquantized checkpoint.
 
     Attributes:
-        config: what it is.
-        pieces: where each of our weights is.
-        tensors: the checkpoint's.
+        config: its architecture.
+        pieces: lilliput's weight names -> where each weight is in the checkpoint.
+        tensors: the checkpoint's tensors.
     """
 
     config: Config
@@ -59,21 +58,21 @@ class Original:
     tensors: Tensors
 
     def names(self, stage: Stage) -> list[str]:
-        """Of the weights that a stage takes."""
+        """Names of the weights that a stage takes."""
         return [name for name in self.pieces if name.startswith(stage.takes)]
 
     def weight(self, name: str) -> Matrix:
-        """One of them."""
+        """Read the weight ``name``."""
         return read_piece(self.pieces[name], self.tensors)
 
 
 class Blockwise:
-    """The :class:`~lilliput.quantize.stream.Rounding` of GPTQ and AWQ; of the output layer, where its scheme says so.
+    """The :class:`~lilliput.quantize.stream.Rounding` of GPTQ and AWQ; includes the output layer if its scheme says so.
 
     Args:
         original: the checkpoint.
-        policy: what is stored how; it names the method, too.
-        data: calibration data, of each stack.
+        policy: how weights are stored, and by which method they are rounded.
+        data: calibration data of each stack.
     """
 
     def __init__(self, original: Original, policy: Policy, data: Sequence[Tokens]) -> None:
@@ -89,7 +88,7 @@ class Blockwise:
         self.file = Path()
 
     def resume(self, done: Mapping[str, StoredWeight], file: Path) -> None:
-        """What an earlier run has stored, and where."""
+        """Take note of what an earlier run has stored in ``file``."""
         self.done, self.file = done, file
 
     def change(self, name: str, weight: Matrix) -> Matrix:
@@ -97,13 +96,13 @@ class Blockwise:
         self._enter(name)
         for change in self.changes.get(name, []):
             weight = change(weight)
-        self._keep(name, weight)  # of what is not rounded this is what is stored
+        self._keep(name, weight)  # unless it is rounded next, it is stored as it is here
         return weight
 
     def round(self, name: str, weight: Matrix, scheme: Scheme) -> Quantized:
-        """Codes of a weight that :meth:`change` gave."""
+        """Codes of a weight that :meth:`change` returned."""
         seen = self.inputs.get(HEAD if name == self.head else name.removesuffix(".weight"))
-        if seen is None:  # the embedding, and mostly the output layer
+        if seen is None:  # the embedding, and usually the output layer
             return nearest(weight, scheme)
         if name == self.head:
             return _joined(
@@ -117,12 +116,12 @@ class Blockwise:
         return found
 
     def _keep(self, name: str, values: Matrix) -> None:
-        """Note a weight of the present block, for what comes after it."""
+        """Keep a weight of the current block, for the pass to the next block."""
         if self.place >= 0 and self.stages[self.place].has(name):
             self.values[name] = values
 
     def _enter(self, name: str) -> None:
-        """Get to the stage that a weight is of, through all before it."""
+        """Advance to the stage of the weight ``name``, through all stages before it."""
         wanted = self._place_of(name)
         while self.place < wanted:
             self._leave()
@@ -131,18 +130,18 @@ class Blockwise:
                 self._look(self.stages[self.place])
 
     def _is_asked_for(self, stage: Stage) -> bool:
-        """Whether anything is still to be rounded by what is read there."""
+        """Whether a weight still has to be rounded by the inputs recorded in ``stage``."""
         own = [name for name in self.original.pieces if stage.has(name)]
         return any(name not in self.done for name in own) or not (own or stage.first)
 
     def _place_of(self, name: str) -> int:
-        """Of what no block has, the present: whether it is rounded depends on no inputs."""
+        """Index of a weight's stage; the current one for weights outside of blocks, whose rounding needs no inputs."""
         if name == self.head and self.policy.head.rounding == GPTQ:
             return len(self.stages) - 1
         return next((place for place, stage in enumerate(self.stages) if stage.has(name)), self.place)
 
     def _leave(self) -> None:
-        """Have the data go through the present stage as it is stored."""
+        """Pass the data through the current stage with its weights as stored."""
         if self.place < 0:
             return
         stage = self.stages[self.place]
@@ -151,14 +150,14 @@ class Blockwise:
         self.inputs = {layer: seen for layer, seen in self.inputs.items() if not stage.has(layer)}
 
     def _present(self, name: str, stage: Stage) -> Matrix:
-        """A weight of a stage as it is stored. What is of no block, or comes behind it in the table (norms of queries
-        and keys), is stored as it is in the checkpoint."""
+        """A weight of a stage as it is stored. Weights that belong to no block, or come after it in the table (norms of
+        queries and keys), are stored as they are in the checkpoint."""
         if stage.has(name) and name in self.done:
             return stored_values(self.done[name], self.file)
         return self.values[name] if name in self.values else self.original.weight(name)
 
     def _look(self, stage: Stage) -> None:
-        """See what is read in a stage, or of what it gives; and, for AWQ, find how that has its weights changed."""
+        """Record the inputs of a stage's layers, or of layers that read its output; for AWQ, find the changes, too."""
         weights = {name: self.original.weight(name) for name in self.original.names(stage)}
         run = StageRun(stage, weights)
         linear, head = self.policy.linear.rounding, self.policy.head.rounding
@@ -177,7 +176,7 @@ class Blockwise:
         readers: Mapping[str, list[str]],
         found: Mapping[str, Inputs],
     ) -> Changes:
-        """AWQ's scales, with what undoes each: the norm or the layer whose output it is."""
+        """AWQ's column scales, and their inverse in the norm or layer whose output the columns read."""
         changes: Changes = {}
         for name, layers in readers.items():
             source = f"{stage.own}{stage.sources.get(layers[0].removeprefix(stage.own))}"
@@ -196,7 +195,7 @@ class Blockwise:
 
 
 class Inputs:
-    """What was read by a layer, as far as a method looks at it.
+    """Statistics of a layer's inputs that a method needs.
 
     Attributes:
         gram: ``[width, width]``: the sum of the inputs' outer products, for GPTQ.
@@ -237,12 +236,12 @@ def _gptq(name: str, weight: Matrix, scheme: Scheme, seen: Inputs) -> Quantized:
     except ValueError as error:
         raise CheckpointError(
             f"its weight '{name}' cannot be rounded by what its layer reads when code goes through it: {error}.",
-            remedy="Choose --rounding nearest or hqq; if the checkpoint is whole, its weights overflow.",
+            remedy="Choose --rounding nearest or hqq; if the checkpoint is not damaged, its weights overflow.",
         ) from error
 
 
 def _joined(parts: Sequence[Quantized]) -> Quantized:
-    """Blocks of rows as one matrix."""
+    """Join blocks of rows to one matrix."""
     zeros = [part.zeros for part in parts if part.zeros is not None]
     return Quantized(
         parts[0].scheme,
@@ -253,5 +252,5 @@ def _joined(parts: Sequence[Quantized]) -> Quantized:
 
 
 def _divided_rows(scales: Matrix, weight: Matrix) -> Matrix:
-    """A norm's vector, or a layer's weight or bias, so that its outputs are divided by ``scales``."""
+    """Divide the outputs of a norm's vector, or of a layer's weight or bias, by ``scales``."""
     return weight / (scales if weight.ndim == 1 else scales[:, None])

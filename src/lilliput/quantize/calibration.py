@@ -1,4 +1,4 @@
-"""What a generator is calibrated on: pieces of code, by default of Python's standard library."""
+"""Calibration data of a generator: pieces of code, by default from Python's standard library."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from lilliput.data.sources import read_functions, read_source
 from lilliput.errors import UserError
 
 SOURCE, TARGET = "source", "target"
-"""Columns of a table that has both sides of an encoder-decoder's data."""
+"""Columns of a table with both sides of an encoder-decoder's data."""
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """What goes through a stack of blocks.
+    """Input of a stack of blocks.
 
     Attributes:
         ids: int64 ``[pieces, tokens]``.
-        mask: bool, likewise: false at padding, which stands at the right.
+        mask: bool ``[pieces, tokens]``: false at padding, which is on the right.
     """
 
     ids: NDArray[np.int64]
@@ -36,7 +36,7 @@ class Tokens:
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]] | NDArray[np.int64]) -> Tokens:
-        """Rows of ids, none of them empty."""
+        """Pad rows of ids, none of them empty."""
         ends = np.array([len(row) for row in rows])
         mask = np.arange(ends.max()) < ends[:, None]
         ids = np.zeros(mask.shape, np.int64)
@@ -46,13 +46,13 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How much of what.
+    """Settings of calibration data.
 
     Attributes:
-        files: tables of functions, or source files; none: the standard library's.
-        pieces: how many are taken.
-        tokens: of each; of an encoder-decoder's source, and as many of its target.
-        seed: which files of the standard library.
+        files: tables of functions, or source files; if empty, the standard library's.
+        pieces: number of pieces.
+        tokens: tokens of each piece; for an encoder-decoder, of the source and of the target.
+        seed: selects the files of the standard library.
     """
 
     files: tuple[Path, ...] = ()
@@ -74,17 +74,16 @@ class Calibration:
         return {"files": files, "pieces": self.pieces, "tokens": self.tokens, "seed": self.seed}
 
     def data(self, tokenizer: Tokenizer, positions: int | None, start: int | None = None) -> tuple[Tokens, ...]:
-        """What goes through a decoder, or through an encoder and its decoder.
+        """The inputs of a decoder, or of an encoder and its decoder.
 
-        An encoder-decoder's source and target are those of a table that has both. Else they are one text: to write
-        what was read is what both families of models were trained for first, PLBART from code with some of its tokens
-        gone, CodeT5 with the gaps alone as target; it is near what repair and translation ask for, too; it gives
-        attention to the source something to find for every token; and it prefers none of the tasks that the model
-        may have been trained for since.
+        An encoder-decoder's source and target come from a table that has both. Otherwise both are the same text:
+        reproducing the input is what both families of models were pretrained for (PLBART from code with some tokens
+        removed, CodeT5 with the gaps alone as target) and is close to repair and translation; it gives cross-attention
+        something to find for every token; and it favours no task that the model may have been fine-tuned for.
 
         Args:
             tokenizer: the model's.
-            positions: most tokens of a piece that it has positions for; ``None``: any.
+            positions: most tokens that the model has positions for; ``None``: any number.
             start: id that targets start from; ``None``: there is no encoder.
 
         Raises:
@@ -103,7 +102,7 @@ class Calibration:
         reader, found = whole_reader(tokenizer), list[tuple[list[int], list[int]]]()
         for text, other in _pairs(self.files):
             pair = reader.encode(text).ids[:length], reader.encode(other).ids[:length]
-            if all(pair):  # of blanks a tokenizer may make nothing
+            if all(pair):  # a tokenizer may drop blanks and return no tokens
                 found.append(pair)
             if len(found) == self.pieces:
                 return [source for source, _ in found], [target for _, target in found]
@@ -126,7 +125,7 @@ def _texts(files: Sequence[Path], seed: int) -> Iterable[str]:
 
 
 def _own(files: Sequence[Path]) -> Iterator[str]:
-    """Texts of the user's files; functions of a table are joined, since most are shorter than a piece."""
+    """Texts of the user's files; a table's functions are joined, since most are shorter than a piece."""
     for file in files:
         if format_of(file) is Format.TEXT:
             yield read_source(file)
@@ -141,7 +140,7 @@ def _is_paired(file: Path) -> bool:
 
 
 def _pairs(files: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    """Source and target of every row of tables; where one has them, all must."""
+    """Source and target of every row of tables; if one table has them, all must."""
     for file in files:
         for row in read_rows(file, (SOURCE, TARGET)):
             source, target = (check_code(row.value(name), row.place, f"'{name}'") for name in (SOURCE, TARGET))

@@ -1,4 +1,4 @@
-"""Counts of values, in a memory that does not grow with their number."""
+"""Histograms of values, in memory that does not grow with their number."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 1 << 16
-"""At most; half as many, where the range is just too wide for narrower ones. Ranges of activations are often set by few
-values a thousand times larger than most, and most must not fall into one bin."""
+"""Most bins; half as many if the range is just too wide for narrower ones. A few values a thousand times larger than
+most often set the range of activations, and the rest must not all fall into one bin."""
 
 NARROWEST = -100
 """Exponent of the narrowest bins, so that dividing float32 by their width does not overflow."""
@@ -18,16 +18,16 @@ Array = NDArray[np.float32]
 
 
 class Histogram:
-    """Counts in bins whose width is a power of two, the smallest of which :data:`BINS` hold all values, and zero.
+    """Counts in bins of equal width, the smallest power of two with which :data:`BINS` bins cover all values and zero.
 
-    Bins of one width fall whole into those of the next, so that widening them moves no value into a wrong one, and the
-    order in which values are added does not matter.
+    Bins of one width nest in those of the next, so widening them never moves a value into a wrong bin, and the order in
+    which values are added does not matter.
 
     Attributes:
-        counts: of each bin.
-        first: the first bin holds values from ``first`` times the width on.
-        exponent: the width's, of two.
-        low, high: the extremes, and zero.
+        counts: count of each bin.
+        first: the first bin starts at ``first`` times the width.
+        exponent: the base-2 exponent of the width.
+        low, high: the extremes of all values and zero.
     """
 
     def __init__(self) -> None:
@@ -37,17 +37,17 @@ class Histogram:
 
     @property
     def width(self) -> float:
-        """Of a bin."""
+        """Width of a bin."""
         return float(2.0**self.exponent)
 
     @property
     def total(self) -> int:
-        """Values counted."""
+        """Number of values counted."""
         return int(self.counts.sum())
 
     @property
     def centers(self) -> NDArray[np.float64]:
-        """Of the bins."""
+        """Centers of the bins."""
         places: NDArray[np.float64] = self.first + np.arange(len(self.counts), dtype=np.float64) + 0.5
         return places * self.width
 
@@ -55,7 +55,7 @@ class Histogram:
         """Count values of any shape.
 
         Raises:
-            ValueError: some are no finite numbers.
+            ValueError: a value is infinite or NaN.
         """
         flat = values.reshape(-1)
         self.low, self.high = extremes(flat, self.low, self.high)
@@ -69,7 +69,7 @@ class Histogram:
         self.counts, self.first = counts, first
 
     def coarser(self, bins: int) -> Histogram:
-        """The same values in no more than ``bins``."""
+        """The same values in at most ``bins`` bins."""
         copy = Histogram()
         copy.counts, copy.first, copy.exponent = self.counts, self.first, self.exponent
         copy.low, copy.high = self.low, self.high
@@ -90,19 +90,19 @@ def extremes(values: Array, low: float = 0.0, high: float = 0.0) -> tuple[float,
     """The smallest and the largest of ``values``, ``low`` and ``high``.
 
     Raises:
-        ValueError: some values are no finite numbers.
+        ValueError: a value is infinite or NaN.
     """
     smallest, largest = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
     if values.size and not (math.isfinite(smallest) and math.isfinite(largest)):
-        raise ValueError("values that are no finite numbers")
+        raise ValueError("values that are not finite")
     return min(low, smallest), max(high, largest)
 
 
 def _exponent(low: float, high: float, bins: int) -> int:
-    """The smallest exponent of a width of which so many bins, one of them starting at 0, reach from low to high."""
+    """The smallest exponent of a width with which ``bins`` bins, one of them starting at 0, reach from low to high."""
     if low == high:
         return NARROWEST
-    _, exponent = math.frexp((high - low) / bins)  # narrower ones would be too many wherever they started
+    _, exponent = math.frexp((high - low) / bins)  # narrower bins would be too many, wherever they start
     exponent = max(exponent, NARROWEST)
     while math.floor(high / 2.0**exponent) - math.floor(low / 2.0**exponent) >= bins:
         exponent += 1

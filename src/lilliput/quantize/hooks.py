@@ -1,7 +1,8 @@
-"""Calibration: run the model on examples, and read off the range of every activation to be quantized.
+"""Calibration of students: run the model on examples, and record the range of every activation to quantize.
 
-The two hooks here are the torch side of :mod:`lilliput.formats.precision`: one watches, the other rounds as the integer
-graph will, with gradients passed straight through (quantization-aware training; Jacob et al., CVPR 2018, section 3).
+The two hooks here are the torch side of :mod:`lilliput.formats.precision`: one observes ranges, the other rounds as the
+integer graph will, with a straight-through estimator for gradients (quantization-aware training; Jacob et al., CVPR
+2018, section 3).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 from lilliput.formats.precision import PRECISIONS, ActivationRange, Precision
 
 SAMPLES = 4096
-"""Values kept of each activation and batch for percentiles."""
+"""Values of each activation and batch used for percentiles."""
 
 
 @dataclass
@@ -23,7 +24,7 @@ class RangeObserver:
     """Collects the ranges of activations; use it as a student's ``on_activation``.
 
     Attributes:
-        clip: share of values left outside at each end; 0 keeps the extremes.
+        clip: share of values left outside the range at each end; 0 keeps the extremes.
     """
 
     clip: float = 0.0
@@ -31,7 +32,7 @@ class RangeObserver:
     _highs: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
-        """Note the range of ``value``, and return it unchanged."""
+        """Record the range of ``value``, and return ``value`` unchanged."""
         flat = value.detach().float().flatten()
         if self.clip:
             step = max(1, flat.numel() // SAMPLES)
@@ -60,8 +61,8 @@ class FakeQuantizer:
     """Rounds weights and activations as the integer graph will.
 
     Attributes:
-        precision: of the weights.
-        ranges: of the activations, by name; those without one stay floating point.
+        precision: precision of the weights.
+        ranges: ranges of the activations, by name; activations without one stay floating point.
     """
 
     precision: Precision
@@ -75,9 +76,9 @@ class FakeQuantizer:
         return torch.fake_quantize_per_tensor_affine(value.float(), found.scale, found.zero_point, 0, 255)
 
     def weight(self, name: str, value: Tensor) -> Tensor:
-        """A student's ``on_weight``: symmetric, one scale a row or a group; the output layer stays floating point.
+        """A student's ``on_weight``: symmetric, one scale per row or group; the output layer stays floating point.
 
-        A table of n-grams comes as one row, and gets what :func:`~lilliput.grams.table_storage` says.
+        An n-gram table comes as one row, and is stored as :func:`~lilliput.grams.table_storage` says.
         """
         if self.precision.bits == 32 or name == "head.out":
             return value

@@ -1,12 +1,13 @@
-"""Half-quadratic quantization: zero points are moved, with nothing known but the weights.
+"""Half-quadratic quantization: optimize zero points, from the weights alone.
 
-"Half-Quadratic Quantization of Large Machine Learning Models" (Badri & Shaji 2023). The scale is fixed by the range.
-The zero point z minimizes the lp norm (p < 1) of the rounding errors, which few large errors hardly touch. An auxiliary
-variable stands for the errors, and both are found in turn: the errors by the generalized soft threshold, z by a mean.
+"Half-Quadratic Quantization of Large Machine Learning Models" (Badri & Shaji 2023). The range fixes the scale. The zero
+point z minimizes the lp norm (p < 1) of the rounding errors, which is insensitive to a few large errors. An auxiliary
+variable stands for the errors, and the two are optimized in turn: the errors by generalized soft thresholding, z by a
+mean.
 
-The paper's zero points are floating point; ours are integers among the codes, as the engine stores them. A zero point
-seldom moves by half a step, and measured on weights of five distributions, moving it changed the squared error by less
-than a thousandth. What gains here is the search around it for a scale, which ``hqq`` describes.
+The paper's zero points are floating point; here they are integers among the codes, as the engine stores them. A zero
+point seldom moves by half a step, and measured on weights of five distributions, moving it changed the squared error by
+less than a thousandth. The gain here comes from the surrounding search for a scale, which ``hqq`` describes.
 """
 
 from __future__ import annotations
@@ -22,29 +23,29 @@ from lilliput.quantize.rounding import Matrix, encoded, grouped, ranges
 NORM = 0.7
 """The paper's p."""
 PENALTY, GROWTH = 10.0, 1.01
-"""The paper's beta and kappa. Errors are in steps here, so that the weights' own size does not matter."""
+"""The paper's beta and kappa. Errors are measured in steps here, so that the scale of the weights does not matter."""
 ITERATIONS, TOLERANCE = 20, 0.02
-"""At most; and the mean move, in steps, below which it ends: zero points are rounded to whole steps afterwards."""
+"""Most iterations, and the mean change in steps below which they end: zero points are rounded to whole steps later."""
 REFITS = 2
 RATIOS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-"""Shares of a group's range that are tried: with few codes, a finer grid is worth some clipped weights."""
+"""Shares of a group's range to try: with few codes, a finer grid is worth some clipped weights."""
 WEIGHTS = 2**17
-"""Weights in work at once, which keeps temporaries within a few megabytes."""
+"""Weights processed at once, which keeps temporaries within a few megabytes."""
 
 
 def hqq(weight: Matrix, scheme: Scheme) -> Quantized:
-    """Round with zero points moved and scales fitted, by group.
+    """Round with optimized zero points and fitted scales, group by group.
 
-    For each share of the range in :data:`RATIOS`, the zero point is found in floating point and rounded both ways; the
-    scale is then fitted to the codes by least squares, and the codes to the scale, :data:`REFITS` times. Of all these
-    and the plain range, the one of least squared error is taken: no group is worse than with ``nearest``.
+    For each share of the range in :data:`RATIOS`, the zero point is optimized in floating point and rounded both up and
+    down; then the scale is fitted to the codes by least squares, and the codes to the scale, :data:`REFITS` times. Of
+    these results and the plain range, the one of least squared error is taken: no group is worse than with ``nearest``.
 
     Args:
         weight: ``[rows, width]``.
         scheme: its group divides the width; not symmetric.
 
     Raises:
-        ValueError: it is symmetric.
+        ValueError: ``scheme`` is symmetric.
     """
     scales, zeros = ranges(weight, scheme)
     if zeros is None:
@@ -62,15 +63,15 @@ def hqq(weight: Matrix, scheme: Scheme) -> Quantized:
 def _improved(
     groups: Matrix, scales: NDArray[np.float16], zeros: NDArray[np.uint8], scheme: Scheme
 ) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
-    """Scales and zero points ``[groups, 1]`` of least squared error for ``groups [groups, size]``, given a start."""
+    """Improve scales and zero points ``[groups, 1]`` to the least squared error for ``groups [groups, size]``."""
     high = scheme.codes[1]
-    # Only a whole matrix as one group is larger than a block. A sample of it is searched.
+    # Only a whole matrix as one group is larger than a block; then the search uses a sample.
     sample = groups[:, :: -(-groups.shape[1] // WEIGHTS)]
     start: Matrix = -np.minimum(groups.min(axis=1, keepdims=True), 0) / scales.astype(np.float32)
     least, best = np.full(scales.shape, np.inf), (scales, zeros)
     for ratio in RATIOS:
         step = storable_scales(scales.astype(np.float32) * np.float32(ratio))
-        # A range that shrinks towards zero leaves zero where it was among the codes.
+        # Shrinking the range towards zero keeps zero's place among the codes.
         middle = _moved(np.divide(sample, step, dtype=np.float32), start, high)
         for rounded in (np.floor(middle), np.ceil(middle)):
             place = np.clip(rounded, 0, high)
@@ -86,11 +87,11 @@ def _improved(
 
 
 def _moved(steps: Matrix, zeros: Matrix, high: int) -> Matrix:
-    """Zero points ``[groups, 1]``, floating, of least lp error, by half-quadratic splitting from ``zeros``.
+    """Floating-point zero points ``[groups, 1]`` of least lp error, by half-quadratic splitting from ``zeros``.
 
     Args:
         steps: weights divided by their scale, ``[groups, size]``.
-        zeros: the start, ``[groups, 1]``.
+        zeros: initial zero points, ``[groups, 1]``.
         high: the largest code.
     """
     least, best = np.full(zeros.shape, np.inf, np.float32), zeros
@@ -101,7 +102,7 @@ def _moved(steps: Matrix, zeros: Matrix, high: int) -> Matrix:
         errors = steps - codes
         errors += zeros
         sizes = np.abs(errors)
-        # |e|^p = |e| |e|^(p-1): the threshold's power serves the norm as well. By logarithms, it takes half as long.
+        # |e|^p = |e| |e|^(p-1): the norm reuses the threshold's power. Computed by logarithms, it takes half as long.
         powers = np.maximum(sizes, np.float32(1e-6))
         np.log(powers, out=powers)
         powers *= np.float32(NORM - 1)
@@ -109,7 +110,7 @@ def _moved(steps: Matrix, zeros: Matrix, high: int) -> Matrix:
         norms = np.einsum("ij,ij->i", sizes, powers)[:, None]
         better = norms < least
         least, best = np.where(better, norms, least), np.where(better, zeros, best)
-        # The generalized soft threshold: large errors are taken for outliers, small ones for zero.
+        # The generalized soft threshold: large errors count as outliers, small ones as zero.
         powers *= np.float32(1 / penalty)
         sizes -= powers
         np.maximum(sizes, 0, out=sizes)
@@ -122,7 +123,7 @@ def _moved(steps: Matrix, zeros: Matrix, high: int) -> Matrix:
 
 
 def _fitted(groups: Matrix, scales: NDArray[np.float16], zeros: Matrix, high: int) -> NDArray[np.float16]:
-    """Scales ``[groups, 1]`` that fit the codes under ``scales`` best, by least squares."""
+    """Scales ``[groups, 1]`` fitted by least squares to the codes that ``scales`` give."""
     codes = _places(groups, scales, zeros, high)
     above = np.einsum("ij,ij->i", codes, groups)[:, None]
     below = np.einsum("ij,ij->i", codes, codes)[:, None]
@@ -131,7 +132,7 @@ def _fitted(groups: Matrix, scales: NDArray[np.float16], zeros: Matrix, high: in
 
 
 def _squared_errors(groups: Matrix, scales: NDArray[np.float16], zeros: NDArray[Any], high: int) -> NDArray[np.float64]:
-    """Of each group, ``[groups, 1]``."""
+    """Squared error of each group, ``[groups, 1]``."""
     total = np.zeros(scales.shape)
     for first in range(0, groups.shape[1], WEIGHTS):
         part = groups[:, first : first + WEIGHTS]
@@ -143,7 +144,7 @@ def _squared_errors(groups: Matrix, scales: NDArray[np.float16], zeros: NDArray[
 
 
 def _places(groups: Matrix, scales: NDArray[np.float16], zeros: NDArray[Any], high: int) -> Matrix:
-    """Codes less zero points, ``[groups, size]``: what a scale multiplies."""
+    """Codes minus zero points, ``[groups, size]``."""
     places: Matrix = np.divide(groups, scales, dtype=np.float32)
     np.rint(places, out=places)
     offsets = zeros.astype(np.float32)
@@ -156,7 +157,7 @@ def _codes(weight: Matrix, scheme: Scheme, scales: NDArray[np.float16], zeros: N
     codes = np.empty(weight.shape, np.uint8)
     for first in range(0, len(weight), block):
         part = slice(first, first + block)
-        # A whole matrix has one scale, for every part.
+        # With one scale for the whole matrix, every part uses it.
         own = part if len(scales) == len(weight) else slice(None)
         codes[part] = encoded(weight[part], scheme, scales[own], zeros[own])
     return codes

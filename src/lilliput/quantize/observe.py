@@ -1,4 +1,4 @@
-"""Ranges of activations, found by looking at them: one interface, and a table of methods."""
+"""Ranges of activations by observation: one interface, and a table of methods."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ Array = NDArray[np.float32]
 MINMAX, PERCENTILE, MSE, ENTROPY = "minmax", "percentile", "mse", "entropy"
 
 INSIDE = 0.9999
-"""Share of the values that :func:`percentile` has inside the range."""
+"""Share of the values that :func:`percentile` keeps inside the range."""
 
 STEPS, STEPS_OF_A_HALVING = 64, 8
-"""Of :func:`least_squares`: ranges that are tried; and how many of them make a half of the first."""
+"""Of :func:`least_squares`: number of steps between the ranges tried, and steps in which the range halves."""
 
 ENTROPY_BINS, ENTROPY_STRIDE, LEVELS = 4096, 8, 256
-"""Of :func:`least_divergence`: bins over all values, at most; bins from one range that is tried to the next; codes."""
+"""Of :func:`least_divergence`: most bins over all values, bins from one range tried to the next, and codes."""
 
 
 class Observer(Protocol):
-    """Looks at the values of one activation, part by part."""
+    """Observes the values of one activation, part by part."""
 
     def add(self, values: Array) -> None:
-        """Look at values of any shape; raises :class:`ValueError` where some are no finite numbers."""
+        """Observe values of any shape; raises :class:`ValueError` if one is infinite or NaN."""
 
     def range(self) -> ActivationRange:
-        """The range for all that was seen."""
+        """The range for all values observed."""
 
 
 class Extremes:
@@ -52,10 +52,10 @@ class Extremes:
 
 
 class Counted:
-    """A range that is chosen by a histogram.
+    """A range chosen from a histogram.
 
     Args:
-        choose: what chooses it.
+        choose: maps the histogram to the range.
     """
 
     def __init__(self, choose: Callable[[Histogram], ActivationRange]) -> None:
@@ -78,7 +78,7 @@ def percentile(seen: Histogram, inside: float = INSIDE) -> ActivationRange:
 
 
 def _quantile(seen: Histogram, rank: float) -> float:
-    """Below which ``rank`` of the values are, those of a bin being taken as spread evenly."""
+    """The value below which ``rank`` values lie, assuming that a bin's values are spread evenly."""
     if not seen.total:
         return 0.0
     below = np.cumsum(seen.counts)
@@ -93,7 +93,7 @@ def clipped(seen: Histogram, largest: float) -> ActivationRange:
 
 
 def least_squares(seen: Histogram) -> ActivationRange:
-    """The range, of those that leave out all magnitudes beyond a share of the largest, with the least squared error."""
+    """The range of least squared error among those clipped at a share of the largest magnitude."""
     there = np.flatnonzero(seen.counts)
     counts, centers = seen.counts[there], seen.centers[there]
     largest = max(-seen.low, seen.high)
@@ -103,15 +103,15 @@ def least_squares(seen: Histogram) -> ActivationRange:
         codes = np.clip(np.rint(centers / found.scale) + found.zero_point, 0, LEVELS - 1)
         return float(counts @ np.square((codes - found.zero_point) * found.scale - centers))
 
-    return min(tried, key=error)  # the widest of equals
+    return min(tried, key=error)  # the widest on ties
 
 
 def least_divergence(seen: Histogram) -> ActivationRange:
-    """The range whose codes tell most of how the values are distributed: the least Kullback-Leibler divergence.
+    """The range whose codes preserve the distribution of the values best, by Kullback-Leibler divergence.
 
-    As TensorRT calibrates ("8-bit inference with TensorRT", Migacz, GTC 2017), with values of both signs: for each
-    magnitude that values may be clipped at, the histogram with what is clipped in its outermost bins is compared to the
-    same histogram in as many levels as there are codes, each spread over its bins that are not empty.
+    This is TensorRT's calibration ("8-bit inference with TensorRT", Migacz, GTC 2017), for values of both signs: for
+    each clipping magnitude, the histogram with clipped values in its outermost bins is compared to the same histogram
+    in as many levels as there are codes, each level spread over its non-empty bins.
     """
     coarse = seen.coarser(ENTROPY_BINS)
     last = coarse.first + len(coarse.counts)
@@ -128,7 +128,7 @@ def least_divergence(seen: Histogram) -> ActivationRange:
 
 
 def _divergence(counts: NDArray[np.int64], begin: int, end: int) -> float:
-    """Of ``counts[begin:end]``, with what is outside in its ends, from itself in :data:`LEVELS` levels; nats."""
+    """Divergence (nats) of ``counts[begin:end]``, clipped values in its ends, from itself in :data:`LEVELS` levels."""
     inside = counts[begin:end].astype(np.float64)
     reference = inside.copy()
     reference[0] += counts[:begin].sum()
@@ -137,7 +137,7 @@ def _divergence(counts: NDArray[np.int64], begin: int, end: int) -> float:
     level = np.arange(len(inside)) * LEVELS // len(inside)
     share = np.bincount(level, inside) / np.maximum(1, np.bincount(level, there))
     spread = share[level][there]
-    if not spread.all():  # values are clipped to where the levels have none
+    if not spread.all():  # clipped values fall into an end bin where the levels have none
         return float(np.inf)
     reference = reference[there] / reference.sum()
     return float(reference @ np.log(reference / (spread / spread.sum())))
@@ -149,4 +149,4 @@ OBSERVERS: Mapping[str, Callable[[], Observer]] = {
     MSE: partial(Counted, least_squares),
     ENTROPY: partial(Counted, least_divergence),
 }
-"""Name of a method -> what makes an observer of it."""
+"""Name of a method -> factory of its observers."""

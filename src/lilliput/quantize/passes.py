@@ -1,4 +1,4 @@
-"""Calibration data through a generator, one stage after another: memory holds one block and the data's vectors."""
+"""Run calibration data through a generator stage by stage: memory holds one block and the data's vectors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from lilliput.quantize.calibration import Tokens
 Matrix = NDArray[np.float32]
 
 BATCH = 4
-"""Pieces of calibration data that go through a stage at once."""
+"""Pieces of calibration data that go through a stage together."""
 
 ENGINE = {"PERFORMANCE_HINT": "LATENCY"}
-"""Properties: products are of bfloat16 where the processor has it, which is as exact as need be."""
+"""Engine properties: products are in bfloat16 where the processor has it, which is exact enough."""
 
 
 def _nothing() -> Matrix:
@@ -31,13 +31,13 @@ def _nothing() -> Matrix:
 
 @dataclass
 class Flow:
-    """Calibration data on their way.
+    """Calibration data between stages.
 
     Attributes:
-        data: what goes through each stack; as many pieces in all of them.
-        hidden: width of the stream.
-        vectors: what the next stage takes, ``[pieces, tokens, hidden]``.
-        memory: what the stack before gave, likewise; nothing in the first.
+        data: input of each stack, all with the same number of pieces.
+        hidden: width of the residual stream.
+        vectors: input of the next stage, ``[pieces, tokens, hidden]``.
+        memory: output of the previous stack, in the same layout; empty in the first stack.
     """
 
     data: Sequence[Tokens]
@@ -46,11 +46,11 @@ class Flow:
     memory: Matrix = field(default_factory=_nothing)
 
     def begin(self, stack: int) -> None:
-        """Have room for a stack's vectors; those that there are become its memory."""
+        """Allocate a stack's vectors; the current vectors become its memory."""
         self.memory, self.vectors = self.vectors, np.empty((*self.data[stack].ids.shape, self.hidden), np.float32)
 
     def inputs(self, stack: int, part: slice) -> dict[str, NDArray[Any]]:
-        """What graphs may take, of some of the pieces."""
+        """All inputs that graphs may take, for some of the pieces."""
         tokens, source = self.data[stack], self.data[0]
         ids, places = tokens.ids[part], np.arange(tokens.ids.shape[1], dtype=np.int64)
         return {
@@ -64,7 +64,7 @@ class Flow:
 
 
 class StageRun:
-    """One stage, with weights that need not be the checkpoint's.
+    """Runs one stage with given weights, which may differ from the checkpoint's.
 
     Attributes:
         readers: name of each distinct value that linear layers read -> those layers.
@@ -75,12 +75,12 @@ class StageRun:
         self._graph, self.readers = stage.build(_constants(weights))
 
     def seen(self, flow: Flow, names: Sequence[str], advance: bool = False) -> Iterator[dict[str, Matrix]]:
-        """What is read while the data go through, of some pieces after others: ``[tokens, width]``, padding left out.
+        """Yield, batch by batch, the inputs of layers: ``[tokens, width]`` without padding.
 
         Args:
             flow: the data.
-            names: of ``readers``.
-            advance: whether the data are behind the stage when all was seen; else they stay before it.
+            names: names in ``readers``.
+            advance: whether ``flow`` moves on to the next stage; otherwise it stays before this one.
         """
         wanted = list(dict.fromkeys([*names, HIDDEN] if advance else names))
         if not wanted:
@@ -97,7 +97,7 @@ class StageRun:
             yield {name: outputs[name][mask[part]] for name in names}
 
     def advance(self, flow: Flow) -> None:
-        """Have the data go through."""
+        """Pass the data through the stage."""
         for _ in self.seen(flow, [], advance=True):
             pass
 
@@ -110,7 +110,7 @@ Run = Callable[[Mapping[str, NDArray[Any]]], dict[str, Matrix]]
 
 
 def _compiled(model: ov.Model, outputs: Sequence[str]) -> Run:
-    """What runs a graph, for some of its outputs."""
+    """Compile a graph for some of its outputs."""
     results = {result.get_friendly_name(): result for result in model.get_results()}
     wanted = ov.Model([results[name] for name in outputs], model.get_parameters(), "part")
     compiled = ov.Core().compile_model(wanted, "CPU", ENGINE)

@@ -1,4 +1,4 @@
-"""Which weights are stored how."""
+"""Policies: how each kind of weight is stored."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from lilliput.formats.weights import AWQ_GPTQ, GPTQ, NEAREST, ROW, Scheme
 LINEAR, EMBEDDING, HEAD = "linear", "embedding", "head"
 
 _TABLES = ("positions.weight", "relative.weight")
-"""Ends of the names of matrices that are no linear layers: small, and added rather than multiplied."""
+"""Name suffixes of matrices that are not linear layers: small tables, added rather than multiplied."""
 
 
 def head_name(names: Container[str]) -> str:
-    """The output layer's weight: its own where there is one, else the embedding's."""
+    """Name of the output layer's weight: its own if there is one, else the embedding's."""
     return "head.weight" if "head.weight" in names else "embedding.weight"
 
 
 def role_of(name: str, shape: Sequence[int], tied: bool) -> str | None:
-    """What a weight is for; ``None``: a vector or a small table, which stays as it is.
+    """The role of a weight; ``None``: a vector or a small table, which is not quantized.
 
     Args:
-        name: ours.
-        shape: of it.
-        tied: whether the shared embedding is the output layer, too, and is stored as that.
+        name: lilliput's name of the weight.
+        shape: its shape.
+        tied: whether the shared embedding is also the output layer, and is stored as such.
     """
     if len(shape) != 2 or name.endswith(_TABLES):
         return None
@@ -40,9 +40,9 @@ class Policy:
     """A scheme for each role.
 
     Attributes:
-        linear: of the layers' matrices.
-        embedding: of tables of token vectors.
-        head: of the output layer, and of an embedding that is the same matrix.
+        linear: scheme of the layers' matrices.
+        embedding: scheme of token embeddings.
+        head: scheme of the output layer, and of an embedding tied to it.
     """
 
     linear: Scheme
@@ -50,7 +50,7 @@ class Policy:
     head: Scheme
 
     def scheme(self, name: str, shape: Sequence[int], tied: bool) -> Scheme | None:
-        """The scheme of a weight, its group fitted to it; ``None``: float32."""
+        """The scheme of a weight, with the group fitted to its width; ``None``: float32."""
         role = role_of(name, shape, tied)
         if role is None:
             return None
@@ -73,8 +73,8 @@ DEFAULTS: Mapping[str, Policy] = {
     "int3": Policy(Scheme("int3", False, 64), _BYTES, _BYTES),
     "int2": Policy(Scheme("int2", False, 32), _BYTES, _BYTES),
 }
-"""Name of a format -> the policy that ``--weights`` stands for. Embeddings and the output layer keep 8 bits: a token's
-vector is read whole by everything after it, and the output layer's errors are the logits' errors."""
+"""Name of a format -> the policy of ``--weights``. Embeddings and the output layer keep 8 bits: everything after a
+token's vector reads all of it, and the output layer's errors are the logits' errors."""
 
 
 def policy(
@@ -85,19 +85,19 @@ def policy(
     embedding: str | None = None,
     head: str | None = None,
 ) -> Policy:
-    """The policy of a format, changed where something is asked for.
+    """The default policy of a format, with changes.
 
     Args:
-        weights: name of the format of linear layers.
-        symmetric: of linear layers.
-        group: likewise.
-        rounding: likewise; where it looks at inputs (``gptq``, ``awq-gptq``), an output layer of less than 8 bits is
-            rounded by ``gptq``, too.
-        embedding: name of a format; its default scheme for linear layers is used, with whole rows for 8 bits.
-        head: likewise.
+        weights: format of linear layers.
+        symmetric: whether linear layers are symmetric; ``None``: the default.
+        group: group of linear layers; ``None``: the default.
+        rounding: rounding of linear layers; with ``gptq`` or ``awq-gptq``, an output layer of less than 8 bits is also
+            rounded by ``gptq``.
+        embedding: format of embeddings; its default scheme for linear layers is used, with whole rows for 8 bits.
+        head: format of the output layer, likewise.
 
     Raises:
-        UserError: no such format, or what is asked for does not go together.
+        UserError: there is no such format, or the options contradict each other.
     """
     base = _default("weights", weights)
     if base.linear.kind.floating:
@@ -116,7 +116,7 @@ def policy(
 
 
 def _refuse_without_effect(weights: str, symmetric: bool | None, group: int | None, rounding: str) -> None:
-    """Refuse, for a floating-point format, what only says how integers are found."""
+    """Reject options that only apply to integers, for a floating-point format."""
     for option, given in (("--group", group), ("--asymmetric" if symmetric is False else "--symmetric", symmetric)):
         if given is not None:
             raise UserError(f"{weights} has neither scales nor zero points.", where=option, remedy="Leave it out.")

@@ -1,7 +1,7 @@
-"""Ranges of what a stored generator's layers read, found while calibration data go through it.
+"""Calibrate the input ranges of a stored generator's layers.
 
-The weights are those that were stored, so that the ranges are the artifact's own, however its weights were rounded;
-inputs are not rounded meanwhile. Work is kept now and then: a run that was killed goes on from there.
+The weights are those stored, so that the ranges fit the artifact, however its weights were rounded; inputs are not
+rounded during calibration. Work is saved periodically, and a killed run resumes from there.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from lilliput.quantize.stored_values import stored_values
 Matrix = NDArray[np.float32]
 
 KEEP_EVERY = 30.0
-"""Seconds of work, at most and a block, that a killed run loses."""
+"""Most seconds of work, plus one block, that a killed run loses."""
 
 
 @dataclass(frozen=True)
 class InputRange:
-    """A value that linear layers read.
+    """The range of a value that linear layers read.
 
     Attributes:
-        layers: their names.
-        range: of the value.
+        layers: names of the layers.
+        range: range of the value.
     """
 
     layers: tuple[str, ...]
@@ -61,9 +61,9 @@ class Stored:
     """A generator whose weights are in a file.
 
     Attributes:
-        config: what it is.
+        config: its architecture.
         entries: its weights.
-        file: where they are.
+        file: the file with the weights.
     """
 
     config: Config
@@ -71,7 +71,7 @@ class Stored:
     file: Path
 
     def weights(self, stage: Stage) -> dict[str, Matrix]:
-        """Those that a stage takes."""
+        """The weights that a stage takes."""
         entries = [entry for entry in self.entries if entry.name.startswith(stage.takes)]
         return {entry.name: stored_values(entry, self.file) for entry in entries}
 
@@ -79,19 +79,19 @@ class Stored:
 def input_ranges(
     model: Stored, data: Sequence[Tokens], method: str, kept: Path, progress: Progress
 ) -> list[InputRange]:
-    """The range of every distinct input of linear layers but the output layer.
+    """The range of every distinct input of linear layers, except the output layer.
 
     Args:
-        model: what is looked at.
-        data: calibration data, of each stack.
+        model: the generator.
+        data: calibration data of each stack.
         method: a name in :data:`~lilliput.quantize.observe.OBSERVERS`.
-        kept: file of what is done; an earlier run's is gone on from.
+        kept: file for saved work; an earlier run's is resumed.
         progress: shown while working.
 
     Raises:
-        CheckpointError: a block gives no finite numbers.
+        CheckpointError: a block's values are infinite or NaN.
     """
-    before_the_last = stages(model.config)[:-1]  # of which the output layer reads
+    before_the_last = stages(model.config)[:-1]  # only the output layer reads what the last one gives
     flow = Flow(data, model.config.hidden)
     work = _Work.read(kept, flow) if kept.is_file() else _Work(0, flow, [])
     last = time.monotonic()
@@ -108,12 +108,12 @@ def input_ranges(
 
 
 def bytes_kept(hidden: int, data: Sequence[Tokens]) -> int:
-    """What :func:`input_ranges` needs on the disk, about: what it kept, and what takes its place."""
+    """Approximate disk space that :func:`input_ranges` needs: for the saved work and the file that replaces it."""
     return 2 * 4 * hidden * sum(tokens.ids.size for tokens in data)
 
 
 def _look(model: Stored, stage: Stage, flow: Flow, method: str) -> list[InputRange]:
-    """The ranges of what is read in a stage, or of what it gives; the data are then behind it."""
+    """The input ranges of a stage's layers, or of layers that read its output; moves the data past the stage."""
     run = StageRun(stage, model.weights(stage))
     observers = {name: OBSERVERS[method]() for name in run.readers}
     for outputs in run.seen(flow, list(observers), advance=True):
@@ -123,20 +123,20 @@ def _look(model: Stored, stage: Stage, flow: Flow, method: str) -> list[InputRan
             except ValueError as error:
                 raise CheckpointError(
                     f"its layer '{run.readers[name][0]}' reads {error} (NaN or infinity) when code goes through it.",
-                    remedy="Choose another mode than --activations static; if the checkpoint is whole, its weights "
-                    "overflow.",
+                    remedy="Choose another mode than --activations static; if the checkpoint is not damaged, its "
+                    "weights overflow.",
                 ) from error
     return [InputRange(tuple(layers), observers[name].range()) for name, layers in run.readers.items()]
 
 
 @dataclass
 class _Work:
-    """What is done.
+    """Finished work.
 
     Attributes:
-        stages: how many.
-        flow: the data behind them.
-        ranges: of their inputs.
+        stages: number of finished stages.
+        flow: the data after them.
+        ranges: ranges of their inputs.
     """
 
     stages: int
@@ -151,7 +151,7 @@ class _Work:
 
     @classmethod
     def read(cls, path: Path, flow: Flow) -> _Work:
-        """What an earlier run did; its vectors are put into ``flow``."""
+        """Read an earlier run's work; its vectors are put into ``flow``."""
         with np.load(path, allow_pickle=False) as stored:
             facts = json.loads(stored["facts"].tobytes())
             flow.vectors, flow.memory = stored["vectors"], stored["memory"]

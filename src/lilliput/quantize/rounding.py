@@ -1,4 +1,4 @@
-"""From weights to codes, with nothing known but the weights: to the nearest code."""
+"""Round weights to the nearest codes, from the weights alone."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def nearest(weight: Matrix, scheme: Scheme) -> Quantized:
 
 
 def ranges(weight: Matrix, scheme: Scheme) -> tuple[NDArray[np.float16], NDArray[np.uint8] | None]:
-    """Scales and zero points of ``weight [rows, width]``, such that the extreme weights of each group have a code.
+    """Scales and zero points of ``weight [rows, width]`` with which the extreme weights of each group have a code.
 
-    With symmetric codes of few bits the extreme weight takes the lowest code, whatever its sign: the scale has the
-    opposite sign, and no code is lost. With 8 bits that code is left out, as the engine's kernels like it.
+    With symmetric codes of few bits, the extreme weight takes the lowest code, whatever its sign: a positive one makes
+    the scale negative, and no code is lost. With 8 bits that code is not used, which suits the engine's kernels.
     """
     groups = grouped(weight, scheme)
     low, high = scheme.codes

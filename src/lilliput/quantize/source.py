@@ -1,4 +1,4 @@
-"""A checkpoint's weights, read in blocks of rows where that is possible: a large one never is in memory whole."""
+"""Read a checkpoint's weights in blocks of rows where possible, so that a large one is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Matrix = NDArray[np.float32]
 Change = Callable[[Matrix], Matrix]
 
 BLOCK_BYTES = 32_000_000
-"""Float32 weights of a block, about."""
+"""Approximate size of a block of float32 weights."""
 
 
 class WeightSource:
     """One weight.
 
     Args:
-        piece: where it is in the checkpoint.
+        piece: where the weight is in the checkpoint.
         tensors: the checkpoint.
-        change: applied to it after those of ``piece``; ``None``: nothing.
+        change: applied after the changes of ``piece``; ``None``: no change.
     """
 
     def __init__(self, piece: Piece, tensors: Tensors, change: Change | None = None) -> None:
@@ -34,14 +34,14 @@ class WeightSource:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Its shape; where a change was made, the weight has to be read to know."""
+        """The weight's shape; if it is changed, this has to read it."""
         return self.tensors.shape(self._name) if self._as_stored else self.whole.shape
 
     def blocks(self) -> Iterator[Matrix]:
-        """Consecutive rows; of all blocks but the last, a multiple of eight, so that their codes fill whole bytes.
+        """Consecutive rows, a multiple of eight in all blocks but the last, so that their codes fill whole bytes.
 
         Raises:
-            CheckpointError: it is missing, or not finite; the message names the tensor.
+            CheckpointError: the weight is missing or not finite; the message names the tensor.
         """
         if not self._as_stored or len(self.shape) != 2:
             yield from in_blocks(self.whole)
@@ -53,7 +53,7 @@ class WeightSource:
 
     @cached_property
     def whole(self) -> Matrix:
-        """All of it; raises likewise."""
+        """The whole weight; raises like :meth:`blocks`."""
         weight = self._finite(read_piece(self.piece, self.tensors))
         return weight if self.change is None else self.change(weight)
 
@@ -66,19 +66,19 @@ class WeightSource:
         return bool(self._name) and self.piece.as_stored and self.change is None
 
     def _finite(self, block: Matrix) -> Matrix:
-        # A sum is finite only if all its terms are, and takes no memory; only where it is not the terms are looked at.
+        # A sum is finite only if all terms are, and needs no memory; the terms are checked only if the sum is not.
         with np.errstate(invalid="ignore"):  # infinities of both signs
             total = block.sum(dtype=np.float64)
         if not np.isfinite(total) and not np.isfinite(block).all():
             raise CheckpointError(
-                f"tensor '{self.piece.source}' has weights that are no finite numbers (NaN or infinity).",
-                remedy="Get the checkpoint again; if it was trained so, its training went wrong.",
+                f"tensor '{self.piece.source}' has weights that are not finite (NaN or infinity).",
+                remedy="Get the checkpoint again; if the new copy is the same, its training diverged.",
             )
         return block
 
 
 def in_blocks(weight: Matrix) -> Iterator[Matrix]:
-    """The rows of a matrix, as :meth:`WeightSource.blocks` gives them; a vector is one block."""
+    """The rows of a matrix, in blocks as in :meth:`WeightSource.blocks`; a vector is one block."""
     if weight.ndim < 2:
         yield weight
         return

@@ -1,4 +1,4 @@
-"""A weight that was stored, read again."""
+"""Read stored weights back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lilliput.graph.stored import CODES, SCALES, ZEROS, StoredWeight
 
 
 def stored_values(entry: StoredWeight, file: Path) -> NDArray[np.float32]:
-    """The values that a stored weight stands for, in its shape."""
+    """The values that a stored weight represents, in its shape."""
 
     def part(name: str) -> NDArray[np.uint8]:
         first, size = entry.places[name]

@@ -1,7 +1,6 @@
-"""A checkpoint's weights, quantized one after another into a file: memory holds one of them, whatever the model's size.
+"""Quantize a checkpoint's weights one by one into a file: memory holds one of them, whatever the model's size.
 
-What is done is kept in a journal beside the file. A run that was killed goes on behind the last weight that both have
-whole.
+A journal beside the file records finished weights. A killed run resumes after the last weight that is complete in both.
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ Matrix = NDArray[np.float32]
 
 
 class Rounding(Protocol):
-    """How codes are found, where they are not the nearest."""
+    """A method of finding codes other than the nearest."""
 
     def resume(self, done: Mapping[str, StoredWeight], file: Path) -> None:
-        """Told once, before all else, what an earlier run has stored, and where."""
+        """Called once, first, with what an earlier run has stored in ``file``."""
 
     def change(self, name: str, weight: Matrix) -> Matrix:
-        """The weight as it is to be stored, or rounded; asked for each in turn."""
+        """The weight as it is to be stored or rounded; called for each in turn."""
 
     def round(self, name: str, weight: Matrix, scheme: Scheme) -> Quantized:
-        """Codes of a matrix ``[rows, width]`` that :meth:`change` gave."""
+        """Codes of a matrix ``[rows, width]`` that :meth:`change` returned."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,8 @@ class Places:
     """The two files of a run.
 
     Attributes:
-        weights: the bytes.
-        journal: a JSON line for each weight that is whole.
+        weights: the weights' bytes.
+        journal: a JSON line for each complete weight.
     """
 
     weights: Path
@@ -69,13 +68,13 @@ def stream(
     rounding: Rounding | None = None,
     progress: Progress | None = None,
 ) -> list[StoredWeight]:
-    """Write every weight of ``pieces``; those that an earlier run wrote are kept.
+    """Write every weight of ``pieces``, keeping those that an earlier run wrote.
 
     Args:
-        pieces: our names and where the checkpoint has each.
+        pieces: lilliput's weight names -> where each weight is in the checkpoint.
         tensors: the checkpoint.
-        policy: what is stored how.
-        places: where.
+        policy: how weights are stored.
+        places: the files to write.
         rounding: how codes are found; ``None``: the nearest, in blocks of rows.
         progress: shown while working.
 
@@ -110,7 +109,7 @@ def stream(
 
 
 def _in_turn(pieces: Pieces) -> list[tuple[str, Piece]]:
-    """The output layer comes last, behind all that it reads; as the embedding that it may be, it comes first."""
+    """Weights in order of processing: the output layer, possibly a tied embedding, comes after all that it reads."""
     last = head_name(pieces)
     return sorted(pieces.items(), key=lambda item: item[0] == last)
 
@@ -119,13 +118,13 @@ MILLION = 1_000_000
 
 
 def _millions(pieces: Pieces, tensors: Tensors) -> int:
-    """Weights of a checkpoint; parts of one tensor are not counted again."""
+    """Millions of weights in a checkpoint; a tensor that is split into parts is counted once."""
     names = {stored_name(piece, tensors) for piece in pieces.values()}
     return sum(math.prod(tensors.shape(name)) for name in names if name in tensors) // MILLION
 
 
 def _resumed(places: Places) -> dict[str, StoredWeight]:
-    """What the journal tells of and the file holds, and the file cut behind it."""
+    """The weights that are complete in both journal and file; truncates both after them."""
     entries: dict[str, StoredWeight] = {}
     if not places.journal.is_file() or not places.weights.is_file():
         places.journal.unlink(missing_ok=True)
@@ -136,7 +135,7 @@ def _resumed(places: Places) -> dict[str, StoredWeight]:
         for line in places.journal.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = StoredWeight.from_dict(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError):  # cut off in the middle
+            except (ValueError, KeyError, TypeError, AttributeError):  # truncated line
                 break
             if _checksum(weights, entry) != entry.checksum:
                 break
@@ -163,7 +162,7 @@ def _checksum(stream: BinaryIO, entry: StoredWeight) -> int:
 def _write(
     name: str, source: WeightSource, policy: Policy, tied: bool, stream: BinaryIO, rounding: Rounding | None
 ) -> StoredWeight:
-    """Round a weight, and append it; one too small to be rounded as it is."""
+    """Round a weight and append it; weights too small to round are stored as they are."""
     shape = source.shape
     scheme = policy.scheme(name, shape, tied) or Scheme("fp32")
     writer, start = _Writer(stream), stream.seek(0, os.SEEK_END)
@@ -172,8 +171,8 @@ def _write(
     else:
         small = _write_codes(name, source, scheme, writer, rounding) <= SMALLEST_SCALE
     if small and writer.largest:
-        # Weights so small that even the smallest scale rounds them to few codes, or float16 has few digits of them, or
-        # all become zeros. Models that are whole have hardly one such matrix, so that its bytes do not matter.
+        # The weights are so small that the smallest scale rounds them to few codes, float16 holds few digits of them,
+        # or all become zeros. Intact models have hardly any such matrix, so that its bytes do not matter.
         stream.truncate(start)
         scheme, writer = Scheme("fp32"), _Writer(stream)
         _write_floats(source, scheme, writer)
@@ -181,7 +180,7 @@ def _write(
 
 
 def _write_floats(source: WeightSource, scheme: Scheme, writer: _Writer) -> float:
-    """Append the weights; the largest, without its sign."""
+    """Append the weights; returns the largest magnitude."""
     largest = 0.0
     for block in source.blocks():
         with np.errstate(over="ignore"):
@@ -198,13 +197,13 @@ def _write_floats(source: WeightSource, scheme: Scheme, writer: _Writer) -> floa
 
 
 def _write_codes(name: str, source: WeightSource, scheme: Scheme, writer: _Writer, rounding: Rounding | None) -> float:
-    """Append codes, scales and zero points; the largest scale."""
+    """Append codes, scales and zero points; returns the largest scale."""
     scales, zeros = [], []
     for block, part in _rounded(name, source, scheme, rounding):
         if (np.abs(part.scales) >= LARGEST_SCALE).any():
             raise CheckpointError(
                 f"has weights too large for float16 scales in tensor '{source.piece.source}'.",
-                remedy="Get the checkpoint again; if it was trained so, choose --weights fp32.",
+                remedy="Get the checkpoint again; if the new copy is the same, choose --weights fp32.",
             )
         writer.add(CODES, packed(lifted(part.codes, scheme), scheme.kind.stored_bits).data)
         writer.compare(block, part.values())
@@ -221,7 +220,7 @@ def _write_codes(name: str, source: WeightSource, scheme: Scheme, writer: _Write
 def _rounded(
     name: str, source: WeightSource, scheme: Scheme, rounding: Rounding | None
 ) -> Iterator[tuple[Matrix, Quantized]]:
-    """Blocks of rows and their codes."""
+    """Blocks of rows with their codes."""
     if rounding is not None:
         yield source.whole, rounding.round(name, source.whole, scheme)
     elif scheme.group == TENSOR:
@@ -235,7 +234,7 @@ def _rounded(
 
 
 class _Writer:
-    """Appends the parts of one weight, each in blocks, and sums up errors."""
+    """Appends the parts of one weight in blocks, and sums up errors."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream = stream
@@ -253,7 +252,7 @@ class _Writer:
             self.places[part] = append(self.stream, data)
 
     def compare(self, weight: Matrix, values: Matrix) -> None:
-        """Count what ``values`` differ from ``weight``; they are changed."""
+        """Add the differences of ``values`` from ``weight`` to the errors; overwrites ``values``."""
         self.norm += _squares(weight)
         values -= weight
         self.error += _squares(values)
@@ -266,5 +265,5 @@ class _Writer:
 
 def _squares(values: Matrix) -> float:
     flat = values.reshape(-1)
-    with np.errstate(over="ignore"):  # of weights beyond 1e19, which are stored as they are
+    with np.errstate(over="ignore"):  # with weights beyond 1e19, which are stored as they are
         return float(np.dot(flat, flat))

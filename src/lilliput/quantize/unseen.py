@@ -1,4 +1,4 @@
-"""Rounding that looks at nothing but the weights: HQQ."""
+"""Rounding without calibration data: HQQ."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Matrix = NDArray[np.float32]
 
 
 class Unseen:
-    """The :class:`~lilliput.quantize.stream.Rounding` of HQQ; matrices whose scheme asks for nothing go to nearest."""
+    """The :class:`~lilliput.quantize.stream.Rounding` of HQQ; matrices of other schemes are rounded to nearest."""
 
     def resume(self, done: Mapping[str, StoredWeight], file: Path) -> None:
-        """Nothing is remembered."""
+        """Do nothing: there is no state."""
 
     def change(self, name: str, weight: Matrix) -> Matrix:
-        """The weight itself."""
+        """Return the weight unchanged."""
         return weight
 
     def round(self, name: str, weight: Matrix, scheme: Scheme) -> Quantized:

@@ -1,7 +1,7 @@
-"""Beam search: the likeliest whole texts, where taking the likeliest token each time may miss them.
+"""Beam search for the likeliest texts, which greedy decoding may miss.
 
 The rule is that of transformers' ``generate`` with ``num_beams`` and ``early_stopping=False``: a text's score is the
-sum of its tokens' log-probabilities over ``length ** length_penalty``, the token that ends it counted.
+sum of its tokens' log-probabilities, the end token included, over ``length ** length_penalty``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from lilliput.runtime.sessions import Advance, Ids, Logits, Session
 
 @dataclass(frozen=True)
 class Beams:
-    """How texts are searched.
+    """Settings of a beam search.
 
     Attributes:
-        count: texts of a prompt that are gone on with after each token.
-        length_penalty: the power of its length that a text's score is divided by: above 0, longer texts gain.
-        repetition_penalty: see :class:`~lilliput.runtime.sampling.Sampling`; of log-probabilities.
-        ends: ids that end a text.
+        count: beams per prompt, the texts kept after each token.
+        length_penalty: exponent of the length that a text's score is divided by: above 0, it favours longer texts.
+        repetition_penalty: see :class:`~lilliput.runtime.sampling.Sampling`; applied to log-probabilities.
+        ends: token ids that end a text.
     """
 
     count: int
@@ -37,17 +37,17 @@ class Beams:
 
     @property
     def candidates(self) -> int:
-        """Continuations that are looked at, so that enough are left when all that end a text are among them."""
+        """Continuations to consider, so that enough remain if all those that end a text are among them."""
         return self.count * (1 + max(1, len(self.ends)))
 
 
 @dataclass(frozen=True)
 class Found:
-    """A text.
+    """A finished text.
 
     Attributes:
-        ids: its tokens, the one that ended it included.
-        score: what it is chosen by.
+        ids: its tokens, the end token included.
+        score: its score.
     """
 
     ids: tuple[int, ...]
@@ -56,15 +56,15 @@ class Found:
 
 @dataclass
 class _Search:
-    """That of one prompt.
+    """The search for one prompt.
 
     Attributes:
-        room: tokens that a text may have.
-        beams: how.
-        texts: those that are gone on with, each as far as it is.
-        sums: of their tokens' log-probabilities.
-        tokens: that each of them has.
-        found: those at their ends, the best first, ``beams.count`` at most.
+        room: most tokens of a text.
+        beams: settings.
+        texts: the live beams' tokens so far.
+        sums: sum of log-probabilities of each live beam.
+        tokens: number of tokens of each live beam.
+        found: the finished texts, the best first, at most ``beams.count``.
     """
 
     room: int
@@ -75,10 +75,10 @@ class _Search:
     found: list[Found] = field(default_factory=list)
 
     def take(self, log_probabilities: Logits) -> NDArray[np.int64]:
-        """Go on by one token: which of its texts each of the new ones goes on from; none: it is at its end.
+        """Extend by one token; returns the parent of each new beam, or an empty array if the search is over.
 
         Args:
-            log_probabilities: of each text's next token, ``[texts, vocabulary]``.
+            log_probabilities: of each beam's next token, ``[texts, vocabulary]``.
         """
         count, ends = self.beams.count, self.beams.ends
         totals = (log_probabilities + self.sums[:, None]).reshape(-1)
@@ -91,7 +91,7 @@ class _Search:
         self.found = sorted(self.found, key=lambda found: -found.score)[:count]
         going = np.flatnonzero(~ended)[:count]
         self.texts, self.sums = [texts[place] for place in going], sums[going]
-        # A text that is gone on with is judged as if it ended now.
+        # A live beam is scored as if it ended now.
         worse = len(self.found) == count and going.size > 0 and self._score(self.sums[0]) <= self.found[-1].score
         return parents[going[:0] if worse else going]
 
@@ -107,19 +107,19 @@ def search(
     read: Advance | None = None,
     written: Advance | None = None,
 ) -> list[list[Found]]:
-    """The best texts for each prompt, ``beams.count`` at most, the best first.
+    """The best texts for each prompt, at most ``beams.count``, the best first.
 
     Args:
-        session: what runs the model; prompts are searched side by side, each read once.
+        session: runs the model; prompts are searched in one batch, each read once.
         prompts: at least one.
-        rooms: tokens that a text of each prompt may have, at least 1.
-        beams: how.
-        read: told of prompts' tokens read.
-        written: told of each prompt's tokens, those of one text: written, or not needed any more.
+        rooms: most tokens of a text of each prompt, at least 1.
+        beams: settings.
+        read: called with the number of prompt tokens read.
+        written: called with the number of tokens of one beam per prompt that are written, or no longer needed.
 
     Raises:
-        NumericError: logits that are no numbers.
-        UserError: more beams than the model's tokens allow.
+        NumericError: a logit is infinite or NaN.
+        UserError: more beams than the model's vocabulary allows.
     """
     searches = [_Search(room, beams) for room in rooms]
     logits = session.start([prompt.ids for prompt in prompts], read)
@@ -149,13 +149,13 @@ def search(
 
 
 def _rows(searches: Sequence[_Search]) -> list[Ids]:
-    """Which rows each has: one a text, one search behind the other."""
+    """The rows of each search: one per beam, one search after the other."""
     ends = np.cumsum([len(one.texts) for one in searches])
     return [np.arange(end - len(one.texts), end) for one, end in zip(searches, ends, strict=True)]
 
 
 def _log_probabilities(logits: Logits) -> Logits:
-    """Of each token, ``[B, vocabulary]``."""
+    """Log-softmax, ``[B, vocabulary]``."""
     most = logits.max(axis=1, keepdims=True)
     require_finite(most)
     less = logits - most
@@ -163,6 +163,6 @@ def _log_probabilities(logits: Logits) -> Logits:
 
 
 def _largest(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Places of the ``count`` largest, the largest first."""
+    """Indices of the ``count`` largest values, the largest first."""
     places = np.argpartition(-values, count - 1)[:count]
     return np.asarray(places[np.argsort(-values[places], kind="stable")], np.int64)

@@ -23,20 +23,20 @@ from lilliput.runtime.flow import Input, reader_for, tokens_of
 from lilliput.runtime.tokens import END, START, STEP, CodeTokenizer, length_buckets, pad
 
 LONGEST = 1 << 20
-"""A limit on an input's tokens for models that have none of their own."""
+"""Longest input, in tokens, for models without a limit of their own."""
 
 BATCH_TOKENS = 4096
-"""Tokens a batch, padding included: enough to keep two cores busy, little memory."""
+"""Tokens per batch, padding included: enough to keep two cores busy with little memory."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The verdict on one example.
+    """The prediction for one example.
 
     Attributes:
         label: name of the likeliest class.
-        probability: of that class, 0 to 1.
-        probabilities: of every class, by name.
+        probability: probability of that class, 0 to 1.
+        probabilities: probability of every class, by name.
     """
 
     label: str
@@ -49,7 +49,7 @@ class EncoderRunner:
 
     Args:
         graph: path or bytes of the ONNX file.
-        config: what the graph was built from.
+        config: the configuration that the graph was built from.
         threads: processor threads; ``None`` leaves the choice to the engine.
         options: further properties of the CPU plugin.
     """
@@ -81,12 +81,12 @@ class EncoderRunner:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Numbers in a row of each of the encoder's outputs."""
+        """Expected width of each of the encoder's outputs."""
         return (self.config.classes, self.config.width)[self.config.arity - 1 :]
 
     @property
     def gives(self) -> tuple[int, ...]:
-        """The same as the graph has it."""
+        """Width of each of the encoder's outputs in the graph; -1 if dynamic."""
         last = [output.partial_shape[-1] for output in self.encoder.compiled.outputs]
         return tuple(-1 if size.is_dynamic else int(size.get_length()) for size in last)
 
@@ -96,21 +96,21 @@ class EncoderRunner:
         return Engine(from_vectors(self._model, ["left", "right"]), self._threads, self._options)
 
     def feeds(self, inputs: Sequence[Input]) -> list[NDArray[Any]]:
-        """What the encoder's graph is given for a batch of inputs."""
+        """The encoder graph's input arrays for a batch of inputs."""
         limit = LONGEST if self.config.reads_on else self.config.positions
         flows = [item for item in inputs if isinstance(item, GraphInput)]
         ids = pad([tokens_of(item) for item in inputs], limit)
         return [ids, *stacked(flows, STEP)] if self.config.data_flow else [ids]
 
     def encode(self, ids: Sequence[Input], progress: Progress | None = None) -> list[NDArray[np.float32]]:
-        """Each input through the encoder once, in batches of like length.
+        """Run each input through the encoder once, in batches of similar length.
 
         Args:
-            ids: token ids, or for a model that reads data flow inputs with it.
+            ids: token ids, or for a model that reads data flow, inputs with it.
             progress: shown while working.
 
         Returns:
-            The encoder's outputs, one row an input: ``[logits, vectors]`` for arity 1, ``[vectors]`` for pairs.
+            The encoder's outputs, one row per input: ``[logits, vectors]`` for arity 1, ``[vectors]`` for pairs.
         """
         results = [np.empty((len(ids), width), np.float32) for width in self.widths]
         with (progress or Progress()).track("scoring functions", len(ids)) as advance:
@@ -124,10 +124,10 @@ class EncoderRunner:
     def logits(
         self, ids: Sequence[Input], members: NDArray[np.int64], progress: Progress | None = None
     ) -> NDArray[np.float32]:
-        """Logits ``[examples, classes]`` of examples that join the inputs ``members [examples, arity]``.
+        """Logits ``[examples, classes]`` of examples made of the inputs ``members [examples, arity]``.
 
         Raises:
-            NumericError: some are no numbers.
+            NumericError: a logit is infinite or NaN.
         """
         first, *_ = self.encode(ids, progress)
         parts = [first[members[:, place]] for place in range(self.config.arity)]
@@ -152,7 +152,7 @@ class Classifier:
         known = 1 + max(tokenizer.tokenizer.get_vocab().values(), default=-1)
         if None in (tokenizer.start, tokenizer.end) or known > config.architecture.vocabulary:
             raise ArtifactError(
-                f"does not belong to the model: its tokens' numbers go up to {known - 1:,}, the model embeds "
+                f"does not belong to the model: its token ids go up to {known - 1:,}, the model embeds "
                 f"{config.architecture.vocabulary:,}, and both {START} and {END} must be among them.",
                 where=artifact.file(TOKENIZER),
                 remedy="Get the artifact again.",
@@ -168,14 +168,14 @@ class Classifier:
 
     @property
     def arity(self) -> int:
-        """Functions an example joins: 1, or 2 for pairs."""
+        """Functions per example: 1, or 2 for pairs."""
         return self.manifest.config.arity
 
     def vectors(self, functions: Sequence[str]) -> NDArray[np.float32]:
-        """One vector a function, ``[functions, config.width]``, such as an index of a repository keeps.
+        """One vector per function, ``[functions, config.width]``, as an index of a repository stores them.
 
         Raises:
-            DataError: something else than a list of strings is given.
+            DataError: ``functions`` is not a list of strings.
         """
         rows = _listed(functions, "functions")
         texts = [require_text(text, f"function {row}") for row, text in enumerate(rows)]
@@ -189,8 +189,7 @@ class Classifier:
         """Classify functions (or pairs of functions, for a model of pairs).
 
         Raises:
-            DataError: pairs given to a model of single functions, or the other way round, or something else than a
-                list of examples.
+            DataError: ``examples`` is not a list, or has pairs for a model of single functions, or the reverse.
         """
         rows = [_parts(example, f"example {row}") for row, example in enumerate(_listed(examples, "examples"))]
         if not rows:
@@ -199,7 +198,7 @@ class Classifier:
         if wrong is not None:
             wanted = "one function (a string)" if self.arity == 1 else "two functions (a pair of strings)"
             raise DataError(
-                f"example {wrong} joins {len(rows[wrong])} function(s).",
+                f"example {wrong} has {len(rows[wrong])} function(s).",
                 remedy=f"An example of task '{self.manifest.task}' is {wanted}.",
             )
         index: dict[str, int] = {}
@@ -209,24 +208,24 @@ class Classifier:
     def probabilities(
         self, functions: Sequence[str], members: NDArray[np.int64], progress: Progress | None = None
     ) -> NDArray[np.float32]:
-        """Of each class, ``[examples, classes]``; each function is encoded once.
+        """Class probabilities, ``[examples, classes]``; each function is encoded once.
 
         Args:
-            functions: sources.
-            members: of each example the places of what it joins, ``[examples, arity]``.
+            functions: source code.
+            members: indices into ``functions`` for each example, ``[examples, arity]``.
             progress: shown while working.
         """
         return softmax(self.runner.logits(self.tokenizer.encode(functions), members, progress))
 
     def prediction(self, probabilities: NDArray[np.float32]) -> Prediction:
-        """The label that a row of :meth:`probabilities` comes to."""
+        """The prediction from a row of :meth:`probabilities`."""
         table = {label: float(p) for label, p in zip(self.labels, probabilities, strict=True)}
         best = max(table, key=lambda label: table[label])
         return Prediction(best, table[best], table)
 
 
 def _listed(items: Iterable[Any], what: str) -> list[Any]:
-    """``items`` as a list. A string is refused: it would be taken for its characters."""
+    """``items`` as a list. Rejects a string, which would be split into characters."""
     if isinstance(items, str | bytes) or not isinstance(items, Iterable):
         given = "a single string" if isinstance(items, str) else f"a value of type {type(items).__name__}"
         raise DataError(f"{given} was given where a list of {what} is expected.", remedy="Put it in a list: [code].")
@@ -234,7 +233,7 @@ def _listed(items: Iterable[Any], what: str) -> list[Any]:
 
 
 def _parts(example: Any, what: str) -> tuple[str, ...]:
-    """The functions that an example joins."""
+    """The functions of an example."""
     parts = example if isinstance(example, tuple | list | np.ndarray) else (example,)
     return tuple(require_text(part, what) for part in parts)
 

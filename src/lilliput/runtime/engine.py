@@ -1,4 +1,4 @@
-"""OpenVINO, set up in one place."""
+"""The OpenVINO engine, configured in one place."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SETTINGS: Mapping[str, Any] = {
     "PERFORMANCE_HINT": "LATENCY",
     "ENABLE_CPU_PINNING": False,
     "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,  # activations are quantized by the graph, or not at all
-    "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 on processors that have it: logits of 3 digits
+    "INFERENCE_PRECISION_HINT": "f32",  # the default, bfloat16 where available, has 3 digits
 }
-"""Properties of the CPU plugin that every graph is run with."""
+"""Properties of the CPU plugin for every graph."""
 
 ELSEWHERE = b"location"
-"""What ONNX's external data name files by (``TensorProto.external_data``); our graphs do not have the word."""
+"""Key that names the file of external data in ONNX (``TensorProto.external_data``); lilliput's graphs have none."""
 
 
 class Engine:
@@ -35,9 +35,9 @@ class Engine:
     Args:
         model: an OpenVINO model.
         threads: processor threads; ``None`` leaves the choice to the engine.
-        options: further properties of the CPU plugin, which win over the defaults.
-        mapped: the file of its weights, if the model has it mapped.
-        library: the kernels that the model has operations of, its own; ``None``: it has none.
+        options: further properties of the CPU plugin, which override the defaults.
+        mapped: the file of its weights, if the model has it memory-mapped.
+        library: the model's own instance of the kernels that its operations call; ``None``: it has no such operations.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class Engine:
             properties["INFERENCE_NUM_THREADS"] = threads
         self.compiled = ov.Core().compile_model(model, "CPU", {**properties, **(options or {})})
         self.request = self.compiled.create_infer_request()
-        # With one thread, OpenVINO 2026.4.1's "infer" keeps to itself that memory ran out, and leaves what the run
-        # before gave. To wait for a run that was only started costs 30 microseconds, and tells.
+        # With one thread, OpenVINO 2026.4.1's "infer" does not report running out of memory, and leaves the outputs of
+        # the previous run. An asynchronous run that is waited for does report it, and costs 30 microseconds.
         self._mute = properties.get("INFERENCE_NUM_THREADS") == 1
 
     def __call__(self, *inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
@@ -66,20 +66,20 @@ class Engine:
             return [np.array(self.request.get_output_tensor(i).data) for i in range(len(self.compiled.outputs))]
 
     def infer(self, inputs: Sequence[NDArray[Any]] | Mapping[str, NDArray[Any]]) -> None:
-        """Run once; outputs stay in the request, and are copied no further: a token's logits are half a megabyte.
+        """Run once; outputs stay in the request and are not copied: a token's logits are half a megabyte.
 
         Raises:
-            MemoryError: there is too little.
-            RuntimeError: the engine cannot, or an operation of our own cannot.
+            MemoryError: there is not enough memory.
+            RuntimeError: the engine or one of lilliput's own operations fails.
         """
         try:
             try:
-                if self._mute and inputs:  # what is bound to the request is one more token: hardly any memory
+                if self._mute and inputs:  # inputs bound to the request are a single token: hardly any memory
                     self.request.start_async(inputs, share_inputs=True)
                     self.request.wait()
                 else:
                     self.request.infer(inputs, share_inputs=True, share_outputs=True)
-            finally:  # also where the engine does tell: what was noted is of this run
+            finally:  # also if the engine raises, since the recorded failure belongs to this run
                 if self.library is not None:
                     self.library.raise_failure()
         except RuntimeError as error:
@@ -88,37 +88,37 @@ class Engine:
             raise
 
     def restart(self) -> None:
-        """Forget the state, if the engine keeps one.
+        """Reset the state, if the engine keeps one.
 
-        By a new request: caches of 8 bits that few sequences were in are misread where more outgrow them (OpenVINO
-        2026.4.1; ``reset_state`` alone leaves numbers that are none, or text that is wrong without a word).
+        This makes a new request, because OpenVINO 2026.4.1 misreads 8-bit caches when more sequences than before
+        outgrow them: ``reset_state`` alone leads to NaN, or silently to wrong text.
         """
         if self.request.query_state():
-            del self.request  # its memory first
+            del self.request  # to free its memory first
             self.request = self.compiled.create_infer_request()
 
     def release(self) -> None:
-        """Give back freed memory, and what was read of the weights' file.
+        """Give freed memory and the resident pages of the weights file back to the system.
 
-        Activations stay for the next run. OpenVINO 2026.4.1 can free them (``release_memory``), but then allocates only
-        those again whose shape changes: a second prompt of equal length ran into freed memory and ended the process.
+        Activations stay allocated for the next run. OpenVINO 2026.4.1 can free them (``release_memory``), but then
+        reallocates only those whose shape changes: a second prompt of equal length used freed memory and crashed.
         """
         trim()
         self.release_weights()
 
     def release_weights(self) -> None:
-        """Give back what was read of the weights' file: of the embedding, a row a token."""
+        """Give back the resident pages of the weights file; every token reads a row of the embedding."""
         if self.mapped is not None:
             release_mapped(self.mapped)
 
     def executed_precisions(self) -> dict[str, str]:
-        """Matrix product's name -> the precision of what it reads (``i8``, ``bf16``, ``f32``); of a product of floating
-        point with weights that are stored as integers, the weights'."""
+        """Matrix product's name -> the precision of its inputs (``i8``, ``bf16``, ``f32``); for a product of floating
+        point with weights stored as integers, the precision of the weights."""
         return {name: _text(info["runtimePrecision"]) for name, info in self._products()}
 
     def integer_products(self) -> dict[str, bool]:
-        """Matrix product's name -> whether its kernel multiplies integers that the graph gives it. What the engine
-        itself rounds on the way (dynamic quantization) it does not tell."""
+        """Matrix product's name -> whether its kernel multiplies integers that the graph gives it. The engine does not
+        report what it rounds itself (dynamic quantization)."""
         return {name: _text(info["primitiveType"]).lower().endswith("i8") for name, info in self._products()}
 
     def _products(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -129,13 +129,13 @@ class Engine:
 
 
 def settings_for(rounds: bool) -> dict[str, Any]:
-    """Properties that a graph is run with on this processor; ``rounds``: whether it rounds inputs to ranges."""
+    """Properties for a graph on this processor; ``rounds``: whether the graph rounds inputs to calibrated ranges."""
     return {**SETTINGS, **(right_products() if rounds else {})}
 
 
 @functools.cache
 def default_threads() -> int:
-    """How many processor threads the engine chooses where it is not told."""
+    """Number of processor threads that the engine chooses by default."""
     place = ov.opset13.parameter([1], ov.Type.f32)
     model = ov.Model([ov.opset13.relu(place)], [place], "nothing")
     compiled = ov.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
@@ -143,17 +143,17 @@ def default_threads() -> int:
 
 
 def read_graph(source: Path | bytes) -> ov.Model:
-    """An ONNX graph as an OpenVINO model, not yet compiled.
+    """Read an ONNX graph as an OpenVINO model, not yet compiled.
 
     Raises:
-        ArtifactError: a file that is no such graph.
+        ArtifactError: the file is not such a graph.
     """
     if isinstance(source, bytes):
         return ov.Core().read_model(source)
-    content = source.read_bytes()  # of a path the engine would read other files, too, which nobody verified
+    content = source.read_bytes()  # given a path, the engine would also read other, unverified files
     if ELSEWHERE in content:
         raise ArtifactError(
-            "keeps weights in other files, which nobody verified.", where=source, remedy="Get the artifact again."
+            "keeps weights in other files, which are not verified.", where=source, remedy="Get the artifact again."
         )
     try:
         return ov.Core().read_model(content)
@@ -166,30 +166,30 @@ def read_graph(source: Path | bytes) -> ov.Model:
 
 
 def last_line(error: Exception) -> str:
-    """What an error of the engine's says in the end: its reason."""
+    """The last line of an engine error, which gives the reason."""
     lines = str(error).strip().splitlines()
     return lines[-1] if lines else type(error).__name__
 
 
 _NO_MEMORY = ("bad_alloc", "Failed to allocate")
-"""What the engine says where there is none."""
+"""Text in the engine's errors when it runs out of memory."""
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that there was no memory: the engine's say so in words, those of prompts why they came."""
+    """Whether an error means out of memory: the engine's errors by their text, those of prompts by their cause."""
     told = isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
     return told or any(words in str(error) for words in _NO_MEMORY)
 
 
 def only_outputs(model: ov.Model, names: Sequence[str]) -> ov.Model:
-    """A model that computes only the named outputs, which the input ``pairs`` has no part in."""
+    """A model that computes only the named outputs, which do not depend on the input ``pairs``."""
     clone = model.clone()
     inputs = [value.get_node() for value in clone.inputs if "pairs" not in value.get_names()]
     return ov.Model([clone.output(name) for name in names], inputs, "encoder")
 
 
 def from_vectors(model: ov.Model, cuts: Sequence[str]) -> ov.Model:
-    """The head alone: float inputs ``[examples, hidden]`` take the place of the values named ``cuts``; gives logits."""
+    """The head alone: float inputs ``[examples, hidden]`` replace the values named ``cuts``; the output is logits."""
     clone = model.clone()
     inputs = []
     for name in cuts:
@@ -207,10 +207,11 @@ def _text(value: Any) -> str:
 
 
 def require_threads(threads: int | None) -> None:
-    """Refuse a number of threads that is none.
+    """Reject an invalid number of threads.
 
     Raises:
-        UserError: it is neither ``None`` nor an integer from 1 to the largest (:data:`~lilliput.constants.MOST`).
+        UserError: ``threads`` is neither ``None`` nor an integer from 1 to the largest allowed
+            (:data:`~lilliput.constants.MOST`).
     """
     if threads is not None:
         refuse_absurd({"threads": require_whole(threads, 1, "threads")})

@@ -1,4 +1,4 @@
-"""Texts to inputs with data flow, for models that read it: needs tree-sitter, but no torch."""
+"""Convert texts to inputs with data flow, for models that read it; needs tree-sitter, but not torch."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from lilliput.data.dataflow.layout import TextGraph
 
 Input = NDArray[np.integer] | GraphInput
-"""What a model is given of one function: token ids, and with data flow its nodes."""
+"""A model's input for one function: token ids, or token ids with data-flow nodes."""
 
 
 class FlowTokenizer:
-    """A tokenizer that gives the data flow of each text, too.
+    """A tokenizer that also extracts the data flow of each text.
 
     Args:
-        tokenizer: of the text.
-        flow: what is read of data flow.
-        seen: tokens that the model's layers see; nodes of tokens past these are left out.
+        tokenizer: the text's tokenizer.
+        flow: the data flow that the model reads.
+        seen: number of tokens that the model's layers see; nodes of later tokens are left out.
 
     Raises:
         MissingExtra: tree-sitter or the language's grammar is not installed.
     """
 
     def __init__(self, tokenizer: CodeTokenizer, flow: DataFlow, seen: int) -> None:
-        from lilliput.data.dataflow import grammar_named  # models without data flow need none of it
+        from lilliput.data.dataflow import grammar_named  # not needed by models without data flow
 
         require("tree_sitter")
         require(grammar_named(flow.language).package)
@@ -50,7 +50,7 @@ class FlowTokenizer:
 
         Args:
             texts: functions.
-            graphs: their data flow, where it is known already.
+            graphs: their data flow, if already known.
         """
         from lilliput.data.dataflow.layout import lay_over
 
@@ -63,7 +63,7 @@ class FlowTokenizer:
 
 
 def reader_for(flow: DataFlow | None, tokenizer: CodeTokenizer, seen: int) -> CodeTokenizer | FlowTokenizer:
-    """What turns texts into inputs of a model: the tokenizer, unless it reads data flow."""
+    """The converter of texts to a model's inputs: the tokenizer itself unless the model reads data flow."""
     return tokenizer if flow is None else FlowTokenizer(tokenizer, flow, seen)
 
 
@@ -73,11 +73,11 @@ def tokens_of(item: Input) -> NDArray[np.integer]:
 
 
 def resized(item: Input, tokens: int) -> Input:
-    """An input of exactly ``tokens`` tokens, cut from one, or its body repeated; with the nodes that are there."""
+    """Truncate an input, or repeat its body, to exactly ``tokens`` tokens; keeps the nodes that fit."""
     ids = tokens_of(item)
     body = np.resize(ids[1:-1] if len(ids) > 2 else ids, tokens - 2)
     made = np.concatenate((ids[:1], body, ids[-1:]))
     if not isinstance(item, GraphInput):
         return made
-    kept = int((item.spans[:, 1] < tokens).sum())  # nodes are in order
+    kept = int((item.spans[:, 1] < tokens).sum())  # nodes are sorted
     return over(made, item.spans[:kept], item.edges[(item.edges < kept).all(1)])

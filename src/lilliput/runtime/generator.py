@@ -28,13 +28,13 @@ from lilliput.runtime.writing import Draft, Finish, Group, Step, groups, write
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model wrote.
+    """A model's completion of a prompt.
 
     Attributes:
-        text: without the prompt, the token that ended it, and the stop string.
-        tokens: how many were generated, those that are no part of ``text`` included.
-        finish: why it ended: ``stop`` (a stop string), ``end`` (a token that ends texts), or ``length``
-            (``max_new_tokens``, or no positions left).
+        text: without the prompt, the end token, and the stop string.
+        tokens: number of tokens generated, including those that are not part of ``text``.
+        finish: why it ended: ``stop`` (a stop string), ``end`` (an end token), or ``length`` (``max_new_tokens``, or no
+            positions left).
     """
 
     text: str
@@ -45,59 +45,60 @@ class Completion:
 class Generator:
     """A generator of code.
 
-    Load one with :func:`lilliput.load`. It does one thing at a time: threads wait for each other. With a stream they do
-    so a piece at a time, since nobody knows when the next one is asked for: if something else was started in between,
-    the stream ends in an error.
+    Load one with :func:`lilliput.load`. It is safe to use from several threads, but runs one call at a time; the others
+    wait. A stream holds the generator only while it computes a piece: if another call starts between two pieces, the
+    stream ends with an error.
 
     Args:
-        session: what runs its graphs.
-        tokenizer: its tokenizer, from now on its own (see :class:`~lilliput.runtime.prompts.PromptReader`).
-        manifest: what it is.
+        session: runs the model's graphs.
+        tokenizer: the model's tokenizer, which the generator modifies (see
+            :class:`~lilliput.runtime.prompts.PromptReader`).
+        manifest: the artifact's manifest.
     """
 
     def __init__(self, session: Session, tokenizer: Tokenizer, manifest: GeneratorManifest) -> None:
         self.session, self.tokenizer, self.manifest = session, tokenizer, manifest
         self._reader = PromptReader(tokenizer, manifest)
-        self._turn = RLock()  # what is told of progress may ask for something itself
+        self._turn = RLock()  # reentrant: a progress callback may call the generator
 
     @classmethod
     def open(cls, artifact: Artifact, threads: int | None = None) -> Generator:
-        """A generator's artifact, ready to complete.
+        """Load a generator's artifact.
 
         Args:
             artifact: opened with :func:`~lilliput.artifact.open_artifact`.
             threads: processor threads; ``None`` leaves the choice to the engine.
 
         Raises:
-            ArtifactError: it is a classifier's; or its files do not go together.
+            ArtifactError: it is a classifier, or its files do not match each other.
         """
         require_threads(threads)
         manifest = artifact.generator
-        with ThreadPoolExecutor(1) as pool:  # beside the graphs: it takes most of a second where words are many
+        with ThreadPoolExecutor(1) as pool:  # in parallel with the graphs: a large vocabulary takes most of a second
             tokenizer = pool.submit(read_tokenizer, artifact.file(TOKENIZER))
             return cls(open_session(artifact, threads), tokenizer.result(), manifest)
 
     def generate(
         self, prompts: str | Iterable[str], *, progress: Progress | None = None, **options: Unpack[Options]
     ) -> list[list[Completion]]:
-        """Complete each prompt: one list a prompt, of ``n`` completions.
+        """Complete each prompt; returns a list of ``n`` completions per prompt.
 
-        A prompt is tokenized with what the tokenizer puts around texts, and control tokens spelled out in it
-        (``<|im_start|>``) are control tokens: text from strangers may hold such, too. An empty prompt starts a text.
+        A prompt is tokenized with the tokenizer's special tokens around it, and control tokens spelled out in it
+        (``<|im_start|>``) are control tokens: beware of untrusted text. An empty prompt starts a new text.
 
-        What comes out of a prompt does not depend on the others, nor on ``batch``, but for rounding; with a
-        temperature, it does depend on the prompt's place in the list, which is part of the seed of its draws.
+        Except for rounding, a completion depends neither on the other prompts nor on ``batch``; with a temperature, it
+        does depend on the prompt's index in the list, which is part of its random seed.
 
         Args:
             prompts: a string, or several.
-            progress: told of tokens read and written.
-            options: ``max_new_tokens=256``, ``temperature=0`` (the likeliest token each time), ``top_k=0`` (all),
-                ``top_p=1`` (all), ``repetition_penalty=1`` (none), ``seed=0``, ``n=1``, ``beams=1`` (no search),
+            progress: reports tokens read and written.
+            options: ``max_new_tokens=256``, ``temperature=0`` (greedy), ``top_k=0`` (all), ``top_p=1`` (all),
+                ``repetition_penalty=1`` (none), ``seed=0``, ``n=1``, ``beams=1`` (no beam search),
                 ``length_penalty=1``, ``stop=()``, ``batch=8``: see :class:`~lilliput.runtime.settings.Settings`.
 
         Raises:
-            DataError: a prompt is no text.
-            UserError: a prompt is too long for the model, or an option means nothing.
+            DataError: a prompt is not text.
+            UserError: a prompt is too long for the model, or an option is invalid.
         """
         settings = Settings(**options)
         read = [self._reader.plain(text, name) for text, name in checked_texts(prompts)]
@@ -106,17 +107,17 @@ class Generator:
     def fill(
         self, prefix: str, suffix: str, *, progress: Progress | None = None, **options: Unpack[Options]
     ) -> list[Completion]:
-        """Completions that go between ``prefix`` and ``suffix``: ``n`` of them.
+        """Return ``n`` completions that go between ``prefix`` and ``suffix``.
 
-        Both are mere text: a control token spelled out in them is not one.
+        Control tokens spelled out in ``prefix`` or ``suffix`` are treated as plain text.
 
         Args:
-            prefix: what stands before the gap.
-            suffix: what stands after it.
+            prefix: text before the gap.
+            suffix: text after the gap.
             progress, options: see :meth:`generate`.
 
         Raises:
-            UserError: this model has not learned to fill gaps; and as :meth:`generate`.
+            UserError: the model was not trained to fill gaps; otherwise as :meth:`generate`.
         """
         settings = Settings(**options)
         return self._completed([self._reader.gap(prefix, suffix)], settings, self._reader.ends(True), progress)[0]
@@ -129,19 +130,19 @@ class Generator:
         progress: Progress | None = None,
         **options: Unpack[Options],
     ) -> Iterator[str]:
-        """One completion in pieces, as they become certain: whole characters, nothing of a stop string.
+        """Stream one completion in pieces of final text: whole characters, and no part of a stop string.
 
-        Together they are the text that :meth:`generate` (or :meth:`fill`) gives for the same options. Until the last
-        piece is taken, nothing else can be started on this generator without ending the stream with an error.
+        The pieces add up to the text that :meth:`generate` (or :meth:`fill`) returns for the same options. Starting
+        anything else on this generator before the last piece is taken ends the stream with an error.
 
         Args:
             prompt: see :meth:`generate`; with a ``suffix``, see :meth:`fill`.
-            suffix: what stands after the completion; ``None``: the prompt is a prompt.
-            progress: told of the prompt's tokens read, where they are so many that they are read in parts.
+            suffix: text after the completion; ``None``: ``prompt`` is an ordinary prompt.
+            progress: reports the prompt tokens read, if there are so many that they are read in parts.
             options: see :meth:`generate`; ``n`` must be 1.
 
         Raises:
-            DataError, UserError: as :meth:`generate`, at once.
+            DataError, UserError: as :meth:`generate`, on the call rather than on the first piece.
         """
         settings = Settings(**options)
         for name, value in (("n", settings.n), ("beams", settings.beams)):
@@ -185,13 +186,13 @@ class Generator:
         return [[_completion(draft) for draft in row] for row in rows]
 
     def _search(self, group: Group, settings: Settings, ends: frozenset[int], advance: Advance) -> None:
-        """Write each prompt's drafts: the best texts of its search, in order."""
+        """Write each prompt's drafts from the best texts of its search, in order."""
         beams = Beams(settings.beams, settings.length_penalty, settings.repetition_penalty, ends)
         prompts, rooms = zip(*((part[0].prompt, part[0].room) for part in group), strict=True)
         for part, texts in zip(group, search(self.session, prompts, rooms, beams, advance, advance), strict=True):
             for draft, found in zip(part, texts, strict=False):
                 for token in found.ids:
-                    if draft.finish is None:  # a stop string may end it before
+                    if draft.finish is None:  # a stop string may end it earlier
                         draft.take(token, ends)
 
     def _draft(self, prompt: Prompt, settings: Settings, row: int, sample: int) -> Draft:

@@ -1,4 +1,4 @@
-"""A generator artifact's graphs, read, checked and compiled."""
+"""Read, check and compile a generator artifact's graphs."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from lilliput.runtime.sessions import (
     Session,
 )
 
-_AGAIN = "Get the artifact again from where it came."
+_AGAIN = "Get the artifact again from its source."
 
 
 def open_session(artifact: Artifact, threads: int | None = None) -> Session:
-    """What runs a generator's artifact.
+    """Load a generator's artifact into a session.
 
     Args:
         artifact: opened, and so verified.
@@ -48,7 +48,7 @@ def open_session(artifact: Artifact, threads: int | None = None) -> Session:
     """
     session = _session(artifact, threads)
     with _runnable(artifact, DECODER_GRAPH):
-        # The plugin copies the weights when it first runs: better now than while somebody waits for a first token.
+        # The plugin copies the weights in its first run: do that now, not while a user waits for the first token.
         session.start([np.zeros(2, np.int64)])
     release_mapped(artifact.file(WEIGHTS))
     release_code()
@@ -57,12 +57,12 @@ def open_session(artifact: Artifact, threads: int | None = None) -> Session:
 
 
 def decoder_engine(artifact: Artifact, threads: int | None, change: Callable[[ov.Model], ov.Model]) -> Engine:
-    """A decoder's graph, changed, ready to run.
+    """Read, change and compile a decoder's graph.
 
     Args:
         artifact: of a decoder.
         threads: processor threads; ``None`` leaves the choice to the engine.
-        change: what is done to the graph first.
+        change: applied to the graph first.
 
     Raises:
         ArtifactError: the graph is missing, or is not what the manifest says.
@@ -74,10 +74,10 @@ def decoder_engine(artifact: Artifact, threads: int | None, change: Callable[[ov
 
 
 class _Engines:
-    """Graphs of an artifact to engines; our own kernels do what they can of them.
+    """Compile an artifact's graphs, using lilliput's own kernels wherever they apply.
 
     Args:
-        artifact: says how inputs of products are rounded.
+        artifact: specifies how inputs of products are rounded.
         threads: processor threads; ``None`` leaves the choice to the engine.
     """
 
@@ -89,16 +89,16 @@ class _Engines:
 
     @property
     def workers(self) -> int:
-        """Threads of our own kernels."""
+        """Threads of lilliput's own kernels."""
         return self.threads or default_threads()
 
     def engine(self, model: ov.Model) -> Engine:
-        """A graph, ready to run."""
+        """Compile a graph, with kernels."""
         self.use_kernels(model)
         return self.compiled(model)
 
     def use_kernels(self, model: ov.Model) -> None:
-        """Change a graph that was read, so that kernels do what they can of it."""
+        """Replace the operations of a graph that kernels support, in place."""
         if self.library is not None:
             group = int(self.options.get("DYNAMIC_QUANTIZATION_GROUP_SIZE", 0))
             use_kernels(model, self.library, group, self.workers, lambda: release_mapped(self.weights))
@@ -108,28 +108,28 @@ class _Engines:
 
     @property
     def keeps(self) -> bool:
-        """Whether keys and values are kept in 8 bits, as kernels keep them."""
+        """Whether the artifact keeps keys and values in 8 bits, as the kernels do."""
         return self.options.get("KV_CACHE_PRECISION") == "u8"
 
     def share_sources(self, decoder: ov.Model, encoder: ov.Model) -> None:
-        """Let the encoder's graph leave to the decoder's what kernels read of sources, if they can."""
+        """Let kernels, if they can, pass what attention reads of sources from the encoder's graph to the decoder's."""
         if self.library is not None and self.keeps:
             use_source_attention(decoder, encoder, self.library, self.workers)
 
     def decoder(self, model: ov.Model) -> tuple[Engine, Engine | None]:
-        """Of a graph that kernels are used in; and if they do all that keeps earlier tokens, what reads one more token
-        faster."""
+        """Compile a decoder's graph that uses kernels; also, if kernels do everything that keeps earlier tokens, a
+        faster engine for one more token."""
         single = None if self.library is None else one_more_token(model, self.library)
         if self.library is None or single is None:
             return self.compiled(model), None
         chained = in_a_chain(single, self.library, self.workers)
-        with ThreadPoolExecutor(1) as pool:  # side by side: each takes the engine a good part of a second
-            # A chain has threads of its own, and the engine's would take turns with them: they spin before they sleep.
+        with ThreadPoolExecutor(1) as pool:  # in parallel: each takes the engine a good part of a second
+            # A chain has its own threads; the engine's would compete with them, because they spin before they sleep.
             step = pool.submit(self.compiled, chained or single, 1 if chained else self.threads)
             return self.compiled(model), step.result()
 
     def compiled(self, model: ov.Model, threads: int | None = None) -> Engine:
-        """A graph that kernels are used in, ready to run; ``threads``: others than the engines' own."""
+        """Compile a graph in which kernels are already used; ``threads`` overrides the number of the other engines."""
         return Engine(model, threads or self.threads, self.options, self.weights, self.library)
 
 
@@ -141,7 +141,7 @@ def _session(artifact: Artifact, threads: int | None) -> Session:
             engines.use_kernels(model)
             decoder, single = engines.decoder(model)
         return DecoderSession(decoder, PASS_TOKENS if single is None else PASS_TOKENS_OF_KERNELS, single)
-    assert manifest.start is not None  # the manifest's own check
+    assert manifest.start is not None  # checked when the manifest is read
     source = _read(artifact, ENCODER_GRAPH, ENCODER_INPUTS)
     model = _read(artifact, DECODER_GRAPH, SEQ2SEQ_INPUTS)
     with _runnable(artifact, DECODER_GRAPH):
@@ -155,30 +155,30 @@ def _session(artifact: Artifact, threads: int | None) -> Session:
 
 
 def _read(artifact: Artifact, name: str, inputs: tuple[str, ...]) -> ov.Model:
-    """A graph, checked against what the manifest says."""
+    """Read a graph and check it against the manifest."""
     where = artifact.file(name)
-    if name not in artifact.hashes:  # so that nothing is read that was not verified
+    if name not in artifact.hashes:  # never read an unverified file
         raise ArtifactError("is not among the artifact's files.", where=where, remedy=_AGAIN)
     with _runnable(artifact, name):
         model = ov.Core().read_model(str(where), str(artifact.file(WEIGHTS)))
         found = {name for value in model.inputs for name in value.get_names()}
         widths = [value.get_partial_shape()[-1] for value in model.outputs]
     if found != set(inputs) or len(widths) != 1:
-        raise ArtifactError(f"has not the inputs {', '.join(inputs)} and one output.", where=where, remedy=_AGAIN)
+        raise ArtifactError(f"must have the inputs {', '.join(inputs)} and one output.", where=where, remedy=_AGAIN)
     if name == DECODER_GRAPH and widths[0] != artifact.generator.vocabulary:
-        raise ArtifactError("gives not the number of logits that the manifest names.", where=where, remedy=_AGAIN)
+        raise ArtifactError("does not give as many logits as the manifest says.", where=where, remedy=_AGAIN)
     odd = odd_weight(model)
     if odd is not None:
-        raise ArtifactError(f"has a weight of shapes that do not go together, {odd!r}.", where=where, remedy=_AGAIN)
+        raise ArtifactError(f"has a weight of shapes that do not match, {odd!r}.", where=where, remedy=_AGAIN)
     return model
 
 
 @contextmanager
 def _runnable(artifact: Artifact, name: str) -> Iterator[None]:
-    """What the engine says of a graph, as an error that names its file."""
+    """Turn the engine's errors into ones that name the graph's file."""
     try:
         yield
-    except Exception as error:  # it raises RuntimeError, and others with some versions
+    except Exception as error:  # the engine raises RuntimeError, and others in some versions
         if is_out_of_memory(error):
             raise UserError(
                 "there is not enough memory for the model.",

@@ -1,4 +1,4 @@
-"""An artifact of either kind, loaded."""
+"""Load an artifact of either kind."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 def load(path: str | Path, threads: int | None = None) -> Classifier | Generator:
     """Open an artifact and make it ready to run.
 
-    Which of the two it is, the artifact's manifest says, so that no type checker can know: code that needs to be told
-    uses ``Classifier(open_artifact(path))`` or ``Generator.open(open_artifact(path))``, which refuse the other kind.
+    The manifest decides which kind is returned, so type checkers cannot know it. Code that needs one kind uses
+    ``Classifier(open_artifact(path))`` or ``Generator.open(open_artifact(path))``, which reject the other.
 
     Args:
         path: the artifact's folder.
         threads: processor threads; ``None`` leaves the choice to the engine.
 
     Returns:
-        What ``lilliput shrink`` made, a :class:`~lilliput.runtime.classifier.Classifier`, to ``predict``; what
-        ``lilliput quantize`` made, a :class:`~lilliput.runtime.generator.Generator`, to ``generate``.
+        A :class:`~lilliput.runtime.classifier.Classifier` (made by ``lilliput shrink``), with ``predict``; or a
+        :class:`~lilliput.runtime.generator.Generator` (made by ``lilliput quantize``), with ``generate``.
 
     Raises:
-        ArtifactError: it is missing, damaged, altered, or of a later schema.
+        ArtifactError: the artifact is missing, damaged, altered, or of a later schema.
     """
     artifact = open_artifact(path)
     if isinstance(artifact.manifest, GeneratorManifest):
-        from lilliput.runtime.generator import Generator  # only then: a classifier starts the faster without
+        from lilliput.runtime.generator import Generator  # not above: classifiers start faster without it
 
         return Generator.open(artifact, threads)
     return Classifier(artifact, threads)

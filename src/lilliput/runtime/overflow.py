@@ -1,4 +1,4 @@
-"""Whether the engine's products of 8-bit integers overflow on this processor, and what to do where they do."""
+"""Detect whether the engine's products of 8-bit integers overflow on this processor, and work around it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import openvino as ov
 from openvino import opset13 as ops
 
 IN_FLOATING_POINT = {"LP_TRANSFORMS_MODE": False}
-"""Property of OpenVINO 2026.4.1's CPU plugin, not among those it lists: products that would multiply integers multiply
-in floating point what the integers stand for. Without VNNI that is not the slower way."""
+"""Property of OpenVINO 2026.4.1's CPU plugin, which the plugin does not list: products of integers are computed in
+floating point, on the values that the integers represent. Without VNNI, this is not slower."""
 
 WIDTH = 64
 
 
 @functools.cache
 def right_products() -> Mapping[str, Any]:
-    """Properties with which products of rounded inputs come out right on this processor: none where they do anyway."""
+    """Properties that make products of rounded inputs correct on this processor; empty if they already are."""
     if not overflows({}):
         return {}
     try:
         if not overflows(IN_FLOATING_POINT):
             return IN_FLOATING_POINT
     except RuntimeError:
-        pass  # this version of the engine does not know it
+        pass  # this version of the engine lacks the property
     warnings.warn(
-        "products of 8-bit integers overflow on this processor, and this version of OpenVINO cannot be kept from them: "
+        "products of 8-bit integers overflow on this processor, and this version of OpenVINO cannot avoid that: "
         "results of models with rounded inputs may be off. OpenVINO 2026.4.1 can.",
         stacklevel=2,
     )
@@ -37,13 +37,13 @@ def right_products() -> Mapping[str, Any]:
 
 
 def overflows(properties: Mapping[str, Any]) -> bool:
-    """Whether a sum of products of 8-bit codes comes out wrong, with these properties.
+    """Whether a sum of products of 8-bit codes is wrong with these properties.
 
-    A processor without VNNI (AVX2 alone, say) adds two products in 16 bits, and keeps what fits. Seen by trying: the
-    largest inputs and the largest weights, whose sums need 17 bits.
+    A processor without VNNI (with only AVX2, say) adds two products in 16 bits, which saturates. This tries the largest
+    inputs with the largest weights, whose sums need 17 bits.
 
     Raises:
-        RuntimeError: the engine does not know one of the properties.
+        RuntimeError: the engine lacks one of the properties.
     """
     value = ops.parameter([1, WIDTH], ov.Type.f32)
     ends = [ops.constant(np.float32(end)) for end in (-1.0, 1.0)]
@@ -57,5 +57,5 @@ def overflows(properties: Mapping[str, Any]) -> bool:
 
 
 def rounds_inputs(model: ov.Model) -> bool:
-    """Whether a graph rounds inputs to ranges, and so may be given integer products."""
+    """Whether a graph rounds inputs to ranges, so that the engine may use integer products."""
     return any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())

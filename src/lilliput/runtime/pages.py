@@ -1,7 +1,7 @@
-"""Memory that is of no use any more, given back: what is on the disk anyway, and what was freed.
+"""Give memory back to the system: resident pages of the weights file, and freed heap memory.
 
-The CPU plugin maps the file of weights and, once it has run, keeps a copy of most of them in the layout its kernels
-want. The pages of the file that it read for that stay resident, though only rows of the embedding are read again.
+The CPU plugin maps the weights file and, after its first run, keeps a copy of most weights in the layout of its
+kernels. The pages that it read stay resident, though only rows of the embedding are read again.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import openvino as ov
 from openvino import opset13 as ops
 
 _DONT_NEED = 4
-"""``MADV_DONTNEED`` of Linux. Of a file's read-only pages nothing is lost: what is read again comes from the file."""
+"""Linux's ``MADV_DONTNEED``. It loses nothing of a file's read-only pages, which are read from the file again."""
 
 
 @functools.cache
 def _c_library() -> ctypes.CDLL | None:
-    """Found once: looking for it runs a program."""
+    """The C library, looked up once: the lookup runs a program."""
     name = ctypes.util.find_library("c") if sys.platform == "linux" else None
     return ctypes.CDLL(name, use_errno=True) if name else None
 
@@ -33,7 +33,7 @@ def release_mapped(file: Path) -> int:
     """Give back the resident pages of ``file`` that this process has mapped.
 
     Returns:
-        Bytes of the mappings concerned; 0 where nothing is mapped, or on other systems than Linux.
+        Bytes of these mappings; 0 if nothing is mapped, or on systems other than Linux.
     """
     wanted = str(file.resolve())
     return sum(_released(mapping) for mapping in _mappings("maps") if mapping.file == wanted)
@@ -97,8 +97,10 @@ _PLAIN = {"f32", "f16", "i64", "i32"}
 
 
 def keep_small_constants(model: ov.Model) -> None:
-    """Take a graph's small constants out of the mapped file, in place. Reading one of a few kB there makes up to 4 MB
-    around it resident, where the system keeps files in large pages: 50 MB for the norms of a 0.5 B model, measured.
+    """Copy a graph's small constants out of the mapped file, in place.
+
+    On systems that cache files in large pages, reading a few kB of the file makes up to 4 MB around it resident: 50 MB
+    for the norms of a 0.5 B model, measured.
     """
     for node in model.get_ops():
         if node.get_type_name() != "Constant" or node.get_element_type().get_type_name() not in _PLAIN:
@@ -110,7 +112,7 @@ def keep_small_constants(model: ov.Model) -> None:
 
 
 def trim() -> None:
-    """Give freed memory back to the system, which the C library otherwise keeps for itself; nothing without glibc."""
+    """Return freed memory that the C library holds to the system; does nothing without glibc."""
     libc = _c_library()
     if libc is not None and hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)

@@ -1,4 +1,4 @@
-"""A user's text to the token ids that a generator starts from."""
+"""Convert a user's text to the token ids that a generator starts from."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from lilliput.runtime.sessions import Ids
 from lilliput.runtime.streaming import whole_end
 
 ANCHOR = "\n"
-"""Text before which a tokenizer may put its space, so that it puts none before what follows."""
+"""Text that absorbs the space that some tokenizers put at the start, so that they put none before what follows."""
 
 SPACES = ("▁", "Ġ")
-"""How tokens show a space at their start: SentencePiece's way, and that of byte-level BPE."""
+"""Marks of a leading space in tokens: SentencePiece's and byte-level BPE's."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What one or several completions start from.
+    """The start of one or several completions.
 
     Attributes:
-        ids: what the model reads.
-        seen: tokens that count as the completion's own, for the repetition penalty.
-        context: tokens right before the completion, where these matter to how the completion is spelled.
-        room: new tokens that there are positions for; ``None``: any number.
+        ids: token ids that the model reads.
+        seen: tokens that the repetition penalty counts as already generated.
+        context: tokens right before the completion, if the completion's spelling depends on them.
+        room: number of new tokens that fit into the model's positions; ``None``: any number.
     """
 
     ids: Ids
@@ -39,12 +39,11 @@ class Prompt:
 
 
 class PromptReader:
-    """Makes prompts of text.
+    """Makes prompts from text.
 
     Args:
-        tokenizer: of the model; truncation and padding of its own are turned off, and fill marks become special tokens
-            of it.
-        manifest: of the model.
+        tokenizer: the model's; its truncation and padding are turned off, and fill marks become special tokens.
+        manifest: the model's.
 
     Raises:
         ArtifactError: the tokenizer lacks a fill mark that the manifest names.
@@ -57,25 +56,25 @@ class PromptReader:
         self._marks = {} if manifest.fill is None else self._mark_ids(manifest.fill)
 
     def plain(self, text: Any, name: str) -> Prompt:
-        """A prompt as the tokenizer makes it: with the tokens that it puts around text, control tokens honoured.
+        """A prompt with the tokenizer's special tokens around it; control tokens in the text are honoured.
 
         Raises:
-            DataError: ``text`` is none; the message calls it ``name``, as those of all errors.
-            UserError: it leaves no room for a completion, or has no tokens.
+            DataError: ``text`` is not text; all error messages call it ``name``.
+            UserError: ``text`` leaves no room for a completion, or has no tokens.
         """
         ids = list(self.tokenizer.encode(require_text(text, name)).ids)
         return self._prompt(ids, ids, name)
 
     def gap(self, prefix: Any, suffix: Any) -> Prompt:
-        """A prompt whose completion goes between ``prefix`` and ``suffix``, in which control tokens are mere text.
+        """A prompt whose completion goes between ``prefix`` and ``suffix``, in which control tokens are plain text.
 
         Raises:
-            DataError: they are no text.
-            UserError: the model has not learned to fill gaps; or there is no room.
+            DataError: ``prefix`` or ``suffix`` is not text.
+            UserError: the model was not trained to fill gaps, or there is no room for a completion.
         """
         if not self._marks:
             raise UserError(
-                "this model cannot fill in the middle: it has no tokens that frame a gap.",
+                "this model cannot fill in the middle: it has no tokens that mark a gap.",
                 where="suffix",
                 remedy="Give the text before the gap alone, as a prompt; or choose a model that was trained to fill "
                 "gaps, such as StarCoder, Qwen-Coder or Code Llama.",
@@ -88,12 +87,12 @@ class PromptReader:
         return self._prompt([*start, *framed, *end], before, "prefix and suffix")
 
     def ends(self, of_gap: bool) -> frozenset[int]:
-        """Ids that end a completion; where it fills a gap, any of the marks that frame gaps is one."""
+        """Ids that end a completion; if it fills a gap, these include all fill marks."""
         return frozenset({*self.manifest.end, *(self._marks.values() if of_gap else ())})
 
     def _prompt(self, ids: list[int], before: list[int], name: str) -> Prompt:
         manifest = self.manifest
-        ids = ids or list(manifest.end[:1])  # what texts follow in training, where the tokenizer marks no start
+        ids = ids or list(manifest.end[:1])  # precedes texts in training, if the tokenizer has no start token
         if not ids:
             raise UserError("has no tokens.", where=name, remedy="Give at least one character.")
         foreign = next((id_ for id_ in ids if id_ >= manifest.vocabulary), None)
@@ -109,7 +108,7 @@ class PromptReader:
             raise UserError(
                 f"{len(ids):,} tokens; this model takes {most:,} at most.",
                 where=name,
-                remedy="Shorten the text: what stands furthest from the completion matters least.",
+                remedy="Shorten the text: the parts furthest from the completion matter least.",
             )
         own = np.array([manifest.start], np.int64) if seq2seq else read
         room = None if manifest.positions is None else manifest.positions - len(own)
@@ -126,15 +125,15 @@ class PromptReader:
                 raise ArtifactError(
                     f"names the fill mark '{mark}', which the model does not have.",
                     where="manifest.json",
-                    remedy="Get the artifact again from where it came.",
+                    remedy="Get the artifact again from its source.",
                 )
             found[name] = id_
-            # Some tokenizers have their marks as ordinary added tokens, and would find them in any text.
+            # Some tokenizers have their marks as ordinary added tokens, which would match in any text.
             self.tokenizer.add_special_tokens([AddedToken(mark, special=True, normalized=False)])
         return found
 
     def _inside(self, text: str) -> list[int]:
-        """Ids of text that begins no document, in which control tokens are mere text."""
+        """Ids of text from inside a document, in which control tokens are plain text."""
         encode = self.tokenizer.encode
         self.tokenizer.encode_special_tokens = True
         try:
@@ -148,17 +147,17 @@ class PromptReader:
             self.tokenizer.encode_special_tokens = False
 
     def _frame(self) -> tuple[list[int], list[int]]:
-        """What the tokenizer puts before and after every text."""
+        """The ids that the tokenizer puts before and after every text."""
         encoding = self.tokenizer.encode("a")
         own = [place for place, added in enumerate(encoding.special_tokens_mask) if not added] or [len(encoding.ids)]
         return list(encoding.ids[: own[0]]), list(encoding.ids[own[-1] + 1 :])
 
 
 def checked_texts(prompts: Any) -> list[tuple[Any, str]]:
-    """Each prompt, and what messages call it; a single string is a list of one.
+    """Each prompt, and its name in messages; a single string is a list of one.
 
     Raises:
-        DataError: they are neither a string nor a list.
+        DataError: ``prompts`` is neither a string nor an iterable.
     """
     if isinstance(prompts, str):
         return [(prompts, "prompt")]

@@ -1,6 +1,6 @@
-"""From logits to the next token: what may be drawn, and the drawing.
+"""Sample the next token from logits.
 
-The order is that of transformers' ``generate``: repetition penalty, temperature, top-k, top-p.
+The order of operations is that of transformers' ``generate``: repetition penalty, temperature, top-k, top-p.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from lilliput.errors import UserError
 Logits = NDArray[np.float32]
 
 MOST_REPETITION = 1000
-"""Of a repetition penalty, which may be as far below 1: logits stay numbers, and far smaller ones rule tokens out."""
+"""Largest repetition penalty, and the inverse of the smallest: logits stay finite, and far smaller penalties already
+rule tokens out."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,14 @@ class Sampling:
 
     Attributes:
         temperature: divides the logits; 0 takes the most likely token (greedy).
-        top_k: draw among this many of the most likely; 0: among all.
-        top_p: draw among the fewest most likely that have this much probability together ("The Curious Case of Neural
-            Text Degeneration", Holtzman et al. 2020, section 3.1); 1: among all.
-        repetition_penalty: positive logits of tokens already there are divided by it, negative ones multiplied
-            ("CTRL", Keskar et al. 2019, section 4.1); 1: none.
+        top_k: draw from the ``top_k`` most likely tokens; 0: from all.
+        top_p: draw from the smallest set of most likely tokens whose probabilities sum to at least ``top_p`` ("The
+            Curious Case of Neural Text Degeneration", Holtzman et al. 2020, section 3.1); 1: from all.
+        repetition_penalty: divides positive logits of tokens already present and multiplies negative ones ("CTRL",
+            Keskar et al. 2019, section 4.1); 1: no penalty.
 
     Raises:
-        UserError: a value that means nothing.
+        UserError: a value is invalid.
     """
 
     temperature: float = 0.0
@@ -63,28 +64,28 @@ def next_tokens(
 
     Args:
         logits: ``[B, vocabulary]``.
-        seen: ``[B, vocabulary]``, true for tokens that the sequence has, its prompt included.
-        sampling: how.
-        randoms: one generator a sequence, so that no sequence's draws depend on what runs beside it.
+        seen: ``[B, vocabulary]``, true for tokens in the sequence, its prompt included.
+        sampling: settings.
+        randoms: one generator per sequence, so that draws do not depend on the other sequences of the batch.
 
     Raises:
-        NumericError: logits that are no numbers.
+        NumericError: a logit is infinite or NaN.
     """
     scores = penalized(logits, seen, sampling.repetition_penalty)
     likeliest = np.asarray(scores.argmax(axis=1), np.int64)
-    require_finite(np.take_along_axis(scores, likeliest[:, None], axis=1))  # argmax finds what is no number
+    require_finite(np.take_along_axis(scores, likeliest[:, None], axis=1))  # argmax finds NaN
     if sampling.temperature == 0:
         return likeliest
     chances = probabilities(scores, sampling)
     draws = np.array([[random.random()] for random in randoms])
-    # The first token at which the chances add up to more than the draw's share of all, as the same rounding adds them.
+    # The first token whose cumulative sum exceeds the draw's share of the total, which has the same rounding.
     sums = chances.cumsum(axis=1)
     reached = sums > draws * sums[:, -1:]
     return np.asarray(reached.argmax(axis=1), np.int64)
 
 
 def seen_tokens(rows: Sequence[NDArray[np.int64]], vocabulary: int, penalty: float) -> NDArray[np.bool_]:
-    """Which tokens each row has, ``[B, vocabulary]``; ``[B, 0]`` where no penalty asks for it."""
+    """Which tokens each row has, ``[B, vocabulary]``; ``[B, 0]`` if there is no penalty."""
     seen = np.zeros((len(rows), 0 if penalty == 1 else vocabulary), np.bool_)
     if seen.size:
         for row, ids in enumerate(rows):
@@ -93,16 +94,16 @@ def seen_tokens(rows: Sequence[NDArray[np.int64]], vocabulary: int, penalty: flo
 
 
 def penalized(logits: Logits, seen: NDArray[np.bool_], penalty: float) -> Logits:
-    """``logits`` with the repetition penalty."""
+    """Apply the repetition penalty to ``logits``."""
     if penalty == 1:
         return logits
     return np.where(seen, np.where(logits > 0, logits / penalty, logits * penalty), logits).astype(np.float32)
 
 
 def probabilities(logits: Logits, sampling: Sampling) -> NDArray[np.float64]:
-    """What each token is drawn with, ``[B, vocabulary]``; ``sampling.temperature`` is not 0."""
+    """Probability of drawing each token, ``[B, vocabulary]``; ``sampling.temperature`` is not 0."""
     scores = logits.astype(np.float64)
-    with np.errstate(over="ignore"):  # far below the largest, a score may become minus infinity; the largest stays 0
+    with np.errstate(over="ignore"):  # a score may overflow to minus infinity; the largest is 0
         scores = (scores - scores.max(axis=1, keepdims=True)) / sampling.temperature
     if 0 < sampling.top_k < scores.shape[1]:
         least = np.partition(scores, -sampling.top_k, axis=1)[:, -sampling.top_k, None]
@@ -115,10 +116,10 @@ def probabilities(logits: Logits, sampling: Sampling) -> NDArray[np.float64]:
 
 
 def _nucleus(chances: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-    """``chances`` without the tail: a token stays while those above it have less than ``share`` together.
+    """``chances`` without the tail: a token is kept if those above it sum to less than ``share``.
 
-    Tokens below ``(1 - share) / vocabulary`` have less than ``1 - share`` together, so they are of the tail, and only
-    the few others have to be sorted.
+    Tokens below ``(1 - share) / vocabulary`` sum to less than ``1 - share``, so they all belong to the tail, and only
+    the few others need to be sorted.
     """
     result = np.zeros_like(chances)
     for row, kept in zip(chances, result, strict=True):

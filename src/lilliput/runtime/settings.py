@@ -1,4 +1,4 @@
-"""How completions are asked for."""
+"""Settings of completions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lilliput.errors import UserError, refuse_absurd
 from lilliput.runtime.sampling import Sampling
 
 MOST_PENALTY = 10
-"""Of lengths, up or down: powers of texts' lengths stay numbers."""
+"""Largest absolute length penalty; powers of text lengths stay finite."""
 
 
 class Options(TypedDict, total=False):
-    """Keywords of :class:`Settings`, any of them."""
+    """Keyword arguments of :class:`Settings`, all optional."""
 
     max_new_tokens: int
     temperature: float
@@ -32,20 +32,21 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Settings:
-    """How completions are asked for.
+    """Settings of completions.
 
     Attributes:
-        max_new_tokens: tokens of each completion, at most.
-        temperature, top_k, top_p, repetition_penalty, seed: see :class:`~lilliput.runtime.sampling.Sampling`.
-        n: completions of each prompt.
-        beams: more than 1: a search for the likeliest texts, that goes on with so many after each token
-            (:mod:`lilliput.runtime.beams`); ``n`` of them are given.
-        length_penalty: of that search: above 0, longer texts gain, below 0, shorter ones.
-        stop: string, or strings, at the first of which a completion ends; they are not part of its text.
-        batch: sequences that run side by side, at most: more are faster, and each takes memory of its own.
+        max_new_tokens: most tokens of each completion.
+        temperature, top_k, top_p, repetition_penalty: see :class:`~lilliput.runtime.sampling.Sampling`.
+        seed: of the random draws.
+        n: completions per prompt.
+        beams: if above 1, the number of beams of a beam search (:mod:`lilliput.runtime.beams`), of which the best ``n``
+            texts are returned.
+        length_penalty: of the beam search; above 0 it favours longer texts, below 0 shorter ones.
+        stop: string or strings at the first of which a completion ends; not part of its text.
+        batch: most sequences to run in one batch; more are faster, but each needs memory.
 
     Raises:
-        UserError: a value that means nothing; the message names it.
+        UserError: a value is invalid; the message names it.
     """
 
     max_new_tokens: int = 256
@@ -75,10 +76,10 @@ class Settings:
         if self.beams > 1:
             self._require_search()
         elif self.length_penalty != Settings.length_penalty:
-            raise UserError("goes with a beam search.", where="length_penalty", remedy="Ask for two beams or more.")
+            raise UserError("goes with a beam search.", where="length_penalty", remedy="Ask for two or more beams.")
 
     def _require_search(self) -> None:
-        """A search draws nothing."""
+        """Check what a beam search needs; it does not sample."""
         if self.temperature != 0:
             raise UserError("must be 0 for a beam search.", where="temperature", remedy="Leave out one of the two.")
         if self.n > self.beams:
@@ -99,5 +100,5 @@ class Settings:
         """``stop`` as a tuple."""
         stops = (self.stop,) if isinstance(self.stop, str) else self.stop
         if not isinstance(stops, Sequence) or not all(isinstance(stop, str) and stop for stop in stops):
-            raise UserError(f"must be strings that are not empty; it is {self.stop!r}.", where="stop")
+            raise UserError(f"must be non-empty strings; it is {self.stop!r}.", where="stop")
         return tuple(stops)

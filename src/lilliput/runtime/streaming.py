@@ -1,4 +1,4 @@
-"""Token ids to text as they come: never half a character, never a piece of a stop string."""
+"""Decode token ids to text as they arrive, never emitting a partial character or part of a stop string."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _HALF = "\N{REPLACEMENT CHARACTER}"
 
 @dataclass
 class TextStream:
-    """One sequence's new text.
+    """The new text of one sequence.
 
     Attributes:
-        tokenizer: of the model.
-        stops: strings at which the text ends; they are not part of it.
-        stopped: whether one was met.
-        context: tokens that stand before it, no part of it, where there are any: some tokenizers drop the space before
-            what they take for the start of a text.
+        tokenizer: the model's.
+        stops: strings at which the text ends; not part of it.
+        stopped: whether a stop string was met.
+        context: tokens before the text, not part of it; needed because some tokenizers drop the space at the start of
+            what they decode.
     """
 
     tokenizer: Tokenizer
@@ -27,9 +27,9 @@ class TextStream:
     stopped: bool = False
     context: Sequence[int] = ()
     _ids: list[int] = field(default_factory=list)
-    _start: int = 0  # the first id of the tail that is decoded again at each step
-    _fresh: int = 0  # how many of them came since text was last certain
-    _known: str = ""  # what of the tail's text is already in ``_text``
+    _start: int = 0  # index of the first id of the tail, which is decoded again at each step
+    _fresh: int = 0  # number of ids since the text was last final
+    _known: str = ""  # the part of the tail's text that is already in ``_text``
     _text: str = ""
     _given: int = 0
 
@@ -38,7 +38,7 @@ class TextStream:
         self._known = self.tokenizer.decode(self._ids, skip_special_tokens=True)
 
     def push(self, token: int) -> str:
-        """Add a token; the text that is now certain, perhaps none."""
+        """Add a token; returns the text that is now final, possibly empty."""
         if self.stopped:
             return ""
         self._ids.append(token)
@@ -53,7 +53,7 @@ class TextStream:
         return self._certain()
 
     def finish(self) -> str:
-        """No token comes any more: the rest of the text."""
+        """End the sequence; returns the rest of the text."""
         if not self.stopped:
             tail = self.tokenizer.decode(self._ids[self._start :], skip_special_tokens=True)
             self._text += tail[len(self._known) :]
@@ -63,7 +63,7 @@ class TextStream:
 
     @property
     def text(self) -> str:
-        """All of it so far."""
+        """The text so far."""
         return self._text
 
     def _certain(self) -> str:
@@ -73,13 +73,13 @@ class TextStream:
         return fresh
 
     def _cut(self) -> None:
-        """End the text before the stop string that was complete first, whatever tokens it came in."""
+        """End the text before the stop string that was complete first, however it is split into tokens."""
         places = [(start + len(stop), start) for stop in self.stops if stop and (start := self._text.find(stop)) >= 0]
         if places:
             self._text, self.stopped = self._text[: min(places)[1]], True
 
     def _pending(self) -> int:
-        """Length of the longest end of the text that may be the start of a stop string."""
+        """Length of the longest suffix of the text that may be the start of a stop string."""
         longest = max((len(stop) for stop in self.stops), default=1) - 1
         for length in range(min(longest, len(self._text)), 0, -1):
             if any(stop.startswith(self._text[-length:]) for stop in self.stops):
@@ -88,10 +88,10 @@ class TextStream:
 
 
 def whole_end(tokenizer: Tokenizer, ids: Sequence[int]) -> Sequence[int]:
-    """The last ids, as few as are whole characters; none where there are no such.
+    """The fewest last ids that decode to whole characters, or none if there are no such ids.
 
-    They stay in front of what is decoded next: a tokenizer may drop a space at the start of what it decodes, and a part
-    of a character would swallow what follows it.
+    They are kept in front of the next ids to decode, because a tokenizer may drop a space at the start of what it
+    decodes, and a partial character would swallow what follows it.
     """
     for count in range(1, min(_LONGEST_CHARACTER, len(ids)) + 1):
         if _HALF not in tokenizer.decode(ids[-count:], skip_special_tokens=True):
@@ -100,4 +100,4 @@ def whole_end(tokenizer: Tokenizer, ids: Sequence[int]) -> Sequence[int]:
 
 
 _LONGEST_CHARACTER = 4
-"""Tokens that a character's bytes may come in, at most: more, and the bytes are no character."""
+"""Most tokens that a character's bytes can be split into; more are not a valid character."""

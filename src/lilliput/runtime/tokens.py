@@ -1,4 +1,4 @@
-"""Text to token ids, and batches of ids with little padding."""
+"""Convert text to token ids, and batch ids with little padding."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ STEP = 16
 
 
 def read_tokenizer(path: Path, error: type[UserError] = ArtifactError) -> Tokenizer:
-    """The tokenizer in a ``tokenizer.json``.
+    """Read the tokenizer in a ``tokenizer.json``.
 
     Raises:
-        UserError: there is none, of the kind ``error``.
+        UserError: the file is not a tokenizer; an instance of ``error``.
     """
     try:
         return Tokenizer.from_file(str(path))
@@ -31,12 +31,12 @@ def read_tokenizer(path: Path, error: type[UserError] = ArtifactError) -> Tokeni
 
 
 class CodeTokenizer:
-    """A ``tokenizer.json`` with the ids that frame an input, and a limit on its length.
+    """A ``tokenizer.json`` with start and end tokens and a limit on the input's length.
 
     Args:
-        tokenizer: without truncation or padding of its own.
-        max_tokens: longest input, the two framing tokens included.
-        collapse_whitespace: replace each run of white space by one space first (the Compressor paper's inputs).
+        tokenizer: its own truncation and padding are turned off.
+        max_tokens: longest input, the start and end tokens included.
+        collapse_whitespace: first replace each run of white space by one space (the Compressor paper's inputs).
     """
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int, collapse_whitespace: bool = False) -> None:
@@ -45,7 +45,7 @@ class CodeTokenizer:
         self.collapse_whitespace = collapse_whitespace
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        tokenizer.encode_special_tokens = True  # a "<s>" in source code is three characters, no control token
+        tokenizer.encode_special_tokens = True  # a "<s>" in source code is three characters, not a control token
         self.start, self.end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
 
     @classmethod
@@ -61,14 +61,14 @@ class CodeTokenizer:
         return [self.framed(item.ids) for item in encoded]
 
     def framed(self, pieces: Sequence[int]) -> NDArray[np.int64]:
-        """A text's pieces as an input: cut at the end if they are too many, between start and end."""
+        """Truncate a text's tokens on the right if they are too many, and add the start and end tokens."""
         return np.array([self.start, *pieces[: self.max_tokens - 2], self.end], np.int64)
 
 
 def length_buckets(lengths: Sequence[int], budget: int) -> Iterator[NDArray[np.int64]]:
-    """Indices in batches of like length: at most ``budget`` tokens each with padding, at most an eighth of it padding.
+    """Batch indices by similar length: at most ``budget`` tokens with padding, of which at most an eighth is padding.
 
-    Every index comes once, the longest inputs first, so that memory is claimed early.
+    Every index comes once, the longest inputs first, so that memory is allocated early.
     """
     order = np.argsort(-np.asarray(lengths), kind="stable")
     start = 0
@@ -82,10 +82,10 @@ def length_buckets(lengths: Sequence[int], budget: int) -> Iterator[NDArray[np.i
 
 
 def pad(ids: Sequence[NDArray[np.integer]], limit: int) -> NDArray[np.int64]:
-    """``[len(ids), width]``, padded at the right: the longest rounded up to :data:`STEP`, ``limit`` at most.
+    """Pad ids on the right: ``[len(ids), width]``, the longest rounded up to :data:`STEP`, at most ``limit``.
 
-    The engine prepares itself for each new shape, in about 10 ms where a pass takes 1 to 3: few shapes are worth a few
-    tokens of padding.
+    The engine takes about 10 ms to prepare for each new shape, while a pass takes 1 to 3 ms: having fewer shapes is
+    worth a few tokens of padding.
     """
     longest = max(map(len, ids))
     batch = np.full((len(ids), max(longest, min(limit, -(-longest // STEP) * STEP))), PAD_ID, np.int64)

@@ -1,4 +1,4 @@
-"""The loop that writes: read the prompts once, then one token of each sequence a step, until each has ended."""
+"""The generation loop: read the prompts once, then write one token per sequence and step until all have ended."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Finish = Literal["stop", "end", "length"]
 
 @dataclass
 class Draft:
-    """One completion, while it is written.
+    """A completion while it is written.
 
     Attributes:
-        prompt: what it goes on from.
-        room: tokens that it may have, at least 1.
+        prompt: the prompt that it continues.
+        room: most tokens that it may have, at least 1.
         stream: its text.
-        random: what it draws with, alone, so that its draws do not depend on what is written beside it.
-        tokens: how many it has.
-        finish: why it ended; ``None``: it has not.
+        random: its own random generator, so that its draws do not depend on the rest of the batch.
+        tokens: number of its tokens.
+        finish: why it ended; ``None``: it has not ended.
     """
 
     prompt: Prompt
@@ -38,7 +38,7 @@ class Draft:
     finish: Finish | None = None
 
     def take(self, token: int, ends: frozenset[int]) -> str:
-        """Add a token; the text that is now certain."""
+        """Add a token; returns the text that is now final."""
         self.tokens += 1
         piece = ""
         if token in ends:
@@ -55,25 +55,25 @@ class Draft:
 
 
 Group = Sequence[Sequence[Draft]]
-"""Drafts that are written side by side: some of one prompt, some of another."""
+"""Drafts written in one batch, by prompt."""
 
 Step = list[tuple[Draft, str]]
-"""The drafts that got a token, and their text that is now certain."""
+"""The drafts that got a token, with their text that is now final."""
 
 
 def groups(rows: Sequence[Sequence[Draft]], batch: int, beams: int = 1) -> Iterator[Group]:
-    """Drafts in groups of ``batch`` at most, each of prompts of like length; the longest first, to claim memory early.
+    """Group drafts, at most ``batch`` together, by similar prompt length; longest first, to allocate memory early.
 
     Args:
         rows: the drafts of each prompt.
-        batch: a prompt with more drafts than these is read again for each further part of them.
-        beams: more than 1: a prompt's drafts are the best of a search that takes so many places, and stay together.
+        batch: a prompt with more drafts is split into parts and read again for each part.
+        beams: if above 1, a prompt's drafts stay together as the best of a search that takes ``beams`` places.
     """
     parts = [part for row in rows for part in (_parts(row, batch) if beams == 1 else [row])]
     group: list[Sequence[Draft]] = []
     for part in sorted(parts, key=lambda part: -len(part[0].prompt.ids)):
         full = sum(max(len(part), beams) for part in [*group, part]) > batch
-        # Padding to the longest is work for nothing, but less of it than reading all weights for another group.
+        # Padding to the longest wastes work, but up to this point less than reading all weights for another group.
         if group and (full or 2 * len(part[0].prompt.ids) < len(group[0][0].prompt.ids)):
             yield group
             group = []
@@ -83,7 +83,7 @@ def groups(rows: Sequence[Sequence[Draft]], batch: int, beams: int = 1) -> Itera
 
 
 def _parts(row: Sequence[Draft], batch: int) -> list[Sequence[Draft]]:
-    """``row`` in as few parts as there can be, of like size."""
+    """``row`` in as few parts as possible, of similar size."""
     count = -(-len(row) // batch)
     return [row[len(row) * i // count : len(row) * (i + 1) // count] for i in range(count)]
 
@@ -96,18 +96,18 @@ def write(
     read: Advance | None = None,
     written: Advance | None = None,
 ) -> Iterator[Step]:
-    """Write a group's drafts to their ends; after each token, the drafts that got one and their text that is certain.
+    """Write a group's drafts to their ends; yields, at each step, the drafts that got a token and their final text.
 
     Args:
-        session: what runs the model; each prompt is read once.
+        session: runs the model; each prompt is read once.
         group: the drafts.
         sampling: how tokens are chosen.
         ends: ids that end a draft.
-        read: told of prompts' tokens read.
-        written: told of tokens written, or not needed any more.
+        read: called with the number of prompt tokens read.
+        written: called with the number of tokens written, or no longer needed.
 
     Raises:
-        UserError: between two steps, something else was started on the same session.
+        UserError: another call was started on the same session between two steps.
     """
     logits = session.start([part[0].prompt.ids for part in group], read)
     started = session.starts
@@ -127,7 +127,7 @@ def write(
             return
         if session.starts != started:
             raise UserError(
-                "another completion was started before this one was at its end.",
+                "another completion was started before this one ended.",
                 where="generator",
                 remedy="Read one stream to its end before the next, or load the model a second time.",
             )

@@ -179,10 +179,10 @@ def test_a_killed_run_goes_on(desk, tmp_path, monkeypatch):
 
 def test_a_model_that_computes_no_numbers_is_no_model_that_solves_nothing(desk, monkeypatch):
     def broken(*_, **__):
-        raise NumericError("the model gives no numbers.", where="logits")
+        raise NumericError("the model computes infinity or NaN.", where="logits")
 
     monkeypatch.setattr("lilliput.runtime.writing.next_tokens", broken)
-    with pytest.raises(NumericError, match="the model gives no numbers"):
+    with pytest.raises(NumericError, match="the model computes infinity or NaN"):
         evaluate(desk / "artifact", desk)
 
 

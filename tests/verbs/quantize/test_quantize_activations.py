@@ -280,7 +280,7 @@ def test_too_little_room_for_what_is_kept_is_noticed_first(llama, tmp_path, monk
     ("options", "words"),
     [
         (["--activations", "token"], "--activations: token would be emulated in floating point, and save no time"),
-        (["--activations", "static", "--asymmetric"], "only with int8 weights of a scale a row, without zero points"),
+        (["--activations", "static", "--asymmetric"], "only with int8 weights with one scale per row and no zero"),
         (["--activations", "static", "--weights", "int4"], "choose such weights, or dynamic; "),
         (["--activations", "static", "--group", "32"], "add --allow-slow"),
         (["--activations", "rows"], "Choose one of: none, dynamic, token, static."),
