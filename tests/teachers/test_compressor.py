@@ -226,9 +226,7 @@ def test_released_checkpoints_match_transformers(task, data, prefix, head, colum
     everything = task_named(task).read([SHARED / data], Columns(), None, True)
     lengths = np.array([len(text) for text in everything.texts])
     order = np.argsort(lengths[everything.members].max(axis=1), kind="stable")
-    subset = everything.subset(
-        np.concatenate((order[:190], order[-10:]))
-    )  # short for speed, and some that are truncated
+    subset = everything.subset(np.concatenate((order[:190], order[-10:])))  # short for speed, and some that are cut
     teacher = open_teacher(SEEDS / f"codebert-{task}", task=task)
     weights = torch.load(SEEDS / f"codebert-{task}" / "model.bin", map_location="cpu", weights_only=True)
     expected = reference(weights, prefix, head, SEEDS / f"{task}-bpe-1000.json", subset)[:, columns]
