@@ -50,7 +50,7 @@ def test_functions_beside_the_list(tmp_path: Path, name: str) -> None:
     assert dataset.sha256 == hashlib.sha256(path.read_bytes() + table.read_bytes()).hexdigest()
 
 
-def test_functions_given_by_path_win_over_those_beside(tmp_path: Path) -> None:
+def test_functions_given_by_path_take_precedence_over_those_beside(tmp_path: Path) -> None:
     functions(tmp_path, rows=[{"func": "other", "idx": "10"}])
     table = functions(tmp_path, "table.json", rows=[{"source": "f", "idx": 10}, {"source": "g", "idx": 20}])
     dataset = read_clones([table, pairs(tmp_path, "10 20 1")], Columns(code="source"))
@@ -140,7 +140,7 @@ def test_wrong_tables_of_functions(tmp_path: Path, row: dict[str, object], words
     assert (error.where, error.line) == (str(table), 2)
 
 
-def test_an_id_may_come_twice_with_the_same_code(tmp_path: Path) -> None:
+def test_id_may_occur_twice_with_the_same_code(tmp_path: Path) -> None:
     table = functions(tmp_path, rows=[{"idx": "10", "func": "f"}, {"idx": 10, "func": "f"}])
     assert {number: code for number, (code, _) in read_function_table([table]).items()} == {"10": "f"}
 
