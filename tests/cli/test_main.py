@@ -1,4 +1,4 @@
-"""What ends the command line other than a verb's own end."""
+"""Errors and interrupts that end the command line."""
 
 import errno
 import sys
@@ -23,13 +23,13 @@ def of(error, cause):
         (MemoryError(), 2, "error: there is not enough memory. Close programs, or ask for less at a time.\n"),
         (KeyboardInterrupt(), 130, "interrupted; the same command goes on where it stopped\n"),
         (
-            of(ImportError("initialization failed"), KeyboardInterrupt()),  # as of a library in C
+            of(ImportError("initialization failed"), KeyboardInterrupt()),  # as raised by a C library
             130,
             "interrupted; the same command goes on where it stopped\n",
         ),
     ],
 )
-def test_what_ends_it_is_told_without_a_traceback(raised, code, message, monkeypatch, capsys):
+def test_errors_are_reported_without_a_traceback(raised, code, message, monkeypatch, capsys):
     def end():
         raise raised
 

@@ -59,7 +59,7 @@ def evaluation(
     texts: Mapping[int, str] | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
-    """What ``lilliput evaluate`` writes. Items of ``solved``: whether a problem was, or its completions' outcomes."""
+    """The result of ``lilliput evaluate``. ``solved``: for each problem, whether it passed, or its outcomes."""
     attempts = {}
     for place, item in enumerate(solved):
         outcomes = ["passed" if item else "wrong"] if isinstance(item, bool) else item
@@ -153,7 +153,7 @@ def flips(name: str = "student", teacher: str | None = "teacher") -> dict[str, A
 
 
 def recode(name: str = "small", original: str | None = None) -> dict[str, Any]:
-    """What ``lilliput robustness`` writes of a generator, and beside an original that loses a problem less."""
+    """The result of ``lilliput robustness`` for a generator, perhaps against one that loses one problem fewer."""
     before = np.array(passes(20, 40))[:, None]
     lines, verdicts = [], []
     for perturbation, lost in (("typos", 2), ("camel_case", 10)):
