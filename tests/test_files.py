@@ -42,7 +42,7 @@ def test_target_of_a_link_is_replaced_and_the_link_stays(tmp_path):
     assert [path.name for path in (tmp_path / "disk").iterdir()] == ["old.json"]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are not supported")
 def test_special_file_is_written_and_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with ThreadPoolExecutor() as pool:
@@ -52,7 +52,7 @@ def test_special_file_is_written_and_not_replaced(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="there are no names of open files")
+@pytest.mark.skipif(sys.platform != "linux", reason="open files have no names in /proc and /dev")
 def test_open_file_is_not_replaced_through_its_descriptor(tmp_path):
     """If a shell redirects standard output to a file, /dev/stdout is a link to such a name."""
     with (tmp_path / "redirected").open("w") as stream:
@@ -72,7 +72,7 @@ def test_open_file_is_not_replaced_through_its_descriptor(tmp_path):
     assert (tmp_path / "redirected").read_text() == "what a command prints"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
 @pytest.mark.parametrize("mask", [0o077, 0o022, 0o002])
 def test_new_file_has_the_default_permissions(tmp_path, mask):
     before = os.umask(mask)
@@ -268,7 +268,7 @@ def test_rejects_a_place_below_a_file_but_not_a_new_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is where nobody may make files")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc, where no files can be created")
 def test_rejects_a_place_where_no_file_can_be_created():
     with pytest.raises(UserError, match="cannot write") as caught:
         require_place(Path("/proc/small"))

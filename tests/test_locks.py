@@ -20,7 +20,7 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 def test_only_one_process_works_in_a_folder(tmp_path):
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", CLAIMING, tmp_path], stdin=pipe, stdout=pipe) as other:
@@ -42,7 +42,7 @@ def other_process(folder):
     return other
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 def test_waits_for_the_other_process_and_says_so_once(tmp_path, capsys):
     with other_process(tmp_path) as other:
         threading.Timer(0.5, other.kill).start()
@@ -57,7 +57,7 @@ def test_waits_for_the_other_process_and_says_so_once(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 def test_waiting_is_limited(tmp_path):
     with other_process(tmp_path) as other, in_turn(tmp_path, 0.2, "waiting."):
         assert other.poll() is None

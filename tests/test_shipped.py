@@ -263,5 +263,5 @@ def test_inspect_counts_match_the_graph(name):
     layers, hidden = found["architecture"]["layers"], found["architecture"]["hidden"]
     seen = min(found["max_tokens"], found["options"]["positions"])
     ends = sum(math.prod(dims) for title, dims in kept.items() if title.startswith(("projection.", "head.")))
-    most = seen * layers * hidden * (20 * hidden + 4 * seen) + ends  # multiply-adds; without layers the ends are all
+    most = seen * layers * hidden * (20 * hidden + 4 * seen) + ends  # multiply-adds; without layers, ends is all
     assert 2e-9 * (ends - 1000) < found["gflops"] < 2e-9 * (most + 1000)  # the ends include biases and scales

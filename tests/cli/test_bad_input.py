@@ -192,7 +192,7 @@ def test_full_disk_leaves_nothing_half_written(tmp_path, workshop, size):
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip("this machine does not let us mount a small disk")
+        pytest.skip("a small disk cannot be mounted on this machine")
     try:
         run = lilliput(
             *("shrink", workshop / "teacher", "--task", "vulnerability", "--train", workshop / "train.jsonl"),
@@ -290,7 +290,7 @@ def test_standard_input_is_read(small):
     assert json.loads(run.stdout)["predictions"][0]["label"] in ("safe", "vulnerable")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+@pytest.mark.skipif(os.name == "nt", reason="on Windows, file names are always text")
 def test_argument_that_is_not_text_is_reported():
     run = lilliput(*(["inspect", b"a\xffb".decode("utf-8", "surrogateescape")]))
     refused(run, "is no text in UTF-8", "Rename the file")

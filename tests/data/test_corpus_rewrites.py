@@ -22,7 +22,7 @@ def applied(name: str, body: str) -> str | None:
     function = opened(source)
     assert function is not None
     if not TABLE[name].apply(function, Random(0), 1.0):
-        assert ast.unparse(function) == ast.unparse(ast.parse(source)), "it changed something, and denied it"
+        assert ast.unparse(function) == ast.unparse(ast.parse(source)), "it reported no change but made one"
         return None
     text = ast.unparse(ast.fix_missing_locations(function))
     compile(text, "rewritten", "exec")

@@ -66,7 +66,7 @@ def test_rejects_a_pipe_for_a_file_that_is_read_twice(tmp_path: Path) -> None:
     assert "not a regular file" in refusal(pipe).problem
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
 def test_rejects_a_file_without_permission(tmp_path: Path) -> None:
     path = write(tmp_path, b"x")
     path.chmod(0)

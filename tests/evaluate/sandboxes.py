@@ -15,7 +15,7 @@ from lilliput.evaluate.sandbox import protections
 no_windows = pytest.mark.skipif(sys.platform == "win32", reason="programs cannot be run on Windows")
 
 SHORT = 1.0
-"""Seconds for programs that do not end; starting one on a loaded machine takes a good part of this."""
+"""Time limit in seconds for programs that do not end; starting one takes much of it on a loaded machine."""
 
 
 def judge(program, layers, seconds=20.0, memory_mb=1024):

@@ -11,7 +11,7 @@ from lilliput.evaluate.flips import flips, rewritings
 from lilliput.evaluate.intervals import wilson
 
 WITHOUT = tuple(f"int f{i}(void) {{ return {i}; }}" for i in range(4))
-"""Functions that have no variable to rename."""
+"""Functions without variables to rename."""
 WITH = tuple(f"int g{i}(int kept{i})\n{{\n    return kept{i} + {i};\n}}\n" for i in range(6))
 
 

@@ -50,12 +50,12 @@ def test_pairing_shows_more_than_the_two_rates() -> None:
     found = paired_difference(first, second)
     assert found.is_shown and (found.gained, found.lost) == (12, 0)
     alone = [wilson(60, 120), wilson(72, 120)]
-    assert alone[0].high > alone[1].low, "their own intervals overlap all the same"
+    assert alone[0].high > alone[1].low, "their own intervals overlap nevertheless"
 
 
 def test_few_flips_in_one_direction_show_no_difference() -> None:
     found = paired_difference(once("1" * 60 + "0" * 60), once("1" * 64 + "0" * 56))
-    assert found.difference.low > 0, "the bootstrap alone would be sure"
+    assert found.difference.low > 0, "the bootstrap alone would claim a difference"
     assert found.p_value == pytest.approx(0.125)
     assert not found.is_shown
 

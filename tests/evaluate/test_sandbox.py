@@ -230,7 +230,7 @@ time.sleep(0.5)
 
 
 @anywhere
-@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel of Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a feature of the Linux kernel")
 def test_program_ends_with_the_process_that_started_it(layers, tmp_path):
     """If the caller is killed, nothing is left behind."""
     marker = secrets.token_hex(8)
@@ -246,7 +246,7 @@ def test_program_ends_with_the_process_that_started_it(layers, tmp_path):
     assert gone(marker)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="as Linux starts programs")
+@pytest.mark.skipif(sys.platform != "linux", reason="tests how programs are started on Linux")
 @pytest.mark.parametrize(
     ("command", "memory_mb", "reason"),
     [(["/no/such/python"], 64, "No such file"), ([sys.executable], 2**70, "")],

@@ -32,7 +32,7 @@ VARIANTS = [
     {"arity": 1, "pooling": "mean", "positions": 20, "grams": Grams(2, 8, 4)},
 ]
 LENGTHS = ((5, 0), (17, 3), (40, 20), (33, 1))
-"""Tokens and nodes of the functions; the first has none."""
+"""Tokens and nodes of the functions; the first function has none."""
 
 
 def made(tokens: int, nodes: int, seen: int, random: np.random.Generator) -> GraphInput:

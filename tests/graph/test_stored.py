@@ -46,10 +46,10 @@ SCHEMES = {
     "int2, rows with zero points": Scheme("int2", False, ROW),
 }
 STEPS = np.linspace(-1, 1, WIDTH, dtype=np.float32)
-"""A constant that is no weight."""
+"""A constant that is not a weight."""
 
 HALF = 2.0**-11
-"""The graph's product of code and scale is float16: off by up to that share of it, or by 2^-25 where it is small."""
+"""The graph's product of code and scale is in float16: off by up to this share, or by 2^-25 if it is small."""
 
 
 def matrix():

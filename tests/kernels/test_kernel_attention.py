@@ -19,7 +19,7 @@ LIBRARY = kernels().library
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason=f"no kernels here: {kernels().about}")
 
 ROUNDED = 0.01
-"""Share of the logits' norm that 8-bit keys and values may cost."""
+"""The share of the logits' norm that 8-bit keys and values may cost."""
 
 
 def attention(heads, kv_heads, width, window=0, threads=2, tokens_first=(True, True, True), distances=0):

@@ -24,7 +24,7 @@ def rounded_product(largest):
     return ov.Model([ops.matmul(rounded, weights, False, True)], [value], "product")
 
 
-@pytest.mark.skipif(not CPU.exists(), reason="the processor's own word is in /proc/cpuinfo")
+@pytest.mark.skipif(not CPU.exists(), reason="the processor's flags are read from /proc/cpuinfo")
 def test_overflow_is_predicted_from_the_processor_flags():
     flags = CPU.read_text(encoding="utf-8", errors="replace")
     if "avx2" not in flags:

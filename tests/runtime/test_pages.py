@@ -23,7 +23,7 @@ def resident(path):
     return found
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells and takes pages")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports and releases pages")
 def test_released_pages_are_read_again(tmp_path):
     path = tmp_path / "weights.bin"
     values = np.random.default_rng(0).integers(0, 256, SIZE, dtype=np.uint8)

@@ -83,7 +83,7 @@ def little_memory():
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell how much memory there is")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not report memory use in /proc")
 @pytest.mark.parametrize("tiny", ["t5"], indirect=True)
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("before", [1, 9])

@@ -84,7 +84,7 @@ def words(ids) -> str:
 
 
 NOISE = {"llama": 0.15, "gpt2": 0.3, "t5": 0.4, "bart": 0.15}
-"""Deviation of what is added to matrices, large enough that the most likely token differs from step to step."""
+"""Standard deviation of the noise added to matrices, large enough that the likeliest token varies from step to step."""
 
 
 def random_model(kind):

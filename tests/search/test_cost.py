@@ -35,7 +35,7 @@ PUBLISHED = [
     (25, Architecture(6, 432, 16, 128, 1000), 8.97, 24.788),
     (50, Architecture(6, 480, 16, 576, 6000), 15.77, 49.870),
 ]
-"""Target, architecture and fitness the paper's authors published, and its megabytes."""
+"""Target, architecture and fitness as the paper's authors published them, and the architecture's megabytes."""
 
 OPTIMA = [
     (3, Architecture(12, 96, 8, 64, 1000), 2.192),

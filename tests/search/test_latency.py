@@ -27,7 +27,7 @@ from lilliput.search.space import DEFAULT_SPACE, Architecture, Architectures
 CONDITIONS = Conditions(cpu="a processor", threads=1, precision="int8", date="2025-01-01", versions={"engine": "1.0"})
 
 TRUTH = LatencyModel(dict(zip(FEATURES, (0.03, 0.06, 0.25, 5.9, 0.8, 5.2, 0.8, 1.5), strict=True)), CONDITIONS)
-"""Prices close to those that a 2-core CPU was found to have."""
+"""Prices close to those measured on a 2-core CPU."""
 
 SMALL = Architecture(2, 64, 2, 128, 1000)
 

@@ -185,7 +185,7 @@ def test_teacher_is_replaced_unless_the_folder_holds_other_files(teacher_folder,
 
 
 def test_unwritable_place_is_rejected_before_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "fit", lambda *_, **__: pytest.fail("it trains"))
+    monkeypatch.setattr(module, "fit", lambda *_, **__: pytest.fail("training started"))
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write: a part of this path is a file"):
         finetune(SCRATCH, VULNERABILITY, singles(), None, tmp_path / "file" / "t")

@@ -28,7 +28,7 @@ ROUNDING = {
     "Q5_0": 1 / 16,  # a whole step: the largest value is code -16; its opposite would be 16, but the last is 15
     "Q4_0": 1 / 8,
 }
-"""Largest error of a rounded value, over the largest value of the tensor; scales in half precision add to it."""
+"""Largest error of a rounded value relative to the tensor's largest value; half-precision scales add to it."""
 UNQUANTIZABLE = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS")
 EXACT = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
 WIDE = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 1}

@@ -111,7 +111,7 @@ def test_rejects_an_altered_artifact(name, damage, seq2seq, lilliput):
 
 def test_insufficient_memory_is_reported_as_such(small, lilliput, monkeypatch):
     if kernels().library is None:
-        pytest.skip("there are no kernels, which alone copy weights")
+        pytest.skip("only kernels copy weights, and there are none")
 
     def full(*arguments, **options):
         raise MemoryError

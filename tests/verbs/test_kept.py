@@ -68,7 +68,7 @@ def test_special_file_is_written_directly(monkeypatch):
     assert beside(Path("/dev/null"), "score.json") == (Path("/dev/null"), None)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="there are no names of open files")
+@pytest.mark.skipif(sys.platform != "linux", reason="open files have no names in /dev/fd")
 def test_open_file_is_rejected_as_folder_for_results(tmp_path):
     with (tmp_path / "redirected").open("w") as stream, pytest.raises(UserError, match="a file that is open"):
         beside(Path(f"/dev/fd/{stream.fileno()}"), "score.json")
@@ -146,7 +146,7 @@ def soon(make, seconds=10):
             time.sleep(0.05)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 def test_only_one_process_writes_to_a_file_at_a_time(tmp_path):
     path, pipe = tmp_path / "new" / "r.kept.jsonl", subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", WORKING, path], stdin=pipe, stdout=pipe) as other:

@@ -20,7 +20,7 @@ class NoteRecorder(Progress):
 
 
 def begun(folder, settings, **how):
-    """A run under these settings, and what it said; its one result is kept, as by a run that is killed then."""
+    """Start a run with these settings; return its result and notes. Its one result is kept, as if it was killed."""
     told = NoteRecorder()
     stages = Stages(folder / "out", settings, told, **how)
     return stages.once("made", lambda: [settings["size"]]), told.lines

@@ -33,7 +33,7 @@ VARIANTS = {
 PLAIN = {kind: (kind, options) for name, (kind, options) in VARIANTS.items() if name.partition(",")[0] == name} | {
     "starcoder2": VARIANTS["starcoder2, window"]
 }
-"""One of each architecture."""
+"""One variant of each architecture."""
 
 LLAMA = ("llama", {**LLAMA_LIKE, "vocab_size": VOCABULARY})
 
@@ -83,7 +83,7 @@ def tokens(rows, length, seed=0):
 
 
 SOURCE, IDS = tokens(2, 11, seed=1), tokens(2, 7, seed=2)
-"""Of an encoder-decoder, its source; of any, what is decoded."""
+"""The source of an encoder-decoder, and what any model decodes."""
 
 
 def expected_logits(model):

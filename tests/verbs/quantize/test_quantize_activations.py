@@ -89,7 +89,7 @@ def made(llama):
 
 
 LAYERS, DISTINCT = 7 * 2, 4 * 2
-"""Linear layers of :data:`BIASED`, and what they read."""
+"""Linear layers of :data:`BIASED`, and their distinct inputs."""
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -312,7 +312,7 @@ def test_full_disk_leaves_nothing_half_written(size, sound, tmp_path, monkeypatc
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let us mount a small disk")
+        pytest.skip("a small disk cannot be mounted on this machine")
     try:
         free_bytes(monkeypatch, 10**12)  # another program takes the space during the run
         refused(lilliput("quantize", sound, "--out", disk / "small"), "disk is full", "Free the space")

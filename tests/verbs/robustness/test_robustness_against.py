@@ -70,7 +70,7 @@ def test_progress_covers_the_whole_run(data, tmp_path):
             robustness_generator(server.url, data, settings=SETTINGS, out=tmp_path / "r.json", **how)
     lines = told.getvalue().splitlines()
     ends = [place for place, line in enumerate(lines) if "done in" in line]
-    assert len(ends) == 2, "one loop a run, and the second, whose completions are kept, is one, too"
+    assert len(ends) == 2, "one loop per run, also in the second, whose completions are kept"
     for end in ends:
         assert "prompts and their versions: 12/12" in lines[end - 1]
 

@@ -140,7 +140,7 @@ def test_resumes_after_a_kill_in_the_middle_of_a_job(whole, model, tmp_path):
     while running.poll() is None and not list(out.glob("work/*/artifact/manifest.json")):
         time.sleep(0.002)
     running.send_signal(signal.SIGKILL)
-    assert running.wait() == -signal.SIGKILL, "it was done before it could be killed"
+    assert running.wait() == -signal.SIGKILL, "it finished before it could be killed"
     assert not (out / "study.json").exists()
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
