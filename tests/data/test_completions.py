@@ -14,7 +14,7 @@ PROBLEM = Problem(**HUMANEVAL)
 WHOLE = "def double(n):\n    return 2 * n\n"
 
 
-def test_a_problem_may_have_several_lines(tmp_path):
+def test_problem_may_have_several_lines(tmp_path):
     rows = [{"task_id": "Test/0", "completion": "a"}, {"task_id": "Test/0", "completion": "", "more": 1}]
     text = "".join(json.dumps(row) + "\n\n" for row in rows)
     (tmp_path / "c").write_bytes(gzip.compress(text.encode()))

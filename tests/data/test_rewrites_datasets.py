@@ -75,7 +75,7 @@ def test_rewrite_equal_to_another_function_is_merged_with_it():
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5])
-def test_a_share_gets_copies(share):
+def test_given_share_of_examples_gets_copies(share):
     texts = tuple(f"t{i}" for i in range(40))
     data = Dataset(texts, np.arange(40)[:, None], np.arange(40) % 2, ("x", "y"))
     made = augmented(data, [f"{text}!" for text in texts], share, seed=2)

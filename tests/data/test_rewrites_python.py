@@ -25,7 +25,7 @@ def outcomes(name: str, text: str) -> list[str]:
     return [repr(space[name](*copy.deepcopy(arguments))) for arguments in calls]  # type: ignore[operator]
 
 
-def labels_aside(name: str, shown: list[str]) -> list[str]:
+def mask_shown_names(name: str, shown: list[str]) -> list[str]:
     """Mask the variable name that ``f"{text=}"`` shows: renaming changes it, and nothing else may differ."""
     return [text.split("=")[-1] if name == "words" else text for text in shown]
 
@@ -37,7 +37,7 @@ def test_function_returns_the_same(name, change, seed):
     changed = mixed(text, "python", seed) if change == "mixed" else rewrite(text, "python", change, seed)
     ours, theirs = outcomes(name, changed), outcomes(name, text)
     if change in ("rename", "mixed"):
-        ours, theirs = labels_aside(name, ours), labels_aside(name, theirs)
+        ours, theirs = mask_shown_names(name, ours), mask_shown_names(name, theirs)
     assert ours == theirs, changed
     if change in SAME_TREE:
         assert ast.dump(ast.parse(changed)) == ast.dump(ast.parse(text))

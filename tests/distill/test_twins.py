@@ -38,6 +38,6 @@ def test_finds_long_sets_that_share_just_enough(length):
 
 
 def test_reports_progress():
-    told = []
-    near_twins([np.arange(3)] * 4, np.array([0, 1, -1, 0]), 0.5, told.append)
-    assert told == [1, 1, 1, 1]
+    steps = []
+    near_twins([np.arange(3)] * 4, np.array([0, 1, -1, 0]), 0.5, steps.append)
+    assert steps == [1, 1, 1, 1]

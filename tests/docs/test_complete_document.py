@@ -51,5 +51,5 @@ def options_of(verb):
 
 
 def test_table_has_every_option():
-    told = re.findall(r"^\| (`--.*?) \|", (ROOT / DOCUMENT).read_text(), re.MULTILINE)
-    assert set(re.findall(r"`(--[a-z-]+)`", " ".join(told))) == options_of("complete") - {"--help"}
+    listed = re.findall(r"^\| (`--.*?) \|", (ROOT / DOCUMENT).read_text(), re.MULTILINE)
+    assert set(re.findall(r"`(--[a-z-]+)`", " ".join(listed))) == options_of("complete") - {"--help"}

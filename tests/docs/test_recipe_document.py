@@ -31,8 +31,8 @@ def test_recipe_in_the_document_is_valid(tmp_path):
 
 
 def test_sizes_of_the_grids_are_right():
-    told = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", TEXT, re.MULTILINE))
-    assert told == {name: str(len(read_grid(name).points)) for name in NAMED}
+    listed = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", TEXT, re.MULTILINE))
+    assert listed == {name: str(len(read_grid(name).points)) for name in NAMED}
 
 
 def test_options_in_commands_exist():

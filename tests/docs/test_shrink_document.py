@@ -28,5 +28,5 @@ def test_commands_of_the_document_run(desk):
 
 
 def test_table_has_every_option():
-    told = re.findall(r"^\| (`--.*?) \|", (ROOT / DOCUMENT).read_text(), re.MULTILINE)
-    assert set(re.findall(r"`(--[a-z-]+)`", " ".join(told))) == options_of("shrink") - {"--help"}
+    listed = re.findall(r"^\| (`--.*?) \|", (ROOT / DOCUMENT).read_text(), re.MULTILINE)
+    assert set(re.findall(r"`(--[a-z-]+)`", " ".join(listed))) == options_of("shrink") - {"--help"}

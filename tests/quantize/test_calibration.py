@@ -49,7 +49,7 @@ def test_encoder_decoder_writes_its_input(tokenizer):
     assert digest([source, target]) != digest([source])
 
 
-def test_a_table_may_have_sources_and_targets(tokenizer, tmp_path):
+def test_table_may_have_sources_and_targets(tokenizer, tmp_path):
     texts = [(CODE, "Adds."), ("x = 1\n" * 40, CODE), ("y", "z")]
     rows = [{"source": source, "target": target, "id": 1} for source, target in texts]
     files = (table(tmp_path / "one.jsonl", rows[:1]), table(tmp_path / "other.jsonl", rows[1:]))

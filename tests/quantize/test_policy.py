@@ -60,7 +60,7 @@ def test_each_role_gets_its_scheme_and_other_weights_none():
         (16, 40, ROW),
     ],
 )
-def test_a_group_is_fitted_to_the_width(group, width, fitted):
+def test_group_is_fitted_to_the_width(group, width, fitted):
     found = policy("int4", group=group).scheme("layers.0.up.weight", (4, width), False)
     assert (found.format, found.symmetric, found.group) == ("int4", False, fitted)
 

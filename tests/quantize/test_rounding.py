@@ -77,7 +77,7 @@ def test_no_other_code_is_nearer(weight, scheme):
 
 @settings(deadline=None)
 @given(matrices(smallest=-1.0), st.sampled_from(["int4", "int3", "int2"]))
-def test_the_extreme_weight_has_the_lowest_code_whatever_its_sign(weight, name):
+def test_extreme_weight_has_the_lowest_code_whatever_its_sign(weight, name):
     found = nearest(weight, Scheme(name))
     rows = np.arange(len(weight))
     extreme = np.abs(weight).argmax(axis=1)
@@ -87,7 +87,7 @@ def test_the_extreme_weight_has_the_lowest_code_whatever_its_sign(weight, name):
 
 @settings(deadline=None)
 @given(matrices(smallest=-1.0), st.sampled_from(["int8", "nf4"]), st.sampled_from(GROUPS))
-def test_the_extreme_weight_is_kept(weight, name, group):
+def test_extreme_weight_is_kept(weight, name, group):
     found = nearest(weight, Scheme(name, True, group)).values()
     assert found.flat[np.abs(weight).argmax()] == pytest.approx(weight.flat[np.abs(weight).argmax()], rel=2e-3)
     assert nearest(weight, Scheme("int8")).codes.min() >= -127

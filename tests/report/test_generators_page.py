@@ -13,7 +13,7 @@ from lilliput.report import Evidence, page
 from lilliput.report.differences import LONGEST_CODE, MOST_FOLDS, code_text
 from lilliput.report.given import Given
 from tests.report.results import comparison, evaluation, flips, given_of, passes, recode, repository, summaries
-from tests.report.test_page import HOSTILE, SMALL, Outline, check_whole_alone_and_safe
+from tests.report.test_page import HOSTILE, SMALL, Outline, check_well_formed_and_safe
 
 ORIGINAL = evaluation("original", passes(71))
 OTHER = evaluation("small", passes(71, flipped=range(66, 78)), total=500_000_000)
@@ -23,7 +23,7 @@ CODE = (
 
 
 def shown(*values: dict[str, Any], reference: str | None = None) -> Outline:
-    return check_whole_alone_and_safe(page.render([], "Title", "command", given_of(*values, reference=reference)))
+    return check_well_formed_and_safe(page.render([], "Title", "command", given_of(*values, reference=reference)))
 
 
 def test_full_page_has_every_section_in_order() -> None:
@@ -88,7 +88,7 @@ def test_completions_are_escaped() -> None:
     hostile = evaluation(HOSTILE, passes(71, flipped=[0]), texts={0: CODE})
     hostile["problems"][0]["completions"][0]["detail"] = HOSTILE
     html = page.render([], HOSTILE, HOSTILE, given_of(evaluation("original", passes(71), texts={0: CODE}), hostile))
-    outline = check_whole_alone_and_safe(html)
+    outline = check_well_formed_and_safe(html)
     assert html.count("&lt;/pre&gt;&lt;/details&gt;&lt;script&gt;") == 2
     assert "\u202e" not in html and "\x00" not in html and "{{ 7*7 }}" in html
     assert not {tag for tag, _ in outline.tags} & {"script", "img"}
@@ -121,7 +121,7 @@ def test_page_of_a_thousand_problems_is_bounded_and_fast() -> None:
     html = page.render([], "t", "", given_of(one, other))
     assert time.process_time() - begun < 20
     assert len(html) < 1_000_000
-    outline = check_whole_alone_and_safe(html)
+    outline = check_well_formed_and_safe(html)
     assert [tag for tag, _ in outline.tags].count("details") == MOST_FOLDS
     assert any("Not shown with their completions: Task/300, Task/301" in text for text in outline.text)
     assert "small solves 100 of 1,000 problems of HumanEval, original 900: 800 fewer" in html
@@ -132,7 +132,7 @@ def test_page_of_a_thousand_problems_is_bounded_and_fast() -> None:
 )
 def test_other_fields_may_be_missing(key: str) -> None:
     html = page.render([], "t", "", given_of(ORIGINAL, {name: value for name, value in OTHER.items() if name != key}))
-    check_whole_alone_and_safe(html)
+    check_well_formed_and_safe(html)
 
 
 def test_unmeasured_figures_are_shown_as_such() -> None:
@@ -148,7 +148,7 @@ def test_unmeasured_figures_are_shown_as_such() -> None:
 
 def test_classifiers_with_robustness_are_shown_beside_generators() -> None:
     html = page.render([Evidence("student", SMALL)], "t", "", given_of(flips(), ORIGINAL))
-    outline = check_whole_alone_and_safe(html)
+    outline = check_well_formed_and_safe(html)
     for text in ("The figures", "Accuracy", "Robustness", "student: rewritten code, 120 examples", "rename variables"):
         assert text in outline.text
     assert "code gets another prediction of student in 12.0 % [7.0, 19.8] of 100 examples, and of teacher in 5.0 %" in (

@@ -99,7 +99,7 @@ class Outline(HTMLParser):
             self.text.append(data.strip())
 
 
-def check_whole_alone_and_safe(html: str) -> Outline:
+def check_well_formed_and_safe(html: str) -> Outline:
     outline = Outline(html)
     assert html.startswith("<!DOCTYPE html>")
     ids = [attrs["id"] for _, attrs in outline.tags if "id" in attrs]
@@ -124,7 +124,7 @@ def check_whole_alone_and_safe(html: str) -> Outline:
 
 def test_full_page_is_well_formed_and_accessible() -> None:
     html = page.render([small(), large()], "Title", "lilliput report a.json b.json")
-    outline = check_whole_alone_and_safe(html)
+    outline = check_well_formed_and_safe(html)
     assert ("html", {"lang": "en"}) in outline.tags
     assert html.count("<svg") == 5, "size, latency, two matrices, one history"
     assert [tag for tag, _ in outline.tags].count("h1") == 1
@@ -212,18 +212,18 @@ def test_speeds_of_zero_are_not_compared() -> None:
 
 @pytest.mark.parametrize("key", SMALL)
 def test_any_key_may_be_missing(key: str) -> None:
-    check_whole_alone_and_safe(page.render([Evidence("a", {k: v for k, v in SMALL.items() if k != key})], "t", ""))
+    check_well_formed_and_safe(page.render([Evidence("a", {k: v for k, v in SMALL.items() if k != key})], "t", ""))
 
 
 @pytest.mark.parametrize("odd", [None, "text", 3, [], {}, [None], {"total": None, "p50": "fast"}])
 def test_all_keys_may_be_null_or_of_another_type(odd: object) -> None:
     html = page.render([Evidence("a", dict.fromkeys(SMALL, odd), inspect={"architecture": odd, "bytes": odd})], "t", "")
-    check_whole_alone_and_safe(html)
+    check_well_formed_and_safe(html)
     assert "not measured" in html
 
 
 def test_empty_evaluation_shows_no_figures() -> None:
-    outline = check_whole_alone_and_safe(page.render([Evidence("a"), Evidence("b")], "t", ""))
+    outline = check_well_formed_and_safe(page.render([Evidence("a"), Evidence("b")], "t", ""))
     assert outline.text.count("not measured") == 16
     assert "Not recorded." in outline.text
     assert "The plots" not in outline.text
@@ -250,7 +250,7 @@ json_values = st.recursive(
 )
 def test_any_json_gives_a_valid_page(name: str, changes: dict[str, Any], history: list[Any], inspect: Any) -> None:
     evidence = Evidence(name, {**SMALL, **changes}, history, inspect)
-    check_whole_alone_and_safe(page.render([evidence, large()], name, name))
+    check_well_formed_and_safe(page.render([evidence, large()], name, name))
 
 
 @pytest.mark.filterwarnings("error")
@@ -267,7 +267,7 @@ def test_hostile_strings_are_escaped() -> None:
         HOSTILE, poisoned(copy.deepcopy(SMALL)), ({"stage": HOSTILE, "epoch": 1, "loss": 1.0},), inspect
     )
     html = page.render([evidence, large()], HOSTILE, HOSTILE)
-    outline = check_whole_alone_and_safe(html)
+    outline = check_well_formed_and_safe(html)
     assert any(text.startswith("<script>alert('x')</script>") for text in outline.text)
     assert "{{ 7*7 }}" in html and "49" not in "".join(text for text in outline.text if "alert" in text)
 
@@ -282,7 +282,7 @@ def test_scores_on_different_data_come_with_a_caution() -> None:
 
 def test_models_of_equal_names_are_numbered() -> None:
     html = page.render([small(), small(), large()], "t", "")
-    check_whole_alone_and_safe(html)
+    check_well_formed_and_safe(html)
     assert "small (2) is 41x smaller" in html
 
 

@@ -17,7 +17,7 @@ from lilliput.verbs.quantize import quantize
 from lilliput.verbs.report import report
 from tests.docs.test_documents import blocks, commands
 from tests.report.results import comparison, evaluation, flips, passes
-from tests.report.test_page import SMALL, check_whole_alone_and_safe
+from tests.report.test_page import SMALL, check_well_formed_and_safe
 from tests.verbs.tiny_checkpoints import LLAMA, checkpoint
 
 PAGE = "docs/report.md"
@@ -44,7 +44,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def written(shelf: Path, tmp_path: Path, *subjects: str, **options: Any) -> str:
     report([shelf / subject for subject in subjects], tmp_path / "page.html", **options)
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
-    check_whole_alone_and_safe(html)
+    check_well_formed_and_safe(html)
     return html.replace("\xa0", " ")
 
 

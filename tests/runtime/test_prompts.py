@@ -91,7 +91,7 @@ def test_gap_layout(llama):
     assert [tokenizer.decode(ids) for ids in inner] == [before, after]
 
 
-def test_the_template_of_texts_frames_gaps(llama):
+def test_template_of_texts_frames_gaps(llama):
     spy = Spy(Scripted([END]))
     tokenizer = tiny_tokenizer("<|end|> $A <|end|>")
     a = tokenizer.token_to_id("a")

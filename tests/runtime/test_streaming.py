@@ -55,7 +55,7 @@ def test_pieces_add_up_and_hold_whole_characters(kind, text):
 
 @settings(max_examples=300, deadline=None)
 @given(st.text("ab\n", max_size=30), st.lists(st.text("ab\n", min_size=1, max_size=4), min_size=1, max_size=3))
-def test_the_text_ends_before_the_first_stop_string(text, stops):
+def test_text_ends_before_the_first_stop_string(text, stops):
     places = [(place + len(stop), place) for stop in stops if (place := text.find(stop)) >= 0]
     pieces, stream = streamed(text, stops)
     assert "".join(pieces) == stream.text == (text[: min(places)[1]] if places else text)

@@ -32,7 +32,7 @@ def test_template_of_the_tokenizer_file_still_applies(tokenizer):
 
 
 @pytest.mark.parametrize("code", ["int f(char *p) { return *p; }", "vector<s> x; </s> <pad> " * 40])
-def test_the_documented_snippet_gives_the_same_input(code, small, monkeypatch):
+def test_documented_snippet_gives_the_same_input(code, small, monkeypatch):
     (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     example = '"int f(char *p) { return *p; }"'
     assert example in block

@@ -36,7 +36,7 @@ def checkpoint(folder: Path, task: str) -> tuple[Path, dict[str, torch.Tensor]]:
     return path, weights
 
 
-def by_hand(encoder: torch.nn.Module, item: GraphInput) -> torch.Tensor:
+def written_out(encoder: torch.nn.Module, item: GraphInput) -> torch.Tensor:
     """The first token's vector, computed node by node, with additive masks and no fused attention."""
     table = encoder.embeddings.word_embeddings.weight
     rows = [table[token] for token in item.ids[: item.code].tolist()]
@@ -68,7 +68,7 @@ def test_logits_match_the_written_out_forward_pass(task, tmp_path):
     graphs = teacher.graphs(dataset.texts)
     assert any(len(item.edges) for item in graphs)
     with torch.no_grad():
-        vectors = torch.stack([by_hand(encoder, item) for item in graphs])
+        vectors = torch.stack([written_out(encoder, item) for item in graphs])
         joined = torch.cat([vectors[dataset.members[:, side]] for side in range(dataset.arity)], -1)
         dense = torch.tanh(joined @ weights[f"{head}dense.weight"].T + weights[f"{head}dense.bias"])
         raw = dense @ weights[f"{head}out_proj.weight"].T + weights[f"{head}out_proj.bias"]

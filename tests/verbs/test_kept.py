@@ -16,7 +16,7 @@ KEY = {"artifact": "abc", "settings": {"seed": 0}}
 NAMES = ("one", "two", "three")
 
 
-def there(path, key=KEY):
+def names_in(path, key=KEY):
     kept = KeptRows(path, key)
     return [name for name in NAMES if name in kept]
 
@@ -30,21 +30,21 @@ def path(tmp_path):
 
 
 def test_rows_survive(path):
-    assert there(path) == ["one", "two"]
+    assert names_in(path) == ["one", "two"]
     assert KeptRows(path, KEY)["two"] == {"text": "é", "n": 2}
 
 
 @pytest.mark.parametrize("cut", range(1, 25))
 def test_incomplete_row_is_dropped_and_the_next_starts_a_line(path, cut):
     path.write_bytes(path.read_bytes()[:-cut])
-    assert there(path) == ["one"]
+    assert names_in(path) == ["one"]
     KeptRows(path, KEY).add("three", {"n": 3})
-    assert there(path) == ["one", "three"]
+    assert names_in(path) == ["one", "three"]
 
 
 def test_rows_of_another_run_are_neither_used_nor_lost(path):
-    assert there(path, {**KEY, "settings": {"seed": 1}}) == []
-    assert there(path) == ["one", "two"]
+    assert names_in(path, {**KEY, "settings": {"seed": 1}}) == []
+    assert names_in(path) == ["one", "two"]
 
 
 def test_rows_stay_in_memory_without_a_file(tmp_path):
@@ -134,7 +134,7 @@ sys.stdin.read()
 """
 
 
-def soon(make, seconds=10):
+def retry(make, seconds=10):
     """Retry ``make`` until it succeeds: on a busy machine, locks are released shortly after their process ends."""
     end = time.monotonic() + seconds
     while True:
@@ -154,7 +154,7 @@ def test_only_one_process_writes_to_a_file_at_a_time(tmp_path):
         with pytest.raises(UserError, match=r"r\.kept\.jsonl: another run is at work there"):
             Kept(path)
         other.kill()
-    first = soon(lambda: Kept(path))  # its death released the lock
+    first = retry(lambda: Kept(path))  # its death released the lock
     second = Kept(path)  # a process does not lock itself out
     del first, second
     subprocess.run([sys.executable, "-c", WORKING, path], stdin=subprocess.DEVNULL, check=True, capture_output=True)

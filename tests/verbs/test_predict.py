@@ -55,10 +55,10 @@ def test_file_is_split_into_functions(small, tmp_path):
 def test_invalid_sources_are_skipped_and_reported(small, source, tmp_path):
     (tmp_path / "empty.c").touch()
     (tmp_path / "binary.c").write_bytes(b"\xff\xfe\x00")
-    told = []
-    found = api.predict(small, [tmp_path / "empty.c", source, tmp_path / "binary.c"], passed_over=told.append)
+    skipped = []
+    found = api.predict(small, [tmp_path / "empty.c", source, tmp_path / "binary.c"], passed_over=skipped.append)
     assert found == api.predict(small, source)
-    assert ["empty.c" in str(told[0]), "binary.c" in str(told[1]), len(told)] == [True, True, 2]
+    assert ["empty.c" in str(skipped[0]), "binary.c" in str(skipped[1]), len(skipped)] == [True, True, 2]
     with pytest.raises(DataError, match=r"empty\.c"):
         api.predict(small, [source, tmp_path / "empty.c"])
 

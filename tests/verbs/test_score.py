@@ -172,7 +172,7 @@ def test_resumes_after_kill(problems, tmp_path, monkeypatch):
     assert ran == [1, 0]
 
 
-def judged_as(monkeypatch, outcomes, ran=None):
+def fake_verdicts(monkeypatch, outcomes, ran=None):
     def judge_many(sources, limits, workers, progress, each):
         if ran is not None:
             ran.append(len(sources))
@@ -184,7 +184,7 @@ def judged_as(monkeypatch, outcomes, ran=None):
 
 def test_programs_lost_by_the_runner_do_not_count_against_the_model(problems, tmp_path, monkeypatch):
     made = given(tmp_path / "c", *((row, f"    return {row}") for row in range(4)))
-    judged_as(monkeypatch, ["passed", "runner", "passed", "wrong"])
+    fake_verdicts(monkeypatch, ["passed", "runner", "passed", "wrong"])
     found = score(problems, made, out=tmp_path / "o")
     result = found.as_dict()
     assert found.exit_code == 1
@@ -194,7 +194,7 @@ def test_programs_lost_by_the_runner_do_not_count_against_the_model(problems, tm
     assert (result["n"], result["pass@1"]) == (3, pytest.approx(2 / 3))
     assert result["failures"] == {"wrong": 1, "error": 0, "timeout": 0, "runner": 1}
     assert result["completions"]["judged"] == 3
-    judged_as(monkeypatch, ["passed"])  # lost programs are not kept, so they are tried again
+    fake_verdicts(monkeypatch, ["passed"])  # lost programs are not kept, so they are tried again
     again = score(problems, made, out=tmp_path / "o")
     assert (again.exit_code, again.as_dict()["pass@1"]) == (0, 0.75)
 
@@ -202,7 +202,7 @@ def test_programs_lost_by_the_runner_do_not_count_against_the_model(problems, tm
 @pytest.mark.parametrize("other", [(verb, "VERSION", "another"), (verb.sys, "version_info", (3, 99, 0, "final", 0))])
 def test_verdicts_of_another_version_are_not_reused(other, problems, tmp_path, monkeypatch):
     made, ran = given(tmp_path / "c", *((row, f"    return {row}") for row in range(4))), []
-    judged_as(monkeypatch, ["passed"] * 4, ran)
+    fake_verdicts(monkeypatch, ["passed"] * 4, ran)
     score(problems, made, out=tmp_path / "o")
     score(problems, made, out=tmp_path / "o")
     with monkeypatch.context() as patch:
@@ -213,12 +213,12 @@ def test_verdicts_of_another_version_are_not_reused(other, problems, tmp_path, m
 
 def test_timeouts_are_rerun_in_another_run_but_not_in_the_same(problems, tmp_path, monkeypatch):
     made, ran = given(tmp_path / "c", *((row, f"    return {row}") for row in range(4))), []
-    judged_as(monkeypatch, ["timeout"] + ["passed"] * 3, ran)
+    fake_verdicts(monkeypatch, ["timeout"] + ["passed"] * 3, ran)
     assert score(problems, made, out=tmp_path / "o").as_dict()["pass@1"] == 0.75
-    judged_as(monkeypatch, ["passed"], ran)
+    fake_verdicts(monkeypatch, ["passed"], ran)
     assert score(problems, made, out=tmp_path / "o").as_dict()["pass@1"] == 1.0
     assert ran == [4, 1]
-    judged_as(monkeypatch, ["timeout"], ran)
+    fake_verdicts(monkeypatch, ["timeout"], ran)
     programs, kept = verb.allowed(FAST, 1, UNSAFE), Kept(tmp_path / "k")
     for _ in range(2):
         assert [one.outcome for one in programs.judged(["loop"], kept, Progress())] == ["timeout"]
@@ -227,7 +227,7 @@ def test_timeouts_are_rerun_in_another_run_but_not_in_the_same(problems, tmp_pat
 
 def test_each_pass_at_k_reports_its_number_of_problems(problems, tmp_path, monkeypatch):
     made = given(tmp_path / "c", *((row, f"    return {row}, {sample}") for row in range(2) for sample in range(2)))
-    judged_as(monkeypatch, ["passed", "wrong", "passed", "runner"])
+    fake_verdicts(monkeypatch, ["passed", "wrong", "passed", "runner"])
     result = score(problems, made, k=(1, 2), partial=True).as_dict()
     assert (result["n"], result["k"]) == (2, [1, 2])
     assert result["sample_sizes"] == {"pass@1": 2, "pass@2": 1}
@@ -235,7 +235,7 @@ def test_each_pass_at_k_reports_its_number_of_problems(problems, tmp_path, monke
 
 def test_no_verdicts_give_no_estimate(problems, tmp_path, monkeypatch):
     made = given(tmp_path / "c", *((row, f"    return {row}") for row in range(4)))
-    judged_as(monkeypatch, ["runner"] * 4)
+    fake_verdicts(monkeypatch, ["runner"] * 4)
     result = score(problems, made).as_dict()
     assert (result["n"], result["pass@1"], result["intervals"]["pass@1"]) == (0, None, None)
     assert result["sample_sizes"] == {"pass@1": 0}

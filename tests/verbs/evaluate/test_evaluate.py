@@ -206,13 +206,13 @@ class DeviceRecorder(torch.nn.Module):
 def test_input_is_moved_to_the_device_of_the_checkpoint(device, monkeypatch):
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("this machine has no GPU")
-    waited = []
-    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    synchronized = []
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronized.append)
     subject = CheckpointSubject.__new__(CheckpointSubject)
     subject.teacher = SimpleNamespace(model=DeviceRecorder(device))
     subject.pass_over(np.arange(5))
     assert subject.teacher.model.seen == (device, device)
-    assert len(waited) == (device == "cuda")
+    assert len(synchronized) == (device == "cuda")
 
 
 def test_loaded_model_reports_to_the_callers_progress(small):

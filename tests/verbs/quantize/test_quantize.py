@@ -62,7 +62,7 @@ def test_float_artifact_matches_the_checkpoint(name, made, tmp_path):
     np.testing.assert_allclose(artifact_logits(tmp_path / "small"), expected_logits(model), rtol=0, atol=1e-4)
 
 
-def computes_what_it_holds(artifact, folder):
+def check_against_stored_weights(artifact, folder):
     """Compare with the stored weights: only the float16 products of code and scale may differ."""
     found, expected = artifact_logits(artifact), float_logits(folder, held_weights(artifact))
     assert np.abs(found - expected).max() <= 2e-3 * np.abs(expected).max()
@@ -73,7 +73,7 @@ def computes_what_it_holds(artifact, folder):
 def test_int8_artifact_matches_its_weights_and_is_close_to_the_checkpoint(kind, made, tmp_path):
     model, folder = made(of_kind(kind))
     result = quantize(folder, tmp_path / "small", settings=settings("int8"))
-    found, expected = computes_what_it_holds(tmp_path / "small", folder), expected_logits(model)
+    found, expected = check_against_stored_weights(tmp_path / "small", folder), expected_logits(model)
     assert np.linalg.norm(found - expected) <= 0.05 * np.linalg.norm(expected)
     assert 0 < max(weight.relative_error for weight in result.worst) < 0.02
 
@@ -82,7 +82,7 @@ def test_int8_artifact_matches_its_weights_and_is_close_to_the_checkpoint(kind, 
 def test_int4_artifact_matches_its_weights(kind, made, tmp_path):
     _, folder = made(of_kind(kind))
     quantize(folder, tmp_path / "small", settings=settings("int4", group=32))
-    computes_what_it_holds(tmp_path / "small", folder)
+    check_against_stored_weights(tmp_path / "small", folder)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_int4_artifact_matches_its_weights(kind, made, tmp_path):
 def test_artifacts_of_other_formats_match_their_weights(kind, how, made, tmp_path):
     _, folder = made(of_kind(kind))
     quantize(folder, tmp_path / "small", settings=how)
-    computes_what_it_holds(tmp_path / "small", folder)
+    check_against_stored_weights(tmp_path / "small", folder)
 
 
 def test_every_architecture_is_tested():

@@ -55,7 +55,7 @@ def products(folder, graph="model"):
     return list(engine.integer_products().values())
 
 
-def where_right(count):
+def integer_count(count):
     """How many of ``count`` possible integer products are in integers: none on a processor where sums overflow."""
     return 0 if overflows({}) else count
 
@@ -96,7 +96,7 @@ LAYERS, DISTINCT = 7 * 2, 4 * 2
 def test_products_with_static_ranges_are_in_integers(method, made):
     runs = products(made / method)
     assert len(runs) == LAYERS + 1
-    assert sum(runs) == where_right(LAYERS)  # all but the output layer's
+    assert sum(runs) == integer_count(LAYERS)  # all but the output layer's
 
 
 def test_products_in_other_modes_are_not_in_integers(llama, tmp_path):
@@ -154,7 +154,7 @@ def test_layers_that_read_the_same_input_have_one_range(made):
 def test_static_ranges_work_with_any_rounding_of_weights(rounding, llama, tmp_path):
     source, model, _ = llama
     quantize(source, tmp_path / "small", settings=static(rounding=rounding))
-    assert sum(products(tmp_path / "small")) == where_right(LAYERS)
+    assert sum(products(tmp_path / "small")) == integer_count(LAYERS)
     found, expected = artifact_logits(tmp_path / "small").ravel(), expected_logits(model).ravel()
     assert found @ expected > 0.99 * np.linalg.norm(found) * np.linalg.norm(expected)
 
@@ -244,7 +244,7 @@ def test_static_ranges_of_an_encoder_decoder(kind, tmp_path):
     assert sum(len(item["layers"]) for item in items) == own + cross
     assert len(items) == 2 * (4 + 6) + 1
     runs = products(tmp_path / "small", "encoder"), products(tmp_path / "small")
-    assert [sum(run) for run in runs] == [where_right(2 * 6 + cross), where_right(2 * 8)]
+    assert [sum(run) for run in runs] == [integer_count(2 * 6 + cross), integer_count(2 * 8)]
     # The decoder's include cross-attention, which is decomposed, and the output layer's.
     assert [len(run) for run in runs] == [2 * 6 + cross, 2 * 8 + 2 * 2 + 1]
     found, expected = artifact_logits(tmp_path / "small").ravel(), expected_logits(model).ravel()

@@ -63,12 +63,12 @@ def test_problems_gained_and_lost_are_reported(results):
 
 
 def test_progress_covers_the_whole_run(data, tmp_path):
-    told = io.StringIO()
-    how = {**HOW, "perturbations": ["doc_change_case", "newlines"], "seeds": 1, "progress": LogProgress(told, every=0)}
+    log = io.StringIO()
+    how = {**HOW, "perturbations": ["doc_change_case", "newlines"], "seeds": 1, "progress": LogProgress(log, every=0)}
     with served(knowing()) as server:
         for _ in range(2):
             robustness_generator(server.url, data, settings=SETTINGS, out=tmp_path / "r.json", **how)
-    lines = told.getvalue().splitlines()
+    lines = log.getvalue().splitlines()
     ends = [place for place, line in enumerate(lines) if "done in" in line]
     assert len(ends) == 2, "one loop per run, also in the second, whose completions are kept"
     for end in ends:

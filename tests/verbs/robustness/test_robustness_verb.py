@@ -163,7 +163,7 @@ def test_bad_input_exits_with_code_2(small, workshop):
     assert "--language: functions in 'cobol' cannot be rewritten. Choose one of: c, java, python." in run.stderr
 
 
-def test_what_cannot_be_opened_or_read_is_named(small, workshop, tmp_path):
+def test_unreadable_inputs_are_named(small, workshop, tmp_path):
     data = workshop / "valid.jsonl"
     with pytest.raises(UserError, match="was made for task 'vulnerability'"):
         robustness(small, "clone", data)

@@ -74,8 +74,8 @@ def test_bag_of_n_grams_learns_from_labels_without_a_teacher(made):
         folder / "valid.npz", "vulnerability", **files, out=folder / "bag", size=120_000, latency_ms=None, settings=bag
     )
     artifact = open_artifact(folder / "bag")
-    told = artifact.manifest.provenance["data"]["train"]
-    assert (len(told["files"]), told["file_count"], told["examples"]) == (8, 10, 120)
+    recorded = artifact.manifest.provenance["data"]["train"]
+    assert (len(recorded["files"]), recorded["file_count"], recorded["examples"]) == (8, 10, 120)
     assert "bag-0.jsonl" in artifact.file(CARD).read_text() and "and 7 more" in artifact.file(CARD).read_text()
     assert artifact.evidence()["valid"]["accuracy"] >= 0.95
     assert artifact.classifier.config.architecture.layers == 0
