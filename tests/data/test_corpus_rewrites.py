@@ -103,7 +103,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("name", "before", "after"), EXAMPLES)
-def test_example(name: str, before: str, after: str) -> None:
+def test_rewrites_the_example(name: str, before: str, after: str) -> None:
     assert applied(name, before) == after
 
 
@@ -187,7 +187,7 @@ LEFT_ALONE = [
 
 
 @pytest.mark.parametrize(("name", "body", "why"), LEFT_ALONE)
-def test_left_alone(name: str, body: str, why: str) -> None:
+def test_leaves_unsafe_code_alone(name: str, body: str, why: str) -> None:
     assert applied(name, body) is None, why
 
 

@@ -70,7 +70,7 @@ def test_nodes_use_the_room_that_code_leaves():
     assert laid_out(Room(code=22, nodes=1)).edges.tolist() == [[1, 2], [2, 0]]  # the fourth node is truncated
 
 
-def test_without_nodes():
+def test_without_nodes_only_code_remains():
     item = laid_out(Room(30, 8))
     bare = item.without_nodes()
     np.testing.assert_array_equal(bare.ids, item.ids[:20])

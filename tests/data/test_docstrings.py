@@ -23,7 +23,7 @@ from lilliput.data.docstrings import function_name, name_words, without_docstrin
         ("a" + " " * 300_000 + "@b(" * 30_000, "a"),
     ],
 )
-def test_names(code, name):
+def test_name_of_a_function(code, name):
     assert function_name(code) == name
 
 

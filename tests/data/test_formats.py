@@ -47,13 +47,13 @@ def refusal(path: Path) -> DataError:
         ("x.txt", b"1\t2\t0\n", Format.TEXT),
     ],
 )
-def test_format_by_content_then_name(tmp_path: Path, name: str, content: bytes, form: Format) -> None:
+def test_format_is_detected_by_content_then_name(tmp_path: Path, name: str, content: bytes, form: Format) -> None:
     assert format_of(write(tmp_path, content, name)) is form
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \r\n\t\n", gzip.compress(b"", mtime=0), b"\xef\xbb\xbf\n"])
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.txt"])
-def test_empty(tmp_path: Path, name: str, content: bytes) -> None:
+def test_rejects_empty_files(tmp_path: Path, name: str, content: bytes) -> None:
     path = write(tmp_path, content, name)
     with pytest.raises(DataError, match="is empty"):
         format_of(path)
@@ -77,7 +77,7 @@ def test_jsonl_skips_blank_lines_and_counts_them(tmp_path: Path) -> None:
         ('{"a": ' + "1" * 5000 + "}", "cannot be read"),
     ],
 )
-def test_jsonl_refusals(tmp_path: Path, line: str, words: str) -> None:
+def test_rejects_invalid_jsonl(tmp_path: Path, line: str, words: str) -> None:
     error = refusal(write(tmp_path, '{"code": "fine"}\n' + line + "\n", "x.jsonl"))
     assert words in error.problem
     assert error.line == 2
@@ -101,7 +101,7 @@ def test_multiline_csv_records_keep_the_number_of_their_first_line(tmp_path: Pat
     assert rows(path) == [(2, {"code": 'int f()\r\n{ "x", }', "label": "0"}), (5, {"code": "g", "label": "1"})]
 
 
-def test_tsv_and_gzip(tmp_path: Path) -> None:
+def test_reads_gzipped_tsv(tmp_path: Path) -> None:
     path = write(tmp_path, gzip.compress(b"code\tlabel\nf(a, b)\t1\n"), "x.tsv.gz")
     assert rows(path) == [(2, {"code": "f(a, b)", "label": "1"})]
 
@@ -127,7 +127,7 @@ def test_csv_field_may_exceed_the_limit_of_the_csv_module(tmp_path: Path) -> Non
         ('""\n', None, "has no rows"),
     ],
 )
-def test_csv_refusals(tmp_path: Path, content: str, line: int | None, words: str) -> None:
+def test_rejects_invalid_csv(tmp_path: Path, content: str, line: int | None, words: str) -> None:
     error = refusal(write(tmp_path, content, "x.csv"))
     assert words in error.problem
     assert error.line == line
@@ -145,7 +145,7 @@ def parquet(folder: Path, columns: dict[str, object], name: str = "x.parquet") -
     return path
 
 
-def test_parquet_over_several_batches_under_any_name(tmp_path: Path) -> None:
+def test_reads_parquet_in_several_batches_under_any_name(tmp_path: Path) -> None:
     codes = [f"f{i}" for i in range(2500)]
     path = parquet(tmp_path, {"code": codes, "label": list(range(2500)), "vector": [[0.0]] * 2500}, "x.data")
     found = rows(path)
@@ -153,7 +153,7 @@ def test_parquet_over_several_batches_under_any_name(tmp_path: Path) -> None:
     assert [values for _, values in found] == [{"code": code, "label": i} for i, code in enumerate(codes)]
 
 
-def test_gzipped_parquet_under_any_name(tmp_path: Path) -> None:
+def test_reads_gzipped_parquet_under_any_name(tmp_path: Path) -> None:
     content = gzip.compress(parquet(tmp_path, {"code": ["f", "g"], "label": [1.0, 0.0]}).read_bytes())
     for name in ("x.parquet.gz", "x.gz", "x.parquet", "x"):
         path = write(tmp_path, content, name)

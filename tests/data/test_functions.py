@@ -139,7 +139,7 @@ def test_python_functions_in_any_block_of_a_module_are_found() -> None:
 
 
 @pytest.mark.parametrize("text", ["def f(:", "x = 1\n", "", "print 'two'\n", "(" * 5000])
-def test_python_without_functions(text: str) -> None:
+def test_python_without_functions_gives_none(text: str) -> None:
     assert functions_in(text, Path("a.py")) == []
 
 

@@ -26,12 +26,12 @@ BINARY = ("safe", "vulnerable")
         ("cafe\u0301", "caf\u00e9"),
     ],
 )
-def test_label_text(value: object, text: str) -> None:
+def test_label_text_is_normalized(value: object, text: str) -> None:
     assert label_text(value, HERE) == text
 
 
 @pytest.mark.parametrize("value", [None, "", "  "])
-def test_missing_label(value: object) -> None:
+def test_rejects_a_missing_label(value: object) -> None:
     with pytest.raises(DataError, match=r"file.jsonl, line 7: has no label. Add the label"):
         label_text(value, HERE)
 

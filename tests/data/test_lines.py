@@ -145,7 +145,7 @@ def test_decode_returns_any_text(text: str) -> None:
         ([1], "a value of type list"),
     ],
 )
-def test_shown(value: object, text: str) -> None:
+def test_shown_values_are_short_and_printable(value: object, text: str) -> None:
     assert shown(value) == text
 
 

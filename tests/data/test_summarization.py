@@ -54,7 +54,7 @@ def test_too_short_and_too_long_summaries_are_skipped(tmp_path):
         read_summaries(tmp_path / "data.json", fewest=300, most=400)
 
 
-def test_line_ends_in_comments():
+def test_comment_tokens_end_their_line():
     assert joined(["a", "=", "1", "# one", "b", "//", "c"]) == "a = 1 # one\nb // c"
     assert joined(["f", "(", ")", "// done", "}"]) == "f ( ) // done\n}"
 
@@ -83,7 +83,7 @@ def test_invalid_rows_are_named(tmp_path, text, problem):
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the summarization data are not on this machine (LILLIPUT_SHARED)")
 @pytest.mark.parametrize("language, count", [("java", 482), ("python", 1264)])
-def test_real_data(language, count):
+def test_real_data_are_read(language, count):
     found = read_summaries(REAL / f"codesearchnet_sample_{language}.json.gz")
     assert len(found.examples) + found.skipped == count
     assert 0 < found.skipped < count / 5

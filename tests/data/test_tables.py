@@ -47,7 +47,7 @@ def test_several_files_form_one_dataset(tmp_path: Path) -> None:
     assert dataset.sources == ("a.jsonl", "b.csv")
 
 
-def test_pairs(tmp_path: Path) -> None:
+def test_reads_pairs(tmp_path: Path) -> None:
     path = write(tmp_path, '{"first": "f", "second": "g", "class": true}\n', "a.jsonl")
     dataset = read_tables([path], PAIRS, ("different", "clone"))
     assert dataset.arity == 2
@@ -139,7 +139,7 @@ WRITERS: list[tuple[str, Callable[[list[tuple[str, str, str]]], bytes], bool]] =
 @pytest.mark.parametrize(("name", "writer", "may_be_gzipped"), WRITERS)
 @given(rows=examples, zipped=st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_round_trip(
+def test_tables_survive_a_round_trip(
     name: str,
     writer: Callable[[list[tuple[str, str, str]]], bytes],
     may_be_gzipped: bool,

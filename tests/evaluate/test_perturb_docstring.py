@@ -95,7 +95,7 @@ def test_seeds_differ_if_the_perturbation_is_random(name):
         ("sorted", "be", None, None),
     ],
 )
-def test_tenses(word, before, past, future):
+def test_tenses_are_right(word, before, past, future):
     assert (in_tense(word, before, "past"), in_tense(word, before, "future")) == (past, future)
 
 
@@ -113,7 +113,7 @@ def test_tenses(word, before, past, future):
         ("in", set()),
     ],
 )
-def test_inflected_forms(word, forms):
+def test_inflected_forms_are_right(word, forms):
     found = {inflected(word, Random(seed)) for seed in range(60)} - {None}
     assert found == forms
 

@@ -59,7 +59,7 @@ def test_carriage_return_stays_escaped_in_comments():
     assert apply("doc_comments", problem).prompt == "def sum_to_n(n):\n    # Sums\\rto n.\n    # And on.\n"
 
 
-def test_blank_lines():
+def test_blank_lines_are_inserted():
     assert apply("newline_after_doc", SHORT).prompt == SHORT.prompt + "\n"
     assert apply("newline_after_code", COUNT_VOWELS).prompt == partial(COUNT_VOWELS).prompt + "\n"
     before = partial(COUNT_VOWELS).prompt
@@ -104,7 +104,7 @@ def test_uneven_indentation_becomes_even():
     )
 
 
-def test_quotes():
+def test_quotes_are_swapped():
     changed = apply("quote_style", COUNT_VOWELS)
     assert 'if letter in "aeiou":' in changed.prompt
     assert 'elif letter == "y"' in changed.canonical_solution

@@ -45,7 +45,7 @@ def test_rejects_invalid_names_and_names_in_use(name):
     assert renamed(COUNT_VOWELS, name) is None
 
 
-def test_camel_case():
+def test_names_become_camel_case():
     assert camel_case("has_close_elements", Random(0)) == "hasCloseElements"
     assert camel_case("add", Random(0)) == "add"
     assert BY_NAME["func_camel_case"](UNIQUE, 0) is None

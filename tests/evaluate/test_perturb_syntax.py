@@ -156,7 +156,7 @@ def test_most_used_variable_is_renamed_only_in_code(name):
     assert opened(changed).docstring.value == opened(before).docstring.value
 
 
-def test_new_names():
+def test_new_names_follow_their_scheme():
     assert "for VAR_0 in words:" in apply("rename_naive", COUNT_VOWELS).prompt
     taken = replace(COUNT_VOWELS, canonical_solution="    VAR_0 = 1\n" + COUNT_VOWELS.canonical_solution)
     assert "for VAR_1 in words:" in apply("rename_naive", taken).prompt
@@ -176,7 +176,7 @@ def test_parameter_is_renamed_in_the_rest_of_the_solution_too():
     assert changed.canonical_solution == "    return sum(range(VAR_0 + 1))\n"
 
 
-def test_assignments_and_constructors():
+def test_assignments_are_swapped_and_displays_become_calls():
     assert "    seen = []\n    total = 0\n" in apply("swap_assignments", COUNT_VOWELS).prompt
     assert "    result = list()\n    offset = 0\n" in apply("constructor_calls", DIGITS).prompt
     assert apply("constructor_calls", UNIQUE) is None

@@ -106,7 +106,7 @@ def test_scale_per_token_matches_numpy_for_tiny_tokens():
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("name", RANGES)
-def test_static_ranges_with_row_scales_multiply_integers_where_the_processor_does_not_overflow(name, bias):
+def test_static_ranges_with_row_scales_multiply_integers_unless_they_overflow(name, bias):
     make, values = int8()
     added = np.linspace(-1, 1, ROWS, dtype=np.float32) if bias else None
     model = layer(rounded_to_ranges({"a": RANGES[name]}), make, added)

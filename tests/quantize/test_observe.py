@@ -93,14 +93,14 @@ def test_range_of_parts_equals_range_of_the_whole(method, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_minmax(shape):
+def test_minmax_matches_numpy(shape):
     array = values(shape)
     assert found("minmax", array) == ActivationRange(min(0, float(array.min())), max(0, float(array.max())))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("inside", [0.9, 0.9999])
-def test_percentile(shape, inside):
+def test_percentile_matches_numpy_within_a_bin(shape, inside):
     array = values(shape)
     seen = counted(array)
     expected = np.quantile(array, [(1 - inside) / 2, (1 + inside) / 2], method="inverted_cdf")

@@ -30,7 +30,7 @@ MATRIX = (8, 64)
         ("layers.0.up.weight", (), False, None),
     ],
 )
-def test_roles(name, shape, tied, role):
+def test_role_follows_name_shape_and_tying(name, shape, tied, role):
     assert role_of(name, shape, tied) == role
 
 

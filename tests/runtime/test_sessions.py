@@ -148,7 +148,7 @@ def test_prompts_read_in_chunks_give_the_same_logits(tiny, pass_tokens):
     assert sum(reported) == 33
 
 
-def test_padding():
+def test_rows_are_padded_on_either_side():
     ids, mask = padded([np.array([7, 8]), np.array([9])], left=True)
     assert (ids.tolist(), mask.tolist()) == ([[7, 8], [0, 9]], [[1, 1], [0, 1]])
     ids, mask = padded([np.array([7, 8]), np.array([9])], left=False)

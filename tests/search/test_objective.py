@@ -59,7 +59,7 @@ def test_paper_results_count_as_in_the_paper():
         ("fitness", paper_flops(ONE) / 1e9 - abs(artifact_bytes(ONE, "int8") - 3_000_000) / 1e6),
     ],
 )
-def test_objectives(name, expected):
+def test_objectives_match_their_formulas(name, expected):
     problem = SearchProblem(3_000_000, objective=name)
     assert OBJECTIVES[name](Architectures.of([ONE]), problem, "int8").item() == pytest.approx(expected)
     assert problem.result(ONE, "int8", 0.0, "exact").fitness == pytest.approx(expected)

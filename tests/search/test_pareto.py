@@ -25,13 +25,13 @@ def test_matches_comparing_every_pair(data, shape, kinds_of_value):
     assert pareto_front(costs, values).tolist() == front_by_comparing_all(costs, values)
 
 
-def test_one_cost_and_one_value():
+def test_front_of_one_cost_and_one_value():
     costs = [1.0, 2.0, 3.0, 2.0, 1.0]
     values = [1.0, 3.0, 2.0, 3.0, 0.5]
     assert pareto_front(costs, values).tolist() == [0, 1, 3]
 
 
-def test_many_points():
+def test_front_of_many_points():
     rng = np.random.default_rng(0)
     costs, values = rng.normal(size=(2000, 2)), rng.normal(size=(2000, 1))
     assert pareto_front(costs, values).tolist() == front_by_comparing_all(costs, values)

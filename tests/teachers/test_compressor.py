@@ -96,7 +96,7 @@ def checkpoint(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def test_vulnerability_layout(checkpoint):
+def test_vulnerability_layout_matches_the_reference(checkpoint):
     weights = made("encoder.roberta.", "encoder.classifier.", 96)
     path = checkpoint(weights)
     for place in (path, path.parent):
@@ -114,7 +114,7 @@ def test_vulnerability_layout(checkpoint):
     assert (teacher.arity, teacher.max_tokens, teacher.pad_id) == (1, 400, 1)
 
 
-def test_clone_layout(checkpoint):
+def test_clone_layout_matches_the_reference(checkpoint):
     weights = made("encoder.", "classifier.", 192)
     path = checkpoint(weights, "clone")
     teacher = open_teacher(path, task="clone")

@@ -21,7 +21,7 @@ TOKENIZER = train_tokenizer(functions(20), 300)
 TINY = "scratch:layers=1,hidden=16,heads=2,intermediate=32,vocabulary=300"
 
 
-def test_specifications():
+def test_specifications_are_recognized():
     assert parse_scratch(TINY) == Architecture(1, 16, 2, 32, 300)
     assert parse_scratch("scratch") == parse_scratch("scratch:") == DEFAULT
     assert parse_scratch("scratch: layers = 2") == Architecture(2, 384, 6, 1536, 4000)

@@ -56,7 +56,7 @@ def replaced(folder, name, content):
     edit(folder, lambda values: values["files"].update({name: entry}))
 
 
-def test_inspect_in_words(small, lilliput):
+def test_inspect_prints_a_description(small, lilliput):
     code, shown, _ = lilliput("inspect", small)
     assert code == 0
     lines = dict(re.split(r"  +", line.strip(), maxsplit=1) for line in shown.splitlines())
@@ -72,7 +72,7 @@ def test_inspect_in_words(small, lilliput):
     assert lines[hashlib.sha256((small / "model.bin").read_bytes()).hexdigest()] == "model.bin"
 
 
-def test_inspect_as_json(seq2seq, lilliput):
+def test_inspect_prints_json(seq2seq, lilliput):
     code, shown, _ = lilliput("inspect", seq2seq, "--json")
     facts = json.loads(shown)
     assert (code, facts["kind"], facts["family"]) == (0, "generator", "seq2seq")
@@ -80,7 +80,7 @@ def test_inspect_as_json(seq2seq, lilliput):
     assert facts == json.loads(json.dumps(inspect(seq2seq).as_dict()))
 
 
-def test_quantize_in_words_and_as_json(made, tmp_path, lilliput):
+def test_quantize_prints_a_description_and_json(made, tmp_path, lilliput):
     code, shown, _ = lilliput("quantize", made / "llama", "--out", tmp_path / "small")
     assert code == 0
     assert f"Try it: lilliput complete {tmp_path / 'small'} 'def fibonacci(n):'" in shown
