@@ -45,7 +45,7 @@ def write_functions(path: Path, count: int, seed: int) -> Path:
 
 
 def write_pairs(folder: Path, count: int, seed: int) -> Path:
-    """Write a CodeXGLUE-like pair list with its function table; clones are equally vulnerable or safe."""
+    """Write a CodeXGLUE-like pair list with its function table; clones are both vulnerable or both safe."""
     generator = random.Random(seed)
     kinds = [row % 2 == 1 for row in range(40)]
     with (folder / "data.jsonl").open("w") as stream:

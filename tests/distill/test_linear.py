@@ -23,7 +23,7 @@ NOTHING = Architecture(0, 0, 1, 0, 40)
 
 
 def lesson_of(count=80, classes=2, teacher=False, seed=0):
-    """Functions of random tokens; each class is likelier in functions that hold its own token."""
+    """Functions of random tokens; half of the labels are random, the others say whether token 7 occurs."""
     random = np.random.default_rng(seed)
     ids = [random.integers(4, 40, random.integers(3, 30)) for _ in range(count)]
     labels = np.array([7 in held for held in ids], np.int64)

@@ -142,7 +142,7 @@ def test_rejects_tokenizer_of_another_model(change, small, tmp_path):
 
 
 def test_rejects_external_data_of_a_graph(tmp_path, monkeypatch):
-    """External files are unverified: neither beside the graph nor in the working directory, where the engine looks."""
+    """They are unverified: read neither beside the graph nor in the working directory, where the engine would look."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hidden.bin").write_bytes(np.float32(4).tobytes())
     weight = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1])

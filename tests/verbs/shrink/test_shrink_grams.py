@@ -60,7 +60,7 @@ def test_learns_from_its_teacher_what_only_n_grams_see(made):
 
 
 def test_bag_of_n_grams_learns_from_labels_without_a_teacher(made):
-    """The artifact has no embeddings and reads beyond the layers' reach. Of many data files, it lists the first."""
+    """The artifact has no embeddings and still reads all tokens. Of many data files, it lists the first."""
     texts = [long_function(row, row % 2 == 1) for row in range(160)]
     folder = made.parent
     for name, rows in (*((f"bag-{i}", range(12 * i, 12 * i + 12)) for i in range(10)), ("valid", range(120, 160))):
