@@ -1,4 +1,4 @@
-"""What several rooms' tests share: made-up functions with a learnable label, and a tiny teacher trained on them."""
+"""Shared test helpers: synthetic functions with a learnable label, and a tiny teacher trained on them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, one thread each: two with two threads would wait for each other
+if "PYTEST_XDIST_WORKER" in os.environ:  # with two threads each, parallel workers would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-os.environ.pop("COLUMNS", None)  # what workers are told of this terminal's width: what is shown is as long as in a pipe
+os.environ.pop("COLUMNS", None)  # the workers' idea of this terminal's width: output is as long as in a pipe
 
 SCRATCH = "scratch:layers=1,hidden=32,heads=2,intermediate=64,vocabulary=400"
 
 
 def shared_folder() -> Path:
-    """Where real data sets and checkpoints lie on machines that have them."""
+    """The folder of real data sets and checkpoints, on machines that have them."""
     named = os.environ.get("LILLIPUT_SHARED")
     return Path(named) if named else Path(__file__).parents[2] / "shared"
 
 
 def c_function(generator: random.Random, vulnerable: bool) -> str:
-    """A made-up C function; vulnerable ones copy without a length."""
+    """A synthetic C function; vulnerable ones copy without a length."""
     name = generator.choice(["buf", "ptr", "dst", "name"])
     copy = f"strcpy({name}, src);" if vulnerable else f"strncpy({name}, src, len);"
     return (
@@ -35,7 +35,7 @@ def c_function(generator: random.Random, vulnerable: bool) -> str:
 
 
 def write_functions(path: Path, count: int, seed: int) -> Path:
-    """A Devign-like JSONL file."""
+    """Write a Devign-like JSONL file."""
     generator = random.Random(seed)
     with path.open("w") as stream:
         for row in range(count):
@@ -45,7 +45,7 @@ def write_functions(path: Path, count: int, seed: int) -> Path:
 
 
 def write_pairs(folder: Path, count: int, seed: int) -> Path:
-    """A CodeXGLUE-like pair list with its function table: clones agree on being vulnerable."""
+    """Write a CodeXGLUE-like pair list with its function table; clones are both vulnerable or both safe."""
     generator = random.Random(seed)
     kinds = [row % 2 == 1 for row in range(40)]
     with (folder / "data.jsonl").open("w") as stream:
@@ -94,7 +94,7 @@ def small(workshop):
 
 @pytest.fixture
 def lilliput(monkeypatch, capfd):
-    """Runs the command in this process; gives exit code, standard output and standard error."""
+    """Run the command in this process and return exit code, standard output and standard error."""
     from lilliput import cli
 
     def run(*arguments):

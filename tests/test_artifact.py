@@ -1,4 +1,4 @@
-"""Artifacts: saved whole, verified when opened, and refused with a reason."""
+"""Artifacts: saved whole, verified on opening, and rejected with a reason."""
 
 import json
 
@@ -33,7 +33,7 @@ def edit(folder, change):
     path.write_text(json.dumps(values))
 
 
-def test_what_is_saved_is_what_is_opened(saved):
+def test_saved_artifact_opens_equal(saved):
     opened = artifact.open_artifact(saved.path)
     assert opened.manifest == MANIFEST
     sizes = opened.bytes()
@@ -41,13 +41,13 @@ def test_what_is_saved_is_what_is_opened(saved):
     assert (sizes.weights, sizes.tokenizer, sizes.other) == (500, 2, 6)
 
 
-def test_saving_again_replaces_and_leaves_nothing_beside(saved, tmp_path):
+def test_saving_again_replaces_the_artifact_and_leaves_nothing_beside(saved, tmp_path):
     artifact.save(saved.path, MANIFEST, {**FILES, "model.onnx": b"new"})
     assert (saved.path / "model.onnx").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
-def test_another_folder_is_not_replaced(tmp_path):
+def test_other_folders_are_not_replaced(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(ArtifactError, match="is not an artifact"):
@@ -65,7 +65,7 @@ def test_another_folder_is_not_replaced(tmp_path):
         ('{"schema": 1, "task": "clone", "files": {}}', "holds more than an artifact: thesis.txt"),
     ],
 )
-def test_a_folder_with_some_manifest_is_not_replaced(tmp_path, manifest, words):
+def test_folder_with_a_foreign_manifest_is_not_replaced(tmp_path, manifest, words):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "manifest.json").write_text(manifest)
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
@@ -75,13 +75,13 @@ def test_a_folder_with_some_manifest_is_not_replaced(tmp_path, manifest, words):
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
-def test_an_artifact_that_someone_put_things_into_is_not_replaced(saved):
+def test_artifact_with_added_files_is_not_replaced(saved):
     (saved.path / "notes").mkdir()
     with pytest.raises(ArtifactError, match=r"more than an artifact: notes. Choose another --out"):
         artifact.save(saved.path, MANIFEST, FILES)
 
 
-def test_what_may_be_written_over(saved, tmp_path):
+def test_only_artifacts_and_empty_places_may_be_overwritten(saved, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     (saved.path / "model.onnx").unlink()
@@ -93,7 +93,7 @@ def test_what_may_be_written_over(saved, tmp_path):
         artifact.refuse_occupied(tmp_path / ("x" * 300))
 
 
-def test_a_failure_while_writing_leaves_the_old_one(saved, monkeypatch):
+def test_failed_write_keeps_the_old_artifact(saved, monkeypatch):
     def fail(*_):
         raise RuntimeError("power cut")
 
@@ -141,7 +141,7 @@ def test_damage_is_named(saved, damage, message):
         ),
     ],
 )
-def test_the_remedy_names_what_makes_such_an_artifact(saved, damage, made_with):
+def test_remedy_names_the_verb_that_makes_such_an_artifact(saved, damage, made_with):
     damage(saved.path)
     with pytest.raises(ArtifactError) as refusal:
         artifact.open_artifact(saved.path)
@@ -207,13 +207,13 @@ def fields(**changes):
         (lambda values: values["files"].update({"x" * 300: {"bytes": 1, "sha256": "0"}}), "cannot be read"),
     ],
 )
-def test_a_crafted_manifest_is_refused(saved, change, message):
+def test_rejects_a_crafted_manifest(saved, change, message):
     edit(saved.path, change)
     with pytest.raises(ArtifactError, match=message):
         artifact.open_artifact(saved.path)
 
 
-def test_a_bag_of_n_grams_needs_no_layers_and_old_tables_are_means(saved):
+def test_bag_of_n_grams_needs_no_layers_and_old_tables_are_means(saved):
     def change(values):
         values["config"].update(positions=0, grams={"order": 2, "bits": 8, "width": 4})
         values["config"]["architecture"].update(layers=0, intermediate=0)
@@ -226,7 +226,7 @@ def test_a_bag_of_n_grams_needs_no_layers_and_old_tables_are_means(saved):
 LINEAR = {"order": 2, "bits": 8, "width": 1, "scale": "root"}
 
 
-def test_a_linear_model_needs_no_network(saved):
+def test_linear_model_needs_no_network(saved):
     def change(values):
         values["config"].update(positions=0, arity=1, linear=LINEAR)
         values["config"]["architecture"].update(layers=0, hidden=0, intermediate=0)
@@ -244,7 +244,7 @@ def test_a_linear_model_needs_no_network(saved):
         ({}, LINEAR, 2, "'linear' must be left out where an example joins two functions"),
     ],
 )
-def test_a_linear_model_that_does_not_go_with_the_rest_is_refused(saved, sizes, linear, arity, message):
+def test_rejects_a_linear_model_that_does_not_fit_the_rest(saved, sizes, linear, arity, message):
     def change(values):
         values["config"].update(linear=linear, arity=arity)
         values["config"]["architecture"].update(sizes)
@@ -254,25 +254,25 @@ def test_a_linear_model_that_does_not_go_with_the_rest_is_refused(saved, sizes, 
         artifact.open_artifact(saved.path)
 
 
-def test_a_manifest_nested_too_deep_is_refused(saved):
+def test_rejects_a_manifest_nested_too_deep(saved):
     (saved.path / "manifest.json").write_text("[" * 100_000)
     with pytest.raises(ArtifactError, match="is damaged: nested more than"):
         artifact.open_artifact(saved.path)
 
 
 @pytest.mark.parametrize("evidence", [b"[]", b"{", b"\xff", b"[" * 100_000])
-def test_evidence_that_is_none_is_refused(tmp_path, evidence):
+def test_rejects_invalid_evidence(tmp_path, evidence):
     made = artifact.save(tmp_path / "small", MANIFEST, {**FILES, "evidence.json": evidence})
     with pytest.raises(ArtifactError, match=r"evidence.json: is damaged"):
         made.evidence()
 
 
-def test_a_graph_that_is_none_is_refused(saved):
+def test_rejects_an_invalid_graph(saved):
     with pytest.raises(ArtifactError, match=r"model.onnx: is not a graph that OpenVINO can read"):
         read_graph(saved.file("model.onnx"))
 
 
-def test_a_link_is_refused(saved, tmp_path):
+def test_rejects_a_link(saved, tmp_path):
     secret = tmp_path / "secret"
     secret.write_bytes(FILES["tokenizer.json"])
     (saved.path / "tokenizer.json").unlink()

@@ -1,4 +1,4 @@
-"""Batches: every example once, nothing lost in padding, functions shared, the same order for the same seed."""
+"""Batches: every example once, correct padding, shared functions, and the same order for the same seed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PLANS = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 30), st.integers(0, 120), st.sampled_from([1, 2]), PLANS)
-def test_an_epoch_holds_every_example_once_within_the_limits(functions, examples, arity, plan):
+def test_epoch_holds_every_example_once_within_the_limits(functions, examples, arity, plan):
     data, ids = pairs_among(functions, examples, seed=functions, arity=arity)
     batches = epoch_batches(data, ids.lengths, plan, epoch=3)
     assert sorted(row for rows in batches for row in rows.tolist()) == list(range(examples))
@@ -45,7 +45,7 @@ def test_an_epoch_holds_every_example_once_within_the_limits(functions, examples
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 30), st.integers(0, 120), st.sampled_from([1, 2]), st.integers(1, 40))
-def test_sets_of_functions_share_none_and_have_all_the_examples_among_them(functions, examples, arity, size):
+def test_sets_of_functions_are_disjoint_and_hold_all_examples_within_them(functions, examples, arity, size):
     data, ids = pairs_among(functions, examples, seed=functions, arity=arity)
     batches = epoch_batches(data, ids.lengths, BatchPlan(functions=size), epoch=2)
     sets = [set(data.members[rows].ravel().tolist()) for rows in batches]
@@ -53,13 +53,13 @@ def test_sets_of_functions_share_none_and_have_all_the_examples_among_them(funct
     assert len(set().union(*sets)) == sum(map(len, sets))
     together = {row for rows in batches for row in rows.tolist()}
     assert len(together) == sum(map(len, batches))
-    for row in set(range(examples)) - together:  # left out: on either side of two sets, or of sets without examples
+    for row in set(range(examples)) - together:  # left out: its functions are in two sets, or in sets without examples
         assert not any(set(data.members[row].tolist()) <= one for one in sets)
     if arity == 1 or size >= functions:
         assert len(together) == examples
 
 
-def test_every_pair_comes_in_some_epoch_and_as_often_as_told():
+def test_every_pair_occurs_in_some_epoch_at_the_announced_rate():
     data, ids = pairs_among(20, 60, seed=4)
     batches = Batches(data, ids, BatchPlan(functions=10, seed=1))
     epochs = [np.concatenate(batches.epoch(number)) for number in range(200)]
@@ -68,7 +68,7 @@ def test_every_pair_comes_in_some_epoch_and_as_often_as_told():
 
 
 @pytest.mark.parametrize("arity", [1, 2])
-def test_a_batch_says_which_functions_each_example_joins(arity):
+def test_batch_maps_each_example_to_its_functions(arity):
     data, ids = pairs_among(12, 40, seed=1, arity=arity)
     for rows in epoch_batches(data, ids.lengths, BatchPlan(examples=7), 0):
         batch = make_batch(data, ids, rows)
@@ -83,7 +83,7 @@ def test_a_batch_says_which_functions_each_example_joins(arity):
             assert batch.mask[row].tolist() == [1] * len(expected) + [0] * (batch.ids.shape[1] - len(expected))
 
 
-def test_width_is_a_multiple_of_eight_but_never_beyond_the_model():
+def test_width_is_a_multiple_of_eight_up_to_the_limit_of_the_model():
     data = Dataset(("a", "b"), np.array([[0], [1]]), np.array([0, 1]), ("no", "yes"))
     tokens = TokenIds([np.arange(9), np.arange(58)], pad_id=0, max_tokens=60)
     assert make_batch(data, tokens, np.array([0])).ids.shape == (1, 16)
@@ -105,14 +105,14 @@ def padded_tokens(data: Dataset, ids: TokenIds, batches: list) -> int:
     return sum(make_batch(data, ids, rows).ids.numel() for rows in batches)
 
 
-def test_single_functions_of_like_length_go_together():
+def test_single_functions_of_similar_length_are_batched_together():
     data, ids = pairs_among(2000, 0, seed=3, arity=1)
     data = Dataset(data.texts, np.arange(2000)[:, None], np.zeros(2000, np.int64), data.label_names)
     batches = epoch_batches(data, ids.lengths, BatchPlan(examples=32), 0)
     assert padded_tokens(data, ids, batches) < 1.25 * ids.lengths.sum()
 
 
-def test_pairs_that_share_a_function_go_together():
+def test_pairs_that_share_a_function_are_batched_together():
     data, ids = pairs_among(300, 6000, seed=3)
     planned = epoch_batches(data, ids.lengths, BatchPlan(examples=32, fan=8), 0)
     shuffled = np.array_split(np.random.default_rng(0).permutation(6000), 6000 // 32)

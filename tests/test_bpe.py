@@ -23,7 +23,7 @@ def tokenizer():
     return train_tokenizer(TEXTS, 500)
 
 
-def test_a_prefix_is_the_tokenizer_trained_to_that_size(tokenizer):
+def test_truncated_tokenizer_equals_one_trained_to_that_size(tokenizer):
     small = truncate_tokenizer(tokenizer, 350)
     trained = train_tokenizer(TEXTS, 350)
     assert small.get_vocab() == trained.get_vocab()
@@ -38,7 +38,7 @@ def test_every_byte_but_white_space_survives(text):
     assert "".join(small.decode(ids).split()) == "".join(text.split())
 
 
-def test_the_stored_file_gives_the_same_ids(tokenizer, tmp_path):
+def test_stored_file_gives_the_same_ids(tokenizer, tmp_path):
     content = tokenizer_bytes(tokenizer)
     assert b"\n" not in content
     assert json.loads(content)["model"]["vocab"]["<pad>"] == 1
@@ -47,7 +47,7 @@ def test_the_stored_file_gives_the_same_ids(tokenizer, tmp_path):
     assert [again.encode(t).ids for t in TEXTS] == [tokenizer.encode(t).ids for t in TEXTS]
 
 
-def test_inputs_are_framed_and_cut(tokenizer):
+def test_inputs_are_framed_and_truncated(tokenizer):
     code = CodeTokenizer(tokenizer, max_tokens=10)
     short, long = code.encode(["x", "a b c d e f g h i j k l m n o p"])
     assert short[0] == long[0] == 0

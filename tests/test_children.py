@@ -1,4 +1,4 @@
-"""Children run this package, whatever lies in the folder that they are started in."""
+"""Child processes run this package, whatever is in the folder that they start in."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ HOSTILE = ("json", "numpy", "pickle", "lilliput")
 
 @pytest.fixture
 def hostile(tmp_path, monkeypatch):
-    """The current folder, with modules in it that leave a trace where they are run."""
+    """The current folder, with modules that leave a trace if they are run."""
     for name in HOSTILE:
         trace = tmp_path / f"{name} was run"
         (tmp_path / f"{name}.py").write_text(f"from pathlib import Path\nPath({str(trace)!r}).touch()\n")
@@ -26,16 +26,16 @@ def hostile(tmp_path, monkeypatch):
 @pytest.mark.parametrize("module", ["lilliput.verbs.evaluate.footprint", "lilliput.verbs.compare.child"])
 def test_modules_of_the_current_folder_are_not_run(hostile, module):
     done = subprocess.run(python_module(module, "absent.json"), capture_output=True, text=True, check=False)
-    assert "absent.json" in done.stderr  # it came as far as its own work
+    assert "absent.json" in done.stderr  # it got as far as its own work
     assert sorted(path.name for path in hostile.iterdir()) == sorted(f"{name}.py" for name in HOSTILE)
 
 
-def test_jobs_run_where_such_modules_are(hostile):
+def test_jobs_do_not_run_modules_of_the_current_folder(hostile):
     assert dict(LocalProcesses().map(abs, [-3])) == {0: 3}
     assert len(list(hostile.iterdir())) == len(HOSTILE)
 
 
-def test_all_children_are_started_so():
+def test_all_children_are_started_through_python_module():
     package = Path(lilliput.__file__).parent
     files = {path: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
     starting = {path.name for path, text in files.items() if re.search(r'sys\.executable,[^\]]*"-m"', text)}

@@ -1,4 +1,4 @@
-"""Files and folders appear whole or not at all, and the disk's refusals are told as such."""
+"""Files and folders appear whole or not at all, and errors of the disk are reported as such."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ from lilliput.files import (
 from lilliput.verbs.kept import refuse_unwritable
 
 
-def test_a_file_that_fails_midway_leaves_the_old_one(tmp_path):
+def test_failed_write_keeps_the_old_file(tmp_path):
     target = tmp_path / "a.json"
     write_json(target, {"old": 1})
     with pytest.raises(RuntimeError), atomic_file(target) as temporary:
@@ -32,7 +32,7 @@ def test_a_file_that_fails_midway_leaves_the_old_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_a_file_behind_a_link_is_replaced_and_the_link_stays(tmp_path):
+def test_target_of_a_link_is_replaced_and_the_link_stays(tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "disk" / "old.json").write_text("old")
     (tmp_path / "a.json").symlink_to(tmp_path / "disk" / "old.json")
@@ -42,8 +42,8 @@ def test_a_file_behind_a_link_is_replaced_and_the_link_stays(tmp_path):
     assert [path.name for path in (tmp_path / "disk").iterdir()] == ["old.json"]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
-def test_what_is_no_file_is_written_and_not_replaced(tmp_path):
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are not supported")
+def test_special_file_is_written_and_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with ThreadPoolExecutor() as pool:
         read = pool.submit((tmp_path / "pipe").read_text)
@@ -52,9 +52,9 @@ def test_what_is_no_file_is_written_and_not_replaced(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="there are no names of open files")
-def test_an_open_file_is_not_replaced_by_its_name(tmp_path):
-    """As where a shell writes standard output to a file: /dev/stdout is a link to a name as these."""
+@pytest.mark.skipif(sys.platform != "linux", reason="open files have no names in /proc and /dev")
+def test_open_file_is_not_replaced_through_its_descriptor(tmp_path):
+    """If a shell redirects standard output to a file, /dev/stdout is a link to such a name."""
     with (tmp_path / "redirected").open("w") as stream:
         stream.write("what a command prints")
         stream.flush()
@@ -72,9 +72,9 @@ def test_an_open_file_is_not_replaced_by_its_name(tmp_path):
     assert (tmp_path / "redirected").read_text() == "what a command prints"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
 @pytest.mark.parametrize("mask", [0o077, 0o022, 0o002])
-def test_a_new_file_has_the_permissions_that_the_user_gives_new_files(tmp_path, mask):
+def test_new_file_has_the_default_permissions(tmp_path, mask):
     before = os.umask(mask)
     try:
         write_json(tmp_path / "a.json", 1)
@@ -83,7 +83,7 @@ def test_a_new_file_has_the_permissions_that_the_user_gives_new_files(tmp_path, 
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o666 & ~mask
 
 
-def test_a_folder_is_replaced_whole(tmp_path):
+def test_folder_is_replaced_whole(tmp_path):
     target = tmp_path / "folder"
     for name in ("one", "two"):
         with atomic_folder(target) as temporary:
@@ -96,7 +96,7 @@ def test_a_folder_is_replaced_whole(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_what_was_there_is_not_left_beside(tmp_path, what):
+def test_replaced_content_is_not_left_beside(tmp_path, what):
     target = tmp_path / "small"
     target.write_text("old") if what == "file" else target.mkdir()
     with atomic_folder(target) as temporary:
@@ -105,7 +105,7 @@ def test_what_was_there_is_not_left_beside(tmp_path, what):
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
-def test_a_link_is_followed(tmp_path):
+def test_link_to_a_folder_is_followed(tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "disk" / "old").mkdir()
     (tmp_path / "small").symlink_to(tmp_path / "disk" / "old")
@@ -116,7 +116,7 @@ def test_a_link_is_followed(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "small"]
 
 
-def test_leftovers_of_killed_runs_are_removed_and_nothing_else(tmp_path):
+def test_only_leftovers_of_killed_runs_are_removed(tmp_path):
     mine = [
         ".small.work",
         ".small.settings",
@@ -128,13 +128,13 @@ def test_leftovers_of_killed_runs_are_removed_and_nothing_else(tmp_path):
         (tmp_path / name).mkdir()
     with pytest.raises(RuntimeError), atomic_folder(tmp_path / "small"):
         raise RuntimeError
-    assert (tmp_path / ".small.0_cdefgh.lilliput-old").exists()  # it may be all that is left of the old one
+    assert (tmp_path / ".small.0_cdefgh.lilliput-old").exists()  # it may be all that is left of the old folder
     with atomic_folder(tmp_path / "small"):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*mine, "small"])
 
 
-def test_an_interrupt_between_the_renames_puts_the_old_one_back(tmp_path, monkeypatch):
+def test_interrupt_between_renames_restores_the_old_folder(tmp_path, monkeypatch):
     target = tmp_path / "small"
     target.mkdir()
     (target / "old").touch()
@@ -162,21 +162,21 @@ def test_an_interrupt_between_the_renames_puts_the_old_one_back(tmp_path, monkey
         (errno.ENAMETOOLONG, "file name too long. .*Choose another place"),
     ],
 )
-def test_refusals_of_the_disk_are_explained(tmp_path, number, words):
+def test_errors_of_the_disk_are_explained(tmp_path, number, words):
     with pytest.raises(UserError, match=words), atomic_file(tmp_path / "a"):
         raise OSError(number, "refused")
 
 
-def test_a_circle_of_links_is_refused(tmp_path):
+def test_rejects_a_circle_of_links(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
     with pytest.raises(UserError, match=r"symbolic links|a directory"), atomic_folder(tmp_path / "a"):
         pass
 
 
-def test_other_errors_pass_through(tmp_path):
+def test_other_errors_propagate(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "a"):
-        raise FileNotFoundError  # without a number, it is not the operating system that speaks
+        raise FileNotFoundError  # without an errno, it is not from the operating system
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_other_errors_pass_through(tmp_path):
         ("1" * 5000, "digits"),
     ],
 )
-def test_json_of_strangers(tmp_path, text, words):
+def test_rejects_invalid_json(tmp_path, text, words):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ValueError, match=words):
         read_json(tmp_path / "a.json")
@@ -198,14 +198,14 @@ def test_json_of_strangers(tmp_path, text, words):
 @pytest.mark.parametrize(
     ("text", "words"), [('{"a": 1, "b": {"c": 1, "d": 2, "c": 1}}', "'c' twice"), ("[NaN]", "holds NaN")]
 )
-def test_strict_json_of_strangers(tmp_path, text, words):
+def test_strict_json_rejects_duplicates_and_nan(tmp_path, text, words):
     (tmp_path / "a.json").write_text(text)
     read_json(tmp_path / "a.json")
     with pytest.raises(ValueError, match=words):
         read_json(tmp_path / "a.json", strict=True)
 
 
-def test_json_comes_back(tmp_path):
+def test_json_survives_a_round_trip(tmp_path):
     value = {"a": [1, {"b": None}], "ü": "ö"}
     write_json(tmp_path / "a.json", value)
     assert read_json(tmp_path / "a.json") == value
@@ -216,12 +216,12 @@ def test_hash_is_that_of_the_content(tmp_path):
     assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_half_a_surrogate_pair_loses_no_result(tmp_path):
+def test_lone_surrogate_is_replaced_instead_of_losing_the_result(tmp_path):
     write_json(tmp_path / "a.json", {"text": "a\ud800b"})
     assert read_json(tmp_path / "a.json") == {"text": "a?b"}
 
 
-def test_the_cache_is_where_variables_say(monkeypatch, tmp_path):
+def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("LILLIPUT_CACHE", raising=False)
     assert cache_folder() == tmp_path / "xdg" / "lilliput"
@@ -229,7 +229,7 @@ def test_the_cache_is_where_variables_say(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "own"
 
 
-def test_without_a_home_a_cache_is_asked_for(monkeypatch):
+def test_cache_folder_without_a_home_must_be_named(monkeypatch):
     def nobody():
         raise RuntimeError("Could not determine home directory.")
 
@@ -242,7 +242,7 @@ def test_without_a_home_a_cache_is_asked_for(monkeypatch):
 
 @pytest.mark.parametrize("links", [False, True])
 @pytest.mark.parametrize("work_is", ["a dangling link", "a link", "a file"])
-def test_a_place_whose_work_has_none_is_refused_and_left_as_it_was(tmp_path, work_is, links):
+def test_link_or_file_in_place_of_the_work_folder_is_rejected_and_kept(tmp_path, work_is, links):
     out, work = tmp_path / "small", tmp_path / ".small.work"
     (tmp_path / "elsewhere").mkdir()
     if work_is == "a file":
@@ -260,7 +260,7 @@ def test_a_place_whose_work_has_none_is_refused_and_left_as_it_was(tmp_path, wor
     assert not out.exists() and not (tmp_path / "nowhere").exists()
 
 
-def test_a_place_below_a_file_is_refused_and_one_below_nothing_is_not(tmp_path):
+def test_rejects_a_place_below_a_file_but_not_a_new_one(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="a part of this path is a file"):
         require_place(tmp_path / "file" / "deep" / "small")
@@ -268,8 +268,8 @@ def test_a_place_below_a_file_is_refused_and_one_below_nothing_is_not(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is where nobody may make files")
-def test_a_place_that_takes_no_files_is_refused():
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc, where no files can be created")
+def test_rejects_a_place_where_no_file_can_be_created():
     with pytest.raises(UserError, match="cannot write") as caught:
         require_place(Path("/proc/small"))
     assert caught.value.where == "/proc/small"

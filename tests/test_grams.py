@@ -1,4 +1,4 @@
-"""The table of n-grams: hashes that never change, and the student's bag against one written as a loop."""
+"""The table of n-grams: hashes that never change, and the student's bag against a loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lilliput.search.space import Architecture
 
 
 def bag_by_loop(grams: Grams, table: np.ndarray, ids: list[int], vocabulary: int) -> np.ndarray:
-    """The definition, one n-gram after the other."""
+    """The definition, one n-gram after another."""
     hashes, total, count = grams.hashes(vocabulary), np.zeros(grams.width), 0
     for length in range(1, grams.order + 1):
         found = set()
@@ -40,7 +40,7 @@ def bag_by_loop(grams: Grams, table: np.ndarray, ids: list[int], vocabulary: int
     st.integers(4, 12),
     st.sampled_from(["mean", "root", "norm"]),
 )
-def test_a_bag_is_made_of_the_distinct_rows(functions, order, bits, scale):
+def test_bag_consists_of_the_distinct_rows(functions, order, bits, scale):
     grams = Grams(order, bits, 3, scale)
     student = Student(EncoderConfig(Architecture(1, 16, 1, 16, 30), grams=grams)).eval()
     ids = torch.full((len(functions), 48), PAD_ID)
@@ -52,7 +52,7 @@ def test_a_bag_is_made_of_the_distinct_rows(functions, order, bits, scale):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_training_overlooks_the_share_of_n_grams_asked_for():
+def test_dropout_removes_the_given_share_of_n_grams():
     grams = Grams(1, 12, 1, "root")
     config = EncoderConfig(Architecture(0, 16, 1, 0, 1004), positions=0, grams=grams)
     student = Student(config, dropout=0.0, grams_dropout=0.75).train()
@@ -60,14 +60,14 @@ def test_training_overlooks_the_share_of_n_grams_asked_for():
     ids = torch.arange(4, 1004)[None]
     distinct = len(np.unique(grams.hashes(1004)[0, 4:]))
     torch.manual_seed(0)
-    kept = student.bag("grams", ids, ids != PAD_ID).item() * distinct**0.5 / 4  # those kept count four times
+    kept = student.bag("grams", ids, ids != PAD_ID).item() * distinct**0.5 / 4  # remaining n-grams count four times
     assert abs(kept / distinct - 0.25) < 0.06  # four standard deviations of a share of 880
     student.eval()
     assert student.bag("grams", ids, ids != PAD_ID).item() == pytest.approx(distinct**0.5)
 
 
 def test_hashes_never_change():
-    """Artifacts hold tables that were trained with these."""
+    """Artifacts contain tables trained with these hashes."""
     assert Grams(2, 16, 1).hashes(3).tolist() == [[57888, 28280, 1732], [63627, 6969, 21451]]
 
 
@@ -79,12 +79,12 @@ def test_hashes_spread_evenly():
 
 
 @pytest.mark.parametrize("sizes", [(0, 10, 4), (9, 10, 4), (2, 3, 4), (2, 40, 4), (2, 10, 0)])
-def test_sizes_out_of_range_are_refused(sizes):
+def test_rejects_sizes_out_of_range(sizes):
     with pytest.raises(ValueError, match="must be"):
         Grams(*sizes)
 
 
-def test_sizes_are_read_from_a_word():
+def test_sizes_are_parsed():
     assert Grams.parsed("bits=12, width=3") == Grams(2, 12, 3)
     assert Grams.parsed("order=1,scale=norm") == Grams(1, 16, 16, "norm")
 
@@ -92,7 +92,7 @@ def test_sizes_are_read_from_a_word():
 @pytest.mark.parametrize(
     "word", ["", "12", "bits", "bits=8,bits=9", "bits=x", "bits=40", "rows=3", "bits=12,,width=3", "scale=2"]
 )
-def test_other_words_are_refused(word):
+def test_rejects_invalid_specifications(word):
     with pytest.raises(UserError, match="no table of n-grams") as caught:
         Grams.parsed(word)
     assert caught.value.where == "--grams"

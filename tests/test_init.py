@@ -1,4 +1,4 @@
-"""``import lilliput``: nobody is told of it."""
+"""``import lilliput`` turns off the engine's telemetry."""
 
 import os
 import subprocess
@@ -13,17 +13,17 @@ assert not multiprocessing.active_children()
 """
 
 
-def test_the_engine_tells_its_makers_nothing(tmp_path):
-    """Else it keeps a number for this user in the home folder, and sends it from a process of its own."""
+def test_engine_sends_no_telemetry(tmp_path):
+    """Otherwise it stores an id for the user in the home folder and sends it from a separate process."""
     homeless = {**os.environ, "HOME": str(tmp_path), "LILLIPUT_CACHE": str(tmp_path / "cache")}
-    for name in ("CI", "TF_BUILD", "JENKINS_URL"):  # where it would not report either
+    for name in ("CI", "TF_BUILD", "JENKINS_URL"):  # with these, it would not report anyway
         homeless.pop(name, None)
     run = subprocess.run([sys.executable, "-c", ENGINE], env=homeless, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert not (tmp_path / "intel").exists()
 
 
-def test_who_has_that_package_keeps_it():
+def test_loaded_telemetry_package_is_kept():
     code = (
         "import sys; sys.modules['openvino_telemetry'] = sys; import lilliput; print(sys.modules['openvino_telemetry'])"
     )

@@ -1,4 +1,4 @@
-"""One process at a time: others are refused, or wait, and none waits for one that ended."""
+"""One process at a time: others are rejected or wait, and none waits for a process that has ended."""
 
 import subprocess
 import sys
@@ -20,31 +20,31 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
-def test_one_process_works_in_a_folder_at_a_time(tmp_path):
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_only_one_process_works_in_a_folder(tmp_path):
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", CLAIMING, tmp_path], stdin=pipe, stdout=pipe) as other:
         assert other.stdout.readline() == b"mine\n"
         with pytest.raises(UserError, match="another run is at work there"):
             claim(tmp_path)
         other.kill()
-    claim(tmp_path)  # its end let go
-    claim(tmp_path)  # one's own is no other
+    claim(tmp_path)  # its death released the lock
+    claim(tmp_path)  # a process does not lock itself out
     release(tmp_path)
     release(tmp_path)
 
 
-def others_work(folder):
-    """A process that holds a folder until it is killed."""
+def other_process(folder):
+    """A process that locks a folder until it is killed."""
     pipe = subprocess.PIPE
     other = subprocess.Popen([sys.executable, "-c", CLAIMING, folder], stdin=pipe, stdout=pipe)
     assert other.stdout.readline() == b"mine\n"
     return other
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
-def test_one_waits_for_another_s_end_and_says_so_once(tmp_path, capsys):
-    with others_work(tmp_path) as other:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_waits_for_the_other_process_and_says_so_once(tmp_path, capsys):
+    with other_process(tmp_path) as other:
         threading.Timer(0.5, other.kill).start()
         begun = time.monotonic()
         with in_turn(tmp_path, 60, "waiting."):
@@ -57,8 +57,8 @@ def test_one_waits_for_another_s_end_and_says_so_once(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
-def test_nobody_waits_for_ever(tmp_path):
-    with others_work(tmp_path) as other, in_turn(tmp_path, 0.2, "waiting."):
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_waiting_is_limited(tmp_path):
+    with other_process(tmp_path) as other, in_turn(tmp_path, 0.2, "waiting."):
         assert other.poll() is None
         other.kill()

@@ -7,7 +7,7 @@ import pytest
 from lilliput.progress import LogProgress, Progress, TerminalProgress, clock, for_stream
 
 
-def test_a_log_says_how_much_is_left():
+def test_log_shows_how_much_is_left():
     stream = io.StringIO()
     with LogProgress(stream, every=0).track("training", 4) as advance:
         advance(2, "loss 0.5")
@@ -21,11 +21,11 @@ def test_a_log_says_how_much_is_left():
 @pytest.mark.parametrize(
     ("seconds", "words"), [(5.4, "0:05"), (3599.4, "59:59"), (3599.9, "1:00:00"), (90061, "25:01:01")]
 )
-def test_a_clock_has_hours(seconds, words):
+def test_clock_shows_hours(seconds, words):
     assert clock(seconds) == words
 
 
-def test_lines_are_rationed():
+def test_log_lines_are_rate_limited():
     stream = io.StringIO()
     with LogProgress(stream, every=60).track("training", 100) as advance:
         for _ in range(100):
@@ -33,7 +33,7 @@ def test_lines_are_rationed():
     assert len(stream.getvalue().splitlines()) == 1
 
 
-def test_a_long_first_step_is_told_of_by_its_note():
+def test_note_of_a_long_first_step_is_shown():
     stream = io.StringIO()
     with LogProgress(stream, every=0).track("measuring", 2) as advance:
         advance(0)
@@ -42,14 +42,14 @@ def test_a_long_first_step_is_told_of_by_its_note():
     assert lines[:-1] == ["  measuring: 0/2, 0:00 gone  halfway"]
 
 
-def test_the_default_is_silent(capsys):
+def test_default_is_silent(capsys):
     with Progress().track("x", 1) as advance:
         advance()
     Progress().note("hello")
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_terminal_gets_a_bar_and_a_file_gets_lines():
+def test_terminal_gets_a_bar_and_a_file_gets_lines():
     assert isinstance(for_stream(io.StringIO()), LogProgress)
     stream = io.StringIO()
     progress = TerminalProgress(stream)

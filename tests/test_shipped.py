@@ -1,4 +1,4 @@
-"""Models that come with the package: sound, small, licensed, called by name wherever an artifact is."""
+"""Models shipped in the package: valid, small, licensed, and usable by name wherever an artifact is."""
 
 import json
 import math
@@ -69,12 +69,12 @@ def name(request):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty current directory."""
+    """An empty current folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_it_is_sound_and_says_what_it_is(name):
+def test_shipped_model_is_valid_and_describes_itself(name):
     artifact = open_artifact(name)  # checks every hash
     assert artifact.path == folder_of(name)
     assert set(artifact.hashes) == {"model.onnx", "tokenizer.json", "README.md", "evidence.json"}
@@ -83,13 +83,13 @@ def test_it_is_sound_and_says_what_it_is(name):
     assert artifact.classifier.config.arity == TASKS[SHIPPED[name].task].arity
 
 
-def test_they_are_small():
+def test_shipped_models_are_small():
     sizes = {name: sum(file.stat().st_size for file in folder_of(name).iterdir()) for name in SHIPPED}
     assert max(sizes.values()) <= LARGEST
     assert sum(sizes.values()) <= LARGEST_TOGETHER
 
 
-def test_its_card_has_license_terms_and_what_the_number_means(name):
+def test_card_has_license_terms_and_explains_the_probability(name):
     card = (folder_of(name) / "README.md").read_text()
     assert 'license: "apache-2.0"' in card
     assert "Training data: " in card and "holds none of it" in card
@@ -101,19 +101,19 @@ def test_its_card_has_license_terms_and_what_the_number_means(name):
     assert f'lilliput.load("{name}")' in card
 
 
-def test_no_path_of_the_machine_it_was_made_on_is_in_it(name):
+def test_no_path_of_the_build_machine_is_included(name):
     texts = [(folder_of(name) / file).read_text() for file in ("manifest.json", "evidence.json", "README.md")]
     assert not re.search(r"(?:^|[\s\"'=])(?:~?/\w|[A-Z]:\\)", "\n".join(texts))
 
 
-def test_a_copied_method_with_other_names_is_a_clone():
+def test_copied_method_with_other_names_is_a_clone():
     renamed = JAVA.replace("source", "from").replace("target", "to").replace("copyFile", "duplicate")
     other = "    public int size() {\n        return count;\n    }\n"
     same, different = lilliput.load("clone", threads=1).predict([(JAVA, renamed), (JAVA, other)])
     assert (same.label, different.label) == ("clone", "different")
 
 
-def test_a_rewritten_function_is_a_clone():
+def test_rewritten_function_is_a_clone():
     rewritten = rewrite(PYTHON, Random(0))
     assert rewritten is not None and rewritten != PYTHON
     same, different = lilliput.load("clone-python", threads=1).predict([(PYTHON, rewritten), (PYTHON, OTHER_PYTHON)])
@@ -128,7 +128,7 @@ def test_vulnerability_gives_a_probability_between_its_golden_bounds():
     assert 0.01 < found.probabilities["vulnerable"] < 0.99
 
 
-def test_names_are_artifacts_wherever_one_is_opened(here, name):
+def test_names_work_wherever_an_artifact_is_opened(here, name):
     (here / "f.txt").write_text("def f(): pass")
     files = ["f.txt"] * TASKS[SHIPPED[name].task].arity
     assert is_artifact(name)
@@ -140,7 +140,7 @@ def test_names_are_artifacts_wherever_one_is_opened(here, name):
     assert (subject.name, subject.bytes()["total"]) == (name, open_artifact(name).bytes().total)
 
 
-def test_names_are_compared_and_reported(here):
+def test_names_can_be_compared_and_reported(here):
     one, other = identified(["clone", "clone-python"])
     assert [(item.name, item.path, item.task) for item in (one, other)] == [
         ("clone", folder_of("clone"), "clone"),
@@ -150,12 +150,12 @@ def test_names_are_compared_and_reported(here):
     assert "vulnerability" in (here / "page.html").read_text()
 
 
-def test_robustness_of_a_name(here):
+def test_robustness_accepts_a_name(here):
     write_functions(here / "f.jsonl", 4, 0)
     assert api.robustness("vulnerability", "vulnerability", here / "f.jsonl").n == 4
 
 
-def test_a_model_of_ones_own_wins_over_the_name(here, small):
+def test_local_model_takes_precedence_over_the_name(here, small):
     shutil.copytree(small, here / "clone")
     for given in ("clone", Path("clone"), "./clone"):
         assert open_artifact(given).classifier.task == "vulnerability"
@@ -163,7 +163,7 @@ def test_a_model_of_ones_own_wins_over_the_name(here, small):
 
 
 @pytest.mark.parametrize("mark", ["lilliput-teacher.json", "config.json", "model.bin"])
-def test_so_does_a_checkpoint(here, mark):
+def test_local_checkpoint_takes_precedence_over_the_name(here, mark):
     (here / "clone").mkdir()
     (here / "clone" / mark).touch()
     assert folder_named("clone") == Path("clone")
@@ -172,18 +172,18 @@ def test_so_does_a_checkpoint(here, mark):
         open_artifact("clone")
 
 
-def test_another_file_or_folder_of_the_name_changes_nothing(here):
+def test_other_files_and_folders_of_the_name_are_ignored(here):
     (here / "clone").mkdir()
     (here / "clone" / "A.java").touch()
     (here / "vulnerability").touch()
     assert folder_named("clone") == folder_of("clone")
     assert open_artifact("vulnerability").path == folder_of("vulnerability")
     with pytest.raises(ArtifactError, match="is there already and is not an artifact"):
-        refuse_occupied("clone")  # what is to be written is no name
+        refuse_occupied("clone")  # a target is never a shipped name
     refuse_occupied("clone-python")
 
 
-def test_a_path_is_never_a_name(here):
+def test_path_is_never_a_name(here):
     for path in ("./clone", str(here / "clone"), "clone/"):
         assert folder_named(path) == Path(path)
         with pytest.raises(ArtifactError, match="is not an artifact"):
@@ -202,7 +202,7 @@ def test_a_path_is_never_a_name(here):
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_a_mistyped_name_is_told_the_names(here, arguments, monkeypatch):
+def test_mistyped_name_lists_the_names(here, arguments, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     run = CliRunner().invoke(app, arguments)
     assert isinstance(run.exception, UserError)
@@ -211,7 +211,7 @@ def test_a_mistyped_name_is_told_the_names(here, arguments, monkeypatch):
     assert NAMES in str(run.exception)
 
 
-def test_what_is_no_name_keeps_its_error(here):
+def test_other_paths_keep_their_error(here):
     (here / "clones").mkdir()
     for path in ("clones", "some/path", "x" * 300):
         with pytest.raises(MissingExtra) as caught, names_told(path):
@@ -221,7 +221,7 @@ def test_what_is_no_name_keeps_its_error(here):
         raise MissingExtra("this needs torch.", remedy="Install it.")
 
 
-def test_the_command_line_predicts_with_names(here):
+def test_command_line_predicts_with_names(here):
     (here / "A.java").write_text(f"class A {{\n{JAVA}}}\n")
     (here / "B.java").write_text(f"class B {{\n    int size() {{ return 1; }}\n\n{JAVA}}}\n")
     run = CliRunner().invoke(app, ["predict", "clone", "A.java", "B.java"])
@@ -234,7 +234,7 @@ def test_the_command_line_predicts_with_names(here):
     assert found["label"] == "clone"
 
 
-def test_predicting_needs_the_core_install_only(here):
+def test_predicting_needs_only_the_core_install(here):
     (here / "a.c").write_text("int f(int *p) { return *p; }\n")
     heavy = "torch transformers sklearn tree_sitter tree_sitter_c onnx onnxruntime safetensors huggingface_hub"
     program = (
@@ -248,8 +248,8 @@ def test_predicting_needs_the_core_install_only(here):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_inspect_counts_what_is_in_the_graph(name):
-    """Every weight stands in the file as a number of at least two dimensions, or as one of its vectors."""
+def test_inspect_counts_match_the_graph(name):
+    """Every weight is stored in an initializer of two or more dimensions, or in a vector."""
     found = inspect(name).as_dict()
     graph = onnx.load(folder_of(name) / "model.onnx").graph
     kept = {item.name: list(item.dims) for item in graph.initializer}
@@ -259,9 +259,9 @@ def test_inspect_counts_what_is_in_the_graph(name):
     stored = sum(
         math.prod(dims) for title, dims in kept.items() if not title.endswith(".scale") and "hash" not in title
     )
-    assert abs(found["parameters"] - stored) < 200  # the constants that are no weights
+    assert abs(found["parameters"] - stored) < 200  # constants that are not weights
     layers, hidden = found["architecture"]["layers"], found["architecture"]["hidden"]
     seen = min(found["max_tokens"], found["options"]["positions"])
     ends = sum(math.prod(dims) for title, dims in kept.items() if title.startswith(("projection.", "head.")))
-    most = seen * layers * hidden * (20 * hidden + 4 * seen) + ends  # multiply-adds; without layers the ends are all
-    assert 2e-9 * (ends - 1000) < found["gflops"] < 2e-9 * (most + 1000)  # biases and scales are among the ends
+    most = seen * layers * hidden * (20 * hidden + 4 * seen) + ends  # multiply-adds; without layers, ends is all
+    assert 2e-9 * (ends - 1000) < found["gflops"] < 2e-9 * (most + 1000)  # the ends include biases and scales

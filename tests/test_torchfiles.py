@@ -1,4 +1,4 @@
-"""torch's files: whole or not at all, and nothing in them is run."""
+"""torch files: written whole or not at all, and read without running code in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lilliput.errors import CheckpointError, UserError
 
 
 class Attack:
-    """A pickle that makes a file when it is read by a reader that runs code."""
+    """A pickle that creates a file if its reader runs code."""
 
     def __init__(self, witness: Path) -> None:
         self.witness = witness
@@ -22,7 +22,7 @@ class Attack:
         return os.system, (f"touch '{self.witness}'",)
 
 
-def test_values_come_back(tmp_path):
+def test_values_survive(tmp_path):
     path = tmp_path / "new" / "state.pt"
     torchfiles.save(path, {"weights": torch.arange(5.0), "history": [{"loss": 0.5, "epoch": 1}], "none": None})
     got = torchfiles.load(path)
@@ -31,7 +31,7 @@ def test_values_come_back(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["state.pt"]
 
 
-def test_a_pickle_that_wants_to_run_code_is_refused_and_not_run(tmp_path):
+def test_malicious_pickle_is_rejected_without_running_it(tmp_path):
     witness = tmp_path / "witness"
     torch.save({"weights": Attack(witness)}, tmp_path / "evil.pt")
     torch.load(tmp_path / "evil.pt", weights_only=False)
@@ -43,7 +43,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused_and_not_run(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, 900])
-def test_damaged_files_are_refused(tmp_path, keep):
+def test_rejects_damaged_files(tmp_path, keep):
     path = tmp_path / "state.pt"
     torchfiles.save(path, {"weights": torch.zeros(500)})
     os.truncate(path, keep)
@@ -56,7 +56,7 @@ def test_missing_files_are_named(tmp_path):
         torchfiles.load(tmp_path / "nowhere.pt")
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path):
+def test_full_disk_keeps_the_old_file(tmp_path):
     resource = pytest.importorskip("resource")
     path = tmp_path / "state.pt"
     torchfiles.save(path, 1)

@@ -1,4 +1,4 @@
-"""The training loop: AdamW by the book, and the same weights whether or not it was killed on the way."""
+"""The training loop: AdamW by the book, and the same weights whether or not a run was interrupted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAN = TrainingPlan(epochs=3, learning_rate=0.02, seed=5, bfloat16=False, checkp
 
 
 class Tiny(nn.Module):
-    """Mean of embeddings, dropout, norm, one layer."""
+    """Mean of embeddings, dropout, norm, and one layer."""
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in zip(weights_of(one), weights_of(other), strict=True))
 
 
-def test_steps_are_those_of_adamw_with_warm_up_clipping_and_decay():
+def test_steps_match_adamw_with_warm_up_clipping_and_decay():
     model, reference, data = Tiny(), Tiny(), examples()
     plan = TrainingPlan(epochs=2, learning_rate=0.02, warmup_fraction=0.25, clip=0.1, weight_decay=0.3, bfloat16=False)
     fit(model, data, cross_entropy, plan)
@@ -93,7 +93,7 @@ def test_steps_are_those_of_adamw_with_warm_up_clipping_and_decay():
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_learning_rate_rises_to_its_peak_and_does_not_rise_again(schedule):
+def test_learning_rate_rises_to_its_peak_and_never_again(schedule):
     plan = TrainingPlan(epochs=1, learning_rate=3.0, warmup_fraction=0.2, schedule=schedule)
     rates = [plan.rate_at(done) for done in np.linspace(0, 1, 101)]
     assert rates[0] == 0
@@ -105,12 +105,12 @@ def test_learning_rate_rises_to_its_peak_and_does_not_rise_again(schedule):
 
 
 @pytest.mark.parametrize("stop", [1, 8, 11, 16, 23])
-def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, stop):
+def test_interrupted_run_resumes_to_the_same_bits(tmp_path, stop):
     whole, history = Tiny(), []
     fit(whole, examples(), cross_entropy, PLAN, on_history=history.append)
     calls = 0
 
-    def breaks_down(model: nn.Module, batch: Batch) -> torch.Tensor:
+    def interrupted_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
         nonlocal calls
         calls += 1
         if calls == stop:
@@ -119,7 +119,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, stop):
 
     checkpoint = tmp_path / "work" / "training.pt"
     with pytest.raises(KeyboardInterrupt):
-        fit(Tiny(), examples(), breaks_down, PLAN, checkpoint=checkpoint)
+        fit(Tiny(), examples(), interrupted_loss, PLAN, checkpoint=checkpoint)
     resumed, log = Tiny(seed=9), io.StringIO()
     again = fit(resumed, examples(), cross_entropy, PLAN, checkpoint=checkpoint, progress=LogProgress(log))
     if stop > 1:
@@ -127,10 +127,10 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, stop):
         assert same(whole, resumed)
         assert [line["loss"] for line in again] == [line["loss"] for line in history]
     else:
-        assert not same(whole, resumed)  # nothing had been saved: other initial weights, another result
+        assert not same(whole, resumed)  # no checkpoint was saved: other initial weights, another result
 
 
-def test_a_run_killed_outright_ends_with_the_same_bits(tmp_path):
+def test_killed_run_resumes_to_the_same_bits(tmp_path):
     script = f"""
 import os, signal, sys
 from pathlib import Path
@@ -155,15 +155,15 @@ fit(Tiny(), examples(), deadly, PLAN, checkpoint=Path({str(tmp_path / "training.
     assert [path.name for path in tmp_path.iterdir()] == ["training.pt"]
 
 
-def test_a_finished_run_is_not_trained_again(tmp_path):
+def test_finished_run_is_not_trained_again(tmp_path):
     checkpoint, first = tmp_path / "training.pt", Tiny()
     history = fit(first, examples(), cross_entropy, PLAN, checkpoint=checkpoint)
 
-    def never(model: nn.Module, batch: Batch) -> torch.Tensor:
+    def fail_if_called(model: nn.Module, batch: Batch) -> torch.Tensor:
         raise AssertionError
 
     second = Tiny(seed=9)
-    assert fit(second, examples(), never, PLAN, checkpoint=checkpoint) == history
+    assert fit(second, examples(), fail_if_called, PLAN, checkpoint=checkpoint) == history
     assert same(first, second)
 
 
@@ -177,7 +177,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
         (lambda path: torch.save({"weights": torch.ones(2)}, path), "cannot be read"),
     ],
 )
-def test_a_checkpoint_of_another_run_or_a_damaged_one_is_ignored_with_a_note(tmp_path, change, reason):
+def test_foreign_or_damaged_checkpoint_is_ignored_with_a_note(tmp_path, change, reason):
     checkpoint, whole, again, log = tmp_path / "training.pt", Tiny(), Tiny(), io.StringIO()
     fit(whole, examples(), cross_entropy, PLAN, checkpoint=checkpoint)
     change(checkpoint)
@@ -188,7 +188,7 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_ignored_with_a_note(tmp
 
 
 @pytest.mark.parametrize(("measure", "found"), [("accuracy", [0.5, 0.8, 0.8]), ("valid_loss", [0.8, 0.5, 0.5])])
-def test_the_best_epoch_by_validation_is_kept(tmp_path, measure, found):
+def test_best_epoch_by_validation_is_kept(tmp_path, measure, found):
     snapshots, scores = [], iter(found)
     model = Tiny()
 
@@ -207,7 +207,7 @@ def test_the_best_epoch_by_validation_is_kept(tmp_path, measure, found):
     assert same(model, reopened)
 
 
-def test_it_learns():
+def test_model_learns():
     model, data = Tiny(), examples()
     history = fit(model, data, cross_entropy, TrainingPlan(epochs=30, learning_rate=0.05, schedule="cosine"))
     batch = data.batch(np.arange(60))
@@ -215,7 +215,7 @@ def test_it_learns():
     assert (model(batch).argmax(1) == batch.labels).float().mean() > 0.9
 
 
-def test_global_randomness_is_left_alone():
+def test_global_random_state_is_unchanged():
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
@@ -223,7 +223,7 @@ def test_global_randomness_is_left_alone():
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_a_loss_that_is_not_a_number_says_what_to_do():
+def test_nan_loss_is_reported_with_a_remedy():
     def broken(model: nn.Module, batch: Batch) -> torch.Tensor:
         return cross_entropy(model, batch) * math.nan
 
@@ -231,9 +231,9 @@ def test_a_loss_that_is_not_a_number_says_what_to_do():
         fit(Tiny(), examples(), broken, PLAN)
 
 
-def test_a_gradient_that_is_not_a_number_says_what_to_do():
+def test_nan_gradient_is_reported_with_a_remedy():
     def steep(model: nn.Module, batch: Batch) -> torch.Tensor:
-        return torch.sqrt(model.out.weight.sum() * 0)  # 0, with an infinite slope
+        return torch.sqrt(model.out.weight.sum() * 0)  # 0, with infinite slope
 
     with pytest.raises(UserError, match="Lower the learning rate"):
         fit(Tiny(), examples(), steep, PLAN)
@@ -248,12 +248,12 @@ def test_a_gradient_that_is_not_a_number_says_what_to_do():
         ({"schedule": "zigzag"}, "schedule: must be one of linear, cosine, constant; it is 'zigzag'"),
     ],
 )
-def test_bad_settings_are_refused(settings, text):
+def test_rejects_invalid_settings(settings, text):
     with pytest.raises(UserError, match=text):
         TrainingPlan(**{"epochs": 1, "learning_rate": 0.1, **settings})
 
 
-def test_keeping_the_best_needs_its_measure():
+def test_keeping_the_best_epoch_needs_its_measure():
     plan = TrainingPlan(epochs=1, learning_rate=0.01, keep_best="f1")
     with pytest.raises(UserError, match="'f1' is not a validation measure; there are: accuracy"):
         fit(Tiny(), examples(), cross_entropy, plan, validate=lambda: {"accuracy": 1.0})
@@ -264,7 +264,7 @@ def test_no_examples_is_an_error():
         fit(Tiny(), examples(count=0), cross_entropy, PLAN)
 
 
-def test_a_full_disk_is_explained(tmp_path):
+def test_file_size_limit_is_reported(tmp_path):
     resource = pytest.importorskip("resource")
     model = nn.Sequential(nn.Linear(300, 300))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -277,7 +277,7 @@ def test_a_full_disk_is_explained(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_autocast_is_bfloat16_exactly_where_the_machine_is_fast_at_it():
+def test_autocast_uses_bfloat16_only_where_the_machine_is_fast_at_it():
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     if device().type == "cpu" and flags:
         expected = torch.bfloat16 if "amx_bf16" in flags or "avx512_bf16" in flags else torch.float32
@@ -287,7 +287,7 @@ def test_autocast_is_bfloat16_exactly_where_the_machine_is_fast_at_it():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
-def test_an_epoch_without_a_batch_says_what_to_do():
+def test_epoch_without_a_batch_is_reported_with_a_remedy():
     """Pairs of different functions, in sets of one function each."""
     batches = examples(4)
     pairs = np.array([[0, 1], [2, 3]])

@@ -1,4 +1,4 @@
-"""Bad input, each through the command line: a clear error that names the place, exit code 2, nothing half-written."""
+"""Bad input on the command line: a clear error that names the place, exit code 2, and nothing half-written."""
 
 import gzip
 import hashlib
@@ -31,7 +31,7 @@ def lilliput(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProc
 
 
 def refused(run: subprocess.CompletedProcess[str], *words: str) -> None:
-    """It ended with exit code 2, and an error of ours that says ``words``."""
+    """Check for exit code 2 and an error of ours that contains ``words``."""
     assert run.returncode == 2, run.stderr
     assert "Traceback" not in run.stderr
     message = run.stderr[run.stderr.rindex("error: ") :]
@@ -41,7 +41,7 @@ def refused(run: subprocess.CompletedProcess[str], *words: str) -> None:
 
 
 def misused(run: subprocess.CompletedProcess[str], *words: str) -> None:
-    """It ended with exit code 2 and the usage, for an option's value that is none."""
+    """Check for exit code 2 and a usage message for an invalid option value."""
     assert run.returncode == 2, run.stderr
     assert run.stderr.startswith("Usage: ")
     for word in words:
@@ -71,7 +71,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_damaged_training_data(name, tmp_path, workshop):
+def test_rejects_damaged_training_data(name, tmp_path, workshop):
     content, word = DAMAGED[name]
     (tmp_path / "bad.jsonl").write_bytes(content)
     run = lilliput(
@@ -82,12 +82,12 @@ def test_damaged_training_data(name, tmp_path, workshop):
     assert not [path.name for path in tmp_path.iterdir() if path.name != "bad.jsonl"]
 
 
-def test_a_missing_file_and_an_unknown_task(tmp_path, small):
+def test_rejects_a_missing_file_and_an_unknown_task(tmp_path, small):
     refused(lilliput("evaluate", small, "--task", "vulnerability", "--data", tmp_path / "no.jsonl"), "no.jsonl")
     refused(lilliput("evaluate", small, "--task", "spelling", "--data", tmp_path / "no.jsonl"), "vulnerability, clone")
 
 
-def test_pairs_that_name_unknown_functions(tmp_path):
+def test_rejects_pairs_that_name_unknown_functions(tmp_path):
     (tmp_path / "data.jsonl").write_text(json.dumps({"idx": "1", "func": c_function(random.Random(0), True)}) + "\n")
     (tmp_path / "pairs.txt").write_text("1\t1\t1\n1\t99\t0\n")
     run = lilliput(
@@ -97,12 +97,12 @@ def test_pairs_that_name_unknown_functions(tmp_path):
     refused(run, "pairs.txt, line 2", "99")
 
 
-def test_a_budget_too_small_for_any_model():
+def test_rejects_a_budget_too_small_for_any_model():
     refused(lilliput("search", "--size", "20kB", "--latency", "none"), "smallest possible", "bytes")
 
 
 @pytest.mark.parametrize("size", ["3 apples", "-1MB", "0", ""])
-def test_a_size_that_is_none(size):
+def test_rejects_invalid_sizes(size):
     refused(lilliput("search", "--size", size), "--size")
 
 
@@ -121,7 +121,7 @@ def rewrite(path: Path, old: str, new: str) -> None:
         ),
     ],
 )
-def test_a_damaged_artifact(damage, words, small, tmp_path, workshop):
+def test_rejects_a_damaged_artifact(damage, words, small, tmp_path, workshop):
     copy = shutil.copytree(small, tmp_path / "copy")
     damage(copy)
     (tmp_path / "a.c").write_text("int f() { return 1; }")
@@ -130,7 +130,7 @@ def test_a_damaged_artifact(damage, words, small, tmp_path, workshop):
 
 
 @pytest.mark.parametrize(("name", "content"), [("model.onnx", b"no graph"), ("evidence.json", b"[]")])
-def test_a_crafted_artifact(name, content, small, tmp_path):
+def test_rejects_a_crafted_artifact(name, content, small, tmp_path):
     copy = shutil.copytree(small, tmp_path / "copy")
     (copy / name).write_bytes(content)
     manifest = json.loads((copy / "manifest.json").read_text())
@@ -141,7 +141,7 @@ def test_a_crafted_artifact(name, content, small, tmp_path):
     refused(lilliput(*verb), name)
 
 
-def test_data_of_an_unknown_size_are_shown_as_such(small, tmp_path):
+def test_data_of_unknown_size_are_shown_as_such(small, tmp_path):
     copy = shutil.copytree(small, tmp_path / "copy")
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["provenance"]["data"] = {"train": {"examples": None}}
@@ -155,13 +155,13 @@ def test_data_of_an_unknown_size_are_shown_as_such(small, tmp_path):
     ("content", "word"),
     [(b"", "empty"), (b"\x00\x01\x02", "NUL"), (b"\xff\xfe\xfa", "UTF-8"), (b"x" * 10_000_000, "1,000,000")],
 )
-def test_a_source_file_that_is_none(content, word, small, tmp_path):
+def test_rejects_invalid_source_files(content, word, small, tmp_path):
     (tmp_path / "a.c").write_bytes(content)
     refused(lilliput("predict", small, tmp_path / "a.c"), "a.c", word)
 
 
 class Trap:
-    """Unpickling this would create a file."""
+    """A pickle that creates a file if it is executed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -170,7 +170,7 @@ class Trap:
         return (Path.touch, (self.path,))
 
 
-def test_a_checkpoint_with_a_malicious_pickle_is_not_executed(tmp_path, workshop):
+def test_malicious_pickle_in_a_checkpoint_is_not_executed(tmp_path, workshop):
     sprung = tmp_path / "sprung"
     for name, write in (("torch.bin", lambda p: torch.save({"a": Trap(sprung)}, p)), ("raw.bin", None)):
         path = tmp_path / name
@@ -185,14 +185,14 @@ def test_a_checkpoint_with_a_malicious_pickle_is_not_executed(tmp_path, workshop
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a full disk needs root")
 @pytest.mark.parametrize("size", ["8k", "64k"])
-def test_a_full_disk_leaves_nothing_half_written(tmp_path, workshop, size):
+def test_full_disk_leaves_nothing_half_written(tmp_path, workshop, size):
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip("this machine does not let us mount a small disk")
+        pytest.skip("a small disk cannot be mounted on this machine")
     try:
         run = lilliput(
             *("shrink", workshop / "teacher", "--task", "vulnerability", "--train", workshop / "train.jsonl"),
@@ -206,7 +206,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, workshop, size):
 
 
 @pytest.mark.parametrize("verb", ["demo", "finetune", "shrink"])
-def test_results_are_not_written_over_other_things(tmp_path, workshop, verb):
+def test_results_never_overwrite_other_files(tmp_path, workshop, verb):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     data = ("--task", "vulnerability", "--train", workshop / "train.jsonl", "--valid", workshop / "valid.jsonl")
@@ -230,7 +230,7 @@ def test_results_are_not_written_over_other_things(tmp_path, workshop, verb):
         (TINY, ("--out", "x" * 300), ["file name too long"]),
     ],
 )
-def test_finetuning_with_what_cannot_be(tmp_path, workshop, monkeypatch, base, options, words):
+def test_finetune_rejects_invalid_options(tmp_path, workshop, monkeypatch, base, options, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "thesis.txt").touch()
     data = ("--task", "vulnerability", "--train", workshop / "train.jsonl", "--valid", workshop / "valid.jsonl")
@@ -241,13 +241,13 @@ def test_finetuning_with_what_cannot_be(tmp_path, workshop, monkeypatch, base, o
 @pytest.mark.parametrize(
     ("option", "value"), [("--seed", "-1"), ("--seed", str(2**63)), ("--max-tokens", "99999999999")]
 )
-def test_numbers_out_of_bounds(option, value):
+def test_rejects_numbers_out_of_bounds(option, value):
     data = ("--task", "vulnerability", "--train", "a", "--valid", "a", "--out", "t")
     misused(lilliput("finetune", TINY, *data, option, value), option)
 
 
 @pytest.mark.parametrize("seed", [0, 2**63 - 1])
-def test_the_largest_seed_is_one(tmp_path, workshop, seed):
+def test_accepts_the_smallest_and_largest_seed(tmp_path, workshop, seed):
     data = ("--task", "vulnerability", "--train", workshop / "train.jsonl", "--valid", workshop / "valid.jsonl")
     run = lilliput("finetune", TINY, *data, "--epochs", "1", "--out", tmp_path / "t", "--seed", seed)
     assert run.returncode == 0, run.stderr
@@ -267,7 +267,7 @@ EVALUATION = json.dumps({"name": "m", "accuracy": 0.5})
         ("/proc/x", "cannot write: "),
     ],
 )
-def test_a_report_that_cannot_be_written(tmp_path, monkeypatch, out, word):
+def test_rejects_a_report_that_cannot_be_written(tmp_path, monkeypatch, out, word):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.json").write_text(EVALUATION)
     (tmp_path / "folder").mkdir()
@@ -276,7 +276,7 @@ def test_a_report_that_cannot_be_written(tmp_path, monkeypatch, out, word):
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"accuracy": ' + "[" * 300 + "]" * 300 + "}"])
-def test_json_nested_too_deep(tmp_path, small, text):
+def test_rejects_json_nested_too_deep(tmp_path, small, text):
     (tmp_path / "deep.json").write_text(text)
     refused(lilliput("report", tmp_path / "deep.json"), "deep.json", "nested more than")
     copy = shutil.copytree(small, tmp_path / "copy")
@@ -290,8 +290,8 @@ def test_standard_input_is_read(small):
     assert json.loads(run.stdout)["predictions"][0]["label"] in ("safe", "vulnerable")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="names are text there")
-def test_an_argument_that_is_no_text_is_told_of():
+@pytest.mark.skipif(os.name == "nt", reason="on Windows, file names are always text")
+def test_argument_that_is_not_text_is_reported():
     run = lilliput(*(["inspect", b"a\xffb".decode("utf-8", "surrogateescape")]))
     refused(run, "is not valid UTF-8", "Rename the file")
 
@@ -309,5 +309,5 @@ def test_a_name_that_the_locale_has_no_characters_for_is_told_of(tmp_path, monke
     assert (run.returncode, run.stdout[:4]) == (0, "é.c:"), run.stderr
 
 
-def test_a_name_that_is_too_long_is_told_of():
+def test_too_long_name_is_reported():
     refused(lilliput("quantize", "n" * 300, "--out", "small"), "too long")

@@ -1,4 +1,4 @@
-"""``compare`` at the command line: what it prints, what it refuses, and that an interrupt leaves nothing behind."""
+"""``compare`` on the command line: its output, what it rejects, and that an interrupt leaves nothing behind."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def ratio(value, low, high):
     return {"value": value, "low": low, "high": high, "n": 10, "reason": None}
 
 
-def test_the_verdict_is_one_sentence():
+def test_verdict_is_one_sentence():
     found = {"name": "int8", "bytes": 3.07, "peak_memory": 4.01, "decode": {"speed": ratio(6.9, 6.1, 7.7)}}
     assert (
         verdict("generator", found) == "int8 is 3.1x smaller, decodes 6.9x [6.1, 7.7] as fast and uses 4.0x less memory"
@@ -37,7 +37,7 @@ def test_the_verdict_is_one_sentence():
     assert "6.9" not in noisy
 
 
-def test_ratios_in_words():
+def test_ratios_are_formatted_in_words():
     assert times(1.04, "smaller", "larger") == "1.04x smaller"
     assert times(0.25, "less", "more") == "4.0x more"
     assert as_fast(NOISY) == less(NOISY) == NOISY["reason"]
@@ -47,7 +47,7 @@ def test_ratios_in_words():
     assert rounded((12.34, 1.96)) == ["12.34", "1.96"]
 
 
-def test_json_and_the_file_are_the_same_and_the_table_tells_how(small, tmp_path, monkeypatch):
+def test_json_equals_the_file_and_the_table_shows_the_conditions(small, tmp_path, monkeypatch):
     monkeypatch.setattr(compare, "STARTS", 1)
     out = tmp_path / "deep" / "compared.json"
     arguments = ["compare", str(small), str(small), "--rounds", "6", "--tokens", "16", "--carbon-intensity", "FRA"]
@@ -76,19 +76,19 @@ def test_json_and_the_file_are_the_same_and_the_table_tells_how(small, tmp_path,
     ("option", "value"),
     [("--rounds", "5"), ("--tokens", "2"), ("--new-tokens", "0"), ("--threads", "0"), ("--price-per-hour", "-1")],
 )
-def test_options_out_of_bounds(option, value):
+def test_rejects_options_out_of_bounds(option, value):
     run = CliRunner().invoke(app, ["compare", "a", "b", option, value])
     assert run.exit_code == 2
     assert option in run.stderr
 
 
-def test_it_needs_something_to_compare_with():
+def test_needs_at_least_two_models():
     assert CliRunner().invoke(app, ["compare", "a"]).exit_code == 2
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are found in /proc")
 @pytest.mark.parametrize("seconds", [0.0, 2.0])
-def test_an_interrupt_leaves_nothing_behind(small, tmp_path, seconds):
+def test_interrupt_leaves_nothing_behind(small, tmp_path, seconds):
     process = subprocess.Popen(
         [sys.executable, "-m", "lilliput", "compare", str(small), str(small), "--rounds", "1000000"],
         stderr=subprocess.PIPE,
@@ -97,7 +97,7 @@ def test_an_interrupt_leaves_nothing_behind(small, tmp_path, seconds):
     )
     assert any("cold starts: done" in line for line in process.stderr)
     assert len(measured(tmp_path)) >= 2
-    time.sleep(seconds)  # at once: while a process is being started
+    time.sleep(seconds)  # at 0 seconds, a process is being started
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -106,22 +106,22 @@ def test_an_interrupt_leaves_nothing_behind(small, tmp_path, seconds):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_told_before_the_work(small, tmp_path):
+def test_unwritable_place_is_rejected_before_the_work(small, tmp_path):
     (tmp_path / "file").write_text("")
     argv = ["compare", str(small), str(small), "--out", str(tmp_path / "file" / "found.json")]
     run = subprocess.run([sys.executable, "-m", "lilliput", *argv], capture_output=True, text=True, check=False)
     assert run.returncode == 2
-    assert run.stderr.startswith("error: ")  # and nothing of cold starts before it
+    assert run.stderr.startswith("error: ")  # no cold starts are reported before it
     assert "cannot write" in run.stderr
 
 
 def measured(folder: Path) -> list[str]:
-    """Command lines of the processes whose requests lie in a folder."""
+    """Command lines of the processes whose requests are in a folder."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:  # it has ended
+        except OSError:  # the process has ended
             continue
         if str(folder) in line and MODULE in line:
             found.append(line)

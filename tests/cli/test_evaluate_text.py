@@ -1,4 +1,4 @@
-"""``lilliput evaluate`` of summaries and of a repository, as people ask for it."""
+"""``lilliput evaluate`` for summaries and repositories, on the command line."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def summaries(tmp_path):
     return file
 
 
-def test_a_repository(artifact, repository, tmp_path):
+def test_evaluates_a_repository(artifact, repository, tmp_path):
     words = (artifact, "--task", "repository", "--repo", repository, "--limit", 3, "--max-new-tokens", 8)
     found = json.loads(invoked(*words, "--json", "--out", tmp_path / "result.json"))
     assert found["task"] == "repository" and found["lines"]["places"] == 3
@@ -56,23 +56,23 @@ def test_a_repository(artifact, repository, tmp_path):
     assert "3 lines of 3 files" in shown and "copied" in shown
 
 
-def test_a_repository_of_one_piece(artifact, tmp_path):
-    """There is a figure, and no interval."""
+def test_repository_of_one_piece_has_no_interval(artifact, tmp_path):
+    """The perplexity itself is shown."""
     (tmp_path / "part.py").write_text(CODE)
     shown = invoked(artifact, "--task", "repository", "--repo", tmp_path, "--max-new-tokens", 4)
     (line,) = (line for line in shown.splitlines() if line.startswith("perplexity"))
     assert re.fullmatch(r"perplexity +[\d.]+, without an interval", line)
 
 
-def test_a_seed_is_refused_where_nothing_is_drawn(artifact, summaries):
+def test_rejects_a_seed_if_nothing_is_random(artifact, summaries):
     words = (artifact, "--task", "summarization", "--data", summaries, "--seed", 1)
     with pytest.raises(UserError, match=r"^--seed: goes with --limit"):
         invoked(*words)
-    with pytest.raises(UserError, match=r"^--language: is needed"):  # which is looked at later
+    with pytest.raises(UserError, match=r"^--language: is needed"):  # this is checked later
         invoked(*words, "--limit", 2)
 
 
-def test_summaries(artifact, summaries):
+def test_evaluates_summaries(artifact, summaries):
     words = (artifact, "--task", "summarization", "--data", summaries, "--language", "python", "--max-new-tokens", 8)
     found = json.loads(invoked(*words, "--json"))
     assert found["task"] == "summarization" and found["n"] == 3
@@ -83,7 +83,7 @@ def test_summaries(artifact, summaries):
     assert searched["settings"] == {**found["settings"], "beams": 3}
 
 
-def test_they_take_artifacts_alone_and_say_how_to_make_one(artifact, repository, summaries):
+def test_anything_but_an_artifact_is_rejected_with_how_to_make_one(artifact, repository, summaries):
     for model in (artifact.parent / "model", "http://localhost:1/v1", "none"):
         for words in (("repository", "--repo", repository), ("summarization", "--data", summaries)):
             said = f"{model}: is not an artifact; task '{words[0]}' does not take .*--weights fp32 --out DIR"
@@ -91,13 +91,13 @@ def test_they_take_artifacts_alone_and_say_how_to_make_one(artifact, repository,
                 invoked(model, "--task", *words)
 
 
-def test_a_result_takes_the_place_of_no_input(artifact, summaries):
+def test_result_never_overwrites_an_input(artifact, summaries):
     data = summaries.rename(summaries.with_suffix(".json"))
     with pytest.raises(UserError, match=r"--out: .* is a file that this command reads"):
         invoked(artifact, "--task", "summarization", "--data", data, "--out", data)
 
 
-def test_what_goes_without_saying_is_said(artifact, summaries):
+def test_missing_and_useless_options_are_named(artifact, summaries):
     for words, message in (
         (("--task", "repository"), "--repo: is required for task 'repository'"),
         (("--task", "repository", "--data", summaries), "--data: does not apply to task 'repository'"),

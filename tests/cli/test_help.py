@@ -1,4 +1,4 @@
-"""What ``--help`` says: whole sentences, and plain words."""
+"""``--help``: whole sentences in plain words."""
 
 import re
 
@@ -14,7 +14,7 @@ NAMES = [verb.__name__ for verb in VERBS]
 
 @pytest.fixture
 def helped(capsys):
-    """``helped(*arguments, columns=)``: what ``--help`` shows on a terminal of that width."""
+    """``helped(*arguments, columns=)``: the ``--help`` text on a terminal of that width."""
 
     def show(*arguments, columns=80):
         command = typer.main.get_command(app)
@@ -27,7 +27,7 @@ def helped(capsys):
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_every_verb_has_a_whole_sentence_on_a_line_of_its_own(helped, columns):
+def test_every_verb_has_a_whole_sentence_on_its_own_line(helped, columns):
     lines = helped(columns=columns).split("Commands:\n")[1].splitlines()[: len(NAMES)]
     assert [line.split()[0] for line in lines] == NAMES
     assert all(line.endswith(".") and not line.endswith("...") for line in lines)
@@ -52,7 +52,7 @@ def test_every_objective_is_named(helped, name):
     assert all(objective in said for objective in OBJECTIVES)
 
 
-def test_arguments_are_called_as_the_text_calls_them(helped):
+def test_arguments_have_the_names_used_in_the_text(helped):
     shown = helped("shrink")
     assert shown.splitlines()[0] == "Usage: lilliput shrink [OPTIONS] TEACHER"
     assert "Shrink TEACHER, a classifier" in shown

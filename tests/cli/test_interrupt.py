@@ -1,4 +1,4 @@
-"""Ctrl-C: one line that says whether the same command goes on, and exit code 130."""
+"""Ctrl-C: exit code 130, and one line that says whether the same command resumes."""
 
 import gc
 import os
@@ -22,7 +22,7 @@ def interrupted(*arguments: object, cue: str = "", fifo: object = None) -> tuple
     )
     assert process.stderr is not None
     if fifo is not None:
-        writer = os.open(str(fifo), os.O_WRONLY)  # waits until the command opens it to read
+        writer = os.open(str(fifo), os.O_WRONLY)  # blocks until the command opens it for reading
     else:
         assert any(cue in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
@@ -32,7 +32,7 @@ def interrupted(*arguments: object, cue: str = "", fifo: object = None) -> tuple
     return process.returncode, rest
 
 
-def test_a_verb_that_goes_on_says_so(tmp_path, workshop):
+def test_resumable_verb_says_that_it_resumes(tmp_path, workshop):
     base = "scratch:layers=1,hidden=16,heads=1,intermediate=16,vocabulary=300"
     data = ("--task", "vulnerability", "--train", workshop / "train.jsonl", "--valid", workshop / "valid.jsonl")
     code, text = interrupted("finetune", base, *data, "--epochs", 100_000, "--out", tmp_path / "t", cue="tokenizing")
@@ -41,14 +41,14 @@ def test_a_verb_that_goes_on_says_so(tmp_path, workshop):
     assert "Traceback" not in text
 
 
-def test_any_other_verb_does_not(tmp_path):
+def test_other_verbs_do_not_say_so(tmp_path):
     os.mkfifo(tmp_path / "a.json")
     code, text = interrupted("report", tmp_path / "a.json", fifo=tmp_path / "a.json")
     assert (code, text) == (130, "interrupted\n")
 
 
 @pytest.mark.parametrize("verb", [*cli.RESUMABLE, *cli.RESUMABLE_WITH_OUT])
-def test_the_verbs_that_go_on_are_verbs_that_promise_it(verb):
+def test_resumable_verbs_exist(verb):
     from lilliput.cli.app import VERBS
 
     assert verb in {function.__name__ for function in VERBS}
@@ -64,7 +64,7 @@ def test_the_verbs_that_go_on_are_verbs_that_promise_it(verb):
         ("compare a b --out o.json", False),
     ],
 )
-def test_what_goes_on_only_where_it_has_a_place(arguments, goes_on, monkeypatch, capsys):
+def test_some_verbs_resume_only_with_out(arguments, goes_on, monkeypatch, capsys):
     def interrupted(**_):
         raise SystemExit(cli.INTERRUPTED)
 
@@ -75,7 +75,7 @@ def test_what_goes_on_only_where_it_has_a_place(arguments, goes_on, monkeypatch,
     assert ("run the same command again" in capsys.readouterr().err) is goes_on
 
 
-def test_an_interrupt_while_importing(monkeypatch, capsys):
+def test_interrupt_during_imports(monkeypatch, capsys):
     def imported(*_, **__):
         raise KeyboardInterrupt
 

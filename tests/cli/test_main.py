@@ -1,4 +1,4 @@
-"""What ends the command line other than a verb's own end."""
+"""Errors and interrupts that end the command line."""
 
 import errno
 import sys
@@ -28,13 +28,13 @@ def of(error, cause):
             "interrupted; the same command goes on where it stopped\n",
         ),
         (
-            of(ImportError("initialization failed"), KeyboardInterrupt()),  # as of a library in C
+            of(ImportError("initialization failed"), KeyboardInterrupt()),  # as raised by a C library
             130,
             "interrupted; run the same command again to resume\n",
         ),
     ],
 )
-def test_what_ends_it_is_told_without_a_traceback(raised, code, message, monkeypatch, capsys):
+def test_errors_are_reported_without_a_traceback(raised, code, message, monkeypatch, capsys):
     def end():
         raise raised
 

@@ -1,4 +1,4 @@
-"""How results are shown on terminals of different widths."""
+"""Output on terminals of different widths."""
 
 import os
 
@@ -12,7 +12,7 @@ ROWS = [["bytes", "1,000", "2,000"], ["noise", "", "none"], ["speed", "5 ms", "t
 
 @pytest.fixture
 def terminal(monkeypatch, capsys):
-    """``terminal(columns, show, *what)``: the lines that are shown on a terminal of that width."""
+    """``terminal(columns, show, *what)``: the lines shown on a terminal of that width."""
 
     def shown(columns, show, *what):
         monkeypatch.setenv("COLUMNS", str(columns))
@@ -22,7 +22,7 @@ def terminal(monkeypatch, capsys):
     return shown
 
 
-def test_a_table_that_fits_is_in_one_piece(terminal):
+def test_table_that_fits_is_unbroken(terminal):
     assert terminal(33, print_table, HEADER, ROWS) == [
         "what   first model  second model",
         "-----  -----------  ------------",
@@ -32,7 +32,7 @@ def test_a_table_that_fits_is_in_one_piece(terminal):
     ]
 
 
-def test_a_table_too_wide_comes_in_parts_without_empty_rows(terminal):
+def test_too_wide_table_is_split_without_empty_rows(terminal):
     rows = [*ROWS, ["rounds", "6", ""]]
     assert terminal(31, print_table, HEADER, rows) == [
         "what    first model",
@@ -50,22 +50,22 @@ def test_a_table_too_wide_comes_in_parts_without_empty_rows(terminal):
     ]
 
 
-def test_a_column_wider_than_the_terminal_is_shown_all_the_same(terminal):
+def test_column_wider_than_the_terminal_is_still_shown(terminal):
     assert terminal(5, print_table, HEADER[:2], ROWS[:1])[-1] == "bytes        1,000"
 
 
-def test_long_facts_go_on_below_their_beginning(terminal):
+def test_long_facts_are_wrapped_with_a_hanging_indent(terminal):
     words = " ".join(["word"] * 12)
     lines = terminal(40, print_facts, {"energy": words, "a digest": "0" * 64})
     assert lines[:2] == ["energy    word word word word word word", " " * 10 + "word word word word word word"]
-    assert lines[2] == "a digest  " + "0" * 64  # in one piece: it is copied
+    assert lines[2] == "a digest  " + "0" * 64  # unbroken, so that it can be copied
 
 
 def test_paragraphs_break_between_words(terminal):
     assert terminal(12, print_text, "some words of a note") == ["some words", "of a note"]
 
 
-def test_what_goes_to_a_pipe_is_not_broken(monkeypatch, capsys):
+def test_output_to_a_pipe_is_not_wrapped(monkeypatch, capsys):
     monkeypatch.delenv("COLUMNS", raising=False)
     read, write = os.pipe()
     with os.fdopen(read), os.fdopen(write, "w") as pipe:

@@ -1,9 +1,9 @@
-"""``lilliput predict`` at the command line: what there is comes first, what is no source code is told of after it."""
+"""``lilliput predict`` on the command line: predictions come first, then errors for files that are not source code."""
 
 import json
 
 
-def test_what_is_no_source_code_ends_it_with_2_and_hides_nothing(small, tmp_path, lilliput):
+def test_invalid_sources_exit_with_code_2_but_hide_no_predictions(small, tmp_path, lilliput):
     source, empty = tmp_path / "f0.c", tmp_path / "empty.c"
     source.write_text("int f(char *p) { strcpy(p, src); return 0; }")
     empty.touch()
@@ -16,7 +16,7 @@ def test_what_is_no_source_code_ends_it_with_2_and_hides_nothing(small, tmp_path
     assert (code, len(found["predictions"]), len(found["errors"])) == (2, 1, 1)
 
 
-def test_files_in_a_language_that_a_shipped_model_does_not_know_are_told(small, tmp_path, lilliput):
+def test_files_in_a_language_unknown_to_a_shipped_model_are_noted(small, tmp_path, lilliput):
     python, header = tmp_path / "f.py", tmp_path / "f.h"
     python.write_text("def f(p):\n    return p\n")
     header.write_text("static inline int f(char *p) { return *p; }")
@@ -26,4 +26,4 @@ def test_files_in_a_language_that_a_shipped_model_does_not_know_are_told(small, 
     found = json.loads(lilliput("predict", "vulnerability", python, header, "--json")[1])
     assert found["notes"] == [note]
     assert lilliput("predict", "vulnerability", header)[2] == ""
-    assert lilliput("predict", small, python)[2] == ""  # of the user's own model nothing is known
+    assert lilliput("predict", small, python)[2] == ""  # the languages of the user's own model are unknown

@@ -1,4 +1,4 @@
-"""``lilliput quantize`` on the command line: options that have no effect are refused before the model is opened."""
+"""``lilliput quantize`` on the command line: options without effect are rejected before the model is opened."""
 
 import pytest
 from typer.testing import CliRunner
@@ -21,7 +21,7 @@ CALIBRATION = [
 
 @pytest.mark.parametrize("given", CALIBRATION)
 @pytest.mark.parametrize("how", [(), ("--weights", "int4", "--rounding", "hqq"), ("--activations", "token")])
-def test_data_that_nothing_looks_at_are_refused(given, how):
+def test_rejects_calibration_options_without_calibration(given, how):
     with pytest.raises(
         UserError, match="goes with --rounding gptq, awq or awq-gptq, or with --activations static"
     ) as no:
@@ -31,6 +31,6 @@ def test_data_that_nothing_looks_at_are_refused(given, how):
 
 @pytest.mark.parametrize("given", CALIBRATION)
 @pytest.mark.parametrize("how", [("--rounding", "gptq"), ("--activations", "static")])
-def test_data_that_are_looked_at_are_not(given, how):
+def test_accepts_calibration_options_with_calibration(given, how):
     with pytest.raises(CheckpointError, match="there is no such file or folder"):
         quantize(*given, *how)

@@ -1,4 +1,4 @@
-"""``lilliput robustness`` of a generator, by the command line."""
+"""``lilliput robustness`` of a generator on the command line."""
 
 import json
 
@@ -17,7 +17,7 @@ from tests.verbs.tiny_servers import served
 WALLS = ("--unsafe",) if UNSAFE else ()
 
 
-def test_perturbations_are_named_with_commas_or_one_by_one(tmp_path):
+def test_perturbations_may_be_separated_by_commas_or_repeated(tmp_path):
     data = write(tmp_path / "problems.jsonl.gz", [SHORT])
     given = ("--perturbations", "newlines, doc_change_case", "--perturbations", "tab_indent", "--seeds", "1", "--json")
     with served(knowing(SHORT)) as server:
@@ -29,7 +29,7 @@ def test_perturbations_are_named_with_commas_or_one_by_one(tmp_path):
             CliRunner().invoke(app, [*words[:6], "--perturbations", ""], catch_exceptions=False)
 
 
-def test_all_perturbations_are_measured_unless_some_are_named(tmp_path):
+def test_all_perturbations_are_measured_by_default(tmp_path):
     data = write(tmp_path / "problems.jsonl.gz", [SHORT])
     with served(knowing(SHORT)) as server:
         words = ["robustness", server.url, "--task", "humaneval", "--data", str(data), "--seeds", "1", "--json", *WALLS]
@@ -37,16 +37,16 @@ def test_all_perturbations_are_measured_unless_some_are_named(tmp_path):
     assert [line["name"] for line in json.loads(shown)["perturbations"]] == [*PERTURBATIONS]
 
 
-def test_threads_of_servers_are_refused(tmp_path):
+def test_rejects_threads_for_servers(tmp_path):
     data = write(tmp_path / "problems.jsonl.gz", [SHORT])
     with served(knowing(SHORT)) as server:
         words = ["robustness", server.url, "--task", "humaneval", "--data", str(data), "--threads", "1"]
         with pytest.raises(UserError, match=r"^--threads: goes with a model that runs here"):
             CliRunner().invoke(app, words, catch_exceptions=False)
-        with pytest.raises(UserError, match="there is no such"):  # the other one would run here
+        with pytest.raises(UserError, match="there is no such"):  # this one would run here
             CliRunner().invoke(app, [*words, "--against", str(tmp_path / "none")], catch_exceptions=False)
 
 
-def test_names_of_an_option():
+def test_names_of_an_option_are_split():
     assert names_of(["a,b", " c ,", ""]) == ["a", "b", "c"]
     assert names_of(None) == []

@@ -1,4 +1,4 @@
-"""``lilliput score`` and ``lilliput evaluate`` of generators, by the command line."""
+"""``lilliput score`` and ``lilliput evaluate`` of generators on the command line."""
 
 import json
 
@@ -38,7 +38,7 @@ def test_score_prints_one_json_object(files):
     assert found["command"].startswith("lilliput")
 
 
-def test_score_for_people(files, tmp_path):
+def test_score_prints_a_table(files, tmp_path):
     out = invoked("score", *files, "--out", tmp_path / "r.json", "--seconds", 5).stdout
     assert out.startswith("n = 1 problems")
     assert "100.0 %" in out
@@ -46,7 +46,7 @@ def test_score_for_people(files, tmp_path):
     assert json.loads((tmp_path / "r.json").read_text())["settings"]["programs"]["seconds"] == 5
 
 
-def test_a_result_that_is_not_to_be_trusted(files, monkeypatch):
+def test_untrustworthy_result_has_a_warning(files, monkeypatch):
     def lost(sources, limits, workers, progress, each):
         for place in range(len(sources)):
             each(place, Judgement("runner", "no room"))
@@ -58,7 +58,7 @@ def test_a_result_that_is_not_to_be_trusted(files, monkeypatch):
     assert "warning: 1 of 1" in result.stderr
 
 
-def test_a_k_that_rests_on_fewer_problems_says_so(tmp_path, monkeypatch):
+def test_pass_at_k_over_fewer_problems_shows_their_number(tmp_path, monkeypatch):
     def losing_one(sources, limits, workers, progress, each):
         for place in range(len(sources)):
             each(place, Judgement("passed" if place else "runner"))
@@ -72,7 +72,7 @@ def test_a_k_that_rests_on_fewer_problems_says_so(tmp_path, monkeypatch):
     assert "pass@1, n" not in lines
 
 
-def test_a_server_by_the_command_line(files, tmp_path):
+def test_evaluates_a_server(files, tmp_path):
     with served(lambda path, body, number: completion(RIGHT)) as server:
         how = ("--task", "humaneval", "--data", files[1], "--max-new-tokens", 7, "--served", "mine")
         out = invoked("evaluate", server.url, *how, "--out", tmp_path / "o").stdout
@@ -87,7 +87,7 @@ def test_a_server_by_the_command_line(files, tmp_path):
     assert found["pass@1"] == 1.0
 
 
-def test_options_of_the_other_kind_are_refused(files):
+def test_rejects_options_of_the_other_kind(files):
     with pytest.raises(UserError, match="--tokens: does not apply to task 'humaneval'"):
         invoked("evaluate", "model", "--task", "humaneval", "--data", files[1], "--tokens", 50)
     with pytest.raises(UserError, match="--max-new-tokens: does not apply to task 'clone'"):
@@ -104,11 +104,11 @@ def test_options_of_the_other_kind_are_refused(files):
 
 
 @pytest.mark.parametrize("option", ["--top-p=0.9", "--seed=1"])
-def test_options_of_draws_are_refused_where_nothing_is_drawn(option, files):
+def test_rejects_sampling_options_without_sampling(option, files):
     how = ("evaluate", "http://127.0.0.1:9/v1", "--task", "humaneval", "--data", files[1], option)
     with pytest.raises(UserError, match=f"^{option.partition('=')[0]}: goes with a --temperature above 0"):
         invoked(*how)
-    with pytest.raises(UserError, match=r"^--threads: goes with"):  # which is looked at later
+    with pytest.raises(UserError, match=r"^--threads: goes with"):  # this is checked later
         invoked(*how, "--temperature", 0.5, "--threads", 1)
 
 

@@ -1,4 +1,4 @@
-"""``search`` where its cache cannot be kept, and the help of options with a table behind them."""
+"""``search`` if its cache cannot be written, and help texts of options with a table behind them."""
 
 import io
 import re
@@ -14,7 +14,7 @@ from lilliput.verbs import latency
 
 
 @pytest.mark.parametrize("cache", ["/proc/x", "file/below", "x" * 300])
-def test_a_model_that_cannot_be_kept_is_used_all_the_same(tmp_path, monkeypatch, cache):
+def test_latency_model_is_used_even_if_it_cannot_be_cached(tmp_path, monkeypatch, cache):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     monkeypatch.setenv(latency.CACHE_VARIABLE, cache)
@@ -26,21 +26,21 @@ def test_a_model_that_cannot_be_kept_is_used_all_the_same(tmp_path, monkeypatch,
     assert log.getvalue().endswith("LILLIPUT_CACHE can name another folder.\n")
 
 
-def test_a_model_that_can_be_kept_is(tmp_path, monkeypatch):
+def test_latency_model_is_cached(tmp_path, monkeypatch):
     monkeypatch.setattr(latency, "measurer", lambda *_: lambda architecture, tokens: 1e-3 * tokens)
     first = latency.latency_model(cache=tmp_path)
     monkeypatch.setattr(latency, "measurer", None)
     assert latency.latency_model(cache=tmp_path) == first
 
 
-def test_the_region_that_the_help_names_is_one():
+def test_region_in_the_help_exists():
     option = get_type_hints(evaluate, include_extras=True)["carbon_intensity"].__metadata__[0]
     region = re.search(r"such as (\w+)", option.help)
     assert region is not None
     assert parse_intensity(region[1]).grams_per_kwh > 0
 
 
-def test_a_target_that_the_paper_s_fitness_goes_over_is_told(capsys):
+def test_fitness_of_the_paper_above_the_target_is_noted(capsys):
     for size, over in (("3MB", True), ("206152B", False)):
         app(["search", "--paper", "--size", size], standalone_mode=False)
         assert ("over the target" in capsys.readouterr().out) == over

@@ -1,4 +1,4 @@
-"""``lilliput study`` on the command line: the table, JSON alone on standard output, and what is refused."""
+"""``lilliput study`` on the command line: the table, JSON alone on standard output, and what is rejected."""
 
 import json
 
@@ -18,7 +18,7 @@ def desk(tmp_path_factory):
     return folder
 
 
-def test_the_table_marks_the_front_and_tells_what_to_do_next(lilliput, desk):
+def test_table_marks_the_front_and_shows_the_next_command(lilliput, desk):
     out = desk / "study"
     code, shown, said = lilliput("study", desk / "model", "--out", out, "--grid", desk / "one.toml", *LEAN)
     assert code == 0, said
@@ -36,7 +36,7 @@ def test_the_table_marks_the_front_and_tells_what_to_do_next(lilliput, desk):
     code, shown, _ = lilliput(
         *("study", desk / "model", "--out", out, "--grid", desk / "one.toml", *LEAN, "--budget", "100kB")
     )
-    assert code == 2  # nothing can fit, by arithmetic
+    assert code == 2  # by arithmetic, nothing can fit
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_table_marks_the_front_and_tells_what_to_do_next(lilliput, desk):
         (("--humaneval", "none.jsonl"), "none.jsonl"),
     ],
 )
-def test_what_cannot_be_is_refused_with_exit_code_2(options, words, lilliput, desk, tmp_path):
+def test_invalid_options_exit_with_code_2(options, words, lilliput, desk, tmp_path):
     code, shown, said = lilliput("study", desk / "model", "--out", tmp_path / "study", *options)
     assert code == 2
     assert shown == ""
@@ -61,7 +61,7 @@ def test_what_cannot_be_is_refused_with_exit_code_2(options, words, lilliput, de
     assert words in said
 
 
-def test_help_reads_well(lilliput):
+def test_help_is_readable(lilliput):
     code, shown, _ = lilliput("study", "--help")
     assert code == 0
     assert "to find a recipe" in " ".join(shown.split())

@@ -1,4 +1,4 @@
-"""Self-written functions with traps for rewrites, in three languages, and programs that show what they do."""
+"""Functions in three languages, with traps for rewrites, and programs that show their behaviour."""
 
 C_PRELUDE = r"""
 #include <stdio.h>

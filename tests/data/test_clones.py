@@ -50,7 +50,7 @@ def test_functions_beside_the_list(tmp_path: Path, name: str) -> None:
     assert dataset.sha256 == hashlib.sha256(path.read_bytes() + table.read_bytes()).hexdigest()
 
 
-def test_functions_given_by_path_win_over_those_beside(tmp_path: Path) -> None:
+def test_functions_given_by_path_take_precedence_over_those_beside(tmp_path: Path) -> None:
     functions(tmp_path, rows=[{"func": "other", "idx": "10"}])
     table = functions(tmp_path, "table.json", rows=[{"source": "f", "idx": 10}, {"source": "g", "idx": 20}])
     dataset = read_clones([table, pairs(tmp_path, "10 20 1")], Columns(code="source"))
@@ -81,7 +81,7 @@ def test_unlabelled_lists_may_have_any_label_or_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["10 20", "10 20 -1", "10 20 -1 -1"])
-def test_label_missing(tmp_path: Path, line: str) -> None:
+def test_rejects_a_missing_label(tmp_path: Path, line: str) -> None:
     functions(tmp_path)
     error = refusal(pairs(tmp_path, f"10 20 1\n{line}\n"))
     assert "has no label" in error.problem
@@ -97,7 +97,7 @@ def test_label_missing(tmp_path: Path, line: str) -> None:
         ("10 20 2", "the label '2' is none of the classes: different (0), clone (1)"),
     ],
 )
-def test_wrong_lines(tmp_path: Path, line: str, words: str) -> None:
+def test_rejects_invalid_lines(tmp_path: Path, line: str, words: str) -> None:
     functions(tmp_path)
     path = pairs(tmp_path, f"10 20 1\n\n{line}\n")
     error = refusal(path)
@@ -105,16 +105,16 @@ def test_wrong_lines(tmp_path: Path, line: str, words: str) -> None:
     assert (error.where, error.line) == (str(path), 3)
 
 
-def test_no_table_of_functions(tmp_path: Path) -> None:
+def test_rejects_a_list_without_table_of_functions(tmp_path: Path) -> None:
     error = refusal(pairs(tmp_path, "10 20 1\n"))
     assert "there is no data.jsonl or data.jsonl.gz beside it" in error.problem
 
 
-def test_functions_without_pairs(tmp_path: Path) -> None:
+def test_rejects_functions_without_pairs(tmp_path: Path) -> None:
     assert "no list of pairs was given" in refusal(functions(tmp_path)).problem
 
 
-def test_table_that_is_neither(tmp_path: Path) -> None:
+def test_rejects_a_table_of_neither_functions_nor_pairs(tmp_path: Path) -> None:
     path = functions(tmp_path, rows=[{"text": "f", "n": 1}])
     error = refusal(path)
     assert "holds neither pairs (columns 'code1', 'code2') nor functions with ids (columns 'idx', 'func')" in str(error)
@@ -133,14 +133,14 @@ def test_table_that_is_neither(tmp_path: Path) -> None:
         ({"idx": "50", "func": 3}, "the code in column 'func' is not a string but 3"),
     ],
 )
-def test_wrong_tables_of_functions(tmp_path: Path, row: dict[str, object], words: str) -> None:
+def test_rejects_invalid_tables_of_functions(tmp_path: Path, row: dict[str, object], words: str) -> None:
     table = functions(tmp_path, rows=[{"idx": "10", "func": "f"}, row])
     error = refusal(pairs(tmp_path, "10 10 1\n"))
     assert words in str(error)
     assert (error.where, error.line) == (str(table), 2)
 
 
-def test_an_id_may_come_twice_with_the_same_code(tmp_path: Path) -> None:
+def test_id_may_occur_twice_with_the_same_code(tmp_path: Path) -> None:
     table = functions(tmp_path, rows=[{"idx": "10", "func": "f"}, {"idx": 10, "func": "f"}])
     assert {number: code for number, (code, _) in read_function_table([table]).items()} == {"10": "f"}
 

@@ -1,4 +1,4 @@
-"""Pieces of files: their tokens, which of them are code, and whose turn it is."""
+"""Pieces of files: their tokens, which of them are code, and the order of files."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ CODE = "x = 'é' # why\n\n'''a\nb'''\nreturn y"
 
 @pytest.fixture
 def letters():
-    """A token a byte."""
+    """A tokenizer with one token per byte."""
     alphabet = {token: number for number, token in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
     tokenizer = Tokenizer(models.BPE({**alphabet, "<s>": 256}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     return tokenizer
 
 
-def test_tokens_of_code_hold_a_character_of_code(letters):
+def test_code_tokens_contain_a_character_of_code(letters):
     (piece,) = code_pieces([Source("a.py", CODE, PYTHON)], letters, 1, 100)
     marked = bytes(byte for byte, code in zip(CODE.encode(), piece.code, strict=True) if code)
     assert marked.decode() == "x='é'returny"
@@ -43,7 +43,7 @@ def test_files_take_turns_and_pieces_do_not_overlap(letters):
     assert not all(np.array_equal(a.ids, b.ids) for a, b in zip(found, others, strict=True) if len(a.ids) == len(b.ids))
 
 
-def test_each_piece_begins_as_texts_do(letters):
+def test_each_piece_begins_with_the_template_of_texts(letters):
     letters.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 256)])
     found = code_pieces([Source("a.py", "x" * 100, PYTHON)], letters, 9, 33)
     assert [int(piece.ids[0]) for piece in found] == [256] * 3

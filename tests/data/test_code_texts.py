@@ -1,4 +1,4 @@
-"""Code of the standard library, for calibration and for perplexity."""
+"""Code of the standard library for calibration and perplexity."""
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
@@ -9,7 +9,7 @@ from lilliput.errors import UserError
 
 @pytest.fixture(scope="module")
 def letters():
-    """A token a byte."""
+    """A tokenizer with one token per byte."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(alphabet)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -23,7 +23,7 @@ def test_no_file_is_in_both_parts():
     assert all(SMALLEST <= file.stat().st_size <= LARGEST for file in calibration | held_out)
 
 
-def test_the_seed_decides_the_order_alone():
+def test_seed_affects_only_the_order():
     assert code_files(CALIBRATION, 1) == code_files(CALIBRATION, 1)
     assert code_files(CALIBRATION, 1) != code_files(CALIBRATION, 2)
     assert set(code_files(CALIBRATION, 1)) == set(code_files(CALIBRATION, 2))
@@ -34,7 +34,7 @@ def test_pieces_are_the_first_of_every_text_then_the_second(letters):
     assert ["".join(letters.id_to_token(int(i)) for i in row) for row in rows] == ["aaaa", "dddd", "bbbb", "eeee"]
 
 
-def test_no_more_text_is_read_than_is_needed(letters):
+def test_reads_no_more_text_than_needed(letters):
     read = []
 
     def texts():
@@ -46,7 +46,7 @@ def test_no_more_text_is_read_than_is_needed(letters):
     assert read == ["aaaa", "bbbb"]
 
 
-def test_too_little_text_is_refused(letters):
+def test_rejects_too_little_text(letters):
     with pytest.raises(UserError, match="1 pieces of 4 tokens, and 2 are needed"):
         windows(["aaaa", "bbb"], letters, 2, 4)
 
@@ -67,7 +67,7 @@ def test_control_tokens_are_text(letters):
     assert len(marked.encode("x</s>y").ids) == 3
 
 
-def test_files_that_are_no_utf8_are_passed_over(tmp_path):
+def test_files_that_are_not_utf8_are_skipped(tmp_path):
     (tmp_path / "a.py").write_bytes(b"\xff\xfe")
     (tmp_path / "b.py").write_text("b = 1")
     assert list(read_texts([tmp_path / "a.py", tmp_path / "b.py"])) == ["b = 1"]

@@ -1,4 +1,4 @@
-"""Completions made elsewhere: read, named, and taken for what they are."""
+"""Reading completions from elsewhere: their fields, their tasks' names, and whether they are whole programs."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ PROBLEM = Problem(**HUMANEVAL)
 WHOLE = "def double(n):\n    return 2 * n\n"
 
 
-def test_lines_are_read_several_a_problem(tmp_path):
+def test_problem_may_have_several_lines(tmp_path):
     rows = [{"task_id": "Test/0", "completion": "a"}, {"task_id": "Test/0", "completion": "", "more": 1}]
     text = "".join(json.dumps(row) + "\n\n" for row in rows)
     (tmp_path / "c").write_bytes(gzip.compress(text.encode()))
@@ -26,7 +26,7 @@ def test_evalplus_solutions_are_programs(tmp_path):
     assert read_completions(path, [PROBLEM]) == [Given("Test/0", WHOLE, 1, whole=True)]
 
 
-def test_mbpp_s_numbers_have_other_names(tmp_path):
+def test_mbpp_numbers_may_have_prefixes(tmp_path):
     problems = read_problems(write(tmp_path / "p", MBPP))
     rows = [{"task_id": name, "completion": ""} for name in (7, "7", "Mbpp/7", "MBPP/7")]
     assert {item.task_id for item in read_completions(write(tmp_path / "c", *rows), problems)} == {"7"}
@@ -44,7 +44,7 @@ def test_mbpp_s_numbers_have_other_names(tmp_path):
         ({"task_id": None, "completion": ""}, "'task_id' is neither a string nor a whole number but null"),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path, row, message):
+def test_wrong_line_is_named(tmp_path, row, message):
     path = write(tmp_path / "c.jsonl", {"task_id": "Test/0", "completion": "a"}, row)
     with pytest.raises(DataError) as caught:
         read_completions(path, [PROBLEM])
@@ -68,16 +68,16 @@ def test_a_wrong_line_is_named(tmp_path, row, message):
         ("\0", False),
     ],
 )
-def test_a_program_defines_the_function_itself(text, program):
+def test_text_that_defines_the_function_is_a_program(text, program):
     assert is_program(PROBLEM, text) is program
     assert form_of(PROBLEM, text, "auto") == ("program" if program else "completion")
     assert form_of(PROBLEM, text, "completion") == "completion"
 
 
-def test_the_pieces_of_programs(tmp_path):
+def test_parts_of_programs_and_completions(tmp_path):
     assert parts_of(PROBLEM, "x", "completion") == (PROBLEM.prompt + "x",)
     assert parts_of(PROBLEM, WHOLE, "program") == (PROBLEM.prompt, WHOLE)
-    alone = Problem(**{**HUMANEVAL, "prompt": "def double(n):\n"})  # which is no Python by itself
+    alone = Problem(**{**HUMANEVAL, "prompt": "def double(n):\n"})  # which is not valid Python by itself
     assert parts_of(alone, WHOLE, "program") == (WHOLE,)
     (mbpp,) = read_problems(write(tmp_path / "p", SANITIZED))
     assert parts_of(mbpp, "x", "completion") == parts_of(mbpp, "x", "program") == ("import math", "x")

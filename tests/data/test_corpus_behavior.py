@@ -1,4 +1,4 @@
-"""Functions of the standard library, before and after rewriting, on the same inputs."""
+"""Functions of the standard library behave the same on the same inputs before and after rewriting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INPUTS_EACH = 8
 
 @dataclass(frozen=True)
 class Trial:
-    """A function, and how to draw its arguments."""
+    """A function, and a generator of its arguments."""
 
     module: str
     name: str
@@ -97,7 +97,7 @@ TRIALS = [
 
 
 def outcome(text: str, trial: Trial, arguments: tuple[Any, ...]) -> tuple[str, str]:
-    """What a caller sees of the function: its result or exception, and its arguments afterwards."""
+    """What a caller observes: the result or exception, and the arguments afterwards."""
     function = opened(text)
     assert function is not None
     space = dict(vars(importlib.import_module(trial.module.replace("/", "."))))
@@ -122,7 +122,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], H
 
 
 @pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: f"{trial.module}.{trial.name}")
-def test_the_rewritten_function_does_the_same(trial: Trial, sources: dict[tuple[str, str], Harvested]) -> None:
+def test_rewritten_function_behaves_the_same(trial: Trial, sources: dict[tuple[str, str], Harvested]) -> None:
     if (trial.module, trial.name) not in sources:
         pytest.skip("this Python's standard library has no such function, or one that was left out")
     source = sources[trial.module, trial.name].text

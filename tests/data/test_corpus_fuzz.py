@@ -1,4 +1,4 @@
-"""Random programs, before and after rewriting: same results, same exceptions, same side effects in the same order."""
+"""Random programs before and after rewriting: same results, same exceptions, same order of side effects."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LISTS = ("xs", "ys")
 
 
 class Programs:
-    """Writes functions of ``(a, b, xs)`` that always end: every loop is bounded, and numbers grow slowly.
+    """Writes functions of ``(a, b, xs)`` that always terminate: loops are bounded, and numbers grow slowly.
 
-    ``note(v)`` is their side effect: it records ``v``, gives it back, and raises ``ValueError`` for some of them.
+    ``note(v)`` is their side effect: it records ``v``, returns it, and raises ``ValueError`` for some values.
     """
 
     def __init__(self, rng: Random) -> None:
@@ -46,7 +46,7 @@ class Programs:
         return self.rng.choice(options)()
 
     def number(self, depth: int) -> str:
-        """An expression that is a number, if it is anything."""
+        """An expression that, if it has a value, is a number."""
         leaves = (lambda: self.rng.choice(NUMBERS), lambda: str(self.rng.randrange(-2, 4)))
         if depth == 0:
             return str(self.pick(*leaves))
@@ -171,7 +171,7 @@ class Programs:
         return list(self.pick(*simple, *compound, *compound, *leaving, *in_loop))
 
     def filled_list(self) -> list[str]:
-        """What a comprehension could be, or nearly."""
+        """A loop that a comprehension can replace, or nearly so."""
         test, after = self.rng.choice(("w != a", "len(ys) < 2", "note(w)")), self.rng.choice(([], [], ["note(w)"]))
         return ["ys = []", f"for w in list({self.listing(1)}):", f"    if {test}:", "        ys.append(w)", *after]
 
@@ -193,7 +193,7 @@ class Programs:
         return [f"for {over}:", *(f"    {line}" for line in body), *after]
 
     def counted_loop(self, depth: int) -> list[str]:
-        """A ``while`` loop; its counter moves first, so that a ``continue`` cannot make it endless."""
+        """A ``while`` loop that advances its counter first, so that ``continue`` cannot make it endless."""
         self.counters += 1
         k = f"k{self.counters}"
         ends = f"if {k} > 3:", "    break"
@@ -202,7 +202,7 @@ class Programs:
 
 
 def observed(source: str, name: str, arguments: tuple[Any, ...]) -> tuple[Any, list[str]]:
-    """What a caller sees: the result, or the exception (its type only where the text may differ), and side effects."""
+    """What a caller observes: the result, or the exception (only its type if its text may differ), and side effects."""
     trace: list[str] = []
 
     def note(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which functions are taken out of a folder of modules, and how."""
+"""Which functions are harvested from a folder of modules, and in what form."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_takes_functions_and_methods_dedented_and_without_decorators(tmp_path: P
     assert harvest(tmp_path) == [Harvested("m.py", "A.B.f", function())]
 
 
-def test_goes_by_sorted_path_and_line(tmp_path: Path) -> None:
+def test_functions_are_in_order_of_path_and_line(tmp_path: Path) -> None:
     for name, last in (("b.py", "return 1"), ("a/z.py", "return x"), ("a.py", "return [x]")):
         write(tmp_path, name, function(last=last) + function("g", last=last + ", y"))
     assert [(found.file, found.name) for found in harvest(tmp_path)] == [
@@ -46,20 +46,20 @@ def test_goes_by_sorted_path_and_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["test", "tests", "idlelib", "lib2to3", "turtledemo", "site-packages", "a/test"])
-def test_passes_over_tests_applications_and_packages(tmp_path: Path, folder: str) -> None:
+def test_skips_tests_applications_and_packages(tmp_path: Path, folder: str) -> None:
     write(tmp_path, f"{folder}/m.py", function())
     assert harvest(tmp_path) == []
 
 
 @pytest.mark.parametrize("text", ["def f(:\n    pass\n", "x = '\0'\n", "print 'two'\n"])
-def test_passes_over_files_that_are_no_python(tmp_path: Path, text: str) -> None:
+def test_skips_files_that_are_not_python(tmp_path: Path, text: str) -> None:
     write(tmp_path, "bad.py", text)
     (tmp_path / "latin.py").write_bytes(b"# -*- coding: latin-1 -*-\nx = '\xe9'\n")
     write(tmp_path, "good.py", function())
     assert [found.file for found in harvest(tmp_path)] == ["good.py"]
 
 
-def test_sizes(tmp_path: Path) -> None:
+def test_skips_functions_that_are_too_long_or_empty(tmp_path: Path) -> None:
     padding = "    # more\n"
     lines = function().splitlines(keepends=True)
     write(tmp_path, "fits.py", "".join([*lines[:-1], padding * (MAX_LINES - len(lines)), lines[-1]]))
@@ -69,7 +69,7 @@ def test_sizes(tmp_path: Path) -> None:
     assert [found.file for found in harvest(tmp_path)] == ["fits.py", "one.py"]
 
 
-def test_drops_copies_even_renamed_or_differently_commented(tmp_path: Path) -> None:
+def test_drops_copies_with_other_names_or_comments(tmp_path: Path) -> None:
     write(tmp_path, "a.py", function())
     write(tmp_path, "b.py", function("other", "b"))
     write(tmp_path, "c.py", function().replace("y = x", "# here\n    y  =  x"))
@@ -84,18 +84,18 @@ def test_functions_inside_functions_are_part_of_the_outer_one(tmp_path: Path) ->
     assert [found.name for found in harvest(tmp_path)] == ["f"]
 
 
-def test_a_form_feed_is_no_line_end(tmp_path: Path) -> None:
+def test_form_feed_is_not_a_line_end(tmp_path: Path) -> None:
     write(tmp_path, "m.py", "x = 1\n\x0c\n" + function())
     assert [found.text for found in harvest(tmp_path)] == [function()]
 
 
-def test_leaves_out_a_method_whose_string_reaches_into_the_margin(tmp_path: Path) -> None:
+def test_skips_a_method_whose_string_reaches_into_the_margin(tmp_path: Path) -> None:
     method = indented(function()).replace("print(x, y)", "print('''\nx\n''')")
     write(tmp_path, "m.py", "class A:\n" + method)
     assert harvest(tmp_path) == []
 
 
-def test_the_standard_library_of_this_python() -> None:
+def test_harvests_the_standard_library() -> None:
     found = harvest()
     assert len(found) > 3000
     assert [one.file for one in found] == sorted(one.file for one in found)

@@ -1,4 +1,4 @@
-"""Layout means nothing: the syntax tree stays the same, through every choice that can be drawn."""
+"""Layout changes leave the syntax tree unchanged, for every choice that can be drawn."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def parsed(source: str) -> Function:
     return function
 
 
-def test_the_tree_stays_and_the_text_varies() -> None:
+def test_syntax_tree_is_unchanged_and_the_text_varies() -> None:
     before = ast.dump(ast.parse(SOURCE))
     texts = {render(parsed(SOURCE), Random(seed), 1.0) for seed in range(300)}
     assert len(texts) > 200
@@ -57,7 +57,7 @@ def test_every_choice_is_drawn() -> None:
         assert 0 < share < 1, pattern
 
 
-def test_no_strength_is_plain_but_for_quotes() -> None:
+def test_zero_strength_gives_plain_layout_except_for_quotes() -> None:
     texts = {render(parsed(SOURCE), Random(seed), 0.0).replace('"', "'") for seed in range(20)}
     assert texts == {(ast.unparse(parsed(SOURCE)) + "\n").replace('"', "'")}
 
@@ -67,7 +67,7 @@ def test_wrapped_lines_are_shorter() -> None:
     assert min(longest) < 100 < max(longest)
 
 
-def test_lines_with_strings_inside_f_strings_stay_whole() -> None:
+def test_lines_with_strings_inside_f_strings_are_not_wrapped() -> None:
     source = (
         "def f(a):\n    return f\"{a['x']} and {', '.join(a)}: {a!r:>{len('yy')}}\", 'one', 'two', 'three', 'four'\n"
     )
@@ -75,7 +75,7 @@ def test_lines_with_strings_inside_f_strings_stay_whole() -> None:
     assert {ast.dump(ast.parse(text)) for text in texts} == {ast.dump(ast.parse(source))}
 
 
-def test_the_standard_library_stays_what_it_is() -> None:
+def test_syntax_trees_of_the_standard_library_are_unchanged() -> None:
     rng = Random(0)
     for found in harvest(Path(sysconfig.get_path("stdlib"), "asyncio")):
         function = opened(found.text)

@@ -25,7 +25,7 @@ def reference(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("module", [bisect, colorsys, heapq, keyword, stat], ids=lambda module: module.__name__)
-def test_tokens_are_those_of_tokenize(module: ModuleType) -> None:
+def test_tokens_match_tokenize(module: ModuleType) -> None:
     text = Path(module.__file__ or "").read_text("utf-8")
     assert tokens(text) == reference(text)
 
@@ -41,7 +41,7 @@ def test_tokens_are_those_of_tokenize(module: ModuleType) -> None:
         "é = ñ.ß",
     ],
 )
-def test_odd_tokens(text: str) -> None:
+def test_unusual_tokens_match_tokenize(text: str) -> None:
     assert tokens(text) == reference(text)
 
 
@@ -49,7 +49,7 @@ def test_any_text_is_accepted() -> None:
     assert tokens("'unfinished\n(]\\$?") == ["'", "unfinished", "(", "]", "\\", "$", "?"]
 
 
-def test_shape_forgets_names_and_literals_and_keeps_everything_else() -> None:
+def test_shape_ignores_names_and_literals_and_keeps_everything_else() -> None:
     assert shape("def f(a):\n    return a + f.b  # sum") == shape("def g(x):\n  return x+g.y")
     assert shape("a = 'x' + 1") == shape('b = "y" + 22')
     assert shape("a + b") != shape("a + a")

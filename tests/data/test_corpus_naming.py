@@ -51,7 +51,7 @@ def renamed(source: str) -> str:
     return ast.unparse(function)
 
 
-def test_finds_the_variables_that_python_finds(library: list[Harvested]) -> None:
+def test_variables_match_the_symbol_table(library: list[Harvested]) -> None:
     compared = 0
     for found in library:
         function = parsed(found.text)
@@ -68,7 +68,7 @@ def test_renamed_functions_compile_to_the_same_bytecode(library: list[Harvested]
         before = codes(compile(ast.unparse(ast.parse(found.text)), "text", "exec"))
         after = codes(compile(renamed(found.text), "text", "exec"))
         if any(code.co_cellvars for code in before):
-            continue  # their order depends on their names
+            continue  # the order of cell variables depends on their names
         assert [code.co_code for code in before] == [code.co_code for code in after], found
         assert [code.co_names for code in before] == [code.co_names for code in after], found
         compared += 1
@@ -93,11 +93,11 @@ def test_renamed_functions_compile_to_the_same_bytecode(library: list[Harvested]
         ("def f(a):\n    return a.size + g(size=size)", "size g"),
     ],
 )
-def test_names_that_others_can_see_are_kept(source: str, kept: str) -> None:
+def test_names_visible_to_others_are_kept(source: str, kept: str) -> None:
     assert set(tokens(renamed(source))) >= set(kept.split())
 
 
-def test_scopes_are_told_apart() -> None:
+def test_scopes_are_distinguished() -> None:
     source = """
 def f(x, rows):
     y = [x for x in rows if (last := x)]
@@ -123,7 +123,7 @@ def f(x, rows):
     )
 
 
-def test_functions_get_another_name_unless_python_or_they_themselves_use_it() -> None:
+def test_functions_are_renamed_unless_python_or_they_themselves_use_the_name() -> None:
     for source, free in (
         ("def f(a):\n    return a", True),
         ("def __len__(self):\n    return 1", False),

@@ -1,4 +1,4 @@
-"""How functions are split, who is whose look-alike, and what the pairs are made of."""
+"""How functions are split and matched with look-alikes, and what the pairs consist of."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def pairs(functions: list[Harvested]) -> Dataset:
 
 
 @given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8), max_size=9), st.integers(0, 10))
-def test_nearest_is_what_comparing_all_with_all_gives(bags: list[list[str]], count: int) -> None:
-    def likeness(i: int, j: int) -> float:
+def test_nearest_matches_comparing_all_pairs(bags: list[list[str]], count: int) -> None:
+    def similarity(i: int, j: int) -> float:
         first, second = set(bags[i]), set(bags[j])
         return len(first & second) / max(len(first | second), 1)
 
     rows = range(len(bags))
-    expected = [sorted((j for j in rows if j != i), key=lambda j: (-likeness(i, j), j))[:count] for i in rows]
+    expected = [sorted((j for j in rows if j != i), key=lambda j: (-similarity(i, j), j))[:count] for i in rows]
     assert nearest(bags, count).tolist() == expected
 
 
-def test_overlap_counts_each_token_as_often_as_it_occurs() -> None:
+def test_overlap_counts_repeated_tokens() -> None:
     assert overlap(Counter("aab"), Counter("abb")) == 2 / 4
     assert overlap(Counter("ab"), Counter("ab")) == 1.0
     assert overlap(Counter("ab"), Counter("cd")) == 0.0
@@ -70,11 +70,11 @@ def test_half_the_pairs_are_clones(pairs: Dataset, functions: list[Harvested]) -
     assert all(first != second for first, second in pairs.members)
 
 
-def test_no_function_alone_tells_the_label(pairs: Dataset, functions: list[Harvested]) -> None:
+def test_no_single_function_gives_away_the_label(pairs: Dataset, functions: list[Harvested]) -> None:
     originals = {f.text for f in functions}
     by_label = [pairs.members[pairs.labels == label] for label in (0, 1)]
     is_original = np.array([text in originals for text in pairs.texts])
-    for members in by_label:  # an original on one side at most, and as often in one class as in the other
+    for members in by_label:  # at most one original per pair, and equally often in both classes
         assert is_original[members].sum(axis=1).max() == 1
         assert abs(is_original[members].sum() / len(members) - (1 - BOTH_REWRITTEN)) < 0.1
     lefts = [Counter(members[is_original[members]]) for members in by_label]
@@ -86,14 +86,14 @@ def test_no_function_alone_tells_the_label(pairs: Dataset, functions: list[Harve
     assert max(Counter(by_label[0].ravel().tolist()).values()) < 12, "a hub would be a clue"
 
 
-def test_either_half_of_a_clone_pair_may_come_first(pairs: Dataset, functions: list[Harvested]) -> None:
+def test_either_side_of_a_clone_pair_may_be_the_original(pairs: Dataset, functions: list[Harvested]) -> None:
     originals = {f.text for f in functions}
     first = np.array([pairs.texts[a] in originals for a, _ in pairs.members])
     second = np.array([pairs.texts[b] in originals for _, b in pairs.members])
     assert 0.4 < first.sum() / (first.sum() + second.sum()) < 0.6
 
 
-def test_look_alikes_are_more_alike_than_strangers(pairs: Dataset) -> None:
+def test_look_alikes_are_more_similar_than_strangers(pairs: Dataset) -> None:
     words = [set(re.findall(r"\w+", text)) for text in pairs.texts]
 
     def mean_overlap(members: np.ndarray) -> float:  # type: ignore[type-arg]
@@ -105,19 +105,19 @@ def test_look_alikes_are_more_alike_than_strangers(pairs: Dataset) -> None:
     assert mean_overlap(strangers) * 1.5 < mean_overlap(different) < mean_overlap(clones) < 0.75
 
 
-def test_the_same_seed_gives_the_same_pairs(pairs: Dataset, functions: list[Harvested]) -> None:
+def test_equal_seeds_give_equal_pairs(pairs: Dataset, functions: list[Harvested]) -> None:
     again, other = make_pairs(functions, 500, Random(0)), make_pairs(functions, 500, Random(1))
     assert (again.texts, again.sha256) == (pairs.texts, pairs.sha256)
     assert other.sha256 != pairs.sha256
     assert re.fullmatch("[0-9a-f]{64}", pairs.sha256)
 
 
-def test_the_hash_covers_texts_pairs_and_labels(functions: list[Harvested]) -> None:
+def test_hash_covers_texts_pairs_and_labels(functions: list[Harvested]) -> None:
     hashes = {make_pairs(functions[:40], count, Random(0)).sha256 for count in range(20, 30)}
     assert len(hashes) == 10
 
 
-def test_few_functions_serve_several_times_and_then_no_more(functions: list[Harvested]) -> None:
+def test_few_functions_are_reused_up_to_a_limit(functions: list[Harvested]) -> None:
     assert len(make_pairs(functions[:10], 40, Random(0))) == 40
     with pytest.raises(UserError, match=r"400 pairs were asked for, and 10 functions give \d+ at most. Ask for fewer"):
         make_pairs(functions[:10], 400, Random(0))

@@ -1,4 +1,4 @@
-"""The corpus as users get it: built, measured against the trivial baseline, written, and read again."""
+"""The corpus through its public interface: built, scored with a trivial baseline, written, and read back."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_no_source_file_or_function_is_in_two_parts(corpus: CloneCorpus) -> None
 
 
 def test_token_overlap_alone_does_not_solve_it(corpus: CloneCorpus) -> None:
-    """Measured at the default sizes and seed: F1 0.83; here the sets are smaller and the range is wider."""
+    """At the default sizes and seed, F1 is 0.83; these sets are smaller, so the range is wider."""
     scores = token_overlap(corpus.train, corpus.test).scores
     assert 0.6 < scores.f1 < 0.9
     assert scores.accuracy < 0.9
 
 
-def test_written_and_read_again(corpus: CloneCorpus, tmp_path: Path) -> None:
+def test_corpus_survives_writing_and_reading(corpus: CloneCorpus, tmp_path: Path) -> None:
     folder = tmp_path / "made" / "clones"
     write_clone_corpus(corpus, folder)
     assert sorted(path.name for path in folder.iterdir()) == ["data.jsonl", "test.txt", "train.txt", "valid.txt"]
@@ -64,10 +64,10 @@ def test_written_and_read_again(corpus: CloneCorpus, tmp_path: Path) -> None:
         assert np.array_equal(again.labels, part.labels)
         pairs = [[data.texts[i] for i in row] for data in (again, part) for row in data.members]
         assert pairs[: len(part)] == pairs[len(part) :]
-    write_clone_corpus(corpus, folder)  # over its own
+    write_clone_corpus(corpus, folder)  # overwrite its own files
 
 
-def test_other_things_are_not_written_over(corpus: CloneCorpus, tmp_path: Path) -> None:
+def test_other_files_are_not_overwritten(corpus: CloneCorpus, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match="is there already, with other things than a corpus"):
         write_clone_corpus(corpus, tmp_path)
@@ -77,18 +77,18 @@ def test_other_things_are_not_written_over(corpus: CloneCorpus, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("sizes", [{"train": 3}, {"valid": 0}, {"test": -5}])
-def test_sizes_too_small(sizes: dict[str, int]) -> None:
+def test_rejects_too_small_sizes(sizes: dict[str, int]) -> None:
     with pytest.raises(UserError, match=f"{next(iter(sizes))}=.* is too small for a set of pairs. Ask for at least 4"):
         clone_corpus(**sizes)
 
 
-def test_a_python_without_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_a_python_without_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpus_module, "harvest", lambda progress: [])
     with pytest.raises(UserError, match=r"without its sources \(.py files\). Use a Python installed"):
         clone_corpus()
 
 
-def test_the_same_in_every_process_and_for_every_hash_seed() -> None:
+def test_corpus_is_the_same_in_every_process_and_for_every_hash_seed() -> None:
     program = (
         "import sysconfig; from pathlib import Path; from random import Random\n"
         "from lilliput.data.corpus.harvest import harvest; from lilliput.data.corpus.pairs import make_pairs\n"
@@ -105,10 +105,10 @@ def test_the_same_in_every_process_and_for_every_hash_seed() -> None:
     assert len(printed[0].strip()) == 64
 
 
-def test_progress_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path(sysconfig.get_path("stdlib"), "asyncio")
     monkeypatch.setattr(corpus_module, "harvest", lambda progress: harvest(folder, progress))
     clone_corpus(0, 4, 4, 4, LogProgress())
-    told = capsys.readouterr().err
-    assert "reading the standard library: done" in told
-    assert "rewriting and pairing functions: done" in told
+    reported = capsys.readouterr().err
+    assert "reading the standard library: done" in reported
+    assert "rewriting and pairing functions: done" in reported

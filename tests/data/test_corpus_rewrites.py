@@ -1,4 +1,4 @@
-"""Each rewrite: what it makes of an example, what it leaves alone, and that whole functions behave as before."""
+"""Each rewrite: its effect on an example, what it leaves alone, and that rewrites depend on the seed alone."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ TABLE = {change.name: change for change in REWRITES}
 
 
 def applied(name: str, body: str) -> str | None:
-    """``body`` after one rewrite wherever it fits, ``None`` if nowhere; names it made up become t1, t2, ..."""
+    """``body`` after one rewrite wherever it applies, or ``None`` if nowhere; new names become t1, t2, ..."""
     source = "def f(a, b, c):\n" + textwrap.indent(body, "    ")
     function = opened(source)
     assert function is not None
     if not TABLE[name].apply(function, Random(0), 1.0):
-        assert ast.unparse(function) == ast.unparse(ast.parse(source)), "it changed something, and denied it"
+        assert ast.unparse(function) == ast.unparse(ast.parse(source)), "it reported no change but made one"
         return None
     text = ast.unparse(ast.fix_missing_locations(function))
     compile(text, "rewritten", "exec")
@@ -103,11 +103,11 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("name", "before", "after"), EXAMPLES)
-def test_example(name: str, before: str, after: str) -> None:
+def test_rewrites_the_example(name: str, before: str, after: str) -> None:
     assert applied(name, before) == after
 
 
-def test_a_temporary_takes_what_is_evaluated_first() -> None:
+def test_temporary_takes_what_is_evaluated_first() -> None:
     assert applied("introduce_temporary", "return (a + b) * c") in (
         "t1 = a + b\nreturn t1 * c",
         "t1 = (a + b) * c\nreturn t1",
@@ -116,7 +116,7 @@ def test_a_temporary_takes_what_is_evaluated_first() -> None:
     assert applied("introduce_temporary", "x = len(b())") == "t1 = b()\nx = len(t1)"
 
 
-def test_every_change_of_structure_has_an_example() -> None:
+def test_every_structural_rewrite_has_an_example() -> None:
     assert {change.name for change in STRUCTURE} == {name for name, _, _ in EXAMPLES} | {"introduce_temporary"}
 
 
@@ -187,7 +187,7 @@ LEFT_ALONE = [
 
 
 @pytest.mark.parametrize(("name", "body", "why"), LEFT_ALONE)
-def test_left_alone(name: str, body: str, why: str) -> None:
+def test_leaves_unsafe_code_alone(name: str, body: str, why: str) -> None:
     assert applied(name, body) is None, why
 
 
@@ -213,13 +213,13 @@ def tally(sequence, bar=10):
 '''
 
 
-def test_the_same_state_gives_the_same_rewrite_and_another_state_another() -> None:
+def test_rewrites_depend_on_the_random_state() -> None:
     made = [rewrite(SAMPLE, Random(seed)) for seed in (1, 1, *range(2, 20))]
     assert made[0] == made[1]
     assert len(set(made)) > 15
 
 
-def test_renames_most_of_what_it_may_at_full_strength() -> None:
+def test_full_strength_renames_most_names() -> None:
     texts = [rewrite(SAMPLE, Random(seed)) or "" for seed in range(40)]
     for name in ("tally", "sequence", "bar", "accumulated"):
         assert 20 < sum(name not in text for text in texts) <= 40
@@ -227,7 +227,7 @@ def test_renames_most_of_what_it_may_at_full_strength() -> None:
     assert all(verb in VERBS and set(words) <= set(WORDS) for verb, *words in made_up)
 
 
-def test_docstrings_keep_one_line_at_most() -> None:
+def test_at_most_one_line_of_a_docstring_remains() -> None:
     texts = [rewrite(SAMPLE, Random(seed), 0.5) or "" for seed in range(30)]
     assert not any("At length" in text for text in texts)
     assert 0 < sum("Add up" in text for text in texts) < 30
@@ -250,16 +250,16 @@ def test_weak_rewrites_change_less() -> None:
         "from inspect import currentframe\nreturn inspect.currentframe()",
     ],
 )
-def test_functions_that_look_at_themselves_are_refused(body: str) -> None:
+def test_functions_that_inspect_themselves_are_not_rewritten(body: str) -> None:
     assert rewrite("def f(a):\n" + textwrap.indent(body, "    "), Random(0)) is None
 
 
-def test_a_variable_that_is_only_called_like_a_builtin_is_no_reason_to_refuse() -> None:
+def test_variable_named_like_a_builtin_does_not_prevent_rewriting() -> None:
     assert rewrite("def f(dir):\n    x = dir\n    return x.y(1)", Random(0)) is not None
 
 
 @pytest.mark.parametrize("source", ["x = 1", "", "def f():\n    pass\ndef g():\n    pass", "class A:\n    pass"])
-def test_anything_but_one_function_is_refused(source: str) -> None:
+def test_anything_but_a_single_function_is_not_rewritten(source: str) -> None:
     assert rewrite(source, Random(0)) is None
 
 
@@ -267,7 +267,7 @@ def test_nothing_to_change_gives_none() -> None:
     assert rewrite("def __len__(self):\n    raise", Random(0)) is None
 
 
-def test_something_changes_beside_the_layout_even_in_a_weak_rewrite() -> None:
+def test_even_a_weak_rewrite_changes_more_than_the_layout() -> None:
     function = ast.dump(ast.parse("def f(a):\n    return a.x"))
     for seed in range(40):
         text = rewrite("def f(a):\n    return a.x", Random(seed), 0.01)
@@ -275,12 +275,12 @@ def test_something_changes_beside_the_layout_even_in_a_weak_rewrite() -> None:
         assert ast.dump(ast.parse(text)) != function
 
 
-def test_what_is_no_python_raises() -> None:
+def test_invalid_python_raises() -> None:
     with pytest.raises(SyntaxError):
         rewrite("def f(:", Random(0))
 
 
-def test_names_come_last_and_nothing_is_listed_twice() -> None:
+def test_renaming_comes_last_and_names_of_rewrites_are_unique() -> None:
     assert REWRITES[-len(NAMES) :] == NAMES
     assert len(TABLE) == len(REWRITES)
     assert all(0 < change.chance <= 1 for change in REWRITES)

@@ -11,7 +11,7 @@ from lilliput.errors import UserError
 
 
 def labels_of(flow: Flow) -> list[str]:
-    """Each token with the number of its occurrence: ``x2``, and ``0_1`` where it ends in a digit itself."""
+    """Each token with its occurrence number: ``x2``, or ``0_1`` if it ends in a digit itself."""
     seen: Counter[str] = Counter()
     labels = []
     for token in flow.tokens:
@@ -21,7 +21,7 @@ def labels_of(flow: Flow) -> list[str]:
 
 
 def arrows(code: str, language: str) -> dict[str, str]:
-    """Each node with sources -> these, in order."""
+    """Map each node that has sources to those sources, in order."""
     flow = data_flow(code, language)
     labels = labels_of(flow)
     return {
@@ -204,36 +204,36 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_by_hand(case):
+def test_data_flow_matches_cases_by_hand(case):
     language, code, expected = CASES[case]
     assert arrows(code, language) == expected
 
 
-def test_the_papers_figure_has_its_eleven_variables():
+def test_figure_of_the_paper_has_eleven_variables():
     flow = data_flow(CASES["python: either branch"][1], "python")
     assert "".join(node.name for node in flow.nodes) == "abx0baxbxax"
     assert [node.relation for node in flow.nodes if node.name == "x"] == [COMPUTED_FROM] * 3 + [COMES_FROM]
 
 
-def test_comments_and_docstrings_are_no_tokens():
+def test_comments_and_docstrings_are_not_tokens():
     assert data_flow("int x; /* y */ // z\n", "c").tokens == ("int", "x", ";")
     assert data_flow('def f(a):\n    "a"\n    return a  # a\n', "python").tokens[-2:] == ("return", "a")
     assert data_flow('def f(a):\n    "a"\n    return a  # a\n', "python").tokens.count('"a"') == 0
 
 
-def test_isolated_names_are_nodes_on_demand():
+def test_isolated_names_become_nodes_on_request():
     code = "int f(int a) { return 3; }"
     assert data_flow(code, "c").nodes == ()
     assert [node.name for node in data_flow(code, "c", isolated=True).nodes] == ["f", "a", "3"]
 
 
-def test_the_limit_cuts_tokens():
+def test_limit_truncates_the_tokens():
     code = "int a = 1; int b = a; int c = b;"
     flow = data_flow(code, "c", limit=10)
     assert flow.tokens == data_flow(code, "c").tokens[:10]
     assert [node.name for node in flow.nodes] == ["a", "1", "b", "a"]
 
 
-def test_another_language_is_refused():
+def test_rejects_another_language():
     with pytest.raises(UserError, match=r"'cobol' cannot be found.* c, java, python"):
         data_flow("", "cobol")

@@ -1,4 +1,4 @@
-"""Data flow over a tokenizer's own pieces of the text: which characters, which places."""
+"""Data flow over a tokenizer's own pieces of the text: spans of characters and of tokens."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def over(code, most=99, seen=512, longest=512):
     return lay_over(TextGraph.of(data_flow(code, "c"), most), tokens, offsets, seen), encoded
 
 
-def test_the_languages_are_the_grammars():
+def test_languages_match_the_grammars():
     assert list(LANGUAGES) == list(GRAMMARS)
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.text(st.sampled_from("ab =;(){}\n\t+*é✓𝄞/\"'"), max_size=40), st.sampled_from(LANGUAGES))
-def test_spans_are_where_the_tokens_are(code, language):
+def test_spans_give_the_tokens(code, language):
     flow = data_flow(code, language)
     assert [code[first:last] for first, last in flow.spans] == list(flow.tokens)
 
 
-def test_each_node_is_over_the_pieces_of_its_token():
+def test_each_node_spans_the_pieces_of_its_token():
     item, encoded = over(CODE)
     flow = data_flow(CODE, "c")
     assert item.ids[item.code :].tolist() == [NODE] * len(flow.nodes) and len(flow.nodes) == 4
@@ -45,9 +45,9 @@ def test_each_node_is_over_the_pieces_of_its_token():
 
 
 @pytest.mark.parametrize("limit", ["seen", "longest"])
-def test_nodes_past_what_the_layers_see_are_left_out(limit):
+def test_nodes_beyond_the_visible_tokens_are_dropped(limit):
     whole, _ = over(CODE)
-    reach = int(whole.spans[2, 1])  # the last place of the third node's token is the last that is seen
+    reach = int(whole.spans[2, 1])  # the end of the third node's token is the last visible place
     options = {"seen": {"seen": reach}, "longest": {"longest": reach + 1}}[limit]
     item, _ = over(CODE, **options)
     np.testing.assert_array_equal(item.spans, whole.spans[:3])
@@ -62,7 +62,7 @@ def test_only_the_first_nodes_are_kept():
     assert item.edges.tolist() == []
 
 
-def test_stacked_nodes_are_padded_to_a_multiple_and_never_none():
+def test_stacked_nodes_are_padded_to_a_multiple_of_at_least_one():
     some, none = over(CODE)[0], over("")[0]
     spans, edges = stacked([some, none], 3)
     assert spans.shape == (2, 6, 2) and edges.shape == (2, 6, 6)
@@ -73,6 +73,6 @@ def test_stacked_nodes_are_padded_to_a_multiple_and_never_none():
 
 
 @pytest.mark.parametrize(("nodes", "language"), [(0, "c"), (257, "c"), (True, "c"), (8, "cobol"), (8, None)])
-def test_what_is_no_data_flow_is_refused(nodes, language):
+def test_rejects_invalid_data_flow(nodes, language):
     with pytest.raises(ValueError, match="of the data flow must be"):
         DataFlow(nodes, language)

@@ -1,4 +1,4 @@
-"""Data flow: an independent reference over random programs, any text at all, and real functions."""
+"""Data flow: an independent reference over random programs, arbitrary text, and real functions."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ DEEP = {
 
 @pytest.mark.parametrize("language", GRAMMARS)
 @pytest.mark.parametrize("kind", DEEP)
-def test_depth_is_no_matter(kind, language):
+def test_deep_nesting_is_handled(kind, language):
     check_whole(data_flow(DEEP[kind], language, limit=1000))
 
 
 def check_whole(flow: Flow) -> None:
-    """What must hold of any flow."""
+    """Check what must hold for any flow."""
     tokens = [node.token for node in flow.nodes]
     assert tokens == sorted(set(tokens))
     used = {source for node in flow.nodes for source in node.sources}
@@ -51,7 +51,7 @@ SOUP = (
 @pytest.mark.parametrize("language", GRAMMARS)
 @settings(max_examples=100, deadline=None)
 @given(text=st.text(max_size=60) | st.lists(st.sampled_from(SOUP.split(" ")), max_size=60).map(" ".join))
-def test_no_text_is_too_odd(language, text):
+def test_any_text_has_a_valid_flow(language, text):
     check_whole(data_flow(text, language))
 
 
@@ -75,7 +75,7 @@ PROGRAMS = st.lists(
 
 
 def written(program, language: str, depth: int = 1) -> str:
-    """A program as text."""
+    """The source text of a program."""
     lines = []
     indent = "    " * depth
     python = language == "python"
@@ -93,14 +93,14 @@ def written(program, language: str, depth: int = 1) -> str:
 
 
 def function(program, language: str) -> str:
-    """A program as a function of all names."""
+    """The source text of a function that takes all names and contains the program."""
     if language == "python":
         return f"def f({', '.join(NAMES)}):\n{written(program, language)}\n"
     return f"void f({', '.join(f'int {name}' for name in NAMES)}) {{\n{written(program, language)}\n}}\n"
 
 
 def reference(program) -> dict[tuple[str, int], set[int]]:
-    """Which occurrence may have given each use its value, by running the program along every path.
+    """Find which occurrences may have given each use its value, by running the program along every path.
 
     Returns:
         ``(name, occurrence)`` of a use, occurrences counted from 0 in the text, parameters first -> the occurrences of
@@ -128,7 +128,7 @@ def reference(program) -> dict[tuple[str, int], set[int]]:
     uses: dict[tuple[str, int], set[int]] = {}
 
     def run(statements, states):
-        """``states``: every combination of last assignments that some path has, as tuples in the order of NAMES."""
+        """``states`` holds every combination of last assignments on some path, as tuples in the order of NAMES."""
         for kind, (name, place), *rest in statements:
             at = NAMES.index(name)
             if kind == "=":
@@ -153,7 +153,7 @@ def reference(program) -> dict[tuple[str, int], set[int]]:
 @pytest.mark.parametrize("language", GRAMMARS)
 @settings(max_examples=60, deadline=None)
 @given(program=PROGRAMS)
-def test_definitions_are_those_of_every_path(language, program):
+def test_definitions_match_those_on_every_path(language, program):
     flow = data_flow(function(program, language), language)
     seen: Counter[str] = Counter()
     occurrence = {}
@@ -171,7 +171,7 @@ def test_definitions_are_those_of_every_path(language, program):
 @pytest.mark.parametrize("language", GRAMMARS)
 @settings(max_examples=30, deadline=None)
 @given(program=PROGRAMS, others=st.permutations(["alpha", "y_2", "q"]))
-def test_names_do_not_matter(language, program, others):
+def test_names_make_no_difference(language, program, others):
     code = function(program, language)
     flow = data_flow(code, language)
     new = dict(zip(NAMES, others, strict=True))
@@ -182,7 +182,7 @@ def test_names_do_not_matter(language, program, others):
 
 
 def replaced(code: str, new: dict[str, str]) -> str:
-    """``code`` with its one-letter names replaced; no keyword of these programs is one letter."""
+    """``code`` with its one-letter names replaced; no keyword in these programs has one letter."""
     letters = [f" {code} "[place : place + 3] for place in range(len(code))]
     whole = (not before.isalnum() and not after.isalnum() for before, _, after in letters)
     return "".join(
@@ -194,7 +194,7 @@ REAL = {"c": "data/devign/valid.jsonl.gz", "java": "data/bigclonebench/data.json
 
 
 @pytest.mark.parametrize("language", REAL)
-def test_real_functions_have_flow(language):
+def test_real_functions_have_data_flow(language):
     path = shared_folder() / REAL[language]
     if not path.exists():
         pytest.skip(f"needs the shared data: {path.name}")

@@ -1,4 +1,4 @@
-"""Names of functions, their words, and docstrings taken out."""
+"""Function names, the words in them, and removing docstrings."""
 
 import ast
 
@@ -23,7 +23,7 @@ from lilliput.data.docstrings import function_name, name_words, without_docstrin
         ("a" + " " * 300_000 + "@b(" * 30_000, "a"),
     ],
 )
-def test_names(code, name):
+def test_name_of_a_function(code, name):
     assert function_name(code) == name
 
 
@@ -51,7 +51,7 @@ def test_words_of_names(name, expected):
         ("    def f(self):\n        'Says.'\n        return 1\n", "def f(self):\n    return 1\n"),
     ],
 )
-def test_docstrings_are_taken_out(code, expected):
+def test_docstrings_are_removed(code, expected):
     assert without_docstring(code) == expected
     ast.parse(expected)
 
@@ -66,11 +66,11 @@ def test_docstrings_are_taken_out(code, expected):
         "def 'x",
     ],
 )
-def test_other_code_stays(code):
+def test_other_code_is_unchanged(code):
     assert without_docstring(code) == code
 
 
 @settings(deadline=None)
 @given(st.text(st.sampled_from("def f():\n    '\"\\#;é1"), max_size=60))
-def test_any_text_is_taken(text):
+def test_any_text_is_accepted(text):
     assert isinstance(without_docstring(f"def f():\n    '''x'''\n{text}"), str)

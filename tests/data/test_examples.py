@@ -1,4 +1,4 @@
-"""Examples: what counts as code, and how duplicates are joined."""
+"""Examples: what counts as code, and how duplicates are merged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HERE = Place(Path("file.jsonl"), 3)
         ("\u00e9" * 500_001, "is 1,000,002 bytes long"),
     ],
 )
-def test_code_refused(value: object, words: str) -> None:
+def test_rejects_invalid_code(value: object, words: str) -> None:
     with pytest.raises(DataError) as caught:
         check_code(value, HERE)
     assert words in caught.value.problem
@@ -39,11 +39,11 @@ def test_code_refused(value: object, words: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["x", " int f();\r\n", "\u00e9" * 500_000, "\U0001f600"])
-def test_code_accepted_unchanged(value: str) -> None:
+def test_code_is_accepted_unchanged(value: str) -> None:
     assert check_code(value, HERE) == value
 
 
-def test_functions_with_the_same_text_are_one(tmp_path: Path) -> None:
+def test_functions_with_equal_text_are_merged(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_bytes(b"bytes")
     builder = ExampleBuilder(2, ("different", "clone"), labelled=True)
@@ -58,7 +58,7 @@ def test_functions_with_the_same_text_are_one(tmp_path: Path) -> None:
     assert dataset.sha256 == hashlib.sha256(b"bytes").hexdigest()
 
 
-def test_unlabelled_ignores_even_wrong_labels() -> None:
+def test_unlabelled_reading_ignores_even_wrong_labels() -> None:
     builder = ExampleBuilder(1, ("safe", "vulnerable"), labelled=False)
     builder.add(("f",), object(), HERE)
     dataset = builder.dataset([])
@@ -66,6 +66,6 @@ def test_unlabelled_ignores_even_wrong_labels() -> None:
     assert dataset.label_names == ("safe", "vulnerable")
 
 
-def test_no_paths() -> None:
+def test_rejects_no_paths() -> None:
     with pytest.raises(DataError, match=r"no data file was given\. Give one path"):
         require_paths([])

@@ -1,4 +1,4 @@
-"""Rows of JSON Lines, CSV, TSV and Parquet: what is recognised, and what is refused with which words."""
+"""Rows of JSON Lines, CSV, TSV and Parquet: what is recognized, and which messages reject the rest."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def refusal(path: Path) -> DataError:
         ("x.txt", b"1\t2\t0\n", Format.TEXT),
     ],
 )
-def test_format_by_content_then_name(tmp_path: Path, name: str, content: bytes, form: Format) -> None:
+def test_format_is_detected_by_content_then_name(tmp_path: Path, name: str, content: bytes, form: Format) -> None:
     assert format_of(write(tmp_path, content, name)) is form
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \r\n\t\n", gzip.compress(b"", mtime=0), b"\xef\xbb\xbf\n"])
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.txt"])
-def test_empty(tmp_path: Path, name: str, content: bytes) -> None:
+def test_rejects_empty_files(tmp_path: Path, name: str, content: bytes) -> None:
     path = write(tmp_path, content, name)
     with pytest.raises(DataError, match="is empty"):
         format_of(path)
@@ -77,14 +77,14 @@ def test_jsonl_skips_blank_lines_and_counts_them(tmp_path: Path) -> None:
         ('{"a": ' + "1" * 5000 + "}", "cannot be read"),
     ],
 )
-def test_jsonl_refusals(tmp_path: Path, line: str, words: str) -> None:
+def test_rejects_invalid_jsonl(tmp_path: Path, line: str, words: str) -> None:
     error = refusal(write(tmp_path, '{"code": "fine"}\n' + line + "\n", "x.jsonl"))
     assert words in error.problem
     assert error.line == 2
     assert "One JSON object per line" in error.remedy
 
 
-def test_missing_column_lists_those_there_are(tmp_path: Path) -> None:
+def test_missing_column_lists_the_existing_ones(tmp_path: Path) -> None:
     path = write(tmp_path, '{"func": "f", "target": 1}\n', "x.jsonl")
     (row,) = read_rows(path, ("code",))
     with pytest.raises(DataError) as caught:
@@ -96,17 +96,17 @@ def test_missing_column_lists_those_there_are(tmp_path: Path) -> None:
     )
 
 
-def test_csv_records_over_several_lines_keep_the_line_they_start_on(tmp_path: Path) -> None:
+def test_multiline_csv_records_keep_the_number_of_their_first_line(tmp_path: Path) -> None:
     path = write(tmp_path, '\ufeffcode, label\r\n"int f()\r\n{ ""x"", }",0\r\n\r\n"g",1\r\n', "x.csv")
     assert rows(path) == [(2, {"code": 'int f()\r\n{ "x", }', "label": "0"}), (5, {"code": "g", "label": "1"})]
 
 
-def test_tsv_and_gzip(tmp_path: Path) -> None:
+def test_reads_gzipped_tsv(tmp_path: Path) -> None:
     path = write(tmp_path, gzip.compress(b"code\tlabel\nf(a, b)\t1\n"), "x.tsv.gz")
     assert rows(path) == [(2, {"code": "f(a, b)", "label": "1"})]
 
 
-def test_csv_field_beyond_the_csv_modules_own_limit(tmp_path: Path) -> None:
+def test_csv_field_may_exceed_the_limit_of_the_csv_module(tmp_path: Path) -> None:
     before = csv.field_size_limit()
     body = "x" * 300_000
     assert rows(write(tmp_path, f"code,label\n{body},1\n", "x.csv")) == [(2, {"code": body, "label": "1"})]
@@ -127,13 +127,13 @@ def test_csv_field_beyond_the_csv_modules_own_limit(tmp_path: Path) -> None:
         ('""\n', None, "has no rows"),
     ],
 )
-def test_csv_refusals(tmp_path: Path, content: str, line: int | None, words: str) -> None:
+def test_rejects_invalid_csv(tmp_path: Path, content: str, line: int | None, words: str) -> None:
     error = refusal(write(tmp_path, content, "x.csv"))
     assert words in error.problem
     assert error.line == line
 
 
-def test_text_that_is_no_table(tmp_path: Path) -> None:
+def test_rejects_text_that_is_not_a_table(tmp_path: Path) -> None:
     assert "is not a table" in refusal(write(tmp_path, "int main() {}\n", "main.c")).problem
 
 
@@ -145,7 +145,7 @@ def parquet(folder: Path, columns: dict[str, object], name: str = "x.parquet") -
     return path
 
 
-def test_parquet_over_several_batches_under_any_name(tmp_path: Path) -> None:
+def test_reads_parquet_in_several_batches_under_any_name(tmp_path: Path) -> None:
     codes = [f"f{i}" for i in range(2500)]
     path = parquet(tmp_path, {"code": codes, "label": list(range(2500)), "vector": [[0.0]] * 2500}, "x.data")
     found = rows(path)
@@ -153,7 +153,7 @@ def test_parquet_over_several_batches_under_any_name(tmp_path: Path) -> None:
     assert [values for _, values in found] == [{"code": code, "label": i} for i, code in enumerate(codes)]
 
 
-def test_gzipped_parquet_under_any_name(tmp_path: Path) -> None:
+def test_reads_gzipped_parquet_under_any_name(tmp_path: Path) -> None:
     content = gzip.compress(parquet(tmp_path, {"code": ["f", "g"], "label": [1.0, 0.0]}).read_bytes())
     for name in ("x.parquet.gz", "x.gz", "x.parquet", "x"):
         path = write(tmp_path, content, name)
@@ -161,7 +161,7 @@ def test_gzipped_parquet_under_any_name(tmp_path: Path) -> None:
         assert rows(path) == [(1, {"code": "f", "label": 1.0}), (2, {"code": "g", "label": 0.0})]
 
 
-def test_gzipped_parquet_that_is_cut_short_or_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_truncated_or_too_large_gzipped_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = parquet(tmp_path, {"code": [f"function {i}" for i in range(1000)]}).read_bytes()
     packed = gzip.compress(plain)
     assert "ends too early" in refusal(write(tmp_path, packed[: len(packed) // 2], "cut.parquet.gz")).problem
@@ -171,7 +171,7 @@ def test_gzipped_parquet_that_is_cut_short_or_too_large(tmp_path: Path, monkeypa
     assert len(rows(write(tmp_path, packed, "fits.parquet.gz"))) == 1000
 
 
-def test_a_label_is_the_same_in_every_format(tmp_path: Path) -> None:
+def test_label_is_the_same_in_every_format(tmp_path: Path) -> None:
     paths = [
         write(tmp_path, "code,label\nf,1.0\ng,0.0\n", "x.csv"),
         write(tmp_path, '{"code": "f", "label": 1.0}\n{"code": "g", "label": 0.0}\n', "x.jsonl"),
@@ -182,23 +182,23 @@ def test_a_label_is_the_same_in_every_format(tmp_path: Path) -> None:
         assert (dataset.label_names, dataset.labels.tolist()) == (("0", "1"), [1, 0])
 
 
-def test_parquet_lists_all_its_columns_when_one_is_missing(tmp_path: Path) -> None:
+def test_parquet_with_a_missing_column_lists_all_columns(tmp_path: Path) -> None:
     path = parquet(tmp_path, {"func": ["f"], "target": [1]})
     (row,) = read_rows(path, ("code",))
     with pytest.raises(DataError, match="its columns are 'func', 'target'"):
         row.value("code")
 
 
-def test_parquet_without_rows(tmp_path: Path) -> None:
+def test_rejects_parquet_without_rows(tmp_path: Path) -> None:
     path = parquet(tmp_path, {"code": [], "label": []})
     assert "has no rows" in refusal(path).problem
 
 
-def test_called_parquet_but_is_not(tmp_path: Path) -> None:
+def test_rejects_other_content_named_parquet(tmp_path: Path) -> None:
     assert "is called Parquet" in refusal(write(tmp_path, "code,label\n", "x.parquet")).problem
 
 
-def test_damaged_parquet(tmp_path: Path) -> None:
+def test_rejects_damaged_parquet(tmp_path: Path) -> None:
     path = parquet(tmp_path, {"code": [f"function {i}" for i in range(1000)]})
     content = bytearray(path.read_bytes())
     path.write_bytes(content[:-20])
@@ -217,7 +217,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
 
 
 def test_rows_are_streamed(tmp_path: Path) -> None:
-    """The first row comes before a later line is looked at."""
+    """The first row is returned before later lines are read."""
     path = write(tmp_path, json.dumps({"code": "f"}) + "\nnonsense\n", "x.jsonl")
     stream = read_rows(path, ("code",))
     assert next(stream).values == {"code": "f"}

@@ -1,4 +1,4 @@
-"""Functions found in files: by name, line and text; on real code where there is some."""
+"""Functions found in files: their names, lines and texts, also in real code if available."""
 
 import gzip
 import itertools
@@ -109,7 +109,7 @@ def found(text: str, name: str) -> list[tuple[str, int]]:
     return [(item.name, item.line) for item in functions_in(text, Path(name))]
 
 
-def test_c() -> None:
+def test_c_functions_are_found() -> None:
     assert found(C, "a.c") == [("first", 10), ("second", 16), ("third", 19), ("fourth", 25)]
     first, second, *_ = functions_in(C, Path("a.h"))
     assert first.text.startswith("static __attribute__((noinline)) int first(int a)\n{")
@@ -117,13 +117,13 @@ def test_c() -> None:
     assert second.text == "const struct point *second(struct point p[], int (*call)(int)) { return &p[call(1)]; }"
 
 
-def test_java() -> None:
+def test_java_functions_are_found() -> None:
     assert found(JAVA, "A.java") == [("Outer", 10), ("method", 12), ("inner", 21), ("code", 24)]
     method = functions_in(JAVA, Path("A.java"))[1]
     assert method.text.startswith("@SuppressWarnings") and method.text.endswith("return null;\n    }")
 
 
-def test_python() -> None:
+def test_python_functions_are_found() -> None:
     first, second, third = functions_in(PYTHON, Path("a.py"))
     assert (first.name, first.line) == ("first", 4)
     assert first.text.startswith("def first(a):") and first.text.endswith("return a")
@@ -139,12 +139,12 @@ def test_python_functions_in_any_block_of_a_module_are_found() -> None:
 
 
 @pytest.mark.parametrize("text", ["def f(:", "x = 1\n", "", "print 'two'\n", "(" * 5000])
-def test_python_without_functions(text: str) -> None:
+def test_python_without_functions_gives_none(text: str) -> None:
     assert functions_in(text, Path("a.py")) == []
 
 
 @pytest.mark.parametrize("ends", [("\r",), ("\r\n",), ("\n",), ("\r", "\n", "\r\n"), ("\r\n", "\r")])
-def test_lines_of_python_end_as_its_parser_has_it(ends: tuple[str, ...]) -> None:
+def test_python_line_ends_follow_its_parser(ends: tuple[str, ...]) -> None:
     lines = ["x = 1", "\f", "def f():", "    return 1", "pass", "class A:", "    def g(self):", "        return '\f'"]
     text = "".join(map("".join, zip(lines, itertools.cycle(ends), strict=False)))
     one, other = functions_in(text, Path("a.py"))
@@ -152,17 +152,17 @@ def test_lines_of_python_end_as_its_parser_has_it(ends: tuple[str, ...]) -> None
     assert other == Function("A.g", 7, "def g(self):\n    return '\f'")
 
 
-def test_an_indented_method_alone_is_read() -> None:
+def test_single_indented_method_is_found() -> None:
     assert found("    def f(self):\n        return 1\n", "a.py") == [("f", 1)]
     assert found("    public int size() {\n        return n;\n    }\n", "A.java") == [("size", 1)]
 
 
-def test_a_body_without_its_end_goes_to_the_end() -> None:
+def test_body_without_an_end_extends_to_the_end_of_the_file() -> None:
     text = "int f(int a)\n{\n    if (a) {\n    return 1;\n"
     assert functions_in(text, Path("a.c")) == [Function("f", 1, text)]
 
 
-def test_other_languages_are_not_taken_apart() -> None:
+def test_other_languages_are_not_parsed() -> None:
     assert functions_in("function f() { return 1 }", Path("a.js")) == []
     assert functions_in("int f(void) { return 1; }", Path("-")) == []
 
@@ -172,7 +172,7 @@ def test_other_languages_are_not_taken_apart() -> None:
     st.lists(st.sampled_from([*"{}()[];=\"'/*#\\\n@,:. ", "if", "f", "class ", "def ", "#if x\n", "#else\n"])),
     st.sampled_from(["a.c", "A.java", "a.py"]),
 )
-def test_any_text_is_read_and_what_is_found_stands_where_it_says(pieces: list[str], name: str) -> None:
+def test_any_text_is_accepted_and_functions_are_at_their_lines(pieces: list[str], name: str) -> None:
     text = "".join(pieces)
     lines = [item.line for item in functions_in(text, Path(name))]
     assert lines == sorted(lines)
@@ -183,18 +183,18 @@ def test_any_text_is_read_and_what_is_found_stands_where_it_says(pieces: list[st
 
 
 @pytest.mark.parametrize("piece", ["#/*", "{(", '"""\n', "/*", "#if x\n", "f(){", "'\\", "class A {"])
-def test_hostile_text_takes_time_in_proportion(piece: str) -> None:
+def test_hostile_text_takes_linear_time(piece: str) -> None:
     began = time.process_time()
     for name in ("A.java", "a.c"):
         functions_in(piece * (100_000 // len(piece)), Path(name))
-    assert time.process_time() - began < 8  # each takes less than one; what grows with the square takes minutes
+    assert time.process_time() - began < 8  # each takes less than a second; quadratic time would take minutes
 
 
 @pytest.mark.parametrize(
     ("data", "name", "least"),
     [("devign/valid.jsonl.gz", "a.c", 0.99), ("bigclonebench/data.jsonl.gz", "A.java", 0.99)],
 )
-def test_real_functions_are_found_one_by_one(data: str, name: str, least: float) -> None:
+def test_real_functions_are_found_individually(data: str, name: str, least: float) -> None:
     path = shared_folder() / "data" / data
     if not path.exists():
         pytest.skip(f"needs {data}")
@@ -202,7 +202,7 @@ def test_real_functions_are_found_one_by_one(data: str, name: str, least: float)
         functions = [json.loads(line)["func"].strip() for line in itertools.islice(stream, 500)]
     exact = [[item.text for item in functions_in(text, Path(name))] == [text] for text in functions]
     assert sum(exact) / len(exact) >= least
-    closed = [len(functions_in(f"{text}\nint g() {{ }}", Path(name))) == 2 for text in functions]  # some data are cut
+    closed = [len(functions_in(f"{text}\nint g() {{ }}", Path(name))) == 2 for text in functions]  # some are cut short
     whole = [text for text, fine, ends in zip(functions, exact, closed, strict=True) if fine and ends][:200]
     parts = functions_in("#include <a.h>\n" * name.endswith(".c") + "\n\n".join(whole), Path(name))
     assert sum(part.text in whole for part in parts) >= least * len(whole)

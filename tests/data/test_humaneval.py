@@ -1,4 +1,4 @@
-"""HumanEval's file read, and its solutions run."""
+"""Reading HumanEval's file and running its solutions."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ def lines(*changes):
 
 
 @pytest.mark.parametrize("pack", [str.encode, lambda text: gzip.compress(text.encode())], ids=["plain", "gzip"])
-def test_problems_are_read_in_their_order(tmp_path, pack):
+def test_problems_are_read_in_order(tmp_path, pack):
     path = tmp_path / "problems"
     path.write_bytes(pack(lines({}, {"task_id": "Test/1", "more": 1})))
     assert read_problems(path, "humaneval") == [Problem(**DOUBLE), Problem(**{**DOUBLE, "task_id": "Test/1"})]
@@ -42,14 +42,14 @@ def test_problems_are_read_in_their_order(tmp_path, pack):
         ({"task_id": "Test/0"}, r"the task_id 'Test/0' appears twice"),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path, change, problem):
+def test_wrong_line_is_named(tmp_path, change, problem):
     path = tmp_path / "problems.jsonl"
     path.write_text(lines({}, {"task_id": "Test/1", **change}))
     with pytest.raises(DataError, match=rf"problems\.jsonl, line 2: {problem}"):
         read_problems(path, "humaneval")
 
 
-def test_a_missing_field_is_named(tmp_path):
+def test_missing_field_is_named(tmp_path):
     path = tmp_path / "problems.jsonl"
     path.write_text(json.dumps({name: text for name, text in DOUBLE.items() if name != "test"}) + "\n")
     with pytest.raises(DataError, match=r"line 1: lacks 'test'"):
@@ -66,12 +66,12 @@ def test_a_missing_field_is_named(tmp_path):
         ("    exit_now = __import__('sys').exit\n    exit_now(0)", "exited", "SystemExit: 0"),
     ],
 )
-def test_a_completion_is_judged_by_the_tests(completion, outcome, detail):
+def test_completion_is_judged_by_the_tests(completion, outcome, detail):
     verdict = run(program(Problem(**DOUBLE), completion))
     assert (verdict.outcome, verdict.detail) == (outcome, detail)
 
 
-def test_stops_are_where_a_function_is_left():
+def test_stop_strings_end_a_function_and_not_its_solution():
     assert all(stop == "```" or stop.startswith("\n") for stop in STOPS)
     assert not any(stop in Problem(**DOUBLE).canonical_solution for stop in STOPS)
 

@@ -1,4 +1,4 @@
-"""Labels: one meaning in every format, given or collected classes."""
+"""Labels: the same meaning in every format, whether classes are given or collected."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ BINARY = ("safe", "vulnerable")
         ("cafe\u0301", "caf\u00e9"),
     ],
 )
-def test_label_text(value: object, text: str) -> None:
+def test_label_text_is_normalized(value: object, text: str) -> None:
     assert label_text(value, HERE) == text
 
 
 @pytest.mark.parametrize("value", [None, "", "  "])
-def test_missing_label(value: object) -> None:
+def test_rejects_a_missing_label(value: object) -> None:
     with pytest.raises(DataError, match=r"file.jsonl, line 7: has no label. Add the label"):
         label_text(value, HERE)
 
 
-def test_a_label_is_one_line_of_at_most_200_characters() -> None:
+def test_label_must_be_one_line_of_at_most_200_characters() -> None:
     assert label_text("x" * 200, HERE) == "x" * 200
     with pytest.raises(DataError, match=r"file.jsonl, line 7: the label 'x+'\.\.\. has 201 characters"):
         label_text("x" * 201, HERE)
@@ -46,47 +46,47 @@ def test_a_label_is_one_line_of_at_most_200_characters() -> None:
 
 
 @pytest.mark.parametrize("text", ["ok\x1b[31m", "a\0b", "a\tb", "x\ud800"])
-def test_a_label_can_be_shown(text: str) -> None:
+def test_label_must_be_printable(text: str) -> None:
     with pytest.raises(DataError, match=r"file.jsonl, line 7: the label .* has a character in it that cannot be shown"):
         label_text(text, HERE)
 
 
-def test_given_names_are_found_in_either_unicode_form() -> None:
+def test_given_names_match_in_either_unicode_form() -> None:
     for name, label in (("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")):
         assert LabelSet(("tea", name)).index(label, HERE) == 1
 
 
 @pytest.mark.parametrize("value", [0.5, float("nan"), float("inf"), [1], {"a": 1}, b"x"])
-def test_label_of_a_wrong_type(value: object) -> None:
+def test_rejects_labels_of_a_wrong_type(value: object) -> None:
     with pytest.raises(DataError, match="is not an integer, string or boolean"):
         label_text(value, HERE)
 
 
 @pytest.mark.parametrize("value", [1, "1", True, "true", 1.0, "vulnerable"])
-def test_given_classes_by_name_or_number(value: object) -> None:
+def test_given_classes_match_by_name_or_number(value: object) -> None:
     assert LabelSet(BINARY).index(value, HERE) == 1
 
 
-def test_names_that_are_numbers_are_never_taken_as_indices() -> None:
+def test_numeric_names_are_never_taken_as_indices() -> None:
     classes = LabelSet(("1", "2", "3"))
     assert [classes.index(value, HERE) for value in (1, 2, 3)] == [0, 1, 2]
     with pytest.raises(DataError, match="the label '0' is none of the classes"):
         classes.index(0, HERE)
 
 
-def test_names_that_are_truth_values_come_first() -> None:
+def test_boolean_names_take_precedence_over_indices() -> None:
     classes = LabelSet(("true", "false"))
     assert [classes.index(value, HERE) for value in (True, "False", 0)] == [0, 1, 0]
 
 
-def test_names_that_are_truth_values_are_met_in_any_case() -> None:
+def test_boolean_names_match_in_any_case() -> None:
     classes = LabelSet(("True", "False"))
     assert [classes.index(value, HERE) for value in (True, "false", "TRUE", 0, 1)] == [0, 1, 0, 0, 1]
     with pytest.raises(DataError, match="the label 'false' is none of the classes"):
         LabelSet(("true", "other")).index(False, HERE)
 
 
-def test_label_outside_the_classes() -> None:
+def test_rejects_a_label_outside_the_classes() -> None:
     with pytest.raises(DataError) as caught:
         LabelSet(BINARY).index(2, HERE)
     assert str(caught.value) == (
@@ -109,7 +109,7 @@ def collected(values: list[object]) -> tuple[tuple[str, ...], list[int]]:
     return names, [int(final[number]) for number in numbers]
 
 
-def test_collected_integers_are_in_numeric_order() -> None:
+def test_collected_integers_are_sorted_numerically() -> None:
     assert collected([10, 9, "-2", 10]) == (("-2", "9", "10"), [2, 1, 0, 2])
 
 
@@ -117,7 +117,7 @@ def test_collected_names_are_sorted() -> None:
     assert collected(["style", "bug", "10", "bug"]) == (("10", "bug", "style"), [2, 1, 0, 1])
 
 
-def test_nothing_collected() -> None:
+def test_no_labels_give_no_classes() -> None:
     assert collected([]) == ((), [])
 
 
@@ -134,13 +134,13 @@ def test_nothing_collected() -> None:
     )
 )
 @settings(max_examples=50, deadline=None)
-def test_collected_labels_name_what_was_given_in_sorted_order(values: list[object]) -> None:
+def test_collected_labels_name_the_given_values_in_sorted_order(values: list[object]) -> None:
     names, numbers = collected(values)
     assert [names[number] for number in numbers] == [label_text(value, HERE) for value in values]
     assert len(set(names)) == len(names)
 
 
-def test_too_many_classes_mean_the_wrong_column() -> None:
+def test_too_many_classes_suggest_the_wrong_column() -> None:
     classes = LabelSet(None)
     for i in range(MAX_CLASSES):
         classes.index(f"name {i}", HERE)
@@ -159,11 +159,11 @@ def test_two_classes_are_enough() -> None:
     require_two_classes(dataset([0, 1, -1]))
 
 
-def test_one_class_is_refused() -> None:
+def test_rejects_a_single_class() -> None:
     with pytest.raises(DataError, match=r"train.jsonl: .* of 3 here, all have the label 'vulnerable'"):
         require_two_classes(dataset([1, 1, -1]))
 
 
-def test_no_label_is_refused() -> None:
+def test_rejects_no_labels() -> None:
     with pytest.raises(DataError, match=r"of 2 here, none has a label\. Give data"):
         require_two_classes(dataset([-1, -1]))

@@ -1,4 +1,4 @@
-"""Languages by suffix, and prose in their files."""
+"""Languages by file suffix, and prose in source files."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def prose(text, name):
     return [text[begin:end] for begin, end in prose_spans(text, LANGUAGES[name])]
 
 
-def test_suffixes_are_of_one_language_each():
+def test_each_suffix_belongs_to_one_language():
     suffixes = [suffix for language in LANGUAGES.values() for suffix in language.suffixes]
     assert len(suffixes) == len(set(suffixes))
     assert language_of(Path("a/B.PY")) is LANGUAGES["python"]
@@ -33,7 +33,7 @@ def test_suffixes_are_of_one_language_each():
         (grammar_named, GRAMMARS, "the data flow of '{x}' cannot be found."),
     ],
 )
-def test_a_language_is_found_by_name_or_refused(find, table, problem):
+def test_language_is_found_by_name_or_rejected(find, table, problem):
     assert all(find(name) is entry for name, entry in table.items())
     with pytest.raises(UserError) as refusal:
         find("{x}")
@@ -56,14 +56,14 @@ def test_a_language_is_found_by_name_or_refused(find, table, problem):
         ("haskell", "f x = x -- id\n{- block -}", ["-- id", "{- block -}"]),
     ],
 )
-def test_comments_and_long_strings_are_prose(name, text, expected):
+def test_comments_and_multiline_strings_are_prose(name, text, expected):
     assert prose(text, name) == expected
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
 @settings(deadline=None)
 @given(st.text(st.sampled_from("ab'\"`#/*-\\\n{}[]= "), max_size=40))
-def test_spans_are_in_order_and_inside_any_text(name, text):
+def test_spans_are_ordered_and_within_any_text(name, text):
     end = 0
     for begin, after in prose_spans(text, LANGUAGES[name]):
         assert end <= begin < after <= len(text)
@@ -77,7 +77,7 @@ def test_hostile_text_takes_no_longer_than_other_text():
             assert isinstance(prose(quotes * 30_000, name), list)
 
 
-def test_python_has_the_comments_that_its_own_lexer_finds():
+def test_python_comments_match_its_own_lexer():
     text = Path(__file__).with_name("test_corpus_rewrites.py").read_text()
     expected = [token for kind, token, _ in scan(text) if kind == "comment"]
     assert [span for span in prose(text, "python") if span.startswith("#")] == expected

@@ -1,4 +1,4 @@
-"""Lines: gzip by content, byte order marks, and every refusal naming file, line and remedy."""
+"""Lines: gzip detected by content, byte order marks, and errors that name file, line and remedy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def refusal(path: Path) -> DataError:
     return caught.value
 
 
-def test_plain_and_gzip_read_alike_whatever_the_name(tmp_path: Path) -> None:
+def test_plain_and_gzip_read_alike_under_any_name(tmp_path: Path) -> None:
     content = "a\r\nb\u2028c\n\nd".encode()
     expected = [(1, "a\r\n"), (2, "b\u2028c\n"), (3, "\n"), (4, "d")]
     assert list(read_lines(write(tmp_path, content, "plain.gz"))) == expected
@@ -47,27 +47,27 @@ def test_byte_order_mark_is_dropped_at_the_start_only(tmp_path: Path) -> None:
     assert [text for _, text in read_lines(path)] == ["a\n", "\ufeffb\n"]
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_rejects_a_missing_file(tmp_path: Path) -> None:
     error = refusal(tmp_path / "absent.jsonl")
     assert "there is no such file" in str(error)
 
 
-def test_part_of_the_path_is_a_file(tmp_path: Path) -> None:
+def test_rejects_a_path_below_a_file(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(write(tmp_path, b"x", "file") / "below").problem
 
 
-def test_folder(tmp_path: Path) -> None:
+def test_rejects_a_folder(tmp_path: Path) -> None:
     assert "is a folder" in refusal(tmp_path).problem
 
 
-def test_pipe_is_refused_where_a_file_is_read_twice(tmp_path: Path) -> None:
+def test_rejects_a_pipe_for_a_file_that_is_read_twice(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     assert "not a regular file" in refusal(pipe).problem
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_permission_denied(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
+def test_rejects_a_file_without_permission(tmp_path: Path) -> None:
     path = write(tmp_path, b"x")
     path.chmod(0)
     assert "permission" in refusal(path).problem
@@ -99,13 +99,13 @@ def test_truncated_gzip_names_the_line(tmp_path: Path) -> None:
     assert 1000 < error.line < 4000
 
 
-def test_damaged_gzip(tmp_path: Path) -> None:
+def test_rejects_damaged_gzip(tmp_path: Path) -> None:
     whole = bytearray(gzip.compress(b"some text\n" * 100))
     whole[-6] ^= 0xFF  # the checksum
     assert "gzip data is damaged" in refusal(write(tmp_path, bytes(whole))).problem
 
 
-def test_endless_line_is_refused_without_reading_it_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_an_endless_line_without_reading_it_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MAX_LINE_BYTES", 1000)
     path = write(tmp_path, b"short\n" + b"x" * 1001)
     error = refusal(path)
@@ -115,14 +115,14 @@ def test_endless_line_is_refused_without_reading_it_whole(tmp_path: Path, monkey
     assert len(list(read_lines(path))) == 1
 
 
-def test_sha256_of_all_is_of_the_bytes_on_disk_in_order(tmp_path: Path) -> None:
+def test_sha256_covers_the_bytes_on_disk_in_order(tmp_path: Path) -> None:
     first, second = write(tmp_path, gzip.compress(b"one"), "a"), write(tmp_path, b"two" * 10**6, "b")
     expected = hashlib.sha256(first.read_bytes() + second.read_bytes()).hexdigest()
     assert sha256_of_all([first, second]) == expected
     assert sha256_of_all([second, first]) != expected
 
 
-def test_open_file_lets_the_users_own_errors_through(tmp_path: Path) -> None:
+def test_open_file_does_not_catch_exceptions_of_the_caller(tmp_path: Path) -> None:
     path = write(tmp_path, b"x")
     with pytest.raises(RuntimeError, match="mine"), open_file(path):
         raise RuntimeError("mine")
@@ -145,7 +145,7 @@ def test_decode_returns_any_text(text: str) -> None:
         ([1], "a value of type list"),
     ],
 )
-def test_shown(value: object, text: str) -> None:
+def test_shown_values_are_short_and_printable(value: object, text: str) -> None:
     assert shown(value) == text
 
 

@@ -1,4 +1,4 @@
-"""MBPP: its prompt, its setup code, and its references."""
+"""MBPP: its prompt, its setup code, and its reference solutions."""
 
 import json
 
@@ -19,7 +19,7 @@ def one(path, row, **how):
     return problem
 
 
-def test_the_prompt_is_a_docstring_with_the_first_test(tmp_path):
+def test_prompt_is_a_docstring_with_the_first_test(tmp_path):
     problem = one(tmp_path, MBPP)
     assert problem.prompt == '"""\nWrite a function to double a number.\nassert double(2) == 4\n"""\n'
     assert problem.canonical_solution == "def double(n):\n    return 2 * n"
@@ -27,7 +27,7 @@ def test_the_prompt_is_a_docstring_with_the_first_test(tmp_path):
     assert not any(stop in "\n" + problem.canonical_solution for stop in STOPS)
 
 
-def test_a_chat_is_told_the_task_and_the_tests(tmp_path):
+def test_chat_instruction_has_the_task_and_the_tests(tmp_path):
     asked = instruction(one(tmp_path, MBPP))
     for part in (MBPP["text"], *MBPP["test_list"], "double"):
         assert part in asked
@@ -36,13 +36,13 @@ def test_a_chat_is_told_the_task_and_the_tests(tmp_path):
     assert '"""' not in instruction(one(tmp_path, MBPP_PLUS))
 
 
-def test_challenges_count_where_they_are_asked_for(tmp_path):
+def test_challenge_tests_are_optional(tmp_path):
     assert "double(-1)" not in one(tmp_path, MBPP).test
     assert one(tmp_path, MBPP, challenges=True).test.endswith("assert double(-1) == -2")
     assert "double(-1)" not in one(tmp_path, HUB_PLUS, challenges=True).test
 
 
-def test_setup_code_sees_what_the_program_defines(tmp_path):
+def test_setup_code_sees_the_program(tmp_path):
     row = {
         **MBPP,
         "code": "class Node:\n    value = 3\ndef value(node):\n    return node.value",
@@ -54,18 +54,18 @@ def test_setup_code_sees_what_the_program_defines(tmp_path):
     exec("\n".join((*parts_of(problem, row["code"], "completion"), problem.tests)), {})
 
 
-def test_the_function_is_the_one_that_the_test_calls_and_the_reference_defines(tmp_path):
+def test_entry_point_is_called_by_the_test_and_defined_by_the_reference(tmp_path):
     row = {**MBPP, "code": "def helper():\n    0\ndef twice(n):\n    return n", "test_list": ["assert set(twice([1]))"]}
     assert one(tmp_path, row).entry_point == "twice"
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="MBPP is not on this machine (LILLIPUT_SHARED)")
 @pytest.mark.parametrize(("name", "count"), [("mbpp.jsonl.gz", 974), ("sanitized-mbpp.json.gz", 427)])
-def test_real_problems(name, count):
+def test_real_solutions_pass_and_empty_ones_fail(name, count):
     problems = read_problems(REAL / name, "mbpp")
     assert len(problems) == count
     assert all(json.dumps(problem.prompt).startswith('"\\"\\"\\"\\n') for problem in problems)
-    # The few whose tests need what the program defines, and a sample of the others.
+    # The few whose tests need definitions of the program, and a sample of the rest.
     sample = [problem for problem in problems if "root = Node" in problem.test] + problems[:: count // 4]
     sources = [judged_source(parts_of(one, one.canonical_solution, "completion"), one.tests) for one in sample]
     verdicts = judge_many(sources, Limits(60))

@@ -13,10 +13,10 @@ from lilliput.data.parsers import parser_of
         ("tree_sitter_python", b"def f():\n    return 1\n", "module"),
     ],
 )
-def test_each_grammar_reads_its_language(package, code, root):
+def test_each_grammar_parses_its_language(package, code, root):
     tree = parser_of(package).parse(code).root_node
     assert (tree.type, tree.has_error) == (root, False)
 
 
-def test_a_parser_is_made_once():
+def test_parser_is_created_once():
     assert parser_of("tree_sitter_c") is parser_of("tree_sitter_c")

@@ -1,4 +1,4 @@
-"""HumanEval+ and MBPP+: arguments made of JSON, and outputs compared; numpy is the reference of what is close."""
+"""HumanEval+ and MBPP+: arguments converted from JSON, and outputs compared; numpy is the reference for closeness."""
 
 import json
 import math
@@ -31,7 +31,7 @@ from lilliput.evaluate import judging_numpy
         (3, [[1]], [[1]]),
     ],
 )
-def test_arguments_of_mbpp_become_what_functions_take(number, given_, expected):
+def test_mbpp_arguments_are_converted(number, given_, expected):
     assert converted("mbpp", f"Mbpp/{number}", given_) == expected
     assert list(map(type, converted("mbpp", str(number), given_))) == list(map(type, expected))
     assert converted("humaneval", f"HumanEval/{number}", given_) == given_
@@ -68,7 +68,7 @@ def test_arguments_of_mbpp_become_what_functions_take(number, given_, expected):
         ("mbpp", "surface_Area", [3, 4], 35, 33, 0, True),
     ],
 )
-def test_what_counts_as_right(benchmark, name, arguments, found, expected, tolerance, right):
+def test_outputs_are_compared_as_evalplus_does(benchmark, name, arguments, found, expected, tolerance, right):
     assert matches(benchmark, name, arguments, found, expected, tolerance) is right
 
 
@@ -77,7 +77,7 @@ ODD = FLOATS | st.sampled_from([math.inf, -math.inf, math.nan])
 
 
 @given(st.lists(st.tuples(ODD, ODD | st.none())), st.sampled_from([0, 1e-3, 1.0]))
-def test_close_is_what_numpy_calls_close(pairs, tolerance):
+def test_is_close_matches_numpy(pairs, tolerance):
     expected = [one for one, _ in pairs]
     found = [one if other is None else one + other * 1e-7 for one, other in pairs]
     reference = np.allclose(found, expected, rtol=1e-7, atol=tolerance or 1e-6, equal_nan=True)
@@ -88,7 +88,7 @@ NUMBERS = st.floats(allow_nan=True, allow_infinity=True, width=32) | st.integers
 
 
 @given(st.lists(NUMBERS), st.lists(NUMBERS) | NUMBERS, st.booleans())
-def test_the_stand_in_agrees_with_numpy(found, expected, equal_nan):
+def test_stand_in_matches_numpy(found, expected, equal_nan):
     def outcome(library):
         try:
             return bool(library.allclose(found, expected, 1e-7, 1e-6, equal_nan))
@@ -98,7 +98,7 @@ def test_the_stand_in_agrees_with_numpy(found, expected, equal_nan):
     assert outcome(judging_numpy) == outcome(np)
 
 
-def test_the_stand_in_asserts():
+def test_stand_in_raises_assertion_errors():
     judging_numpy.assert_allclose([1.0, [math.nan]], [1.0 + 1e-9, [math.nan]])
     for wrong in ([1.0], [1.0, 3.0, 4.0], [2.0, 2.5]):
         with pytest.raises(AssertionError):
@@ -107,7 +107,7 @@ def test_the_stand_in_asserts():
         judging_numpy.allclose("a", 1.0)
 
 
-def test_functions_get_arguments_of_their_own():
+def test_functions_get_their_own_copy_of_the_arguments():
     reference = "def f(items):\n    items.sort()\n    return items[0]\n"
     plus_checks.compare_all(
         lambda items: items.pop(items.index(min(items))), "humaneval", "x", "f", reference, json.dumps([[[3, 1]]]), 0

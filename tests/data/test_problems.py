@@ -1,4 +1,4 @@
-"""Files of problems: every shape that is published, known by its fields; what is wrong is named by file and line."""
+"""Problem files: every published format, recognized by its fields; errors name file and line."""
 
 import gzip
 import json
@@ -65,7 +65,7 @@ SHAPES = {
 
 
 def run(*parts):
-    """Execute pieces as one module."""
+    """Execute the parts as one module."""
     names = {"__name__": "tried"}
     for part in parts:
         exec(compile(part, "<part>", "exec", dont_inherit=True), names)
@@ -77,24 +77,24 @@ def write(path, *rows):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_shape_is_known_by_its_fields(name, tmp_path):
+def test_format_is_recognized_by_its_fields(name, tmp_path):
     row, benchmark = SHAPES[name]
     (problem,) = read_problems(write(tmp_path / "p.jsonl", row))
     assert (problem.task_id, problem.benchmark, problem.entry_point) == (str(row["task_id"]), benchmark, "double")
     assert read_problems(tmp_path / "p.jsonl", benchmark) == [problem]
-    # A reference passes its tests, and a wrong program does not; here without a sandbox, because both are known.
+    # The reference passes the tests and a wrong program does not; no sandbox is needed, as both programs are known.
     run(*parts_of(problem, problem.canonical_solution, "completion"), problem.tests)
     with pytest.raises(AssertionError):
         run(problem.imports, "def double(n):\n    return n + 3\n", problem.tests)
 
 
-def test_where_a_row_has_inputs_and_tests_the_inputs_judge(tmp_path):
+def test_inputs_take_precedence_over_tests(tmp_path):
     both = {**HUMANEVAL_PLUS, "test": "def check(candidate):\n    assert False\n"}
     (problem,) = read_problems(write(tmp_path / "p.jsonl", both))
     run(problem.prompt + problem.canonical_solution, problem.tests)
 
 
-def test_inputs_that_only_python_s_json_knows(tmp_path):
+def test_inputs_may_be_nan_and_infinity(tmp_path):
     odd = {**HUMANEVAL_PLUS, "base_input": [[float("nan")], [float("inf")]], "plus_input": []}
     (problem,) = read_problems(write(tmp_path / "p.jsonl", odd))
     run(problem.prompt + problem.canonical_solution, problem.tests)
@@ -125,7 +125,7 @@ def test_inputs_that_only_python_s_json_knows(tmp_path):
         ),
     ],
 )
-def test_what_judges_a_solution_is_named_in_every_form(row, left_out, message, tmp_path):
+def test_missing_tests_are_named_in_every_format(row, left_out, message, tmp_path):
     lacking = {name: value for name, value in row.items() if name not in left_out}
     with pytest.raises(DataError) as caught:
         read_problems(write(tmp_path / "p.jsonl", lacking))
@@ -134,13 +134,13 @@ def test_what_judges_a_solution_is_named_in_every_form(row, left_out, message, t
 
 @pytest.mark.parametrize("pack", [str.encode, lambda text: gzip.compress(text.encode())], ids=["plain", "gzip"])
 @pytest.mark.parametrize("indent", [None, 2])
-def test_a_json_list_is_read_as_lines_are(pack, indent, tmp_path):
+def test_json_list_is_read_like_json_lines(pack, indent, tmp_path):
     rows = [SANITIZED, {**SANITIZED, "task_id": 8}]
     (tmp_path / "list").write_bytes(pack(json.dumps(rows, indent=indent)))
     assert read_problems(tmp_path / "list") == read_problems(write(tmp_path / "lines", *rows))
 
 
-def test_parquet_as_the_hub_has_it(tmp_path):
+def test_parquet_from_the_hub_is_read(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     table = pytest.importorskip("pyarrow").Table.from_pylist([MBPP])
     parquet.write_table(table, tmp_path / "p.parquet")
@@ -168,7 +168,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_named_by_file_and_line(name, tmp_path):
+def test_invalid_problems_are_named_by_file_and_line(name, tmp_path):
     row, message = WRONG[name]
     with pytest.raises(DataError) as caught:
         read_problems(write(tmp_path / "p.jsonl", HUMANEVAL, row))
@@ -194,7 +194,7 @@ def test_what_is_wrong_is_named_by_file_and_line(name, tmp_path):
         (json.dumps({"task_id": 1, "text": "x"}), 1, "lacks 'code', 'test_list', which a problem of MBPP has"),
     ],
 )
-def test_files_that_are_none(content, line, message, tmp_path):
+def test_rejects_invalid_files(content, line, message, tmp_path):
     (tmp_path / "p.json").write_text(content)
     with pytest.raises(DataError) as caught:
         read_problems(tmp_path / "p.json")
@@ -202,7 +202,7 @@ def test_files_that_are_none(content, line, message, tmp_path):
     assert message in caught.value.problem
 
 
-def test_files_of_another_benchmark_and_of_two(tmp_path):
+def test_rejects_other_and_mixed_benchmarks(tmp_path):
     with pytest.raises(DataError, match="is a problem of humaneval, not mbpp"):
         read_problems(write(tmp_path / "p.jsonl", HUMANEVAL), "mbpp")
     with pytest.raises(DataError, match="line 2: is a problem of mbpp, not humaneval"):
@@ -223,7 +223,7 @@ ROWS = st.lists(
 
 
 @given(rows=ROWS, as_list=st.booleans(), indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
-def test_any_text_comes_back(tmp_path_factory, rows, as_list, indent, ascii_only):
+def test_any_text_survives(tmp_path_factory, rows, as_list, indent, ascii_only):
     path = tmp_path_factory.mktemp("any") / "p.json"
     how = {"ensure_ascii": ascii_only}
     lines = "\n".join(json.dumps(row, **how) for row in rows)
@@ -237,7 +237,7 @@ def test_any_text_comes_back(tmp_path_factory, rows, as_list, indent, ascii_only
 
 
 @given(rows=ROWS, data=st.data())
-def test_a_cut_file_is_an_error_or_a_shorter_one_never_a_crash(tmp_path_factory, rows, data):
+def test_truncated_file_is_rejected(tmp_path_factory, rows, data):
     path = tmp_path_factory.mktemp("cut") / "p.json"
     whole = json.dumps(rows, indent=1)
     end = data.draw(st.integers(0, len(whole) - 1))

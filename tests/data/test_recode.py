@@ -1,4 +1,4 @@
-"""ReCode's released layout read: by family, perturbation and seed."""
+"""Reading ReCode's released layout: by family, perturbation and seed."""
 
 import gzip
 import json
@@ -41,7 +41,7 @@ def released(tmp_path):
     return tmp_path
 
 
-def test_files_are_found_by_their_names(released):
+def test_files_are_found_by_name(released):
     found = read_recode(released)
     typed = replace(ONE, prompt="def noe():\n", entry_point="noe")
     assert found == {"FuncRenameSwapChar": {0: [typed, TWO], 10: [ONE, TWO]}, "new_lines": {2: [TWO]}}
@@ -49,13 +49,13 @@ def test_files_are_found_by_their_names(released):
     assert read_recode(released, "mbpp") == {"new_lines": {3: [ONE]}}
 
 
-def test_a_wrong_line_is_named_with_its_file(released):
+def test_wrong_line_is_named_with_its_file(released):
     write(released / "natgen", "humaneval_OperandSwap_s0.jsonl", row(ONE), row(replace(TWO, entry_point="a b")))
     with pytest.raises(DataError, match=r"natgen.humaneval_OperandSwap_s0\.jsonl, line 2: 'entry_point' is 'a b'"):
         read_recode(released)
 
 
-def test_files_that_do_not_belong_together_are_named(released):
+def test_inconsistent_files_are_named(released):
     write(released / "func_name", "humaneval_FuncRenameSwapChar_s1.jsonl", row(TWO), row(ONE))
     with pytest.raises(DataError, match=r"SwapChar_s1\.jsonl: has other problems, or in another order, than"):
         read_recode(released)
@@ -65,7 +65,7 @@ def test_files_that_do_not_belong_together_are_named(released):
         read_recode(released)
 
 
-def test_a_folder_without_such_files_is_named(released):
+def test_folder_without_such_files_is_named(released):
     with pytest.raises(DataError, match="is not a folder"):
         read_recode(released / "nowhere")
     with pytest.raises(DataError, match=r"holds no file called 'mbjp_PERTURBATION_s0\.jsonl'"):
@@ -73,7 +73,7 @@ def test_a_folder_without_such_files_is_named(released):
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="ReCode's files are not on this machine (LILLIPUT_SHARED)")
-def test_the_released_files_are_those_that_the_perturbations_name():
+def test_released_files_match_the_perturbations():
     found = read_recode(REAL)
     ours = {item.released: item for item in PERTURBATIONS.values() if item.released}
     assert set(found) == {*ours, "BackTranslation"}

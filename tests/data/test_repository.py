@@ -1,4 +1,4 @@
-"""Source files of a folder: what is taken, what is left out and why, and that a stranger's repository runs nothing."""
+"""Source files of a folder: which are taken, which are skipped and why, and that untrusted repositories run no code."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ def git(folder, *arguments):
     subprocess.run(command, check=True, capture_output=True)
 
 
-def test_a_folder_is_walked(folder):
+def test_folder_is_walked(folder):
     found = read_sources(folder)
     assert names(folder) == ["a.py", "sub/C.java", "sub/b.py"]
     assert found.listed_by == "walk"
@@ -62,16 +62,16 @@ LEFT_OUT = {
 
 
 @pytest.mark.parametrize("name", LEFT_OUT)
-def test_what_is_left_out_is_counted(folder, name):
+def test_skipped_files_are_counted_by_reason(folder, name):
     text, reason = LEFT_OUT[name]
     fill(folder, {name: text})
     found = read_sources(folder)
     assert len(found.files) == 3
     assert reason != "copies" or {source.text for source in found.files} >= {text}
-    assert dict(found.skipped) == ({reason: 1} if reason else {})  # folders are not even walked
+    assert dict(found.skipped) == ({reason: 1} if reason else {})  # these folders are not even walked
 
 
-def test_links_are_not_followed(folder, tmp_path_factory):
+def test_symbolic_links_are_not_followed(folder, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside") / "secret.py"
     outside.write_text("password = 1\n")
     (folder / "link.py").symlink_to(outside)
@@ -81,12 +81,12 @@ def test_links_are_not_followed(folder, tmp_path_factory):
     assert found.skipped == {"links or no longer there": 1}
 
 
-def test_line_ends_and_marks_are_made_plain(tmp_path):
+def test_line_ends_and_byte_order_marks_are_normalized(tmp_path):
     fill(tmp_path, {"a.py": b"\xef\xbb\xbfx = 1\r\ny = 2\r\n"})
     assert read_sources(tmp_path).files[0].text == "x = 1\ny = 2\n"
 
 
-def test_the_draw_is_by_seed_alone(folder):
+def test_sample_depends_on_the_seed_alone(folder):
     fill(folder, {f"more/{number}.py": CODE.format(number + 10) for number in range(20)})
     drawn = [source.name for source in read_sources(folder, 5).files]
     assert [source.name for source in read_sources(folder, 5).files] == drawn
@@ -101,7 +101,7 @@ def test_languages_can_be_chosen(folder):
         read_sources(folder, languages=["cobol"])
 
 
-def test_git_says_what_is_ignored(folder):
+def test_files_ignored_by_git_are_skipped(folder):
     fill(folder, {".gitignore": "secret/\n*_local.py\n", "secret/k.py": "k = 1\n", "x_local.py": "y = 2\n"})
     git(folder, "init", "-q")
     git(folder, "add", "a.py")
@@ -109,11 +109,11 @@ def test_git_says_what_is_ignored(folder):
     assert found.listed_by == "git"
     assert names(folder) == ["a.py", "sub/C.java", "sub/b.py"]
     assert names(folder / "sub") == ["C.java", "b.py"]
-    # what the outer repository ignores altogether is still a folder
+    # A folder that the outer repository ignores altogether can still be read by itself.
     assert names(folder / "secret") == ["k.py"]
 
 
-def test_a_deleted_file_is_no_error(folder):
+def test_deleted_file_is_no_error(folder):
     git(folder, "init", "-q")
     git(folder, "add", ".")
     (folder / "a.py").unlink()
@@ -121,7 +121,7 @@ def test_a_deleted_file_is_no_error(folder):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the hook is a shell script")
-def test_a_strangers_repository_runs_nothing(folder):
+def test_untrusted_repository_runs_no_code(folder):
     git(folder, "init", "-q")
     script = folder / "evil.sh"
     script.write_text(f"#!/bin/sh\ntouch {folder}/ran\n")
@@ -135,13 +135,13 @@ def test_a_strangers_repository_runs_nothing(folder):
     assert not (folder / "ran").exists()
 
 
-def test_without_git_the_folder_is_walked(folder, monkeypatch):
+def test_folder_is_walked_without_git(folder, monkeypatch):
     git(folder, "init", "-q")
     monkeypatch.setenv("PATH", str(folder))
     assert read_sources(folder).listed_by == "walk"
 
 
-def test_nothing_to_measure_is_an_error_that_says_why(tmp_path):
+def test_nothing_to_measure_is_an_error_with_reasons(tmp_path):
     with pytest.raises(DataError, match="there is no such folder"):
         read_sources(tmp_path / "absent")
     with pytest.raises(DataError, match=r"no source file to measure on \(it is empty\)"):
@@ -160,5 +160,5 @@ def test_nothing_to_measure_is_an_error_that_says_why(tmp_path):
         ("x = 1\n" * 20 + "# DO NOT EDIT\n", False),
     ],
 )
-def test_generated_files_say_so_at_their_beginning(text, unfit):
+def test_generated_files_are_recognized_by_their_first_lines(text, unfit):
     assert (repository._unfit(text) == "generated") == unfit

@@ -1,4 +1,4 @@
-"""Rewrites of C: programs print the same before and after, and what must not be touched is not."""
+"""Rewrites of C: programs print the same before and after, and what must not be changed is not."""
 
 import re
 import shutil
@@ -39,7 +39,7 @@ def original(tmp_path_factory) -> str:
 
 
 @pytest.mark.parametrize("name", [*REWRITES, "mixed"])
-def test_the_program_prints_the_same(name, original, tmp_path):
+def test_program_prints_the_same(name, original, tmp_path):
     for seed in SEEDS:
         texts = [mixed(t, "c", seed) if name == "mixed" else rewrite(t, "c", name, seed) for t in C_FUNCTIONS.values()]
         assert texts != list(C_FUNCTIONS.values())
@@ -48,7 +48,7 @@ def test_the_program_prints_the_same(name, original, tmp_path):
 
 @given(st.sampled_from(sorted(C_FUNCTIONS)), st.sampled_from(sorted(REWRITES)), st.integers(0, 2**32))
 @settings(max_examples=60, deadline=None)
-def test_no_check_ever_stops_a_rewriting(function, name, seed):
+def test_rewrites_pass_their_own_checks(function, name, seed):
     found = attempt(C_FUNCTIONS[function], "c", name, seed)
     assert not found.refused
     assert Source(found.text, LANGUAGES["c"]).errors <= Source(C_FUNCTIONS[function], LANGUAGES["c"]).errors
@@ -59,11 +59,11 @@ def names_of(text: str) -> set[str]:
 
 
 def test_which_names_are_variables():
-    # ``next`` and ``node`` go through a macro; ``count`` is a global variable before the block that has its own.
+    # ``next`` and ``node`` go through a macro; ``count`` is global before the block that declares its own.
     assert names_of(C_FUNCTIONS["fields"]) == {"data", "member", "other"}
     assert names_of(C_FUNCTIONS["continues"]) == {"n", "total", "i"}
-    assert "again" not in names_of(C_FUNCTIONS["jumps"])  # a label, too
-    assert "n" not in names_of(C_FUNCTIONS["directives"])  # in the text of a macro
+    assert "again" not in names_of(C_FUNCTIONS["jumps"])  # also a label
+    assert "n" not in names_of(C_FUNCTIONS["directives"])  # in a macro's text
     assert names_of("int f(int (*call)(int), int x) { return call(x); }") == {"x"}
     assert names_of("int f(int x) { extern int y; int g(int); typedef int t; t z = y; return x + z + g(1); }") == {
         *("x", "z")
@@ -95,11 +95,11 @@ def loop(body: str, head: str = "i = 0; i < n; i++") -> str:
         "EACH(j, 3) { if (j) continue; }",
     ],
 )
-def test_a_for_that_cannot_be_a_while_stays(body):
+def test_for_that_cannot_become_a_while_is_unchanged(body):
     assert rewrite(loop(body), "c", "loops") == loop(body)
 
 
-def test_a_for_and_its_while():
+def test_for_becomes_while_and_back():
     text = rewrite(loop("while (s < i) { s++; continue; }"), "c", "loops", 1)
     assert re.search(r"i = 0;\n    while \(i < n\) {\n.*\n        i\+\+;\n    }", text)
     assert rewrite("int f(int n) { while (n) n--; return n; }", "c", "loops") == (
@@ -130,7 +130,7 @@ def test_a_for_and_its_while():
         ("MACRO(n) a = 1;", "int b = 2;"),
     ],
 )
-def test_statements_that_may_depend_on_each_other_stay(first, second):
+def test_statements_that_may_depend_on_each_other_are_not_swapped(first, second):
     text = f"void f(int n, struct s *p)\n{{\n    {first}\n    {second}\n}}\n"
     assert rewrite(text, "c", "order") == text
 
@@ -139,17 +139,17 @@ def test_statements_that_may_depend_on_each_other_stay(first, second):
     ("first", "second"),
     [("int a = 1;", "int b = n;"), ("char a[8], *c;", "T *b = 0;"), ("n = -1;", "m += 2;"), ("n++;", "int b = m & 3;")],
 )
-def test_statements_that_cannot_change_places(first, second):
+def test_independent_statements_are_swapped(first, second):
     text = "void f(int n, int m)\n{{\n    {}\n    {}\n}}\n"
     assert rewrite(text.format(first, second), "c", "order") == text.format(second, first)
 
 
-def test_swapping_after_an_unknown_macro_is_not_done():
+def test_statements_after_an_unknown_macro_are_not_swapped():
     text = "void f(int n)\n{\n    FOREACH(x)\n    n = 1;\n    int b = 2;\n}\n"
     assert rewrite(text, "c", "order") == text
 
 
-def test_nothing_is_put_between_a_macro_and_the_block_it_governs():
+def test_nothing_is_inserted_between_a_macro_and_its_block():
     text = "void f(int n)\n{\n    FOREACH(x, n)\n    {\n        g(x);\n    }\n}\n"
     for name in ("dead_code", "add_comments"):
         for seed in range(20):
@@ -157,7 +157,7 @@ def test_nothing_is_put_between_a_macro_and_the_block_it_governs():
             assert re.search(r"FOREACH\(x, n\)\n    {", changed)
 
 
-def test_a_broken_part_is_left_alone_and_the_rest_is_not():
+def test_only_the_broken_part_is_left_alone():
     text = "int f(int n)\n{\n    int a = 1;\n    int b = 2;\n    for (i = 0 i < 3; @) { }\n    return n;\n}\n"
     for name in REWRITES:
         found = attempt(text, "c", name, 3)
@@ -166,18 +166,18 @@ def test_a_broken_part_is_left_alone_and_the_rest_is_not():
     assert rewrite(text, "c", "dead_code", 1) != text
 
 
-def test_removed_comments_leave_directives_and_strings():
+def test_removing_comments_keeps_directives_and_strings():
     text = rewrite(C_FUNCTIONS["directives"], "c", "remove_comments")
     assert "#endif \n" in text or "#endif\n" in text
     assert "// one" not in text
     text = rewrite(C_FUNCTIONS["texts"], "c", "remove_comments")
     assert '"/* not a comment */ // neither"' in text
-    assert "two lines */ n += 1;" in text  # code follows its end: a line break would go
+    assert "two lines */ n += 1;" in text  # code follows on its last line: removing it would remove a line break
     assert "4  + 2" in text or "4 + 2" in text
     assert "the end" not in text
 
 
-def test_spaces_never_join_tokens():
+def test_changed_spacing_never_joins_tokens():
     text = "int f(int a, int *b)\n{\n    return a - -a + 0xe + a / *b & a < 3;\n}\n"
     for seed in range(30):
         found = attempt(text, "c", "format", seed)

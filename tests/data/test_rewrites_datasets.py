@@ -1,4 +1,4 @@
-"""Rewrites of whole datasets: what changed is counted, examples stay what they are, copies carry their label."""
+"""Rewrites of whole datasets: changes are counted, examples keep their identity, and copies keep their labels."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def pairs() -> Dataset:
     return Dataset(TEXTS, np.array([[0, 1], [1, 1], [2, 0]]), np.array([0, 1, -1]), ("different", "clone"))
 
 
-def test_what_a_rewrite_changed_is_counted():
+def test_changed_examples_and_functions_are_counted():
     calls = []
     found = rewrite_dataset(pairs(), "c", "rename", 1, lambda: calls.append(1))
     assert found.changed.tolist() == [True, False, True]
@@ -26,7 +26,7 @@ def test_what_a_rewrite_changed_is_counted():
     assert found.dataset.texts[found.dataset.members[0, 0]] != TEXTS[0]
 
 
-def test_functions_that_become_the_same_are_kept_once():
+def test_functions_that_become_equal_are_merged():
     texts = ("int f(void) { return 1; /* a */ }\n", "int f(void) { return 1; /* b */ }\n")
     data = Dataset(texts, np.array([[0], [1]]), np.array([0, 1]), ("a", "b"))
     found = rewrite_dataset(data, "c", "remove_comments")
@@ -34,7 +34,7 @@ def test_functions_that_become_the_same_are_kept_once():
     assert found.dataset.members.tolist() == [[0], [0]]
 
 
-def test_mixed_rewrites_vary_with_the_seed_and_are_kept_in_parts(monkeypatch):
+def test_mixed_rewrites_vary_with_the_seed_and_are_cached_in_parts(monkeypatch):
     monkeypatch.setattr("lilliput.data.rewrites.datasets.KEPT_AT_ONCE", 5)
     kept: dict[str, list[str]] = {}
 
@@ -50,12 +50,12 @@ def test_mixed_rewrites_vary_with_the_seed_and_are_kept_in_parts(monkeypatch):
     assert all(one != other for one, other in zip(made[2:], TEXTS[2:], strict=True))
 
 
-def test_copies_carry_label_and_origin():
+def test_copies_keep_label_and_origin():
     data = pairs()
     rewritten = [f"{text}// again\n" for text in TEXTS]
     rewritten[1] = TEXTS[1]
     made = augmented(data, rewritten, 1.0)
-    assert made.rows.tolist() == [0, 1, 2, 0, 2]  # the pair of unchanged functions has no copy
+    assert made.rows.tolist() == [0, 1, 2, 0, 2]  # the pair of unchanged functions gets no copy
     assert made.dataset.labels.tolist() == [0, 1, -1, 0, -1]
     for row, origin in enumerate(made.rows):
         for side in range(2):
@@ -66,7 +66,7 @@ def test_copies_carry_label_and_origin():
             assert text == wanted[data.members[origin, side]]
 
 
-def test_a_rewriting_that_is_another_function_is_that_function():
+def test_rewrite_equal_to_another_function_is_merged_with_it():
     data = Dataset(("a", "b"), np.array([[0], [1]]), np.array([0, 1]), ("x", "y"))
     made = augmented(data, ["b", "c"], 1.0)
     assert made.dataset.texts == ("a", "b", "c")
@@ -75,7 +75,7 @@ def test_a_rewriting_that_is_another_function_is_that_function():
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5])
-def test_a_share_gets_copies(share):
+def test_given_share_of_examples_gets_copies(share):
     texts = tuple(f"t{i}" for i in range(40))
     data = Dataset(texts, np.arange(40)[:, None], np.arange(40) % 2, ("x", "y"))
     made = augmented(data, [f"{text}!" for text in texts], share, seed=2)

@@ -1,4 +1,4 @@
-"""Rewrites of Java: methods compile and return the same; tokens are kept; names of others are not touched."""
+"""Rewrites of Java: methods compile and return the same, tokens are kept, and names used elsewhere are not changed."""
 
 import shutil
 import subprocess
@@ -45,7 +45,7 @@ def test_methods_compile_and_return_the_same(tmp_path):
 
 @given(st.sampled_from(sorted(JAVA_METHODS)), st.sampled_from(sorted(REWRITES)), st.integers(0, 2**32))
 @settings(max_examples=50, deadline=None)
-def test_no_check_ever_stops_a_rewriting(method, name, seed):
+def test_rewrites_pass_their_own_checks(method, name, seed):
     found = attempt(JAVA_METHODS[method], "java", name, seed)
     assert not found.refused
     assert Source(found.text, JAVA).errors == 0
@@ -63,9 +63,9 @@ def test_renaming_is_one_to_one(method, seed):
     assert not {new for _, new in pairs} & set(before.tokens)
 
 
-def test_what_renaming_leaves():
+def test_renaming_keeps_fields_and_labels():
     text = rewrite(JAVA_METHODS["fieldsAndLocals"], "java", "rename", 1)
-    # ``n`` is a field before it is a local variable; ``a`` is a field of the class inside; ``total`` is a field.
+    # ``n`` is a field before it is a local variable; ``a`` is a field of the inner class; ``total`` is a field.
     for kept in ("int n = a;", "n + total", "int a = 3;", "tick()", "o.toString" if " o = " in text else ".toString()"):
         assert kept in text
     assert "int before" not in text
@@ -74,7 +74,7 @@ def test_what_renaming_leaves():
     assert "int sum" not in text
 
 
-def test_a_constructor_and_a_method_in_pieces():
+def test_constructors_and_truncated_methods_are_handled():
     text = "    Point(int x) {\n        super(x);\n        this.x = x;\n        int k = 1;\n        int j = 2;\n    }\n"
     assert Source(text, JAVA).errors == 0
     for name in REWRITES:
@@ -98,18 +98,18 @@ def test_a_constructor_and_a_method_in_pieces():
         ("int a = n % 2;", "int b = 2;"),
     ],
 )
-def test_statements_that_may_depend_on_each_other_stay(first, second):
+def test_statements_that_may_depend_on_each_other_are_not_swapped(first, second):
     text = f"void f(int n, String s, Integer boxed) {{\n    {first}\n    {second}\n}}\n"
     assert rewrite(text, "java", "order") == text
 
 
-def test_statements_that_change_places():
+def test_independent_statements_are_swapped():
     text = "void f(int n, String s) {{\n    {}\n    {}\n}}\n"
     pair = ("String b = null;", "int a = n * 2;")
     assert rewrite(text.format(*pair), "java", "order") == text.format(*reversed(pair))
 
 
-def test_a_comment_with_an_escape_stays():
+def test_comment_with_a_unicode_escape_is_kept():
     text = "void f() {\n    // ends \\u000a int a = 1;\n    g(); // gone\n}\n"
     changed = rewrite(text, "java", "remove_comments")
     assert "\\u000a" in changed

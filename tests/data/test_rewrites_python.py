@@ -1,4 +1,4 @@
-"""Rewrites of Python: functions return the same before and after, in the same words where nothing was to change."""
+"""Rewrites of Python: functions return the same before and after, and unaffected text keeps its layout."""
 
 import ast
 import copy
@@ -25,19 +25,19 @@ def outcomes(name: str, text: str) -> list[str]:
     return [repr(space[name](*copy.deepcopy(arguments))) for arguments in calls]  # type: ignore[operator]
 
 
-def labels_aside(name: str, shown: list[str]) -> list[str]:
-    """``f"{text=}"`` shows a variable's name, which renaming changes: the one thing that may differ."""
+def mask_shown_names(name: str, shown: list[str]) -> list[str]:
+    """Mask the variable name that ``f"{text=}"`` shows: renaming changes it, and nothing else may differ."""
     return [text.split("=")[-1] if name == "words" else text for text in shown]
 
 
 @given(st.sampled_from(sorted(PYTHON_FUNCTIONS)), st.sampled_from([*REWRITES, "mixed"]), st.integers(0, 2**32))
 @settings(max_examples=80, deadline=None)
-def test_the_function_returns_the_same(name, change, seed):
+def test_function_returns_the_same(name, change, seed):
     text, _ = PYTHON_FUNCTIONS[name]
     changed = mixed(text, "python", seed) if change == "mixed" else rewrite(text, "python", change, seed)
     ours, theirs = outcomes(name, changed), outcomes(name, text)
     if change in ("rename", "mixed"):
-        ours, theirs = labels_aside(name, ours), labels_aside(name, theirs)
+        ours, theirs = mask_shown_names(name, ours), mask_shown_names(name, theirs)
     assert ours == theirs, changed
     if change in SAME_TREE:
         assert ast.dump(ast.parse(changed)) == ast.dump(ast.parse(text))
@@ -46,20 +46,20 @@ def test_the_function_returns_the_same(name, change, seed):
 
 
 @pytest.mark.parametrize("change", REWRITES)
-def test_each_rewrite_finds_something(change):
+def test_each_rewrite_changes_something(change):
     texts = [text for text, _ in PYTHON_FUNCTIONS.values()]
     assert any(rewrite(text, "python", change, seed) != text for text in texts for seed in range(3))
 
 
-def test_loops_are_changed_where_they_stand():
+def test_loops_are_rewritten_in_place():
     text, _ = PYTHON_FUNCTIONS["words"]
     changed = rewrite(text, "python", "loops", 1)
     assert "enumerate" not in changed
     assert "        # count it\n" in changed
-    assert "             if k]" in changed  # what is not concerned keeps its layout
+    assert "             if k]" in changed  # unaffected text keeps its layout
 
 
-def test_renaming_keeps_layout_and_keywords_of_calls():
+def test_renaming_keeps_layout_and_keyword_arguments():
     text, _ = PYTHON_FUNCTIONS["recursive"]
     changed = rewrite(text, "python", "rename", 1)
     assert "def recursive(n):" in changed  # it calls itself, by keyword
@@ -72,12 +72,12 @@ def test_renaming_keeps_layout_and_keywords_of_calls():
     assert "# the first" in changed
 
 
-def test_a_name_that_also_names_a_global_variable_stays():
+def test_name_that_is_also_a_global_variable_is_kept():
     text = "def f(a):\n    def g():\n        shared = 1\n        return shared + a\n    return shared + g()\n"
     changed = rewrite(text, "python", "rename", 1)
     assert changed.count("shared") == 3
     assert "def f(a)" not in changed
-    assert "def g():" in changed  # a function, though a local one
+    assert "def g():" in changed  # a function, though local
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_a_name_that_also_names_a_global_variable_stays():
         "int f(void) { return 1; }",
     ],
 )
-def test_names_loops_and_order_of_what_is_not_one_function_stay(text):
+def test_names_loops_and_order_are_unchanged_in_anything_but_one_function(text):
     for change in ("rename", "loops", "order"):
         assert rewrite(text, "python", change, 1) == text
 
 
 @given(st.text(max_size=200), st.sampled_from(sorted(LANGUAGES)), st.sampled_from(sorted(REWRITES)))
 @settings(max_examples=80, deadline=None)
-def test_any_text_is_taken(text, language, change):
+def test_any_text_is_accepted(text, language, change):
     found = attempt(text, language, change, 1)
     assert found.changed == (found.text != text)
     assert Source(found.text, LANGUAGES[language]).errors <= Source(text, LANGUAGES[language]).errors
@@ -108,7 +108,7 @@ def test_any_text_is_taken(text, language, change):
 
 @given(st.data(), st.sampled_from(sorted(REWRITES)))
 @settings(max_examples=80, deadline=None)
-def test_functions_with_a_piece_cut_out_gain_no_errors(data, change):
+def test_damaged_functions_gain_no_errors(data, change):
     samples = {
         "c": list(C_FUNCTIONS.values()),
         "java": list(JAVA_METHODS.values()),
@@ -122,7 +122,7 @@ def test_functions_with_a_piece_cut_out_gain_no_errors(data, change):
     assert Source(found.text, LANGUAGES[language]).errors <= Source(cut, LANGUAGES[language]).errors
 
 
-def test_the_same_seed_gives_the_same_in_another_process():
+def test_seed_gives_the_same_rewrite_in_another_process():
     text = C_FUNCTIONS["shadowed"]
     script = (
         "import sys\nfrom lilliput.data.rewrites import REWRITES, rewrite\ntext = sys.stdin.read()\n"
@@ -140,7 +140,7 @@ def test_the_same_seed_gives_the_same_in_another_process():
     assert rewrite(text, "c", "rename", 5) != rewrite(text, "c", "rename", 6)
 
 
-def test_unknown_names_are_refused_with_those_there_are():
+def test_unknown_names_are_rejected_with_the_known_ones():
     with pytest.raises(UserError, match="c, java, python") as caught:
         rewrite("x", "cobol", "rename")
     assert caught.value.where == "--language"
@@ -148,11 +148,11 @@ def test_unknown_names_are_refused_with_those_there_are():
         rewrite("x", "c", "obfuscate")
 
 
-def test_the_language_is_told_by_its_grammar():
+def test_language_is_detected_by_its_grammar():
     python = [text for text, _ in PYTHON_FUNCTIONS.values()]
     assert language_of(list(C_FUNCTIONS.values()), "python") == "c"
     assert language_of(list(JAVA_METHODS.values()), "c") == "java"
     assert language_of(python, "java") == "python"
-    assert language_of(["int f(int a) { return a; }"], "java") == "java"  # it is both
+    assert language_of(["int f(int a) { return a; }"], "java") == "java"  # valid in both
     assert language_of(["int f(int a) { return a; }"], "c") == "c"
     assert language_of(["((("]) is None

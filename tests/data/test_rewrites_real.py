@@ -1,4 +1,4 @@
-"""Rewrites of real functions, which do not compile alone: most change, and none gains a parse error."""
+"""Rewrites of real functions, which do not compile on their own: most change, and none gains a parse error."""
 
 import itertools
 
@@ -19,7 +19,7 @@ LEAST = {"rename": 0.8, "dead_code": 0.8, "loops": 0.2, "order": 0.2, "format": 
 
 
 @pytest.mark.parametrize("language", DATA)
-def test_real_functions(language):
+def test_real_functions_change_without_new_errors(language):
     if not DATA[language].exists():
         pytest.skip(f"needs the shared data: {DATA[language].name}")
     rows = itertools.islice(read_rows(DATA[language], ["func"]), COUNT)

@@ -22,7 +22,7 @@ def write(folder: Path, content: str | bytes, name: str) -> Path:
     return path
 
 
-def test_functions_of_every_format_once_each(tmp_path: Path) -> None:
+def test_functions_of_every_format_are_read_once(tmp_path: Path) -> None:
     paths = [
         write(tmp_path, '{"func": "f", "target": "no label"}\n{"func": "g"}\n', "devign.jsonl"),
         write(tmp_path, "code\ng\nh\n", "plain.csv"),
@@ -34,7 +34,7 @@ def test_functions_of_every_format_once_each(tmp_path: Path) -> None:
     assert read_functions(paths) == ["f", "g", "h", "i", "j"]
 
 
-def test_functions_in_a_named_column(tmp_path: Path) -> None:
+def test_code_column_can_be_named(tmp_path: Path) -> None:
     path = write(tmp_path, '{"code": "f", "source": "g"}\n', "x.jsonl")
     assert read_functions([path], Columns(code="source")) == ["g"]
     assert read_functions([path], Columns(code="source", second="code")) == ["g", "f"]
@@ -44,7 +44,7 @@ def test_functions_in_a_named_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "sought"), [(None, "'func'; or 'code'; or 'code1', 'code2'"), (Columns("source"), "'source'")]
 )
-def test_no_column_with_code(tmp_path: Path, columns: Columns | None, sought: str) -> None:
+def test_rejects_a_file_without_code_column(tmp_path: Path, columns: Columns | None, sought: str) -> None:
     path = write(tmp_path, '{"text": "f"}\n', "x.jsonl")
     with pytest.raises(DataError) as caught:
         read_functions([path], columns)
@@ -63,22 +63,22 @@ def test_list_of_pairs_needs_its_functions(tmp_path: Path) -> None:
         read_functions([path])
 
 
-def test_no_paths() -> None:
+def test_rejects_no_paths() -> None:
     with pytest.raises(DataError, match="no data file was given"):
         read_functions([])
 
 
-def test_source_file(tmp_path: Path) -> None:
+def test_reads_a_source_file(tmp_path: Path) -> None:
     path = write(tmp_path, "\ufeffint f()\r\n{ return '\u00e9'; }\n", "f.c")
     assert read_source(path) == read_source(str(path)) == "int f()\r\n{ return '\u00e9'; }\n"
 
 
-def test_source_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_source_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("int \u00e9;".encode()), encoding="latin-1"))
     assert read_source("-") == "int \u00e9;"
 
 
-def test_source_from_a_pipe(tmp_path: Path) -> None:
+def test_reads_source_from_a_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_text, args=("int f();",))
@@ -100,7 +100,7 @@ def test_source_from_a_pipe(tmp_path: Path) -> None:
         (b"x" * 10_000_000, "is 10,000,000 bytes long; the longest source accepted is 1,000,000 bytes"),
     ],
 )
-def test_source_refused(tmp_path: Path, content: bytes, words: str) -> None:
+def test_rejects_invalid_source(tmp_path: Path, content: bytes, words: str) -> None:
     path = write(tmp_path, content, "f.c")
     with pytest.raises(DataError) as caught:
         read_source(path)
@@ -109,13 +109,13 @@ def test_source_refused(tmp_path: Path, content: bytes, words: str) -> None:
     assert caught.value.remedy
 
 
-def test_standard_input_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_too_long_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x" * 1_000_001)))
     with pytest.raises(DataError, match="standard input: is too long"):
         read_source("-")
 
 
-def test_missing_source_and_folder(tmp_path: Path) -> None:
+def test_rejects_a_missing_source_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no such file"):
         read_source(tmp_path / "absent.c")
     with pytest.raises(DataError, match="is a folder"):

@@ -1,4 +1,4 @@
-"""Functions with summaries: files of several kinds, and wrong ones named by file and line."""
+"""Functions with summaries: several file formats, and errors named by file and line."""
 
 import gzip
 import json
@@ -22,14 +22,14 @@ def write(folder, text, name="data.json"):
 
 @pytest.mark.parametrize("name", ["data.json", "data.json.gz"])
 @pytest.mark.parametrize("indent", [None, 1])
-def test_an_array_of_tokens(tmp_path, name, indent):
+def test_reads_arrays_of_tokens(tmp_path, name, indent):
     found = read_summaries(write(tmp_path, json.dumps([TOKENS, TOKENS], indent=indent), name))
     assert found.examples == (Summarized("int f ( ) { }", "Does nothing ."),) * 2
     assert found.columns == ("pl_tokens", "nl_tokens")
     assert found.sources == (name,)
 
 
-def test_lines_of_text_lose_their_docstrings(tmp_path):
+def test_docstrings_are_removed_from_code(tmp_path):
     lines = json.dumps({**TEXT, "language": "python"}) + "\n" + json.dumps(TEXT)
     found = read_summaries(write(tmp_path, lines, "data.jsonl"))
     code = "def f():\n    return 1\n"
@@ -45,7 +45,7 @@ def test_columns_can_be_named(tmp_path):
         read_summaries(path, ("source", "text"))
 
 
-def test_short_and_long_summaries_are_skipped(tmp_path):
+def test_too_short_and_too_long_summaries_are_skipped(tmp_path):
     rows = [{**TOKENS, "nl_tokens": ["word"] * count} for count in (2, 3, 256, 257)]
     found = read_summaries(write(tmp_path, json.dumps(rows)))
     assert [len(example.summary.split()) for example in found.examples] == [3, 256]
@@ -54,7 +54,7 @@ def test_short_and_long_summaries_are_skipped(tmp_path):
         read_summaries(tmp_path / "data.json", fewest=300, most=400)
 
 
-def test_a_comments_line_ends():
+def test_comment_tokens_end_their_line():
     assert joined(["a", "=", "1", "# one", "b", "//", "c"]) == "a = 1 # one\nb // c"
     assert joined(["f", "(", ")", "// done", "}"]) == "f ( ) // done\n}"
 
@@ -76,14 +76,14 @@ def test_a_comments_line_ends():
         ("", r"is empty"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, text, problem):
+def test_invalid_rows_are_named(tmp_path, text, problem):
     with pytest.raises(DataError, match=rf"data\.json.*{problem}"):
         read_summaries(write(tmp_path, text))
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the summarization data are not on this machine (LILLIPUT_SHARED)")
 @pytest.mark.parametrize("language, count", [("java", 482), ("python", 1264)])
-def test_real_data(language, count):
+def test_real_data_are_read(language, count):
     found = read_summaries(REAL / f"codesearchnet_sample_{language}.json.gz")
     assert len(found.examples) + found.skipped == count
     assert 0 < found.skipped < count / 5

@@ -1,4 +1,4 @@
-"""Tables with named columns: round trips through every format, and random bytes that never crash a reader."""
+"""Tables with named columns: round trips through every format, and random bytes, which never crash a reader."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def write(folder: Path, content: str | bytes, name: str) -> Path:
     return path
 
 
-def test_columns_fall_back_one_by_one() -> None:
+def test_columns_fall_back_individually() -> None:
     assert Columns(label="y").or_else(Columns("c", None, "l")) == Columns("c", None, "y")
     assert Columns("a", "b").code_columns == (("a", "--code-column"), ("b", "--second-column"))
     assert Columns("a", None, "y").names == {"a", "y"}
 
 
-def test_several_files_are_one_dataset(tmp_path: Path) -> None:
+def test_several_files_form_one_dataset(tmp_path: Path) -> None:
     first = write(tmp_path, '{"code": "f", "label": "bug"}\n', "a.jsonl")
     second = write(tmp_path, "label,code\nstyle,g\nbug,f\n", "b.csv")
     dataset = read_tables([first, second])
@@ -47,7 +47,7 @@ def test_several_files_are_one_dataset(tmp_path: Path) -> None:
     assert dataset.sources == ("a.jsonl", "b.csv")
 
 
-def test_pairs(tmp_path: Path) -> None:
+def test_reads_pairs(tmp_path: Path) -> None:
     path = write(tmp_path, '{"first": "f", "second": "g", "class": true}\n', "a.jsonl")
     dataset = read_tables([path], PAIRS, ("different", "clone"))
     assert dataset.arity == 2
@@ -88,7 +88,7 @@ def test_function_too_long_in_csv_is_refused_with_its_size(tmp_path: Path) -> No
         read_tables([path])
 
 
-def test_second_column_is_refused_for_single_functions() -> None:
+def test_second_column_is_rejected_for_single_functions() -> None:
     require_single(Columns("a"))
     with pytest.raises(UserError, match="--second-column: the column 'b' was named"):
         require_single(Columns("a", "b"))
@@ -139,7 +139,7 @@ WRITERS: list[tuple[str, Callable[[list[tuple[str, str, str]]], bytes], bool]] =
 @pytest.mark.parametrize(("name", "writer", "may_be_gzipped"), WRITERS)
 @given(rows=examples, zipped=st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_round_trip(
+def test_tables_survive_a_round_trip(
     name: str,
     writer: Callable[[list[tuple[str, str, str]]], bytes],
     may_be_gzipped: bool,
@@ -198,7 +198,7 @@ READERS: list[Callable[[Path], Any]] = [
     beside=st.none() | hostile,
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_random_bytes_raise_nothing_but_user_errors(content: bytes, name: str, beside: bytes | None) -> None:
+def test_random_bytes_raise_only_user_errors(content: bytes, name: str, beside: bytes | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if beside is not None:
             write(Path(folder), beside, "data.jsonl")

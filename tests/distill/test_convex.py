@@ -1,4 +1,4 @@
-"""L-BFGS against a solution in closed form, and across a kill."""
+"""L-BFGS against a closed-form solution, and resumed after a kill."""
 
 import numpy as np
 import pytest
@@ -17,20 +17,20 @@ def ridge(seed=0):
     return weights, (lambda: (inputs @ weights - targets).square().sum() + weights.square().sum()), exact
 
 
-def test_it_finds_ridge_regression():
+def test_finds_the_ridge_regression_solution():
     weights, loss, exact = ridge()
     assert minimize([weights], loss) == pytest.approx(float(loss().detach()), abs=1e-9)
     torch.testing.assert_close(weights.detach(), exact, atol=1e-5, rtol=0)
 
 
 def hard_problem():
-    """One that takes many turns: its curvatures are far apart."""
+    """A problem that takes many iterations: its curvatures differ widely."""
     scales = torch.logspace(0, 5, 60, dtype=torch.float64)
     weights = torch.zeros(60, dtype=torch.float64, requires_grad=True)
     return weights, lambda: (scales * (weights - 1).square()).sum() + torch.cosh(weights - 1).sum()
 
 
-def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path, monkeypatch):
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     monkeypatch.setattr(convex, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(convex, "STEPS", 3)
     undisturbed, loss = hard_problem()
@@ -55,7 +55,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", ["other", "damaged"])
-def test_a_checkpoint_of_something_else_is_not_gone_on_from(tmp_path, content):
+def test_does_not_resume_from_a_foreign_checkpoint(tmp_path, content):
     weights, loss, exact = ridge()
     torchfiles.save(tmp_path / "c.pt", {"identity": "other", "weights": [torch.ones(3)], "done": 4, "loss": 0.0})
     if content == "damaged":

@@ -1,4 +1,4 @@
-"""Successive halving finds the best, and spends what it says."""
+"""Successive halving finds the best candidate and spends the announced budget."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from lilliput.distill.halving import Trial, successive_halving
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9, unique=True))
-def test_the_best_of_faithful_trials_wins(losses):
+def test_best_candidate_of_faithful_trials_wins(losses):
     calls = []
 
     def train(place, rung, examples):
@@ -20,5 +20,5 @@ def test_the_best_of_faithful_trials_wins(losses):
     assert all(examples == 100 * 2**rung for rung, examples in calls)
 
 
-def test_one_candidate_needs_no_trial():
+def test_single_candidate_needs_no_trial():
     assert successive_halving(["only"], 10, lambda *_: 1 / 0).trials == ()

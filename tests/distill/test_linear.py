@@ -23,7 +23,7 @@ NOTHING = Architecture(0, 0, 1, 0, 40)
 
 
 def lesson_of(count=80, classes=2, teacher=False, seed=0):
-    """Functions of random tokens; a label leans to those that hold a token of its own."""
+    """Functions of random tokens; half of the labels are random, the others say whether token 7 occurs."""
     random = np.random.default_rng(seed)
     ids = [random.integers(4, 40, random.integers(3, 30)) for _ in range(count)]
     labels = np.array([7 in held for held in ids], np.int64)
@@ -47,12 +47,12 @@ def matrix(student, lesson):
 
 
 @pytest.fixture(autouse=True)
-def to_the_very_end(monkeypatch):
+def train_to_convergence(monkeypatch):
     monkeypatch.setattr(convex, "ENOUGH", 1e-12)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_labels_alone_are_logistic_regression(classes):
+def test_labels_alone_give_logistic_regression(classes):
     linear, lesson = Linear(order=2, bits=8, l2=0.5, twins=0), lesson_of(classes=classes)
     student = student_of(linear, classes)
     fit_linear(student, lesson, LABELS, linear)
@@ -65,8 +65,8 @@ def test_labels_alone_are_logistic_regression(classes):
         np.testing.assert_allclose(found - found.mean(1, keepdims=True), expected, atol=1e-3)
 
 
-def test_a_teacher_counts_as_labels_of_fractional_weight():
-    """The cross-entropy with a mix of labels and probabilities is that with the mixed target."""
+def test_teacher_counts_as_labels_of_fractional_weight():
+    """Cross-entropy with a mix of labels and probabilities equals cross-entropy with the mixed target."""
     linear, lesson = Linear(order=1, bits=8, l2=0.5, twins=0), lesson_of(teacher=True)
     student = student_of(linear)
     fit_linear(student, lesson, DistillationMix(temperature=1.0, soft=0.7, hard=0.3, hidden=0.0), linear)
@@ -79,7 +79,7 @@ def test_a_teacher_counts_as_labels_of_fractional_weight():
     np.testing.assert_allclose(found[:, 1] - found[:, 0], reference.decision_function(held), atol=1e-3)
 
 
-def test_twins_are_rows_more_of_what_differs_between_them():
+def test_twins_add_rows_of_their_differences():
     linear, lesson = Linear(order=1, bits=8, l2=0.5, twins=0.2), lesson_of()
     student = student_of(linear)
     fit_linear(student, lesson, LABELS, linear)
@@ -116,7 +116,7 @@ def test_twin_loss_is_the_probability_that_each_has_its_own_label():
         assert float(loss) == pytest.approx(-float(torch.log_softmax(torch.stack([right, wrong]), 0)[0]), abs=1e-6)
 
 
-def test_beside_a_network_each_has_half_a_say():
+def test_network_and_linear_model_have_equal_weight():
     linear, lesson = Linear(order=2, bits=8, l2=0.5, twins=0), lesson_of()
     alone = student_of(linear)
     fit_linear(alone, lesson, LABELS, linear)
@@ -124,14 +124,14 @@ def test_beside_a_network_each_has_half_a_say():
     network = Student(EncoderConfig(size, **beside), seed=3)
     both = Student(EncoderConfig(size, **beside, linear=linear.grams(2)), seed=3)
     same = [predict_logits(student, lesson.dataset, lesson.tokens) for student in (network, both)]
-    np.testing.assert_array_equal(*same)  # before, the linear model says nothing
+    np.testing.assert_array_equal(*same)  # before training, the linear model contributes nothing
     fit_linear(both, lesson, LABELS, linear)
     parts = [predict_logits(student, lesson.dataset, lesson.tokens) for student in (alone, network)]
     found = predict_logits(both, lesson.dataset, lesson.tokens)
     np.testing.assert_allclose(found, (parts[0] + parts[1]) / 2, atol=1e-4)
 
 
-def test_training_its_network_leaves_a_linear_model_as_it_is():
+def test_training_the_network_leaves_the_linear_model_unchanged():
     student = Student(EncoderConfig(Architecture(1, 16, 1, 16, 40), linear=Grams(1, 6, 1, "root")))
     trained = {name for name, value in student.named_parameters() if value.requires_grad}
     assert len(trained) == len(student.config.shapes()) - 2
@@ -151,7 +151,7 @@ def test_training_its_network_leaves_a_linear_model_as_it_is():
         ("bits=x", "invalid literal"),
     ],
 )
-def test_what_is_no_linear_model_is_refused(text, message):
+def test_rejects_invalid_linear_models(text, message):
     with pytest.raises(UserError, match=message) as caught:
         Linear.parsed(text)
     assert caught.value.where == "--linear"

@@ -9,7 +9,7 @@ from lilliput.distill.losses import DistillationMix, hard_loss, hidden_loss, sof
 from lilliput.errors import UserError
 
 
-def test_soft_loss_is_the_scaled_divergence():
+def test_soft_loss_is_the_scaled_kl_divergence():
     random = np.random.default_rng(0)
     student, teacher, temperature = random.normal(size=(7, 3)), random.normal(size=(7, 3)), 3.0
     target = softmax(teacher / temperature, axis=1)
@@ -24,7 +24,7 @@ def test_soft_loss_is_zero_for_equal_logits():
     assert float(soft_loss(logits, logits, 2.0)) == pytest.approx(0, abs=1e-6)
 
 
-def test_hard_loss_leaves_unlabelled_examples_out():
+def test_hard_loss_ignores_unlabelled_examples():
     logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [5.0, -5.0]])
     expected = -log_softmax([[2.0, 0.0], [0.0, 1.0]], axis=1)[[0, 1], [0, 1]].mean()
     assert float(hard_loss(logits, torch.tensor([0, 1, -1]))) == pytest.approx(expected, rel=1e-5)
@@ -48,6 +48,6 @@ def test_hidden_loss_is_one_minus_cosine():
         {"soft": 0.0, "hard": 0.0},
     ],
 )
-def test_a_mix_that_means_nothing_is_refused(bad):
+def test_rejects_an_invalid_mix(bad):
     with pytest.raises(UserError, match=f"--{next(iter(bad))}"):
         DistillationMix(**bad)

@@ -63,7 +63,7 @@ def test_weights_survive_export_and_load():
     assert all(np.array_equal(value, second.export()[name]) for name, value in first.export().items())
 
 
-def test_the_difference_head_does_not_see_the_order_of_a_pair():
+def test_difference_head_ignores_the_order_of_a_pair():
     student = Student(EncoderConfig(Architecture(1, 16, 1, 16, 50), arity=2)).eval()
     vectors = torch.randn(2, 16)
     with torch.no_grad():
@@ -71,7 +71,7 @@ def test_the_difference_head_does_not_see_the_order_of_a_pair():
     torch.testing.assert_close(logits[0], logits[1])
 
 
-def test_a_stored_vector_is_rounded_and_passes_the_gradient_of_no_rounding():
+def test_stored_vector_is_rounded_with_a_straight_through_gradient():
     student = Student(EncoderConfig(Architecture(1, 16, 1, 16, 50), vector=4))
     pooled = torch.randn(3, 16, requires_grad=True)
     weight, bias = student.weight("projection.weight"), student.weight("projection.bias")
@@ -83,7 +83,7 @@ def test_a_stored_vector_is_rounded_and_passes_the_gradient_of_no_rounding():
 
 
 @pytest.mark.parametrize(("pooling", "grams"), [("wide", None), ("mean", Grams(2, 8, 4)), ("mean", None)])
-def test_layers_see_the_first_positions_and_bags_see_all(pooling, grams):
+def test_layers_read_the_first_positions_and_bags_read_all(pooling, grams):
     config = EncoderConfig(Architecture(1, 16, 1, 16, 50), positions=8, pooling=pooling, grams=grams)
     student = Student(config, seed=1).eval()
     ids = torch.from_numpy(np.random.default_rng(0).integers(4, 50, (3, 12)))
@@ -96,7 +96,7 @@ def test_layers_see_the_first_positions_and_bags_see_all(pooling, grams):
         assert torch.equal(student.vectors(other, mask), student.vectors(ids, mask)) == (not config.reads_on)
 
 
-def test_the_seed_decides_the_weights():
+def test_seed_determines_the_weights():
     config = EncoderConfig(Architecture(1, 16, 1, 16, 50))
     same, other = Student(config, seed=1).export(), Student(config, seed=2).export()
     assert np.array_equal(same["layers.0.up.weight"], Student(config, seed=1).export()["layers.0.up.weight"])

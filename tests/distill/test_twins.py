@@ -1,4 +1,4 @@
-"""Near-twins against a comparison of all with all."""
+"""Near-twins against a comparison of all pairs."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ members = st.sets(st.integers(0, 30), min_size=1, max_size=25).map(lambda held: 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(members, st.integers(-1, 2)), max_size=25), st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9, 1.0]))
-def test_they_are_all_that_are_as_alike_and_have_other_labels(examples, least):
+def test_finds_exactly_the_similar_examples_with_other_labels(examples, least):
     sets, labels = [held for held, _ in examples], np.array([label for _, label in examples], np.int64)
     expected = set()
     for first, one in enumerate(sets):
@@ -27,8 +27,8 @@ def test_they_are_all_that_are_as_alike_and_have_other_labels(examples, least):
 
 
 @pytest.mark.parametrize("length", [10, 30, 100])
-def test_long_sets_that_share_just_enough_are_found(length):
-    """Where the prefixes must share several members."""
+def test_finds_long_sets_that_share_just_enough(length):
+    """The prefixes of such sets must share several members."""
     shared = 0.7 * length
     one, other = np.arange(length), np.arange(length) + length - round(shared * 2 / 1.7)
     both = len(np.intersect1d(one, other))
@@ -37,7 +37,7 @@ def test_long_sets_that_share_just_enough_are_found(length):
     assert len(near_twins([one, other], np.array([0, 1]), index + 0.001)) == 0
 
 
-def test_it_tells_how_far_it_is():
-    told = []
-    near_twins([np.arange(3)] * 4, np.array([0, 1, -1, 0]), 0.5, told.append)
-    assert told == [1, 1, 1, 1]
+def test_reports_progress():
+    steps = []
+    near_twins([np.arange(3)] * 4, np.array([0, 1, -1, 0]), 0.5, steps.append)
+    assert steps == [1, 1, 1, 1]

@@ -1,4 +1,4 @@
-"""What docs/accuracy.md tells people to type works."""
+"""The commands in docs/accuracy.md work."""
 
 import shlex
 import sys
@@ -28,19 +28,19 @@ def generator_desk(tmp_path_factory):
     return folder
 
 
-def test_the_page_has_commands():
+def test_document_has_commands():
     assert len(commands(PAGE)) >= 4
 
 
 @pytest.mark.skipif(not sandbox.protections().files, reason="the kernel grants no isolation, and the page has none")
 @pytest.mark.parametrize("command", commands(PAGE))
-def test_commands_of_the_accuracy_page(command, generator_desk):
+def test_commands_of_the_document_run(command, generator_desk):
     program, *arguments = shlex.split(command)
     assert program == "lilliput"
     assert "pass@1" in run([sys.executable, "-m", "lilliput", *arguments], generator_desk).stdout
 
 
 @pytest.mark.skipif(not sandbox.protections().files, reason="the kernel grants no isolation, and the page has none")
-def test_python_of_the_accuracy_page(generator_desk):
+def test_python_of_the_document_runs(generator_desk):
     for block in blocks(PAGE, "python"):
         assert run([sys.executable, "-c", block], generator_desk).stdout.startswith("1.0 {'pass@1': [")

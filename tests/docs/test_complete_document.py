@@ -1,4 +1,4 @@
-"""What docs/complete.md tells people to type works, and its table names the options there are."""
+"""The commands in docs/complete.md work, and its table lists all options."""
 
 import re
 import shlex
@@ -18,7 +18,7 @@ DOCUMENT = "docs/complete.md"
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    """A folder with what the commands name."""
+    """A folder with the files that the commands name."""
     folder = tmp_path_factory.mktemp("complete")
     kind, options = LLAMA
     checkpoint(folder / "my-model", kind, options)
@@ -29,17 +29,17 @@ def desk(tmp_path_factory):
     return folder
 
 
-def test_the_document_has_commands():
+def test_document_has_commands():
     assert len(commands(DOCUMENT)) == 5
 
 
 @pytest.mark.parametrize("command", commands(DOCUMENT))
-def test_commands_of_the_document(command, desk):
+def test_commands_of_the_document_run(command, desk):
     run([sys.executable, "-m", "lilliput", *shlex.split(command)[1:]], desk)
 
 
 @pytest.mark.parametrize("block", blocks(DOCUMENT, "python"))
-def test_python_of_the_document(block, desk):
+def test_python_of_the_document_runs(block, desk):
     assert run([sys.executable, "-c", block], desk).stdout
 
 
@@ -50,6 +50,6 @@ def options_of(verb):
     }
 
 
-def test_the_table_has_every_option():
-    told = re.findall(r"^\| (`--.*?) \|", (ROOT / DOCUMENT).read_text(), re.MULTILINE)
-    assert set(re.findall(r"`(--[a-z-]+)`", " ".join(told))) == options_of("complete") - {"--help"}
+def test_table_has_every_option():
+    listed = re.findall(r"^\| (`--.*?) \|", (ROOT / DOCUMENT).read_text(), re.MULTILINE)
+    assert set(re.findall(r"`(--[a-z-]+)`", " ".join(listed))) == options_of("complete") - {"--help"}

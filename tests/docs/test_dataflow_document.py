@@ -1,4 +1,4 @@
-"""What docs/dataflow.md shows works, and its figures are those of the committed measurement."""
+"""The code in docs/dataflow.md works, and its figures are those of the committed measurement."""
 
 import json
 import re
@@ -16,21 +16,21 @@ RESULTS = ROOT / "benchmarks/results/graphcodebert.json"
 OURS = ROOT / "benchmarks/results/data_flow_student.json"
 
 
-def test_python_of_the_document(tmp_path):
+def test_python_of_the_document_runs(tmp_path):
     (block,) = blocks(DOCUMENT, "python")
     assert run([sys.executable, "-c", block], tmp_path).stdout.splitlines()[-1] == "10 x comes from (6, 8)"
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory, workshop):
-    """A folder with what the commands name."""
+    """A folder with the files that the commands name."""
     folder = tmp_path_factory.mktemp("dataflow")
     for name in ("teacher", "train.jsonl", "valid.jsonl"):
         (folder / name).symlink_to(workshop / name)
     return folder
 
 
-def test_commands_of_the_document(desk, monkeypatch):
+def test_commands_of_the_document_run(desk, monkeypatch):
     monkeypatch.chdir(desk)
     for command in commands(DOCUMENT):
         done = CliRunner().invoke(app, shlex.split(command)[1:])
@@ -46,7 +46,7 @@ def cells(figures):
 
 
 @pytest.mark.parametrize("task", ["clone", "vulnerability"])
-def test_figures_of_the_document(task):
+def test_figures_of_the_document_match_the_measurement(task):
     text = (ROOT / DOCUMENT).read_text()
     found = json.loads(RESULTS.read_text())["on the validation split"][task]
     for name, figures in found["accuracy"].items():
@@ -56,7 +56,7 @@ def test_figures_of_the_document(task):
 
 
 @pytest.mark.parametrize("task", ["clone", "vulnerability"])
-def test_figures_of_our_students(task):
+def test_figures_of_our_students_match_the_measurement(task):
     text = (ROOT / DOCUMENT).read_text()
     found = json.loads(OURS.read_text())["on the validation split"][task]
     for way, students in found["students"].items():

@@ -1,4 +1,4 @@
-"""What the README and docs/ tell people to type works: every command and every Python block is run."""
+"""Every command and every Python block in the README and docs/ is run."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def commands(document: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory, small):
-    """A folder with a generator's checkpoint, in which a tiny demo has run, as the README's commands expect it."""
+    """A folder with a generator's checkpoint and a finished tiny demo, as the README's commands expect."""
     folder = tmp_path_factory.mktemp("desk")
     result = demo(folder / "out" / "demo", TINY, command="lilliput demo")
     assert result.student.bytes["total"] <= TINY.size
@@ -64,14 +64,14 @@ def desk(tmp_path_factory, small):
 
 def run(argv: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     everybody = folder.parents[1] if "PYTEST_XDIST_WORKER" in os.environ else folder.parent
-    # of this run's tests alone, and of all: kernels are compiled, and this machine is measured, once
+    # Shared by all workers of this test run: kernels are compiled and this machine is measured only once.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "LILLIPUT_CACHE": str(everybody / "cache")}
     done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done
 
 
-def test_the_demo_makes_what_it_says(desk):
+def test_demo_makes_what_it_says(desk):
     made = {path.name for path in (desk / "out/demo").iterdir()}
     assert made >= {"data", "teacher", "student", "report.html", "teacher.evaluation.json", "student.evaluation.json"}
     page = (desk / "out/demo/report.html").read_text()
@@ -79,26 +79,26 @@ def test_the_demo_makes_what_it_says(desk):
     assert "student" in page
 
 
-def test_the_readme_has_commands():
+def test_readme_has_commands():
     assert len(commands("README.md")) >= 6
 
 
 @pytest.mark.parametrize("command", commands("README.md"))
-def test_commands_of_the_readme(command, desk):
+def test_commands_of_the_readme_run(command, desk):
     program, *arguments = shlex.split(command)
     assert program == "lilliput"
     run([sys.executable, "-m", "lilliput", *arguments], desk)
 
 
 @pytest.mark.parametrize("index", range(len(blocks("README.md", "python"))))
-def test_python_of_the_readme(index, desk):
+def test_python_of_the_readme_runs(index, desk):
     assert run([sys.executable, "-c", blocks("README.md", "python")[index]], desk).stdout
 
 
-def test_python_of_the_artifact_page(small):
+def test_python_of_the_artifact_document_runs(small):
     for block in blocks("docs/artifact.md", "python"):
         assert "[[" in run([sys.executable, "-c", block], small.parent).stdout
 
 
-def test_the_readme_is_short():
+def test_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 200

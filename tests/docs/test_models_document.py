@@ -1,4 +1,4 @@
-"""docs/models.md: its figures are those of the models in the package, and what it tells people to type works."""
+"""docs/models.md: its figures are those of the models in the package, and its commands work."""
 
 import shlex
 from pathlib import Path
@@ -29,12 +29,12 @@ def desk(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_its_figures_are_those_of_the_models():
+def test_figures_match_the_models():
     page = ship.PAGE.read_text()
     assert page == ship.with_figures(page), "run: python benchmarks/ship.py --page"
 
 
-def test_it_names_every_model_and_every_mark():
+def test_document_names_every_model_and_every_marker_file():
     page = ship.PAGE.read_text()
     for name in SHIPPED:
         assert f"| `{name}` |" in page
@@ -43,14 +43,14 @@ def test_it_names_every_model_and_every_mark():
 
 
 @pytest.mark.parametrize("command", commands(PAGE))
-def test_commands_of_the_page(command, desk):
+def test_commands_of_the_document_run(command, desk):
     run = CliRunner().invoke(app, shlex.split(command)[1:])
     assert run.exit_code == 0, run.stderr
     assert run.stdout
 
 
 @pytest.mark.parametrize("block", blocks(PAGE, "python"))
-def test_python_of_the_page(block, desk, capsys):
+def test_python_of_the_document_runs(block, desk, capsys):
     exec(compile(block, PAGE, "exec"), {})
     assert "Prediction(label=" in capsys.readouterr().out
 
@@ -60,7 +60,7 @@ def test_every_model_is_in_a_command():
     assert named == set(SHIPPED)
 
 
-def test_an_artifact_is_shipped_whole(small, tmp_path):
+def test_artifact_is_shipped_whole(small, tmp_path):
     made = ship.ship("vulnerability", small, tmp_path / "vulnerability")
     assert made.file("model.onnx").read_bytes() == (small / "model.onnx").read_bytes()
     card = made.file("README.md").read_text()
@@ -69,12 +69,12 @@ def test_an_artifact_is_shipped_whole(small, tmp_path):
     assert again.hashes == made.hashes
 
 
-def test_validation_data_are_measured_with_the_artifact_itself(small, workshop, tmp_path):
+def test_validation_data_are_scored_with_the_artifact_itself(small, workshop, tmp_path):
     made = ship.ship("vulnerability", small, tmp_path / "measured", [workshop / "valid.jsonl"])
     assert made.evidence()["valid"] == ship.ship("vulnerability", small, tmp_path / "plain").evidence()["valid"]
 
 
-def test_what_may_not_be_shipped(small, tmp_path, monkeypatch):
+def test_rejects_what_may_not_be_shipped(small, tmp_path, monkeypatch):
     with pytest.raises(ship.UserError, match="is of task 'vulnerability', and 'clone' is not"):
         ship.ship("clone", small, tmp_path / "made")
     monkeypatch.setattr(ship, "LARGEST", 1000)
@@ -95,9 +95,9 @@ def test_what_may_not_be_shipped(small, tmp_path, monkeypatch):
         ("owner/model out/demo/teacher a / b", "owner/model out/demo/teacher a / b"),
     ],
 )
-def test_paths_of_the_machine_are_cut(text, clean):
+def test_paths_of_the_machine_are_removed(text, clean):
     assert ship.without_paths({"a": [text, 1, None]}) == {"a": [clean, 1, None]}
 
 
-def test_the_page_is_the_projects_own():
+def test_document_describes_the_project_models():
     assert Path(ship.__file__).parents[1] / PAGE == ship.PAGE

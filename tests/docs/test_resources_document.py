@@ -1,4 +1,4 @@
-"""The commands of docs/resources.md work, on originals in torch beside their artifacts."""
+"""The commands in docs/resources.md work, on torch originals and their artifacts."""
 
 import json
 import shlex
@@ -19,7 +19,7 @@ OUT = "compared.json"
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory, workshop, small):
-    """A folder with what the page names: tiny models."""
+    """A folder with the tiny models that the document names."""
     folder = tmp_path_factory.mktemp("resources")
     checkpoint(folder / "my-model", *LLAMA)
     quantize(folder / "my-model", folder / "out/coder")
@@ -28,12 +28,12 @@ def desk(tmp_path_factory, workshop, small):
     return folder
 
 
-def test_the_page_has_commands_for_both_kinds():
+def test_document_has_commands_for_both_kinds():
     assert [shlex.split(command)[:2] for command in commands(PAGE)] == [["lilliput", "compare"]] * 2
 
 
 @pytest.mark.parametrize("command", commands(PAGE))
-def test_commands_of_the_page(command, desk, monkeypatch):
+def test_commands_of_the_document_run(command, desk, monkeypatch):
     monkeypatch.chdir(desk)
     monkeypatch.setattr(compare, "STARTS", 1)  # torch takes seconds to start
     run = CliRunner().invoke(app, [*shlex.split(command)[1:], "--rounds", "6", "--threads", "1", "--out", OUT])
@@ -46,11 +46,11 @@ def test_commands_of_the_page(command, desk, monkeypatch):
     assert ratios["bytes"] == original["bytes"]["total"] / artifact["bytes"]["total"] > 1
     assert ratios["peak_memory"] == original["peak_memory_mb"] / artifact["peak_memory_mb"] > 1
     assert max(one["idle_cores"] for one in result["models"]) < MOST_IDLE
-    if result["kind"] == "generator":  # 4 bytes a weight, and one with a scale a row; norms are alike
+    if result["kind"] == "generator":  # 4 bytes per weight against one plus a scale per row; norms are the same
         assert 2 < original["weight_bytes_per_token"] / artifact["weight_bytes_per_token"] < 4
 
 
-def test_the_page_tells_the_limits_that_the_code_has():
+def test_limits_in_the_document_match_the_code():
     from tests.docs.test_documents import ROOT
 
     page = " ".join((ROOT / PAGE).read_text().split())

@@ -1,4 +1,4 @@
-"""The tables of docs/speed.md are those that their script makes of the committed measurements."""
+"""The tables of docs/speed.md are those that their script makes from the committed measurements."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 from benchmarks import speed_page
 
 
-def test_the_tables_are_of_the_committed_results():
+def test_tables_match_the_committed_results():
     page = speed_page.PAGE.read_text()
     assert page == speed_page.with_tables(page), "run: python benchmarks/speed_page.py"
 
@@ -17,7 +17,7 @@ def test_every_run_has_its_table():
     assert named == {"overview", *(run.name for run in speed_page.RUNS)}
 
 
-def test_a_table_says_what_was_measured():
+def test_table_shows_the_measured_figures():
     run = speed_page.RUNS[0]
     results = json.loads((speed_page.ROOT / f"benchmarks/results/{run.name}.json").read_text())["rows"]
     lines = speed_page.table(run).splitlines()[2:]
@@ -28,7 +28,7 @@ def test_a_table_says_what_was_measured():
         assert float(tokens.split()[0]) == pytest.approx(row["tokens_per_second"], abs=0.05)
 
 
-def test_the_next_engine_is_the_one_that_takes_least():
+def test_nearest_engine_is_the_fastest_other_one():
     rows = speed_page.RUNS[0].rows()
     asked = {name: rows[name]["decode, times lilliput int8's time"][0] for name in speed_page.EIGHT_BITS}
     best = min(asked, key=asked.get)
@@ -37,6 +37,6 @@ def test_the_next_engine_is_the_one_that_takes_least():
     assert float(cell.split()[0]) == pytest.approx(asked[best], abs=0.005)
 
 
-def test_an_unknown_table_is_told():
+def test_unknown_table_is_rejected():
     with pytest.raises(KeyError, match="other"):
         speed_page.with_tables("<!-- table: other -->\n<!-- end of table -->")

@@ -1,4 +1,4 @@
-"""Problems written for the tests of perturbations: between them they have what each perturbation looks for."""
+"""Problems for the tests of perturbations: together, they contain everything that any perturbation looks for."""
 
 from lilliput.data.humaneval import Problem
 

@@ -1,6 +1,6 @@
-"""What the sandbox's tests share: programs run with all layers and with none, and a look at what runs on this machine.
+"""Helpers for the sandbox's tests: running programs with all layers or none, and finding processes on this machine.
 
-``anywhere`` marks what holds without any layer of the kernel: such tests run twice.
+``anywhere`` marks tests of what holds without any kernel layer: they run twice.
 """
 
 import sys
@@ -15,7 +15,7 @@ from lilliput.evaluate.sandbox import protections
 no_windows = pytest.mark.skipif(sys.platform == "win32", reason="programs cannot be run on Windows")
 
 SHORT = 1.0
-"""Seconds for programs that do not end; starting one on a loaded machine takes a good part of this."""
+"""Time limit in seconds for programs that do not end; starting one takes much of it on a loaded machine."""
 
 
 def judge(program, layers, seconds=20.0, memory_mb=1024):
@@ -30,13 +30,13 @@ anywhere = pytest.mark.parametrize("layers", every_layer(), ids=lambda layers: l
 
 
 def needs(layer):
-    """Skip unless ``layer`` is had here."""
+    """Skip unless ``layer`` is available here."""
     if not getattr(protections(), layer):
         pytest.skip(f"the kernel does not grant it: {protections().refused or 'this system has no such layer'}")
 
 
 def running(marker):
-    """Processes on this machine, in whatever namespace, whose command line holds ``marker``."""
+    """Processes on this machine, in whatever namespace, whose command line contains ``marker``."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -48,7 +48,7 @@ def running(marker):
 
 
 def gone(marker, seconds=5.0):
-    """Whether no such process is left, or is within ``seconds``: the kernel takes a moment to end them."""
+    """Whether no such process is left within ``seconds``: the kernel takes a moment to end them."""
     last = time.monotonic() + seconds
     while running(marker) and time.monotonic() < last:
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Agreement and calibration against their formulas written another way, and against scipy."""
+"""Agreement and calibration against their formulas, written differently, and against scipy."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from lilliput.evaluate.intervals import wilson
 
 
 def noisy_logits(n=800, classes=3, seed=0):
-    """Labels drawn from softmax(logits): logits that are calibrated by construction."""
+    """Labels drawn from softmax(logits), so that the logits are calibrated by construction."""
     random = np.random.default_rng(seed)
     logits = random.normal(0, 2, (n, classes))
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -26,12 +26,12 @@ def noisy_logits(n=800, classes=3, seed=0):
     return logits, labels
 
 
-def test_label_agreement_counts_equal_labels():
+def test_label_agreement_is_the_share_of_equal_labels():
     ours = label_agreement([0, 1, 2, 2], [0, 1, 1, 2])
     assert (ours.value, ours.n) == (0.75, 4)
 
 
-def test_confident_agreement_looks_at_the_sure_examples_alone():
+def test_confident_agreement_counts_only_confident_examples():
     reference = [[0.95, 0.05], [0.10, 0.90], [0.40, 0.60], [0.02, 0.98]]
     ours = confident_agreement(reference, [0, 0, 0, 1], confidence=0.9)
     assert ours is not None
@@ -51,15 +51,15 @@ def test_calibration_error_is_the_sum_over_bins():
     ours = calibration_error(probabilities, labels)
     assert ours.value == pytest.approx(expected, abs=1e-12)
     assert ours.low < ours.high
-    assert expected > 0.05  # logits scaled by two are overconfident: the test would see a zero
+    assert expected > 0.05  # logits scaled by two are overconfident: an error of zero would show
 
 
-def test_calibration_error_bins_are_closed_above():
-    # Confidence 0.6 = 9/15 belongs to the bin (8/15, 9/15], as does 0.55; so one gap of (0.6 + 0.55 - 1) / 2.
+def test_calibration_bins_include_their_upper_edge():
+    # Confidence 0.6 = 9/15 belongs to the bin (8/15, 9/15], as does 0.55; so there is one gap, (0.6 + 0.55 - 1) / 2.
     assert calibration_error([[0.6, 0.4], [0.55, 0.45]], [0, 1]).value == pytest.approx(0.075, abs=1e-12)
 
 
-def test_a_sure_and_right_classifier_has_no_calibration_error():
+def test_certain_and_correct_classifier_has_no_calibration_error():
     ours = calibration_error([[1.0, 0.0], [0.0, 1.0]], [0, 1])
     assert (ours.value, ours.low, ours.high, ours.n) == (0.0, 0.0, wilson(0, 2).high, 2)
 
@@ -79,7 +79,7 @@ def test_softmax_sums_to_one_without_overflow(logits, temperature):
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(len(logits)), abs=1e-12)
 
 
-def test_negative_log_likelihood_is_scikit_learns_log_loss():
+def test_negative_log_likelihood_matches_scikit_learn():
     metrics = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn (extra evaluate)")
     logits, labels = noisy_logits()
     ours = negative_log_likelihood(logits, labels, 1.7)
@@ -87,17 +87,17 @@ def test_negative_log_likelihood_is_scikit_learns_log_loss():
 
 
 @pytest.mark.parametrize("scale", [0.25, 1.0, 3.0])
-def test_the_temperature_undoes_a_scale_and_minimises_the_loss(scale):
+def test_temperature_undoes_a_scale_and_minimizes_the_loss(scale):
     logits, labels = noisy_logits()
     temperature = fit_temperature(logits * scale, labels)
-    # 800 examples place the temperature within about 5 % of the truth.
+    # 800 examples determine the temperature within about 5 %.
     assert temperature == pytest.approx(scale, rel=0.15)
     best = negative_log_likelihood(logits * scale, labels, temperature)
     grid = [negative_log_likelihood(logits * scale, labels, t) for t in np.geomspace(0.05, 20, 400)]
     assert best <= min(grid) + 1e-12
 
 
-def test_the_temperature_agrees_with_a_general_optimizer():
+def test_temperature_matches_a_general_optimizer():
     optimize = pytest.importorskip("scipy.optimize", reason="scipy comes with scikit-learn (extra evaluate)")
     logits, labels = noisy_logits(seed=5)
     reference = optimize.minimize_scalar(
@@ -106,12 +106,12 @@ def test_the_temperature_agrees_with_a_general_optimizer():
     assert fit_temperature(logits * 2, labels) == pytest.approx(reference.x, rel=1e-5)
 
 
-def test_the_temperature_stops_at_the_ends_of_its_range():
-    assert fit_temperature([[2.0, 0.0], [0.0, 2.0]], [0, 1]) == 0.05  # never wrong: the sharper the better
-    assert fit_temperature([[2.0, 0.0], [0.0, 2.0]], [1, 0]) == 20.0  # always wrong: the flatter the better
+def test_temperature_stops_at_the_ends_of_its_range():
+    assert fit_temperature([[2.0, 0.0], [0.0, 2.0]], [0, 1]) == 0.05  # never wrong: the sharper, the better
+    assert fit_temperature([[2.0, 0.0], [0.0, 2.0]], [1, 0]) == 20.0  # always wrong: the flatter, the better
 
 
-def test_results_of_different_lengths_are_refused():
+def test_rejects_results_of_different_lengths():
     with pytest.raises(DataError, match="one side has 2 examples, the other 3"):
         label_agreement([0, 1], [0, 1, 1])
     with pytest.raises(DataError, match="one side has 1 examples, the other 2"):

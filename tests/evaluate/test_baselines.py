@@ -1,4 +1,4 @@
-"""Baselines on made-up code whose answer is known, and on Devign where the data are at hand."""
+"""Baselines on synthetic code whose answer is known, and on Devign if available."""
 
 import gzip
 import json
@@ -20,7 +20,7 @@ SHARED = Path(os.environ.get("LILLIPUT_SHARED", Path(__file__).parents[3] / "sha
 
 
 def functions(n, seed=0, classes=2):
-    """Functions of random names, of which one call alone tells the class."""
+    """Functions of random names, in which a single call gives away the class."""
     random = np.random.default_rng(seed)
     labels = np.arange(n) % classes
     calls = ("strcpy", "memmove", "snprintf")
@@ -32,7 +32,7 @@ def functions(n, seed=0, classes=2):
 
 
 def pairs(n, seed=0):
-    """Pairs of functions over random tokens; clones share five of six."""
+    """Pairs of functions over random tokens; clones share five of six tokens."""
     random = np.random.default_rng(seed)
     texts, labels = [], np.arange(n) % 2
     for label in labels:
@@ -42,7 +42,7 @@ def pairs(n, seed=0):
     return Dataset(tuple(texts), np.arange(2 * n).reshape(n, 2), labels, ("different", "clone"))
 
 
-def test_the_majority_is_the_trainings_where_there_is_training():
+def test_majority_is_that_of_the_training_data_if_given():
     ours = majority([1, 1, 0, -1, -1, -1], [0, 0, 0, 1], classes=2, positive=1)
     assert ours.predictions.tolist() == [1, 1, 1, 1]
     assert ours.scores.accuracy == 0.25
@@ -52,13 +52,13 @@ def test_the_majority_is_the_trainings_where_there_is_training():
     assert own.fitted_on == "the labels of the data itself"
 
 
-def test_a_majority_of_nothing_is_refused():
+def test_rejects_a_majority_without_labels():
     with pytest.raises(DataError, match="no labels to count"):
         majority([-1, -1], [0, 1])
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_logistic_regression_finds_the_telling_call(classes):
+def test_logistic_regression_finds_the_telltale_call(classes):
     train, data = functions(120, seed=1, classes=classes), functions(30, seed=2, classes=classes)
     fitted = token_logistic(train, data)
     assert fitted.scores.accuracy == 1.0
@@ -69,7 +69,7 @@ def test_logistic_regression_finds_the_telling_call(classes):
     assert crossed.scores.n == len(crossed.predictions) == 120
 
 
-def test_logistic_regression_is_scikit_learns_on_the_same_tokens():
+def test_logistic_regression_matches_scikit_learn():
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -83,7 +83,7 @@ def test_logistic_regression_is_scikit_learns_on_the_same_tokens():
 
 
 def test_cross_validation_never_sees_the_label_it_predicts():
-    """Labels that are pure noise can be learnt by heart but not predicted: cross-validation must stay near a half."""
+    """Pure noise can be memorized but not predicted: the cross-validated accuracy must stay near one half."""
     random = np.random.default_rng(0)
     data = functions(400)
     noise = Dataset(data.texts, data.members, random.integers(0, 2, 400), data.label_names)
@@ -91,7 +91,7 @@ def test_cross_validation_never_sees_the_label_it_predicts():
     assert token_logistic(noise, noise).scores.accuracy > 0.7
 
 
-def test_logistic_regression_on_pairs_knows_no_first_and_second():
+def test_logistic_regression_ignores_the_order_of_a_pair():
     train, data = pairs(200, seed=1), pairs(60, seed=2)
     straight = token_logistic(train, data, positive=1)
     swapped = Dataset(data.texts, data.members[:, ::-1], data.labels, data.label_names)
@@ -99,7 +99,7 @@ def test_logistic_regression_on_pairs_knows_no_first_and_second():
     assert np.array_equal(straight.predictions, token_logistic(train, swapped, positive=1).predictions)
 
 
-def test_unlabelled_training_examples_are_passed_over():
+def test_unlabelled_training_examples_are_ignored():
     train, data = functions(60, seed=1), functions(20, seed=2)
     labels = train.labels.copy()
     labels[40:] = -1
@@ -124,7 +124,7 @@ def test_token_overlap_separates_pairs_that_share_their_tokens():
 
 def test_token_overlap_is_the_jaccard_index_of_token_sets():
     texts = ("a b c", "a b d", "b b b a", "x y", "")
-    members = np.array([[0, 1], [0, 2], [0, 3], [1, 4], [0, 0]])  # indices 2/4, 2/3, 0, 0, 1
+    members = np.array([[0, 1], [0, 2], [0, 3], [1, 4], [0, 0]])  # Jaccard indices 2/4, 2/3, 0, 0, 1
     data = Dataset(texts, members, np.array([0, 1, 0, 0, 1]), ("different", "clone"))
     assert token_overlap(data, data).predictions.tolist() == [0, 1, 0, 0, 1]
     stricter = Dataset(texts, members, np.array([0, 0, 0, 0, 1]), ("different", "clone"))
@@ -134,7 +134,7 @@ def test_token_overlap_is_the_jaccard_index_of_token_sets():
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9]), st.booleans()), min_size=1, max_size=30))
-def test_no_threshold_beats_the_best(drawn):
+def test_best_threshold_is_optimal(drawn):
     values, truth = np.array([v for v, _ in drawn]), np.array([t for _, t in drawn])
 
     def correct(threshold):
@@ -143,7 +143,7 @@ def test_no_threshold_beats_the_best(drawn):
     assert correct(best_threshold(values, truth)) == max(correct(t) for t in (*values, np.inf))
 
 
-def test_data_that_do_not_fit_are_refused():
+def test_rejects_data_that_do_not_fit():
     data = functions(10)
     with pytest.raises(DataError, match="token overlap is for pairs of two classes"):
         token_overlap(None, data)
@@ -160,12 +160,12 @@ def test_data_that_do_not_fit_are_refused():
 
 
 @pytest.mark.skipif(not (SHARED / "data/devign/valid.jsonl.gz").exists(), reason="needs the shared Devign data")
-def test_devign_is_predicted_better_by_tokens_than_by_the_majority():
+def test_tokens_beat_the_majority_on_devign():
     with gzip.open(SHARED / "data/devign/valid.jsonl.gz", "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     texts, labels = tuple(row["func"] for row in rows), np.array([row["target"] for row in rows])
     data = Dataset(texts, np.arange(len(rows))[:, None], labels, ("clean", "vulnerable"))
     constant, tokens = majority(None, labels, 2, 1), token_logistic(None, data, positive=1)
     assert constant.scores.accuracy == pytest.approx(0.5655, abs=1e-4)
-    # Fitted on the training split the accuracy is 63.9 %; a fold of the 2,732 has an eighth of its examples.
+    # Fitted on the training split, the accuracy is 63.9 %; a fold of the 2,732 has an eighth of its examples.
     assert tokens.scores.accuracy > constant.scores.accuracy + 0.01

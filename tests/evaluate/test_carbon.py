@@ -8,7 +8,7 @@ from lilliput.errors import UserError
 from lilliput.evaluate.carbon import DEFAULT, INTENSITIES, Intensity, grams, intensity_of, parse_intensity
 
 
-def test_a_kilowatt_hour_gives_the_intensity_itself():
+def test_one_kilowatt_hour_gives_the_intensity():
     assert grams(3.6e6) == DEFAULT.grams_per_kwh == 473
     assert grams(3.6e6, intensity_of("fra")) == 44
 
@@ -19,7 +19,7 @@ def test_grams_are_proportional_to_both(joules, per_kwh):
     assert grams(joules, Intensity(per_kwh, "here", 2025, "meter")) == pytest.approx(expected, rel=1e-12, abs=1e-300)
 
 
-def test_every_listed_intensity_says_where_it_is_from():
+def test_every_listed_intensity_names_its_source():
     for code, intensity in INTENSITIES.items():
         assert 0 < intensity.grams_per_kwh < 1000, code
         assert intensity.region
@@ -27,12 +27,12 @@ def test_every_listed_intensity_says_where_it_is_from():
         assert "Ember" in intensity.source
 
 
-def test_an_unknown_region_lists_the_known():
+def test_unknown_region_lists_the_known_ones():
     with pytest.raises(UserError, match=r"no carbon intensity for the region 'Atlantis'.*WORLD, EU"):
         intensity_of("Atlantis")
 
 
-def test_an_intensity_as_people_write_it():
+def test_parses_intensities_as_people_write_them():
     assert parse_intensity(None) is DEFAULT
     assert parse_intensity("deu") is INTENSITIES["DEU"]
     given = parse_intensity("12.5")
@@ -40,6 +40,6 @@ def test_an_intensity_as_people_write_it():
 
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e5"])
-def test_numbers_that_are_no_intensity(text):
+def test_rejects_invalid_intensities(text):
     with pytest.raises(UserError, match=r"--carbon-intensity: .* is not grams a kWh"):
         parse_intensity(text)

@@ -43,7 +43,7 @@ def labelled(draw):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 @pytest.mark.filterwarnings("ignore:A single label was found")
 @given(labelled())
-def test_every_score_equals_scikit_learns(case):
+def test_every_score_matches_scikit_learn(case):
     classes, labels, predictions, positive = case
     ours = score(labels, predictions, classes, positive, resamples=2)
     for name, expected in reference(labels, predictions, positive).items():
@@ -73,7 +73,7 @@ def test_intervals_are_ordered_and_within_the_scores_range(case):
 
 
 @pytest.mark.parametrize("positive", [1, None])
-def test_intervals_are_those_of_resampled_examples(positive):
+def test_intervals_match_resampled_examples(positive):
     random = np.random.default_rng(1)
     labels = random.integers(0, 3, 400)
     predictions = np.where(random.random(400) < 0.7, labels, random.integers(0, 3, 400))
@@ -85,12 +85,12 @@ def test_intervals_are_those_of_resampled_examples(positive):
         one = score(labels[rows], predictions[rows], 3, positive, resamples=1)
         drawn.append((one.accuracy, one.f1, one.mcc))
     expected = np.quantile(drawn, (0.025, 0.975), axis=0)
-    # 1,500 resamples place a 2.5 % quantile within about a tenth of a standard deviation: 0.004 here.
+    # 1,500 resamples determine a 2.5 % quantile within about a tenth of a standard deviation: 0.004 here.
     for column, name in enumerate(("accuracy", "f1", "mcc")):
         assert ours.intervals[name] == pytest.approx(tuple(expected[:, column]), abs=0.01)
 
 
-def test_the_accuracy_interval_has_the_width_of_the_binomials():
+def test_accuracy_interval_has_the_binomial_width():
     labels = np.zeros(2732, dtype=int)
     predictions = np.zeros(2732, dtype=int)
     predictions[:1000] = 1
@@ -99,7 +99,7 @@ def test_the_accuracy_interval_has_the_width_of_the_binomials():
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(share * (1 - share) / 2732), rel=0.05)
 
 
-def test_the_accuracy_interval_is_wilsons_even_where_all_is_right():
+def test_accuracy_interval_is_wilsons_even_at_0_and_1():
     low, high = score([0, 1] * 30, [0, 1] * 30, 2, 1).intervals["accuracy"]
     assert (low, high) == (pytest.approx(60 / (60 + 1.96**2), abs=1e-4), 1.0)
     low, high = score([0, 1] * 30, [1, 0] * 30, 2, 1).intervals["accuracy"]
@@ -143,7 +143,7 @@ def test_what_no_resample_varies_has_no_interval(labels, predictions, positive, 
     assert all(ours.as_dict()["intervals"][name] is None for name in missing)
 
 
-def test_many_classes_are_resampled_in_batches_to_the_same_answer(monkeypatch):
+def test_resampling_many_classes_in_batches_changes_nothing(monkeypatch):
     random = np.random.default_rng(2)
     labels, predictions = random.integers(0, 60, (2, 500))
     whole = score(labels, predictions, 60, None, resamples=40, seed=3)
@@ -152,7 +152,7 @@ def test_many_classes_are_resampled_in_batches_to_the_same_answer(monkeypatch):
     assert score(labels, predictions, 60, None, resamples=40, seed=4).intervals != whole.intervals
 
 
-def test_one_class_alone_scores_zero_where_nothing_is_defined():
+def test_single_class_scores_zero_where_a_score_is_undefined():
     ours = score([0, 0, 0], [0, 0, 0], 2, 1)
     assert (ours.accuracy, ours.f1, ours.precision, ours.recall, ours.mcc) == (1.0, 0.0, 0.0, 0.0, 0.0)
     assert ours.as_dict()["undefined"] == ["f1", "precision", "recall", "mcc"]
@@ -162,14 +162,14 @@ def test_one_class_alone_scores_zero_where_nothing_is_defined():
     ("labels", "predictions", "positive", "undefined"),
     [
         ([0, 1, 1], [0, 1, 0], 1, ()),
-        ([0, 1, 1], [1, 0, 0], 1, ()),  # all wrong: zeros that are measured
+        ([0, 1, 1], [1, 0, 0], 1, ()),  # all wrong: measured zeros
         ([0, 1, 1], [0, 0, 0], 1, ("precision", "mcc")),
         ([0, 0, 0], [0, 1, 0], 1, ("recall", "mcc")),
         ([1, 1, 1], [0, 1, 0], 1, ("mcc",)),
         ([1, 1, 1], [1, 1, 1], None, ("mcc",)),
     ],
 )
-def test_what_has_no_denominator_is_told_apart_from_a_score_of_zero(labels, predictions, positive, undefined):
+def test_undefined_scores_are_distinguished_from_zero(labels, predictions, positive, undefined):
     assert score(labels, predictions, 2, positive).undefined == undefined
 
 
@@ -182,6 +182,6 @@ def test_what_has_no_denominator_is_told_apart_from_a_score_of_zero(labels, pred
         ([0, 1], [0, 2], "example 1 has the prediction 2, outside 0 .. 1"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(labels, predictions, message):
+def test_rejects_what_cannot_be_scored(labels, predictions, message):
     with pytest.raises(DataError, match=message):
         confusion_matrix(labels, predictions, 2)

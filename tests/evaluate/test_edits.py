@@ -21,13 +21,13 @@ def defined(one, other):
 
 @settings(deadline=None)
 @given(SHORT, SHORT)
-def test_it_is_the_definition(one, other):
+def test_matches_the_definition(one, other):
     assert edit_distance(one, other) == defined(one, other)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=12), st.text(max_size=12), st.text(max_size=12))
-def test_it_is_a_distance(one, other, third):
+def test_is_a_metric(one, other, third):
     assert edit_distance(one, other) == edit_distance(other, one)
     assert (edit_distance(one, other) == 0) == (one == other)
     assert edit_distance(one, third) <= edit_distance(one, other) + edit_distance(other, third)
@@ -35,7 +35,7 @@ def test_it_is_a_distance(one, other, third):
 
 @settings(deadline=None)
 @given(st.text(max_size=12), st.text(max_size=12))
-def test_similarity_is_a_share_the_same_both_ways(one, other):
+def test_similarity_is_symmetric_and_within_0_and_1(one, other):
     assert 0 <= edit_similarity(one, other) == edit_similarity(other, one) <= 1
     assert (edit_similarity(one, other) == 1) == (one == other)
 

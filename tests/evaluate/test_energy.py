@@ -1,4 +1,4 @@
-"""Energy from a made-up powercap tree, and estimated without one."""
+"""Energy from a fake powercap tree, and estimated without one."""
 
 import time
 
@@ -6,7 +6,7 @@ import pytest
 
 from lilliput.evaluate.energy import PowerModel, measure, measure_calls
 
-WRAP = 262_143_328_850  # microjoules: a real counter's range
+WRAP = 262_143_328_850  # microjoules: the range of a real counter
 
 
 def add_zone(root, folder, name, energy, wrap=WRAP):
@@ -24,7 +24,7 @@ def burn(seconds):
         sum(range(1000))
 
 
-def test_the_package_counters_are_added_and_their_parts_left_out(tmp_path):
+def test_package_counters_are_summed_without_their_parts(tmp_path):
     first = add_zone(tmp_path, "intel-rapl:0", "package-0", 1_000_000)
     core = add_zone(tmp_path, "intel-rapl:0:0", "core", 500_000)
     second = add_zone(tmp_path, "intel-rapl:1", "package-1", 7)
@@ -44,13 +44,13 @@ def test_the_package_counters_are_added_and_their_parts_left_out(tmp_path):
     assert "other programs included" in energy.method
 
 
-def test_a_counter_that_wraps_goes_on_counting(tmp_path):
+def test_counter_may_wrap_once(tmp_path):
     counter = add_zone(tmp_path, "intel-rapl:0", "package-0", WRAP - 2_000_000)
     energy = measure(lambda: counter.write_text("1000000\n"), powercap=tmp_path)
     assert (energy.kind, energy.joules) == ("measured", pytest.approx(3.0, abs=1e-12))
 
 
-def test_a_run_that_may_have_wrapped_twice_is_estimated(tmp_path):
+def test_energy_is_estimated_if_the_counter_may_have_wrapped_twice(tmp_path):
     counter = add_zone(tmp_path, "intel-rapl:0", "package-0", 0, wrap=20_000_000)
 
     def run():
@@ -62,7 +62,7 @@ def test_a_run_that_may_have_wrapped_twice_is_estimated(tmp_path):
     assert "may have wrapped more than once" in energy.method
 
 
-def test_counters_that_stand_still_are_not_believed(tmp_path):
+def test_energy_is_estimated_if_counters_stand_still(tmp_path):
     add_zone(tmp_path, "intel-rapl:0", "package-0", 0)
     energy = measure(lambda: burn(0.01), powercap=tmp_path)
     assert energy.kind == "estimated"
@@ -70,17 +70,17 @@ def test_counters_that_stand_still_are_not_believed(tmp_path):
     assert "the energy counters stood still" in energy.method
 
 
-def test_one_unreadable_package_makes_it_an_estimate(tmp_path):
+def test_energy_is_estimated_if_a_package_is_unreadable(tmp_path):
     add_zone(tmp_path, "intel-rapl:0", "package-0", 0)
     counter = add_zone(tmp_path, "intel-rapl:1", "package-1", 0)
     counter.unlink()
-    counter.mkdir()  # unreadable for root too, for whom permissions do not count
+    counter.mkdir()  # unreadable even for root, who bypasses permissions
     energy = measure(lambda: burn(0.01), powercap=tmp_path)
     assert energy.kind == "estimated"
     assert "the energy counters cannot be read" in energy.method
 
 
-def test_the_estimate_is_cpu_time_times_the_stated_power(tmp_path):
+def test_estimate_is_cpu_time_times_the_stated_power(tmp_path):
     model = PowerModel(7.5, "a source")
     energy = measure(lambda: burn(0.1), model, powercap=tmp_path / "absent")
     assert energy.kind == "estimated"
@@ -91,15 +91,15 @@ def test_the_estimate_is_cpu_time_times_the_stated_power(tmp_path):
     assert "because this machine shows no energy counters" in energy.method
 
 
-def test_calls_are_repeated_in_whole_rounds_for_the_time_asked(tmp_path):
-    seen = []
+def test_calls_are_repeated_in_whole_rounds_for_the_given_time(tmp_path):
+    called = []
 
     def run(example):
-        seen.append(example)
+        called.append(example)
         time.sleep(0.01)
 
     energy, calls = measure_calls(run, 3, seconds=0.1, powercap=tmp_path)
-    assert seen == [0, 1, 2] * (calls // 3)
+    assert called == [0, 1, 2] * (calls // 3)
     assert calls >= 6
     assert 0.1 <= energy.seconds < 1
     assert measure_calls(run, 3, seconds=0, powercap=tmp_path)[1] == 3
@@ -113,7 +113,7 @@ def test_sleeping_takes_time_but_no_cpu(tmp_path):
     assert energy.cpu_seconds < 0.03
 
 
-def test_what_the_work_raises_passes_through(tmp_path):
+def test_exceptions_of_the_work_propagate(tmp_path):
     def run():
         raise RuntimeError("broken work")
 

@@ -1,4 +1,4 @@
-"""A student beside its teacher, against values counted by hand and against scikit-learn and scipy."""
+"""A student against its teacher: values computed by hand, by scikit-learn and by scipy."""
 
 import json
 
@@ -10,14 +10,14 @@ from lilliput.evaluate.faithfulness import BINS, calibration, faithfulness
 
 
 def drawn(n=2000, scale=2.5, seed=0):
-    """Logits ``scale`` times too large for the labels that are drawn from them."""
+    """Logits ``scale`` times too large for the labels, which are drawn from them."""
     random = np.random.default_rng(seed)
     logits = random.normal(0, 1.5, (n, 2))
     chance = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     return logits * scale, (random.random(n) < chance[:, 1]).astype(np.int64)
 
 
-def test_agreement_and_confident_agreement_by_hand():
+def test_agreement_and_confident_agreement_match_values_by_hand():
     teacher = np.log([[0.95, 0.05], [0.08, 0.92], [0.6, 0.4], [0.89, 0.11]])
     student = np.array([[2.0, 0.0], [1.0, 0.0], [3.0, 0.0], [0.0, 1.0]])
     found = faithfulness(student, teacher, [-1, -1, -1, -1])
@@ -29,17 +29,17 @@ def test_agreement_and_confident_agreement_by_hand():
     assert faithfulness(student, teacher, [0, 0, 0, -1], confidence=0.99).confident is None
 
 
-def test_temperature_scaling_undoes_the_scale_on_the_half_it_has_not_seen():
+def test_temperature_scaling_undoes_the_scale_on_the_held_out_half():
     logits, labels = drawn()
     found = calibration(logits, labels)
-    assert found.temperature == pytest.approx(2.5, rel=0.15)  # 1,000 examples place it within about 5 %
+    assert found.temperature == pytest.approx(2.5, rel=0.15)  # 1,000 examples determine it within about 5 %
     assert (found.fitted_on, found.before.n, found.after.n) == (1000, 1000, 1000)
     assert found.before.value > 0.08
     assert found.after.value < 0.05
     assert found.nll_after < found.nll_before
 
 
-def test_the_halves_and_the_errors_are_what_the_formulas_say():
+def test_halves_and_errors_match_the_formulas():
     optimize = pytest.importorskip("scipy.optimize", reason="scipy comes with scikit-learn (extra evaluate)")
     metrics = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn (extra evaluate)")
     logits, labels = drawn(301, seed=3)
@@ -67,7 +67,7 @@ def test_the_halves_and_the_errors_are_what_the_formulas_say():
     assert found.before.value == pytest.approx(sum(gaps), abs=1e-12)
 
 
-def test_unlabelled_examples_count_for_agreement_alone():
+def test_unlabelled_examples_count_only_for_agreement():
     logits, labels = drawn(200)
     known = labels.copy()
     known[100:] = -1
@@ -79,7 +79,7 @@ def test_unlabelled_examples_count_for_agreement_alone():
     assert json.loads(json.dumps(found.as_dict()))["confidence"] == 0.9
 
 
-def test_what_cannot_be_calibrated_is_refused():
+def test_rejects_what_cannot_be_calibrated():
     with pytest.raises(DataError, match="at least two"):
         calibration([[0.0, 1.0]], [1])
     with pytest.raises(DataError, match="at least two"):

@@ -1,4 +1,4 @@
-"""Flips counted by hand: classifiers whose answer to a rewrite is known."""
+"""Flips against counts by hand, of classifiers whose answer to a rewrite is known."""
 
 import json
 
@@ -11,7 +11,7 @@ from lilliput.evaluate.flips import flips, rewritings
 from lilliput.evaluate.intervals import wilson
 
 WITHOUT = tuple(f"int f{i}(void) {{ return {i}; }}" for i in range(4))
-"""Functions that have no variable to rename."""
+"""Functions without variables to rename."""
 WITH = tuple(f"int g{i}(int kept{i})\n{{\n    return kept{i} + {i};\n}}\n" for i in range(6))
 
 
@@ -21,11 +21,11 @@ def data(labels) -> Dataset:
 
 
 def by_word(word):
-    """Class 1 where a function mentions ``word``."""
+    """A classifier that answers 1 where a function contains ``word``."""
     return lambda dataset: np.array([int(word in dataset.texts[member]) for member in dataset.members[:, 0]])
 
 
-def test_a_classifier_that_looks_at_names_flips_where_they_are_changed():
+def test_classifier_of_names_flips_on_renaming():
     labels = [0] * 4 + [1, 1, 1, 1, 0, 0]
     found = flips(by_word("kept"), rewritings(data(labels), "c", ["rename"]))
     (line,) = found.rewrites
@@ -38,7 +38,7 @@ def test_a_classifier_that_looks_at_names_flips_where_they_are_changed():
     assert found.any.worst == line.worst
 
 
-def test_a_classifier_that_does_not_look_never_flips_and_the_interval_has_a_width():
+def test_unaffected_classifier_never_flips_and_its_interval_has_width():
     found = flips(by_word("return"), rewritings(data([1] * 10), "c", seeds=(0, 1)))
     assert {line.rewrite: line.flipped.value for line in found.rewrites if line.flipped} == dict.fromkeys(
         ["rename", "dead_code", "format", "add_comments"], 0.0
@@ -50,7 +50,7 @@ def test_a_classifier_that_does_not_look_never_flips_and_the_interval_has_a_widt
     assert (empty.n, empty.flipped, empty.worst) == (0, None, None)
 
 
-def test_over_seeds_the_mean_and_the_worst():
+def test_seeds_give_the_mean_and_the_worst_case():
     made = rewritings(data([0] * 10), "c", ["rename"], range(5))
     names = [[dataset.dataset.texts[place] for dataset in made.by_rewrite["rename"]] for place in range(4, 10)]
     word = names[0][0].split("(int ")[1].split(")")[0]
@@ -67,18 +67,18 @@ def test_over_seeds_the_mean_and_the_worst():
     assert found.worst_accuracy == wilson(10 - int(hits.any(axis=1).sum()), 10)
 
 
-def test_only_changed_examples_are_classified_again():
-    asked = []
+def test_only_changed_examples_are_reclassified():
+    classified = []
 
     def classify(dataset):
-        asked.append(len(dataset))
+        classified.append(len(dataset))
         return np.zeros(len(dataset), np.int64)
 
     flips(classify, rewritings(data([0] * 10), "c", ["rename", "remove_comments"]))
-    assert asked == [10, 6]
+    assert classified == [10, 6]
 
 
-def test_unlabelled_examples_flip_and_have_no_accuracy():
+def test_unlabelled_examples_can_flip_but_have_no_accuracy():
     found = flips(by_word("kept"), rewritings(data([-1] * 10), "c", ["rename"]))
     assert found.labelled == 0
     assert (found.accuracy, found.rewrites[0].accuracy, found.rewrites[0].broken) == (None, None, 0)
@@ -88,14 +88,14 @@ def test_unlabelled_examples_flip_and_have_no_accuracy():
     assert plain["any"]["n"] == 6
 
 
-def test_pairs_count_as_changed_where_one_function_is():
+def test_pairs_count_as_changed_if_one_function_is():
     members = np.array([[0, 4], [0, 1], [5, 6]])
     pairs = Dataset((*WITHOUT, *WITH), members, np.array([0, 0, 1]), ("different", "clone"))
     found = flips(lambda dataset: np.zeros(len(dataset), np.int64), rewritings(pairs, "c", ["rename"]))
     assert found.rewrites[0].n == 2
 
 
-def test_nothing_to_do_is_said():
+def test_rejects_nothing_to_rewrite():
     for arguments in ({"seeds": ()}, {"rewrites": ()}):
         with pytest.raises(DataError, match="nothing to rewrite"):
             rewritings(data([0] * 10), "c", **arguments)

@@ -1,4 +1,4 @@
-"""Wilson's interval against scipy's, and means whose bootstrap would be a point."""
+"""Wilson's interval against scipy's, and means whose bootstrap interval would have no width."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from lilliput.evaluate.intervals import RESAMPLES, bootstrap_mean, bounded_mean,
 
 @settings(deadline=None)  # the first example imports scipy
 @given(st.integers(1, 5000), st.data())
-def test_wilson_is_the_score_tests_inversion(n, data):
+def test_wilson_inverts_the_score_test(n, data):
     stats = pytest.importorskip("scipy.stats", reason="scipy comes with scikit-learn (extra evaluate)")
     k = data.draw(st.integers(0, n))
     ours = wilson(k, n)
@@ -22,13 +22,13 @@ def test_wilson_is_the_score_tests_inversion(n, data):
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 0), (3, 2), (-1, 4)])
-def test_wilson_refuses_what_is_no_proportion(successes, n):
+def test_wilson_rejects_what_is_not_a_proportion(successes, n):
     with pytest.raises(ValueError, match="no proportion"):
         wilson(successes, n)
 
 
 @pytest.mark.parametrize("n", [1, 5, 164])
-def test_values_that_are_all_the_same_leave_room_for_others(n):
+def test_equal_values_give_an_interval_with_width(n):
     nothing, everything = bounded_mean(np.zeros(n)), bounded_mean(np.ones(n))
     assert (nothing.value, nothing.low, nothing.n) == (0, 0, n)
     assert nothing.high == pytest.approx(wilson(0, n).high)
@@ -37,20 +37,20 @@ def test_values_that_are_all_the_same_leave_room_for_others(n):
 
 
 @given(st.floats(-1, 1), st.integers(1, 300))
-def test_they_stay_within_their_bounds(value, n):
+def test_intervals_stay_within_their_bounds(value, n):
     found = bounded_mean(np.full(n, value), -1, 1)
     assert -1 <= found.low <= found.value <= found.high <= 1
-    assert found.high - found.low == pytest.approx(2 * wilson(0, n).high)  # that share, from end to end
+    assert found.high - found.low == pytest.approx(2 * wilson(0, n).high)  # that share of the range
 
 
-def test_other_values_are_resampled():
+def test_differing_values_are_resampled():
     values = np.array([0.0, 0.5, 0.5, 1.0])
     assert bounded_mean(values, seed=3) == bootstrap_mean(values, seed=3)
     with pytest.raises(ValueError, match="no values"):
         bounded_mean(np.array([]))
 
 
-def test_what_is_drawn_at_once_makes_no_difference(monkeypatch):
+def test_batch_size_of_resamples_makes_no_difference(monkeypatch):
     values = np.random.default_rng(0).random(37)
     whole = np.random.default_rng(5).integers(0, 37, (RESAMPLES, 37))
     expected = bootstrap_mean(values, seed=5)
@@ -64,7 +64,7 @@ def test_what_is_drawn_at_once_makes_no_difference(monkeypatch):
     assert {size * n for size, n in shapes} == {37, 2 * 37, 999 * 37}
 
 
-def test_resamples_that_are_all_the_same_are_no_certainty():
+def test_equal_resamples_give_an_interval_with_width():
     reach = wilson(0, 7).high
     assert percentile_ends(0.25, np.full(2000, 0.25), 7) == pytest.approx((0.25 - reach, 0.25 + reach))
     drawn = np.linspace(0, 1, 1001)

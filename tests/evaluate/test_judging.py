@@ -1,4 +1,4 @@
-"""What became of a program, and whose doing that was; in the real sandbox."""
+"""Outcomes of programs in the real sandbox, and whether the program or the runner is to blame."""
 
 import pytest
 
@@ -36,14 +36,14 @@ PASSING = "class Four(int):\n    def __getitem__(self, place): return 1\ndef dou
         ("import sys\nsys.stderr.write('wrong: not mine')\nraise ValueError('a: b')", "error", "ValueError: a: b"),
     ],
 )
-def test_what_became_of_a_program(program, outcome, detail):
+def test_outcome_of_a_program(program, outcome, detail):
     found = judge(judged_source([program], TESTS), Limits(seconds=2.0))
     assert found.outcome == outcome
     assert found.detail.startswith(detail)
     assert found.passed == (outcome == "passed")
 
 
-def test_parts_are_one_module():
+def test_parts_form_one_module():
     parts = [
         "from typing import List\nBASE = 2",
         "from __future__ import annotations\ndef double(n: Lost): return BASE",
@@ -53,19 +53,19 @@ def test_parts_are_one_module():
     assert judge(judged_source([pickled], ""), Limits()).passed
 
 
-def test_tests_that_want_numpy_have_what_they_use_of_it():
+def test_tests_get_the_parts_of_numpy_that_they_use():
     tests = "import numpy as np\nnp.testing.assert_allclose(f(), 0.3)\nassert not isinstance(f(), np.ndarray)\n"
     assert judge(judged_source(["def f(): return 0.1 + 0.2"], tests), Limits()).passed
     assert judge(judged_source(["def f(): return 0.4"], tests), Limits()).outcome == "wrong"
 
 
-def test_tests_that_are_no_python_are_not_the_program_s_fault():
+def test_invalid_tests_are_not_blamed_on_the_program():
     found = judge(judged_source([PASSING], "def ("), Limits())
     assert found.outcome == "runner"
     assert found.detail.startswith("the tests are not valid Python: SyntaxError")
 
 
-def test_a_sandbox_that_fails_is_tried_again_and_then_named(monkeypatch):
+def test_failing_sandbox_is_retried_once_and_then_named(monkeypatch):
     real, calls = sandbox._run, []
 
     def refusing(times):
@@ -87,14 +87,14 @@ def test_a_sandbox_that_fails_is_tried_again_and_then_named(monkeypatch):
     assert "no more processes" in found.detail
 
 
-def test_many_in_order_each_told_with_progress():
-    progress, told = Recorded(), {}
+def test_many_are_judged_in_order_and_reported_with_progress():
+    progress, reported = Recorded(), {}
     sources = [
         judged_source([f"import time\ntime.sleep({0.2 if row == 0 else 0})"], f"assert {row} != 1") for row in (0, 1, 2)
     ]
-    found = judge_many(sources, Limits(), 2, progress, told.__setitem__)
+    found = judge_many(sources, Limits(), 2, progress, reported.__setitem__)
     assert [one.outcome for one in found] == ["passed", "wrong", "passed"]
-    assert told == dict(enumerate(found))
+    assert reported == dict(enumerate(found))
     assert progress.loops["running programs"] == [3, 3]
     with pytest.raises(UserError, match="workers"):
         judge_many(sources, Limits(), 0)
@@ -102,7 +102,7 @@ def test_many_in_order_each_told_with_progress():
         Limits(seconds=0)
 
 
-def test_without_walls_programs_run_only_when_told(monkeypatch):
+def test_without_protections_programs_run_only_if_unsafe(monkeypatch):
     bare = sandbox.Protections(False, False, False, False, True, True, "not permitted")
     monkeypatch.setattr(judging.sandbox, "protections", lambda: bare)
     with pytest.raises(UserError, match="could use your files and the network here: not permitted") as caught:

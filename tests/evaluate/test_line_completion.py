@@ -1,4 +1,4 @@
-"""Lines completed: which places are chosen, what is copied, how it is scored."""
+"""Line completion: choosing places, the copying baselines, and scores."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ CODE = '"""A docstring of\nseveral = lines(here)\n"""\nvalue = call(one, two)  #
 
 @pytest.fixture(scope="module")
 def letters():
-    """A token a character."""
+    """A tokenizer with one token per character."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(alphabet)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -49,22 +49,22 @@ def test_places_are_in_lines_of_code():
     assert len({place.line for place in found}) == len(found)
 
 
-def test_comments_and_strings_of_several_lines_have_none():
+def test_no_places_in_comments_and_multiline_strings():
     found = places([Source("a.py", CODE + "total = value + x\n", PYTHON)], 10)
-    assert {place.line for place in found} == {7}  # of "x=1", too little is left
+    assert {place.line for place in found} == {7}  # "x=1" leaves too little to complete
 
 
-def test_files_take_turns_and_the_seed_decides():
+def test_files_take_turns_and_the_seed_decides_the_places():
     sources = [Source(f"{name}.py", OWN.text, PYTHON) for name in "abc"]
     found = places(sources, 7)
     assert [place.name for place in found] == ["a.py", "b.py", "c.py"] * 2 + ["a.py"]
     assert places(sources, 7) == found
     assert places(sources, 7, seed=1) != found
     assert places(sources, 3) == found[:3]
-    assert len({place.line for place in found}) > 3  # files of the same text differ
+    assert len({place.line for place in found}) > 3  # places differ between files of the same text
 
 
-def test_the_context_is_whole_lines_where_it_can_be(letters):
+def test_context_is_whole_lines_where_possible(letters):
     text = "first line\nsecond line\nthird = va"
     assert left_context(text, letters, 100) == text
     assert left_context(text, letters, 24) == "second line\nthird = va"[-22:]
@@ -74,13 +74,13 @@ def test_the_context_is_whole_lines_where_it_can_be(letters):
 
 @settings(max_examples=50, deadline=None)
 @given(st.text(st.sampled_from("ab \n"), min_size=1, max_size=400), st.integers(1, 30))
-def test_the_context_is_the_end_of_the_text_and_fits(letters, text, tokens):
+def test_context_is_a_suffix_of_the_text_that_fits(letters, text, tokens):
     context = left_context(text, letters, tokens)
     assert context and text.endswith(context)
     assert len(context) <= tokens
 
 
-def test_what_is_copied():
+def test_copying_baselines():
     before = "    total = first(a)\n    total = second(b)\nother = 1\n  tota"
     assert copied_start(before) == "l = second(b)"
     assert copied_end(before) == "l = second(b)"
@@ -94,7 +94,7 @@ def place(rest, before="", name="a.py"):
     return Place(name, 1, before, rest)
 
 
-def test_scores():
+def test_scores_match_values_by_hand():
     found = [place("b + c", "a + c\nx = a", "1"), place("return x", name="2"), place("foo(1)", name="3")]
     scores = line_scores(found, [" b + c  \nmore", "return y", ""])
     assert scores.model.exact.value == pytest.approx(1 / 3)
@@ -103,6 +103,6 @@ def test_scores():
     assert scores.baselines["copied after the longest matching end"].similarity.value == pytest.approx((3 / 5) / 3)
 
 
-def test_places_without_texts_are_refused():
+def test_rejects_places_without_texts():
     with pytest.raises(ValueError, match="zip"):
         line_scores([place("a")], [])

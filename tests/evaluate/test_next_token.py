@@ -1,4 +1,4 @@
-"""Next-token accuracy and perplexity against transformers' logits; the copy model against counting."""
+"""Next-token accuracy and perplexity against transformers' logits; the copy baseline against counting."""
 
 from collections import Counter
 
@@ -34,14 +34,14 @@ def llama(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def logits(llama):
-    """Transformers', ``[5, 40, vocabulary]``."""
+    """Logits from transformers, ``[5, 40, vocabulary]``."""
     model = AutoModelForCausalLM.from_pretrained(llama / "model").eval()
     with torch.no_grad():
         return model(torch.from_numpy(IDS)).logits
 
 
 @pytest.mark.parametrize("tokens", [7, 39, 128])
-def test_costs_and_ranks_are_those_of_transformers(tokens, llama, logits, monkeypatch):
+def test_costs_and_ranks_match_transformers(tokens, llama, logits, monkeypatch):
     monkeypatch.setattr("lilliput.evaluate.perplexity.PASS_TOKENS", tokens)
     engine = reader(open_artifact(llama / "artifact"), 1)
     for row, theirs in zip(IDS, logits[:, :-1], strict=True):
@@ -50,11 +50,11 @@ def test_costs_and_ranks_are_those_of_transformers(tokens, llama, logits, monkey
         expected = torch.nn.functional.cross_entropy(theirs, next_ids, reduction="none").numpy()
         assert costs == pytest.approx(expected, abs=1e-4)
         gap = theirs - theirs.gather(1, next_ids[:, None])
-        # within what rounding may turn round
+        # Ranks may differ where logits are within rounding of each other.
         assert ((gap > 1e-4).sum(1).numpy() <= ranks).all() and (ranks <= (gap > -1e-4).sum(1).numpy() - 1).all()
 
 
-def test_scores_are_the_shares_and_the_perplexity_is_that_of_its_own_measure(llama, logits):
+def test_scores_are_shares_and_match_the_perplexity_measure(llama, logits):
     engine = reader(open_artifact(llama / "artifact"), 1)
     code = np.random.default_rng(1).random(IDS.shape) < 0.5
     pieces = [Piece(f"{row % 3}.py", ids, code[row]) for row, ids in enumerate(IDS)]
@@ -78,7 +78,7 @@ def test_scores_are_the_shares_and_the_perplexity_is_that_of_its_own_measure(lla
     assert scores.as_dict()["perplexity"]["n"] == 3
 
 
-def test_without_code_there_is_no_accuracy_on_it():
+def test_without_code_tokens_there_is_no_accuracy_on_code():
     piece = Piece("a.py", np.arange(4), np.zeros(4, np.bool_))
     counts = [counted(piece, np.array([0, 4, 5]), np.ones(3))]
     scores = next_token_scores(counts, counts)
@@ -86,7 +86,7 @@ def test_without_code_there_is_no_accuracy_on_it():
     assert (scores.every.top1.value, scores.every.top5.value) == pytest.approx((1 / 3, 2 / 3))
 
 
-def test_one_piece_alone_gives_a_perplexity_without_interval_and_shares_with_room():
+def test_single_piece_has_no_perplexity_interval_but_accuracy_intervals_with_width():
     counts = [counted(Piece("a.py", np.arange(4), np.ones(4, np.bool_)), np.array([0, 4, 5]), np.log([1, 2, 4]))]
     scores = next_token_scores(counts, counts)
     assert scores.perplexity_value == pytest.approx(2)
@@ -94,10 +94,10 @@ def test_one_piece_alone_gives_a_perplexity_without_interval_and_shares_with_roo
     assert scores.every.top1.low < scores.every.top1.value < scores.every.top1.high
 
 
-def test_a_perplexity_beyond_all_numbers_is_none():
+def test_infinite_perplexity_is_none():
     pieces = [Piece(name, np.arange(4), np.ones(4, np.bool_)) for name in ("a.py", "b.py", "c.py")]
     counts = [counted(piece, np.array([0, 4, 5]), np.ones(3) * 300 * place) for place, piece in enumerate(pieces, 1)]
-    scores = next_token_scores(counts, counts)  # the interval's upper end alone is too large
+    scores = next_token_scores(counts, counts)  # only the upper end of the interval overflows
     assert scores.nll.value == pytest.approx(600) and scores.nll.high > 709.8
     assert scores.perplexity is scores.as_dict()["perplexity"] is None
     assert scores.perplexity_value == pytest.approx(np.exp(600))
@@ -105,7 +105,7 @@ def test_a_perplexity_beyond_all_numbers_is_none():
     assert next_token_scores(counts, counts).perplexity_value is None
 
 
-def test_pieces_of_one_file_are_drawn_one_by_one():
+def test_pieces_of_a_single_file_are_resampled_one_by_one():
     pieces = [Piece("a.py", np.arange(4), np.ones(4, np.bool_))] * 3
     counts = [counted(piece, np.array([0, 0, rank]), np.ones(3) * rank) for rank, piece in enumerate(pieces, 1)]
     scores = next_token_scores(counts, counts)
@@ -113,14 +113,14 @@ def test_pieces_of_one_file_are_drawn_one_by_one():
     assert scores.perplexity.n == 3
 
 
-def test_of_equal_logits_the_first_comes_first():
+def test_ties_are_ranked_by_token_id():
     logits = np.array([[1, 2, 2, 0], [2, 2, 2, 2]], np.float32)
     ranks = measured._ranks(logits, np.array([2, 3]))
     assert ranks.tolist() == [1, 3]
 
 
 def naive_guesses(ids, place):
-    """The copy model's, by its definition."""
+    """Guesses of the copy baseline, by its definition."""
     found = []
     for n in (3, 2, 1, 0):
         if n > place:
@@ -133,7 +133,7 @@ def naive_guesses(ids, place):
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=40))
-def test_the_copy_model_is_its_definition(ids):
+def test_copy_baseline_matches_its_definition(ids):
     expected = []
     for place in range(1, len(ids)):
         guesses = naive_guesses(ids, place)
@@ -141,11 +141,11 @@ def test_the_copy_model_is_its_definition(ids):
     assert copied_ranks(ids).tolist() == expected
 
 
-def test_the_copy_model_repeats_what_it_has_seen():
+def test_copy_baseline_repeats_what_it_has_read():
     assert copied_ranks([1, 2, 3, 4, 1, 2, 3, 4]).tolist()[-3:] == [0, 0, 0]
 
 
-def test_an_encoder_decoder_is_refused(tmp_path):
+def test_rejects_an_encoder_decoder(tmp_path):
     checkpoint(tmp_path / "model", *VARIANTS["t5"])
     quantize(tmp_path / "model", tmp_path / "artifact", settings=EXACT)
     with pytest.raises(UserError, match="has an encoder"):

@@ -1,4 +1,4 @@
-"""Ratios over rounds against every resample there is, against known truths, and where none may be given."""
+"""Ratios over rounds: against all resamples, against a known truth, and where no ratio may be given."""
 
 from itertools import product
 from statistics import median as middle
@@ -16,7 +16,7 @@ STEADY = {"product": [1.0, 1.01, 0.99, 1.0, 1.02, 1.0], "read": [2.0, 2.05, 2.0,
 QUIET = {"a": 0.001, "b": 0.0}
 
 
-def test_the_interval_is_that_of_all_resamples():
+def test_interval_matches_all_resamples():
     original, other = [3.0, 3.3, 3.1, 3.6, 3.25], [1.0, 1.2, 0.95, 1.1, 1.03]
     every = [middle(original[i] for i in rows) / middle(other[i] for i in rows) for rows in product(range(5), repeat=5)]
     found = ratio_of(original, other).estimate
@@ -27,7 +27,7 @@ def test_the_interval_is_that_of_all_resamples():
     assert found.n == 5
 
 
-def test_what_slows_a_round_for_both_cancels():
+def test_slowdowns_of_a_whole_round_cancel():
     slow = np.array([1.0, 1.02, 5.0, 1.01, 0.98, 3.0, 1.0])
     found = ratio_of(6.0 * slow, 2.0 * slow).estimate
     assert (found.value, found.low, found.high) == pytest.approx((3.0, 3.0, 3.0), rel=1e-12)
@@ -45,7 +45,7 @@ def test_units_do_not_matter(times, factor, other):
         assert getattr(scaled.estimate, name) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_interval_covers_the_truth_nearly_as_often_as_it_says():
+def test_interval_has_nearly_its_nominal_coverage():
     random = np.random.default_rng(0)
     covered = 0
     for _ in range(300):
@@ -55,12 +55,12 @@ def test_the_interval_covers_the_truth_nearly_as_often_as_it_says():
     assert 0.88 <= covered / 300 <= 0.995
 
 
-def test_with_fewer_rounds_than_the_fewest_no_interval_covers_95_percent():
-    # All of n values lie on one side of the median with probability 2 / 2^n, and then no interval of theirs covers it.
+def test_no_interval_of_too_few_rounds_covers_95_percent():
+    # With probability 2 / 2^n, all n values lie on one side of the median, and no interval between them covers it.
     assert 2 / 2**FEWEST <= 0.05 < 2 / 2 ** (FEWEST - 1)
 
 
-def test_of_fewer_rounds_a_ratio_has_no_interval_and_a_median_none():
+def test_too_few_rounds_give_a_ratio_without_interval_and_no_median():
     few = FEWEST - 1
     found = ratio_of([2.0, 2.2, 2.1, 2.05, 2.15][:few], [1.0] * few).as_dict()
     assert found == {"value": 2.1, "low": None, "high": None, "n": few, "reason": None}
@@ -70,7 +70,7 @@ def test_of_fewer_rounds_a_ratio_has_no_interval_and_a_median_none():
         median([1.0, 1.1, 1.2, 1.3, 1.4])
 
 
-def test_a_wide_interval_is_refused_and_a_narrower_one_is_not():
+def test_too_wide_interval_is_refused():
     other = [1.0] * 8
     wide = ratio_of([1, 1, 1, 1, 1.6, 1.6, 1.6, 1.6], other)
     narrow = ratio_of([1, 1, 1, 1, 1.4, 1.4, 1.4, 1.4], other)
@@ -80,24 +80,24 @@ def test_a_wide_interval_is_refused_and_a_narrower_one_is_not():
     assert 1.4 < WIDEST < 1.6
 
 
-def test_an_obstacle_refuses_any_ratio_and_json_says_why():
+def test_obstacle_refuses_any_ratio_and_json_gives_the_reason():
     found = ratio_of([2.0] * 6, [1.0] * 6, "reference varied by 31 %").as_dict()
     reason = "too noisy: reference varied by 31 %"
     assert found == {"value": None, "low": None, "high": None, "n": None, "reason": reason}
     assert ratio_of([2.0] * 6, [1.0] * 6).as_dict() == {"value": 2.0, "low": 2.0, "high": 2.0, "n": 6, "reason": None}
 
 
-def test_nothing_measurable_is_refused():
+def test_unmeasurably_small_values_are_refused():
     assert ratio_of([1.0, 1.0], [0.0, 0.0]).refusal == "too small to be measured"
 
 
 @given(st.lists(st.floats(0.1, 10), min_size=2, max_size=20))
-def test_spread_is_the_quartiles_distance_over_the_median(values):
+def test_spread_is_the_interquartile_range_over_the_median(values):
     low, half, high = quantiles(values, n=4, method="inclusive")
     assert spread(values) == pytest.approx((high - low) / half, rel=1e-9, abs=1e-12)
 
 
-def test_a_machine_that_is_steady_is_no_obstacle_and_others_are_named():
+def test_steady_machine_is_no_obstacle_and_others_are_named():
     assert obstacle_of(STEADY, QUIET) == ""
     shaken = {**STEADY, "read": [1.0, 1.3, 1.0, 1.3, 1.0, 1.4]}
     assert spread(shaken["read"]) > MOST_SPREAD
@@ -105,13 +105,13 @@ def test_a_machine_that_is_steady_is_no_obstacle_and_others_are_named():
     assert obstacle_of(STEADY, {"a": 0.0, "b": 0.34}) == "b kept 0.34 cores busy while it was not its turn"
 
 
-def test_the_median_has_an_interval_of_values_around_it():
+def test_median_has_an_interval_around_it():
     found = median([5.0, 1.0, 3.0, 2.0, 4.0, 2.5, 3.5])
     assert (found.value, found.n) == (3.0, 7)
     assert 1.0 <= found.low < found.value < found.high <= 5.0
 
 
-def test_figures_that_do_not_go_together():
+def test_rejects_figures_that_do_not_go_together():
     with pytest.raises(ValueError, match="3 and 2 figures are not of the same rounds"):
         ratio_of([1.0] * 3, [1.0] * 2)
     with pytest.raises(ValueError, match="no values"):

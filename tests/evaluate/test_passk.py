@@ -1,4 +1,4 @@
-"""pass@k against counting every choice of k completions."""
+"""pass@k against enumerating every choice of k completions."""
 
 import itertools
 from statistics import mean
@@ -14,7 +14,7 @@ from lilliput.evaluate.passk import Tries, mean_pass_at_k, pass_at_k
 
 
 @pytest.mark.parametrize("n", range(1, 9))
-def test_it_is_the_share_of_choices_with_a_pass(n):
+def test_is_the_share_of_choices_with_a_pass(n):
     for passed in range(n + 1):
         marks = [True] * passed + [False] * (n - passed)
         for k in range(1, n + 1):
@@ -26,7 +26,7 @@ tries = st.integers(1, 500).flatmap(lambda n: st.builds(Tries, st.just(n), st.in
 
 
 @given(tries, st.data())
-def test_it_is_a_chance_that_grows_with_k_and_is_the_rate_at_1(given_tries, data):
+def test_is_a_probability_that_grows_with_k_and_equals_the_rate_at_1(given_tries, data):
     k = data.draw(st.integers(1, given_tries.n))
     value = pass_at_k(given_tries, k)
     assert 0 <= value <= 1
@@ -36,13 +36,13 @@ def test_it_is_a_chance_that_grows_with_k_and_is_the_rate_at_1(given_tries, data
     assert k < given_tries.n or value == (given_tries.passed > 0)
 
 
-def test_large_numbers_keep_their_digits():
+def test_large_numbers_keep_their_precision():
     # C(n - 1, k) / C(n, k) = (n - k) / n
     assert pass_at_k(Tries(1_000_000, 1), 300_000) == pytest.approx(0.3, rel=1e-9)
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.integers(1, 5))
-def test_over_problems_it_is_the_mean_and_lies_in_its_interval(passes, k):
+def test_mean_over_problems_lies_within_its_interval(passes, k):
     problems = [Tries(5, passed) for passed in passes]
     found = mean_pass_at_k(problems, k)
     assert found.value == pytest.approx(mean(pass_at_k(problem, k) for problem in problems))
@@ -50,7 +50,7 @@ def test_over_problems_it_is_the_mean_and_lies_in_its_interval(passes, k):
     assert found.n == len(passes)
 
 
-def test_the_interval_is_the_bootstraps_over_problems_and_the_proportions_for_single_completions():
+def test_interval_is_a_bootstrap_over_problems_or_wilsons_for_single_completions():
     problems = [Tries(4, passed) for passed in (0, 1, 4, 2, 0, 3)]
     values = np.array([pass_at_k(problem, 2) for problem in problems])
     assert mean_pass_at_k(problems, 2) == bootstrap_mean(values)
@@ -59,14 +59,14 @@ def test_the_interval_is_the_bootstraps_over_problems_and_the_proportions_for_si
     assert mean_pass_at_k(singles, 1).high > 0.1
 
 
-def test_where_all_fail_the_interval_is_no_point():
+def test_interval_has_width_if_all_fail():
     found = mean_pass_at_k([Tries(10, 0)] * 20, 10)
     assert (found.value, found.low) == (0, 0)
     assert found.high == pytest.approx(wilson(0, 20).high)
     assert mean_pass_at_k([Tries(10, 10)] * 20, 10).low == pytest.approx(wilson(20, 20).low)
 
 
-def test_what_cannot_be_is_refused():
+def test_rejects_impossible_values():
     with pytest.raises(DataError, match=r"pass@3 cannot be estimated from 2 completions"):
         pass_at_k(Tries(2, 1), 3)
     with pytest.raises(DataError, match="pass@0"):

@@ -28,7 +28,7 @@ def llama(tmp_path_factory):
 
 
 @pytest.mark.parametrize("tokens", [7, 39, 128])
-def test_it_is_the_loss_of_transformers(tokens, llama, monkeypatch):
+def test_matches_the_loss_of_transformers(tokens, llama, monkeypatch):
     monkeypatch.setattr(measured, "PASS_TOKENS", tokens)
     found = perplexity(llama / "artifact", IDS, 1)
     model = AutoModelForCausalLM.from_pretrained(llama / "model").eval()
@@ -41,12 +41,12 @@ def test_it_is_the_loss_of_transformers(tokens, llama, monkeypatch):
     assert found.tokens == 5 * 39
 
 
-def test_pieces_that_do_not_differ_give_no_interval(llama):
+def test_equal_pieces_give_no_interval(llama):
     for ids in (IDS[:1], np.repeat(IDS[:1], 3, axis=0)):
         assert perplexity(llama / "artifact", ids, 1).interval is None
 
 
-def test_one_beyond_all_numbers_is_none(llama, monkeypatch):
+def test_infinite_perplexity_is_none(llama, monkeypatch):
     def costly(logits, tokens):
         return costs(logits, tokens) + 800
 
@@ -57,7 +57,7 @@ def test_one_beyond_all_numbers_is_none(llama, monkeypatch):
     assert found.nll > 800
 
 
-def test_an_encoder_decoder_is_refused(tmp_path):
+def test_rejects_an_encoder_decoder(tmp_path):
     checkpoint(tmp_path / "model", *VARIANTS["t5"])
     quantize(tmp_path / "model", tmp_path / "artifact", settings=EXACT)
     with pytest.raises(UserError, match="has an encoder"):

@@ -1,4 +1,4 @@
-"""Docstrings perturbed: only prose changes, and English forms are right."""
+"""Docstring perturbations: only prose changes, and English forms are right."""
 
 import re
 from random import Random
@@ -21,22 +21,22 @@ def prose(problem):
     return " ".join(word.text for word in words(opened(problem)))
 
 
-def test_prose_is_what_neither_names_nor_shows_anything():
-    # words, limit: arguments; "aeiou", `y`: quoted; doctests.
+def test_prose_excludes_names_and_examples():
+    # words, limit: arguments; "aeiou", `y`: quoted; doctests
     assert prose(COUNT_VOWELS) == (
         "Return the number of vowels in the given but only and never "
         "It checks whether the total is larger than and then returns instead"
     )
-    # unique, nested: names; a line with a call; a name in capitals; what comes after "Examples:" up to "Note:".
+    # unique, nested: names; a line with a call; a name in capitals; what follows "Examples:" up to "Note:"
     assert prose(UNIQUE) == "Find the items of list Note you can assume that the parts are short"
-    # a heading with an example on its line
+    # a heading with an example on the same line
     assert prose(LATE_DOCSTRING) == (
         "Calculate the area of triangle from its three If the are impossible give back".replace("the area of", "the of")
     )
     assert prose(SHORT) == "sums the whole numbers from to"
 
 
-def test_a_word_knows_what_stands_before_it_in_its_sentence():
+def test_word_knows_its_predecessor_in_the_sentence():
     before = {word.text: word.before for word in words(opened(UNIQUE))}
     assert (before["Find"], before["items"], before["Note"], before["you"], before["assume"]) == (
         "",
@@ -49,7 +49,7 @@ def test_a_word_knows_what_stands_before_it_in_its_sentence():
 
 @pytest.mark.parametrize("name", BY_NAME)
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.entry_point)
-def test_nothing_but_prose_changes(name, problem):
+def test_only_prose_changes(name, problem):
     source = opened(problem)
     kept = []
     place = 0
@@ -57,7 +57,7 @@ def test_nothing_but_prose_changes(name, problem):
         kept.append(source.text[place : word.start])
         place = word.end
     kept.append(source.text[place : len(problem.prompt)])
-    if name == "doc_whitespace":  # spaces between words may go
+    if name == "doc_whitespace":  # spaces between words may be removed
         kept = [text for text in kept if text != " "]
     pattern = re.compile(r"[A-Za-z ]*?".join(map(re.escape, kept)))
     for seed in range(5):
@@ -68,7 +68,7 @@ def test_nothing_but_prose_changes(name, problem):
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_seeds_differ_unless_there_is_nothing_to_draw(name):
+def test_seeds_differ_if_the_perturbation_is_random(name):
     changed = {BY_NAME[name](COUNT_VOWELS, seed) for seed in range(8)}
     assert len(changed) == 1 if BY_NAME[name].deterministic else len(changed) > 1
     assert changed != {None}
@@ -95,7 +95,7 @@ def test_seeds_differ_unless_there_is_nothing_to_draw(name):
         ("sorted", "be", None, None),
     ],
 )
-def test_tenses(word, before, past, future):
+def test_tenses_are_right(word, before, past, future):
     assert (in_tense(word, before, "past"), in_tense(word, before, "future")) == (past, future)
 
 
@@ -107,18 +107,18 @@ def test_tenses(word, before, past, future):
         ("Return", {"Returns", "Returned", "Returning"}),
         ("given", {"give", "gives", "gave", "giving"}),
         ("shortest", {"short", "shorter"}),
-        ("positive", set()),  # no "positiver"
+        ("positive", set()),  # not "positiver"
         ("the", set()),
         ("was", set()),
         ("in", set()),
     ],
 )
-def test_inflected_forms(word, forms):
+def test_inflected_forms_are_right(word, forms):
     found = {inflected(word, Random(seed)) for seed in range(60)} - {None}
     assert found == forms
 
 
-def test_synonyms_take_the_words_form():
+def test_synonyms_take_the_form_of_the_word():
     assert synonyms("Returns") == ["Gives back", "Hands back"]
     assert synonyms("elements") == ["items", "entries"]
     assert synonyms("chosen") == ["picked", "selected"]
@@ -128,7 +128,7 @@ def test_synonyms_take_the_words_form():
         assert synonyms(word) == []
 
 
-def test_no_synonym_names_a_type_or_is_the_word_itself():
+def test_no_synonym_names_a_type_or_repeats_the_word():
     for table in SYNONYMS.values():
         for word, others in table.items():
             assert word not in others and len(set(others)) == len(others)
@@ -136,13 +136,13 @@ def test_no_synonym_names_a_type_or_is_the_word_itself():
     assert "sum" in BUILTINS and "sum" not in SYNONYMS["VERB"]
 
 
-def test_keys_are_neighbors_of_each_other():
+def test_neighboring_keys_are_symmetric():
     assert set(NEIGHBORS["g"]) == set("ftyhvb")
     assert set(NEIGHBORS["q"]) == set("wa")
     assert all(key in NEIGHBORS[other] for key, others in NEIGHBORS.items() for other in others)
 
 
-def test_slips_happen_at_their_rates_and_keep_what_they_should():
+def test_character_changes_occur_at_their_rates():
     text = "abcdefgh" * 4000
     assert sum(a != b for a, b in zip(text, butter_fingers(text, Random(0)), strict=True)) / len(text) == pytest.approx(
         0.06, abs=0.006
@@ -152,6 +152,6 @@ def test_slips_happen_at_their_rates_and_keep_what_they_should():
     swapped = swap_characters(text, Random(0))
     assert sorted(swapped) == sorted(text)
     moved = sum(a != b for a, b in zip(text, swapped, strict=True)) / len(text)
-    assert moved == pytest.approx(2 * 0.05 / 1.05, abs=0.006)  # a pair is passed after its exchange
+    assert moved == pytest.approx(2 * 0.05 / 1.05, abs=0.006)  # a pair is skipped once exchanged
     assert butter_fingers("Q", Random(0), 1.0) in {"W", "A"}
     assert swap_characters("a_b1", Random(0), 1.0) == "a_b1"

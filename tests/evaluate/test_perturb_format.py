@@ -1,4 +1,4 @@
-"""Layout perturbed: the syntax tree stays, but for what is asked."""
+"""Layout perturbations: apart from docstrings, the syntax tree stays the same."""
 
 import ast
 from dataclasses import replace
@@ -26,7 +26,7 @@ def without_docstrings(problem):
 
 @pytest.mark.parametrize("name", BY_NAME)
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.entry_point)
-def test_the_program_is_the_same(name, problem):
+def test_program_stays_the_same(name, problem):
     for seed in range(1 if BY_NAME[name].deterministic else 5):
         changed = apply(name, problem, seed)
         if changed is None:
@@ -37,7 +37,7 @@ def test_the_program_is_the_same(name, problem):
         assert (changed.test, changed.entry_point) == (problem.test, problem.entry_point)
 
 
-def test_a_docstring_becomes_comments():
+def test_docstring_becomes_comments():
     assert apply("doc_comments", UNIQUE).prompt.endswith(
         """def unique(nested):
     # Find the unique items of a nested list.
@@ -51,15 +51,15 @@ def test_a_docstring_becomes_comments():
     if len(items) < 2:
 """
     )
-    assert "''' Helps unique to see" in apply("doc_comments", UNIQUE).prompt  # of another function
+    assert "''' Helps unique to see" in apply("doc_comments", UNIQUE).prompt  # another function's docstring stays
 
 
-def test_what_would_end_a_comment_is_escaped():
+def test_carriage_return_stays_escaped_in_comments():
     problem = replace(SHORT, prompt='def sum_to_n(n):\n    """Sums\\rto n.\\n    And on."""\n')
     assert apply("doc_comments", problem).prompt == "def sum_to_n(n):\n    # Sums\\rto n.\n    # And on.\n"
 
 
-def test_blank_lines():
+def test_blank_lines_are_inserted():
     assert apply("newline_after_doc", SHORT).prompt == SHORT.prompt + "\n"
     assert apply("newline_after_code", COUNT_VOWELS).prompt == partial(COUNT_VOWELS).prompt + "\n"
     before = partial(COUNT_VOWELS).prompt
@@ -72,7 +72,7 @@ def test_blank_lines():
         assert text.count("\n\n\n\n") == 0
 
 
-def test_a_long_line_is_split_at_a_space_near_its_middle():
+def test_long_line_is_split_at_a_space_near_its_middle():
     changed = apply("split_line", COUNT_VOWELS).prompt
     assert "def count_vowels(words: \\\n        List[str], limit: int) -> int:\n" in changed
     only_string = replace(
@@ -90,11 +90,11 @@ def test_indentation_follows_the_blocks(name, unit):
     assert f'\n{unit}>>> count_vowels(["aaa"], 2)\n{unit}2\n' in text
     late = apply(name, LATE_DOCSTRING)
     text = late.prompt + late.canonical_solution
-    assert '"""kept\n      as it is"""' in text  # a string's content
-    assert f"{unit}half = (a\n{unit}        + b + c) / 2\n" in text  # as far from its statement as before
+    assert '"""kept\n      as it is"""' in text  # the content of a string
+    assert f"{unit}half = (a\n{unit}        + b + c) / 2\n" in text  # indented from its statement as before
 
 
-def test_odd_indentation_is_made_even():
+def test_uneven_indentation_becomes_even():
     ragged = replace(
         SHORT, canonical_solution="    if n:\n          m = n\n    else:\n       m = 0\n    return sum(range(m + 1))\n"
     )
@@ -104,7 +104,7 @@ def test_odd_indentation_is_made_even():
     )
 
 
-def test_quotes():
+def test_quotes_are_swapped():
     changed = apply("quote_style", COUNT_VOWELS)
     assert 'if letter in "aeiou":' in changed.prompt
     assert 'elif letter == "y"' in changed.canonical_solution
@@ -114,7 +114,7 @@ def test_quotes():
     assert changed.prompt == SHORT.prompt + strings.replace("'x'", '"x"').replace('"y"', "'y'")
 
 
-def test_a_function_without_docstring_keeps_its_layout_of_comments():
+def test_docstring_perturbations_skip_a_function_without_docstring():
     bare = replace(SHORT, prompt="def sum_to_n(n):\n")
     assert apply("doc_comments", bare) is None and apply("newline_after_doc", bare) is None
     assert opened(bare).docstring is None

@@ -1,4 +1,4 @@
-"""Functions renamed: everywhere it matters, and nowhere else."""
+"""Renaming functions: at every mention, and nowhere else."""
 
 from dataclasses import replace
 from random import Random
@@ -12,14 +12,14 @@ from tests.evaluate.perturbing import COUNT_VOWELS, LATE_DOCSTRING, PROBLEMS, SH
 BY_NAME = {perturbation.name: perturbation for perturbation in func_name.PERTURBATIONS}
 
 
-def test_a_name_that_can_be_nothing_else_goes_everywhere():
+def test_unmistakable_name_is_replaced_everywhere():
     changed = renamed(COUNT_VOWELS, "tally")
     assert changed.prompt == COUNT_VOWELS.prompt.replace("count_vowels", "tally")
     assert changed.entry_point == "tally"
     assert "tally sums the whole" in renamed(SHORT, "tally").prompt
 
 
-def test_a_plain_word_goes_where_it_is_called():
+def test_plain_word_is_replaced_only_where_it_is_called():
     changed = renamed(UNIQUE, "uniqeu")
     assert "def uniqeu(nested):" in changed.prompt
     assert "Helps unique to see" in changed.prompt and "Find the unique items" in changed.prompt
@@ -30,7 +30,7 @@ def test_a_plain_word_goes_where_it_is_called():
     assert "unique(" not in changed.prompt + changed.canonical_solution + changed.test
 
 
-def test_attributes_keywords_and_other_strings_are_no_mentions():
+def test_attributes_keywords_and_other_strings_are_not_mentions():
     problem = replace(
         SHORT,
         canonical_solution="    size = dict(sum_to_n=1)\n    text = 'sum_to_n'\n    return sum(range(n + len(size)))\n",
@@ -41,11 +41,11 @@ def test_attributes_keywords_and_other_strings_are_no_mentions():
 
 
 @pytest.mark.parametrize("name", ["words", "total", "append", "class", "sum", "2nd", "check", "List", "candidate"])
-def test_names_in_use_and_no_names_are_refused(name):
+def test_rejects_invalid_names_and_names_in_use(name):
     assert renamed(COUNT_VOWELS, name) is None
 
 
-def test_camel_case():
+def test_names_become_camel_case():
     assert camel_case("has_close_elements", Random(0)) == "hasCloseElements"
     assert camel_case("add", Random(0)) == "add"
     assert BY_NAME["func_camel_case"](UNIQUE, 0) is None
@@ -61,14 +61,14 @@ def test_camel_case():
         ("func_inflection", LATE_DOCSTRING, {"areas"}),
     ],
 )
-def test_words_of_names_are_replaced(name, problem, possible):
+def test_words_within_names_are_replaced(name, problem, possible):
     changed = {BY_NAME[name](problem, seed) for seed in range(12)}
     assert {found and found.entry_point for found in changed} == possible
 
 
 @pytest.mark.parametrize("name", ["func_butter_fingers", "func_change_case", "func_swap_characters"])
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.entry_point)
-def test_slips_leave_a_name_as_long_and_its_underscores_in_place(name, problem):
+def test_character_changes_keep_the_length_and_underscores_of_a_name(name, problem):
     for seed in range(5):
         changed = BY_NAME[name](problem, seed)
         old, new = problem.entry_point, changed.entry_point

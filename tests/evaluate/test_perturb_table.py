@@ -1,4 +1,4 @@
-"""All perturbations: what they are called, that they are repeatable, and that solutions pass after each of them."""
+"""All perturbations: their names, their repeatability, and that solutions pass after each of them."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 REAL = shared_folder() / "data" / "humaneval" / "HumanEval.jsonl.gz"
 
 
-def test_about_thirty_in_four_families():
+def test_there_are_about_thirty_in_four_families():
     families = [perturbation.family for perturbation in PERTURBATIONS.values()]
     assert {family: families.count(family) for family in families} == {
         "docstring": 9,
@@ -33,7 +33,7 @@ def test_about_thirty_in_four_families():
     assert len(set(released)) == len(released) == 28
 
 
-def test_names_and_families_choose():
+def test_names_and_families_select_perturbations():
     assert named() == list(PERTURBATIONS.values())
     assert [item.name for item in named(["newlines", "func_name", "newlines", "func_synonym"])][:2] == [
         "newlines",
@@ -46,7 +46,7 @@ def test_names_and_families_choose():
         named(["newlines", "new_lines"])
 
 
-def test_seeds_and_order():
+def test_seeds_and_order_of_perturbed_problems():
     found = perturbed(PROBLEMS, ["dead_code", "for_while", "doc_butter_fingers"], seeds=3)
     assert {name: list(seeds) for name, seeds in found.items()} == {
         "dead_code": [0, 1, 2],
@@ -64,7 +64,7 @@ def test_seeds_and_order():
         perturbed(PROBLEMS, seeds=0)
 
 
-def test_the_same_seed_gives_the_same_in_another_process():
+def test_seed_gives_the_same_result_in_another_process():
     program = (
         "from lilliput.evaluate.perturb import perturbed\nfrom tests.evaluate.perturbing import PROBLEMS\n"
         "print(repr(perturbed(PROBLEMS, seeds=2)))"
@@ -102,7 +102,7 @@ def test_every_solution_passes_after_every_perturbation(seed):
 
 
 @no_windows
-def test_the_check_finds_the_ones_that_fail_and_only_these():
+def test_check_finds_exactly_the_failing_solutions():
     problems = [replace(SHORT, task_id=str(number)) for number in range(BATCH + 3)]
     problems[2] = replace(problems[2], canonical_solution="    return 9\n")
     problems[BATCH + 1] = replace(problems[BATCH + 1], canonical_solution="    raise SystemExit(0)\n")
@@ -117,14 +117,14 @@ def test_the_check_finds_the_ones_that_fail_and_only_these():
 @no_windows
 @pytest.mark.skipif(not REAL.exists(), reason="HumanEval is not on this machine (LILLIPUT_SHARED)")
 def test_solutions_of_real_problems_pass_after_every_perturbation():
-    problems = read_problems(REAL, "humaneval")[3::41]  # 4 of them; benchmarks/recode_compare.py runs all
+    problems = read_problems(REAL, "humaneval")[3::41]  # 4 problems; benchmarks/recode_compare.py runs all
     found = changed_by_all(problems, 7)
     assert len(found) > 2 * len(PERTURBATIONS)
     failures = check([problem for _, problem in found], seconds=60)
     assert [(found[failure.index][0], failure) for failure in failures] == []
 
 
-def test_the_document_names_every_perturbation_and_says_what_it_does():
+def test_document_lists_every_perturbation_with_its_summary():
     rows = {}
     for line in (ROOT / "docs" / "robustness.md").read_text().splitlines():
         if line.startswith("| `") and line.count("|") == 7:

@@ -1,4 +1,4 @@
-"""Paired differences against every resample there is and an independent exact test, and where chance explains them."""
+"""Paired differences: against all resamples, against an independent exact test, and where chance explains them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def once(flags: str) -> list[Tries]:
 
 
 @pytest.mark.parametrize(("gained", "lost"), [(0, 0), (1, 0), (5, 5), (3, 11), (0, 6), (40, 90)])
-def test_the_exact_test_is_that_of_a_fair_coin(gained: int, lost: int) -> None:
+def test_exact_test_is_that_of_a_fair_coin(gained: int, lost: int) -> None:
     stats = pytest.importorskip("scipy.stats", reason="scipy comes with lilliput[evaluate]")
     expected = stats.binomtest(gained, gained + lost, 0.5).pvalue if gained + lost else 1.0
     assert mcnemar(gained, lost) == pytest.approx(expected, rel=1e-9)
@@ -31,7 +31,7 @@ def test_many_differing_problems_do_not_overflow() -> None:
     assert 0 <= mcnemar(4000, 6000) < 1e-80
 
 
-def test_the_interval_is_that_of_all_resamples() -> None:
+def test_interval_matches_all_resamples() -> None:
     first, second = once("11010"), once("01111")
     values = [-1, 0, 1, 0, 1]
     every = [np.mean([values[i] for i in rows]) for rows in product(range(5), repeat=5)]
@@ -45,22 +45,22 @@ def test_the_interval_is_that_of_all_resamples() -> None:
     assert not found.is_shown
 
 
-def test_pairs_tell_more_than_the_two_rates_alone() -> None:
+def test_pairing_shows_more_than_the_two_rates() -> None:
     first, second = once("1" * 60 + "0" * 60), once("1" * 72 + "0" * 48)
     found = paired_difference(first, second)
     assert found.is_shown and (found.gained, found.lost) == (12, 0)
     alone = [wilson(60, 120), wilson(72, 120)]
-    assert alone[0].high > alone[1].low, "their own intervals overlap all the same"
+    assert alone[0].high > alone[1].low, "their own intervals overlap nevertheless"
 
 
-def test_few_flips_all_one_way_are_not_taken_for_a_difference() -> None:
+def test_few_flips_in_one_direction_show_no_difference() -> None:
     found = paired_difference(once("1" * 60 + "0" * 60), once("1" * 64 + "0" * 56))
-    assert found.difference.low > 0, "the bootstrap alone would be sure"
+    assert found.difference.low > 0, "the bootstrap alone would claim a difference"
     assert found.p_value == pytest.approx(0.125)
     assert not found.is_shown
 
 
-def test_where_nothing_differs_the_interval_is_no_point() -> None:
+def test_interval_has_width_if_nothing_differs() -> None:
     found = paired_difference(once("1100"), once("1100"))
     reach = wilson(0, 4).high
     assert (found.difference.low, found.difference.value, found.difference.high) == (-reach, 0.0, reach)
@@ -80,7 +80,7 @@ def test_several_completions_are_compared_by_pass_at_k_without_a_test() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
-def test_turning_the_models_round_turns_the_sign(pairs: list[tuple[bool, bool]]) -> None:
+def test_swapping_the_models_flips_the_sign(pairs: list[tuple[bool, bool]]) -> None:
     first, second = ([Tries(1, int(pair[place])) for pair in pairs] for place in (0, 1))
     found, turned = paired_difference(first, second), paired_difference(second, first)
     assert found.difference.value == pytest.approx(-turned.difference.value)
@@ -89,7 +89,7 @@ def test_turning_the_models_round_turns_the_sign(pairs: list[tuple[bool, bool]])
     assert found.difference.low <= found.difference.high
 
 
-def test_what_is_no_pair_is_refused() -> None:
+def test_rejects_what_is_not_paired() -> None:
     for first, second in (([], []), (once("1"), once("11"))):
         with pytest.raises(DataError, match="same problems"):
             paired_difference(first, second)

@@ -1,4 +1,4 @@
-"""Latency of calls of known length, memory of children of known size."""
+"""Latency of calls of known duration, and memory of children of known size."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from lilliput.evaluate.resources import (
 needs_wait4 = pytest.mark.skipif(not hasattr(os, "wait4"), reason="peak memory is measured with wait4")
 
 
-def test_percentiles_are_numpys_in_milliseconds():
+def test_percentiles_match_numpy_in_milliseconds():
     times = np.random.default_rng(0).exponential(0.002, 501)
     ours = summarize(times)
     assert (ours.p50, ours.p95, ours.p99) == pytest.approx(tuple(np.percentile(times * 1e3, (50, 95, 99))), rel=1e-12)
@@ -33,22 +33,22 @@ def test_percentiles_are_numpys_in_milliseconds():
 
 
 @given(st.lists(st.floats(1e-6, 10), min_size=1, max_size=50))
-def test_the_interval_holds_the_median_and_lies_within_the_times(times):
+def test_interval_contains_the_median_and_lies_within_the_times(times):
     ours = summarize(times)
     low, high = ours.p50_interval
     assert min(times) * 1e3 <= low <= ours.p50 <= high <= max(times) * 1e3
     assert ours.p50 <= ours.p95 <= ours.p99
 
 
-def test_the_interval_covers_the_true_median_as_often_as_it_says():
+def test_interval_has_its_nominal_coverage_of_the_median():
     random = np.random.default_rng(1)
     samples = random.exponential(1.0, (2000, 60))
     covered = sum(low <= np.log(2) * 1e3 <= high for low, high in (summarize(row).p50_interval for row in samples))
-    # The interval is widened to whole order statistics, so it covers 95 % or somewhat more.
+    # The interval is widened to whole order statistics, so it covers 95 % or slightly more.
     assert 0.94 <= covered / 2000 <= 0.99
 
 
-def test_a_call_of_known_length_takes_that_long_and_the_warm_up_does_not_count():
+def test_call_of_known_duration_is_timed_without_the_warm_up():
     seen = []
 
     def run(example):
@@ -61,19 +61,19 @@ def test_a_call_of_known_length_takes_that_long_and_the_warm_up_does_not_count()
     assert 2.0 <= ours.p50 < 40.0
 
 
-def test_timing_stops_at_its_time():
+def test_timing_stops_at_its_limit():
     ours = latency(lambda example: time.sleep(0.01), 1, warmup=0, calls=10_000, seconds=0.05)
     assert 1 <= ours.n <= 6
     assert latency(lambda example: None, 1, warmup=0, seconds=0.0).n == 1
 
 
-def test_nothing_to_time_is_refused():
+def test_rejects_nothing_to_time():
     with pytest.raises(ValueError, match="nothing to time: 0 examples"):
         latency(lambda example: None, 0)
 
 
 @needs_wait4
-def test_peak_memory_is_the_childs_and_not_its_parents():
+def test_peak_memory_is_that_of_the_child_not_the_parent():
     ballast = np.ones(20_000_000)  # 160 MB, held by this process while the child starts
     small = peak_memory([sys.executable, "-I", "-S", "-c", "pass"])
     large = peak_memory([sys.executable, "-I", "-S", "-c", "x = b'x' * 100_000_000; del x"])
@@ -83,7 +83,7 @@ def test_peak_memory_is_the_childs_and_not_its_parents():
 
 
 @needs_wait4
-def test_a_child_that_fails_is_reported_with_its_own_words():
+def test_failing_child_is_reported_with_its_error():
     with pytest.raises(UserError, match=r"failed with exit code 1: ValueError: no model.*by itself"):
         peak_memory([sys.executable, "-c", "raise ValueError('no model')"])
     with pytest.raises(UserError, match="failed with exit code -9: it said nothing"):
@@ -93,7 +93,7 @@ def test_a_child_that_fails_is_reported_with_its_own_words():
 
 
 @needs_wait4
-def test_memory_that_cannot_be_measured_is_a_note_and_no_error():
+def test_unmeasurable_memory_is_a_note_and_not_an_error():
     notes = []
     assert tried_peak_memory([sys.executable, "-c", "raise ValueError('no model')"], notes.append) is None
     assert notes == [
@@ -103,7 +103,7 @@ def test_memory_that_cannot_be_measured_is_a_note_and_no_error():
     assert len(notes) == 1
 
 
-def test_the_machine_is_described_without_its_name():
+def test_machine_is_described_without_its_name():
     record = machine()
     assert record["cpu"] == cpu_name() != ""
     assert record["cores"] == usable_cores() >= 1

@@ -1,4 +1,4 @@
-"""RP, RD and RR against values worked out by hand and against their definition written out."""
+"""RP, RD and RR against values computed by hand and against their definition."""
 
 import itertools
 from statistics import mean
@@ -22,17 +22,17 @@ PERTURBED = [
 ]
 
 
-def test_greedy_completions_by_hand():
+def test_greedy_completions_match_values_by_hand():
     found = robustness(NOMINAL, PERTURBED)
     assert (found.k, found.seeds, found.completions) == (1, 2, 1)
     assert found.nominal_pass == wilson(3, 5)
-    assert found.robust_pass == wilson(1, 5)  # the first alone passes after both versions
+    assert found.robust_pass == wilson(1, 5)  # only the first passes after both versions
     assert found.robust_drop.value == pytest.approx((3 / 5 - 1 / 5) / (3 / 5), abs=1e-12)
-    # lost: the second and the third; gained (after one version at least): the fourth
+    # lost: the second and the third; gained (after at least one version): the fourth
     assert found.robust_relative == wilson(3, 5)
 
 
-def test_several_completions_by_hand():
+def test_several_completions_match_values_by_hand():
     # One problem, n = 3, two versions. After the prompt: pass, pass, fail.
     # After both versions: the first. Lost: the second. Gained: the third (it passes after the second version).
     found = robustness([[1, 1, 0]], [[[1, 0, 0]], [[1, 1, 1]]], k=2)
@@ -43,7 +43,7 @@ def test_several_completions_by_hand():
 
 
 def counted(flags, k):
-    """pass@k of one problem: the share of the choices of k completions with a passing one."""
+    """pass@k of one problem: the share of choices of k completions that include a passing one."""
     return mean(any(choice) for choice in itertools.combinations(flags, k))
 
 
@@ -54,7 +54,7 @@ results = st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(1, 3)).fla
 
 @settings(max_examples=60, deadline=None)
 @given(results)
-def test_the_definition_written_out(given_results):
+def test_matches_the_definition(given_results):
     before, after, k = given_results
     found = robustness(before, after, k)
     robust, relative = [], []
@@ -78,31 +78,31 @@ def test_the_definition_written_out(given_results):
         assert estimate.low - 1e-12 <= estimate.value <= estimate.high + 1e-12 and estimate.n == len(before)
 
 
-def test_prompts_that_do_better_perturbed_have_a_drop_below_nothing():
+def test_improvement_on_perturbed_prompts_is_a_negative_drop():
     found = robustness([[1], [0], [0], [0]], [[[1], [1], [1], [0]]])
     assert found.robust_drop.value == pytest.approx(-2.0)
     assert found.robust_relative.value == pytest.approx(0.5)
 
 
-def test_the_drops_interval_is_the_spread_over_problems():
+def test_interval_of_the_drop_is_the_spread_over_problems():
     rng = np.random.default_rng(1)
     before = rng.random((400, 5)) < 0.6
     after = (before & (rng.random((400, 5)) < 0.7))[None]
     found = robustness(before, after).robust_drop
-    # By the delta method: RD = 1 - a / b, of means over 400 problems.
+    # By the delta method: RD = 1 - a / b, with means over 400 problems.
     a, b = after[0].mean(axis=1), before.mean(axis=1)
     deviation = np.std(a - b * a.mean() / b.mean()) / b.mean() / 400**0.5
     assert found.high - found.low == pytest.approx(2 * 1.96 * deviation, rel=0.1)
     assert found.low < found.value < found.high
 
 
-def test_nominal_pass_is_that_of_pass_at_k():
+def test_nominal_pass_equals_pass_at_k():
     before = np.array([[1, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
     tries = [Tries(4, 2), Tries(4, 0), Tries(4, 4)]
     assert robustness(before, before[None], k=2).nominal_pass == mean_pass_at_k(tries, 2)
 
 
-def test_perturbations_taken_together_are_as_bad_as_the_worst():
+def test_combined_perturbations_are_as_bad_as_the_worst():
     one, other = [PERTURBED[0]], [PERTURBED[1], [[1], [1], [1], [1], [1]]]
     assert worst_of([one, other]).shape == (3, 5, 1)
     assert robustness(NOMINAL, worst_of([one, other])).robust_pass == wilson(1, 5)
@@ -123,12 +123,12 @@ def test_perturbations_taken_together_are_as_bad_as_the_worst():
         ([[1]], [[[1]]], 2, "pass@2 cannot be estimated from 1 completions"),
     ],
 )
-def test_what_does_not_fit_is_refused(nominal, perturbed, k, problem):
+def test_rejects_results_that_do_not_fit(nominal, perturbed, k, problem):
     with pytest.raises(DataError, match=problem):
         robustness(nominal, perturbed, k)
 
 
-def test_a_drop_of_all_or_of_nothing_has_an_interval():
+def test_total_and_zero_drops_have_an_interval():
     passed, failed = [[True]] * 5, [[[False]] * 5]
     everything, nothing = robustness(passed, failed).robust_drop, robustness(passed, [passed]).robust_drop
     reach = wilson(0, 5).high

@@ -1,4 +1,4 @@
-"""Differences of robustness against every resample there is, and where there is none to see."""
+"""Differences in robustness against all resamples, and where there is no difference to see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lilliput.evaluate.robustness_pairs import Passes, robustness_difference, tr
 
 
 def passes(before: str, *after: str) -> Passes:
-    """One completion a problem: ``1`` passed."""
+    """One completion per problem; ``1`` stands for a pass."""
     return Passes([[flag == "1"] for flag in before], [[[flag == "1"] for flag in version] for version in after])
 
 
@@ -32,10 +32,10 @@ def test_robust_pass_is_compared_problem_by_problem() -> None:
     found = robustness_difference(FIRST, SECOND).robust_pass
     assert (found.gained, found.lost) == (0, 2)  # the second loses problems 0 and 2; both lose the fourth
     assert found.difference.value == pytest.approx(-2 / 5)
-    assert found.p_value == pytest.approx(0.5)  # two coins that fall alike
+    assert found.p_value == pytest.approx(0.5)  # two coins that fall the same way
 
 
-def test_the_drops_interval_is_that_of_all_resamples() -> None:
+def test_interval_of_the_drop_matches_all_resamples() -> None:
     (b1, a1), (b2, a2) = drops(FIRST), drops(SECOND)
     every = []
     for rows in product(range(5), repeat=5):
@@ -50,7 +50,7 @@ def test_the_drops_interval_is_that_of_all_resamples() -> None:
         assert np.quantile(every, rank - 0.014) <= end <= np.quantile(every, rank + 0.014)
 
 
-def test_alike_models_are_not_known_to_be_alike_everywhere() -> None:
+def test_equal_results_leave_an_interval_with_width() -> None:
     found = robustness_difference(FIRST, FIRST)
     assert found.robust_drop is not None
     assert found.robust_drop.value == 0
@@ -59,14 +59,14 @@ def test_alike_models_are_not_known_to_be_alike_everywhere() -> None:
     assert found.robust_pass.p_value == 1
 
 
-def test_a_model_that_solves_nothing_has_no_drop() -> None:
+def test_model_that_solves_nothing_has_no_drop() -> None:
     found = robustness_difference(FIRST, passes("00000", "00000", "10000"))
     assert found.robust_drop is None and found.robust_pass.lost == 4
     assert found.as_dict()["robust_drop"] is None
 
 
 @given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 2), st.data())
-def test_it_agrees_with_the_two_models_own_figures(versions: int, problems: int, n: int, data: st.DataObject) -> None:
+def test_matches_the_figures_of_the_two_models(versions: int, problems: int, n: int, data: st.DataObject) -> None:
     def drawn() -> Passes:
         flags = st.lists(st.booleans(), min_size=(versions + 1) * problems * n, max_size=(versions + 1) * problems * n)
         table = np.array(data.draw(flags)).reshape(versions + 1, problems, n)
@@ -85,7 +85,7 @@ def test_it_agrees_with_the_two_models_own_figures(versions: int, problems: int,
     assert found.robust_drop.low <= found.robust_drop.high
 
 
-def test_other_prompts_are_no_pairs() -> None:
+def test_rejects_results_of_other_prompts() -> None:
     with pytest.raises(DataError, match="not of the same prompts"):
         robustness_difference(FIRST, passes("11110", "01101"))
     with pytest.raises(DataError, match="not of the same prompts"):

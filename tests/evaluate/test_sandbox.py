@@ -1,4 +1,4 @@
-"""What a program in the sandbox may count on, and what it must not be able to do anywhere, with layers or without."""
+"""What a program in the sandbox can rely on, and what it must never be able to do, with or without layers."""
 
 import os
 import re
@@ -18,16 +18,16 @@ from tests.evaluate.sandboxes import SHORT, anywhere, gone, judge, no_windows, r
 pytestmark = no_windows
 
 
-# What programs may count on.
+# What programs can rely on
 
 
 @anywhere
-def test_a_program_that_comes_to_its_end_passes(layers):
+def test_program_that_reaches_its_end_passes(layers):
     assert judge("import json, re, math, dataclasses\nassert math.pi > 3", layers) == Verdict(True, "passed", "")
 
 
 @anywhere
-def test_it_is_the_main_module_and_the_standard_library_works(layers):
+def test_program_is_the_main_module_and_has_the_standard_library(layers):
     program = """
 import sys, pickle, tempfile, threading, sqlite3, decimal, random, multiprocessing
 from dataclasses import dataclass
@@ -66,19 +66,19 @@ assert multiprocessing.Lock()
     ],
     ids=lambda value: ascii(value)[:20],
 )
-def test_a_program_that_raises_fails_with_its_last_words(layers, program, outcome, detail):
+def test_program_that_raises_fails_with_its_last_message(layers, program, outcome, detail):
     verdict = judge(program, layers)
     assert (verdict.passed, verdict.outcome) == (False, outcome)
     assert re.search(detail, verdict.detail)
     assert len(verdict.detail) <= 200
 
 
-def test_sets_of_strings_have_the_same_order_each_time():
+def test_sets_of_strings_always_have_the_same_order():
     program = "import sys; sys.exit(str(list({'red', 'green', 'blue', 'black', 'white'})))"
     assert len({run(program).detail for _ in range(3)}) == 1
 
 
-def test_many_are_judged_in_their_order():
+def test_many_programs_are_judged_in_order():
     programs = [f"assert {number} % 3, 'multiple {number}'" for number in range(12)]
     verdicts = run_many(programs, workers=3)
     assert [verdict.passed for verdict in verdicts] == [bool(number % 3) for number in range(12)]
@@ -86,8 +86,8 @@ def test_many_are_judged_in_their_order():
     assert run_many([]) == []
 
 
-def test_settings_that_mean_nothing_are_refused():
-    huge = ({"seconds": 1e9}, {"memory_mb": 2**43}, {"memory_mb": 10**30})  # more than clocks and limits take
+def test_rejects_invalid_settings():
+    huge = ({"seconds": 1e9}, {"memory_mb": 2**43}, {"memory_mb": 10**30})  # more than clocks and limits accept
     for wrong in ({"seconds": 0}, {"seconds": float("nan")}, {"seconds": float("inf")}, {"memory_mb": 5}, *huge):
         with pytest.raises(UserError, match="must be"):
             run("", **wrong)
@@ -95,7 +95,7 @@ def test_settings_that_mean_nothing_are_refused():
         run_many([""], workers=0)
 
 
-# No pass without the end.
+# No pass without reaching the end
 
 
 @anywhere
@@ -110,14 +110,14 @@ def test_settings_that_mean_nothing_are_refused():
         "import threading, os; threading.Thread(target=os._exit, args=[0]).start(); import time; time.sleep(9)",
     ],
 )
-def test_leaving_early_is_no_pass(layers, leave):
+def test_leaving_early_is_not_a_pass(layers, leave):
     verdict = judge(f"{leave}\nassert False", layers)
     assert (verdict.passed, verdict.outcome) == (False, "exited")
 
 
 @anywhere
-def test_guessing_the_token_is_no_pass(layers):
-    """32 hexadecimal digits, on whichever pipe, and whatever else looks like success."""
+def test_guessing_the_token_is_not_a_pass(layers):
+    """Try 32 hexadecimal digits and other strings that look like success, on every pipe."""
     program = """
 import os, secrets
 for pipe in range(64):
@@ -129,11 +129,11 @@ for pipe in range(64):
 os._exit(0)
 """
     assert not judge(program, layers).passed
-    assert not judge(program.replace("os._exit(0)", ""), layers).passed  # what it wrote spoils what would follow
+    assert not judge(program.replace("os._exit(0)", ""), layers).passed  # what it wrote spoils the real token after it
 
 
 @anywhere
-def test_the_token_is_in_neither_files_nor_environment_nor_arguments(layers):
+def test_token_is_in_neither_files_nor_environment_nor_arguments(layers):
     program = """
 import os, re, sys
 said = [" ".join(sys.argv), " ".join(sys.orig_argv), str(dict(os.environ)), str(os.listdir("."))]
@@ -154,7 +154,7 @@ os._exit(0)
 
 
 @anywhere
-def test_replacing_what_the_runner_needs_is_no_pass_nor_hides_a_failure(layers):
+def test_replacing_functions_of_the_runner_cannot_hide_a_failure(layers):
     program = """
 import os, sys, builtins
 os.write = os._exit = sys.__excepthook__ = sys.exit = builtins.compile = builtins.exec = lambda *_: 0
@@ -164,25 +164,25 @@ assert False
     assert (judge(program, layers).passed, judge(program, layers).outcome) == (False, "failed")
 
 
-# An end to everything.
+# Everything ends
 
 
 @anywhere
-def test_an_endless_loop_ends(layers):
+def test_endless_loop_is_ended(layers):
     start = time.monotonic()
     assert judge("while True: pass", layers, SHORT) == Verdict(False, "timeout", "no end within 1 s")
     assert time.monotonic() - start < SHORT + 15
 
 
 @anywhere
-def test_so_does_one_that_ignores_signals_and_one_that_waits(layers):
+def test_programs_that_ignore_signals_or_stop_are_ended(layers):
     deaf = "import signal\nfor n in range(1, 65):\n try: signal.signal(n, signal.SIG_IGN)\n except Exception: pass\n"
     assert judge(deaf + "while True: pass", layers, SHORT).outcome == "timeout"
     assert judge("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)", layers, SHORT).outcome == "timeout"
 
 
 @anywhere
-def test_threads_and_exit_handlers_do_not_hold_a_pass_up(layers):
+def test_threads_and_exit_handlers_do_not_delay_a_pass(layers):
     program = """
 import atexit, threading, time
 atexit.register(time.sleep, 60)
@@ -196,8 +196,8 @@ threading.Thread(target=time.sleep, args=[60]).start()
 @anywhere
 @pytest.mark.skipif(sys.platform != "linux", reason="without /proc, neither test nor sandbox finds such processes")
 @pytest.mark.parametrize("end", ["", "os._exit(0)", "time.sleep(60)"], ids=["passing", "leaving", "timing out"])
-def test_nothing_it_started_runs_on(layers, end):
-    """Not even in a session of its own, with its parent gone, deaf to signals, holding all pipes open."""
+def test_no_started_process_survives(layers, end):
+    """Not even one in its own session, without its parent, that ignores signals and holds all pipes open."""
     marker = secrets.token_hex(8)
     program = f"""
 import os, signal, sys, time
@@ -225,14 +225,14 @@ time.sleep(0.5)
     finally:
         watch.set()
         watcher.join()
-    assert seen  # they were there
+    assert seen  # the processes did run
     assert gone(marker)
 
 
 @anywhere
-@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel of Linux")
-def test_it_ends_with_the_process_that_started_it(layers, tmp_path):
-    """A caller that is killed leaves nothing behind."""
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a feature of the Linux kernel")
+def test_program_ends_with_the_process_that_started_it(layers, tmp_path):
+    """If the caller is killed, nothing is left behind."""
     marker = secrets.token_hex(8)
     program = f"import os, sys; os.execv(sys.executable, ['x', '-S', '-c', 'import time; time.sleep(50)', '{marker}'])"
     caller = f"from lilliput.evaluate import sandbox; sandbox._run({program!r}, 60, 1024, {layers!r})"
@@ -246,12 +246,12 @@ def test_it_ends_with_the_process_that_started_it(layers, tmp_path):
     assert gone(marker)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="as Linux starts programs")
+@pytest.mark.skipif(sys.platform != "linux", reason="tests how programs are started on Linux")
 @pytest.mark.parametrize(
     ("command", "memory_mb", "reason"),
     [(["/no/such/python"], 64, "No such file"), ([sys.executable], 2**70, "")],
 )
-def test_what_cannot_be_started_is_no_fault_of_the_program(command, memory_mb, reason, tmp_path):
+def test_failure_to_start_is_not_blamed_on_the_program(command, memory_mb, reason, tmp_path):
     """A machine without memory, processes or devices is no reason to call a program wrong."""
     code = (
         "import runpy, sys\n"
@@ -264,6 +264,6 @@ def test_what_cannot_be_started_is_no_fault_of_the_program(command, memory_mb, r
     assert reason in done.stdout
 
 
-def test_a_program_that_leaves_as_one_that_was_not_started_has_failed():
+def test_exit_code_126_is_blamed_on_the_program():
     verdict = judge("import os; os._exit(126)", "")
     assert (verdict.outcome, verdict.passed) == ("exited", False)

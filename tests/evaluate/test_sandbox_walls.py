@@ -1,6 +1,6 @@
 """Programs that reach for what is not theirs: memory, files, processes, the network, the caller's secrets.
 
-Each test says what is promised, and is skipped only where the kernel has no such layer to offer.
+Each test checks a promise, and is skipped only where the kernel offers no such layer.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.evaluate.sandboxes import SHORT, anywhere, judge, needs, no_windows
 pytestmark = no_windows
 
 
-# Limits.
+# Limits
 
 
 @anywhere
@@ -32,7 +32,7 @@ def test_memory_is_limited(layers):
     assert judge("hog = bytearray(100_000_000)", layers, memory_mb=256).passed
 
 
-def test_a_fork_bomb_is_bounded_and_ends():
+def test_fork_bomb_is_bounded_and_ends():
     needs("process_limit")
     program = """
 import os, time
@@ -51,31 +51,31 @@ except OSError as error:
     bomb = "import os\nwhile True:\n try: os.fork()\n except OSError: pass"
     assert run(bomb, seconds=SHORT).outcome == "timeout"
     assert time.monotonic() - start < SHORT + 15
-    assert run("").passed  # and the machine goes on
+    assert run("").passed  # the machine still works
 
 
 @anywhere
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_endless_output_is_thrown_away(layers, stream):
+def test_endless_output_is_discarded(layers, stream):
     program = f"import sys\nwhile True: sys.{stream}.write('x' * 100_000)"
     assert judge(program, layers, SHORT).outcome == "timeout"
 
 
 @anywhere
-def test_output_that_is_no_utf_8_does_no_harm(layers):
+def test_invalid_utf_8_output_is_harmless(layers):
     program = "import os; os.write(2, b'\\xff\\xfe\\x00 end\\n'); os.write(1, bytes(range(256))); os._exit(3)"
     assert judge(program, layers) == Verdict(False, "exited", "\ufffd\ufffd\ufffd end")
 
 
 @anywhere
-def test_a_file_cannot_grow_large(layers):
+def test_files_cannot_grow_large(layers):
     program = "with open('large', 'wb') as file:\n while True: file.write(bytes(1 << 20))"
     verdict = judge(program, layers)
     assert verdict.outcome == "failed" and "File too large" in verdict.detail
 
 
 @anywhere
-def test_files_cannot_be_opened_without_end(layers):
+def test_number_of_open_files_is_limited(layers):
     verdict = judge("files = []\nwhile True: files.append(open('file', 'w'))", layers)
     assert verdict.outcome == "failed" and "Too many open files" in verdict.detail
 
@@ -90,11 +90,11 @@ def test_deep_recursion_and_crashes_are_verdicts(layers):
     assert judge("import os; os.abort()", layers).outcome == "crashed"
 
 
-# Nothing of the caller's is given.
+# Nothing is inherited from the caller
 
 
 @anywhere
-def test_the_environment_holds_no_secret(layers, monkeypatch):
+def test_environment_holds_no_secret(layers, monkeypatch):
     monkeypatch.setenv("LILLIPUT_TEST_SECRET", "s3cret")
     monkeypatch.setenv("HOME", "/home/someone")
     program = """
@@ -124,8 +124,8 @@ for number in range(64):
 
 
 @anywhere
-def test_it_works_in_a_folder_of_its_own_that_is_removed(layers, tmp_path, monkeypatch):
-    """However hard it makes that; the caller's working folder is another."""
+def test_program_works_in_its_own_folder_which_is_removed(layers, tmp_path, monkeypatch):
+    """The program makes removal hard; the caller's working folder is another one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(sandbox.tempfile, "tempdir", str(tmp_path))
@@ -144,17 +144,17 @@ os.chmod(".", 0)
     assert list(tmp_path.iterdir()) == []
 
 
-# Layers of the kernel.
+# Kernel layers
 
 
-def test_protections_are_what_was_found():
+def test_protections_are_consistent():
     found = protections()
     assert found.files == found.network == found.processes
     assert found.files or found.refused
     assert not found.other_user or os.geteuid() == 0
 
 
-def test_there_is_no_network_not_even_on_this_machine():
+def test_there_is_no_network_not_even_to_this_machine():
     needs("network")
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:
         local.bind(f"\0{secrets.token_hex(8)}")  # in the abstract namespace, which has no files
@@ -176,7 +176,7 @@ for attempt in (
         assert run(program) == Verdict(True, "passed", "")
 
 
-def test_it_sees_and_signals_no_process_but_its_own():
+def test_only_own_processes_can_be_seen_or_signalled():
     needs("processes")
     program = f"""
 import os, signal
@@ -199,7 +199,7 @@ except PermissionError:
         assert not verdict.passed
 
 
-def test_files_outside_are_neither_read_nor_written_nor_removed(tmp_path):
+def test_files_outside_cannot_be_read_written_or_removed(tmp_path):
     needs("files")
     precious = tmp_path / "precious"
     precious.write_text("data")
@@ -235,7 +235,7 @@ for folder in (os.path.dirname(os.__file__) + "/json", "/dev", "/bin/", {str(tmp
     assert Path(os.__file__).exists()
 
 
-def test_its_folder_is_bounded():
+def test_size_of_its_folder_is_limited():
     needs("files")
     program = """
 for number in range(100):
@@ -246,7 +246,7 @@ for number in range(100):
     assert verdict.outcome == "failed" and "No space left on device" in verdict.detail
 
 
-def test_it_has_no_rights_and_gains_none():
+def test_program_has_no_privileges_and_gains_none():
     needs("files")
     program = """
 import ctypes, os
@@ -267,7 +267,7 @@ for attempt in (
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can become another user")
-def test_root_is_not_what_it_runs_as():
+def test_program_does_not_run_as_root():
     needs("other_user")
     program = """
 import os

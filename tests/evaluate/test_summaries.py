@@ -1,4 +1,4 @@
-"""Scores of summaries, with the baselines beside them."""
+"""Scores of summaries, with baselines."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_each_measure_is_the_mean_over_examples_with_its_interval():
     assert found.model.empty == 1
 
 
-def test_few_or_equal_scores_are_no_certainty():
+def test_few_or_equal_scores_give_intervals_with_width():
     one = score_summaries(["Gets the sum of both."], ["Gets the sum."]).model
     for name in MEASURES:
         found = getattr(one, name)
@@ -35,7 +35,7 @@ def test_few_or_equal_scores_are_no_certainty():
     assert whole.low == pytest.approx(100 * wilson(3, 3).low)
 
 
-def test_what_people_wrote_is_100_and_beats_the_baselines():
+def test_reference_scores_100_and_beats_the_baselines():
     codes = ["def get_sum(a, b):\n    return a + b\n", "public int getSize() { return size; }"]
     references = ["Gets the sum of both.", "Gets the size of the buffer."]
     found = score_summaries(references, references, codes)
@@ -45,7 +45,7 @@ def test_what_people_wrote_is_100_and_beats_the_baselines():
     assert found.baselines["empty"].empty == 2
 
 
-def test_the_result_is_plain_values():
+def test_result_is_plain_values():
     values = score_summaries(REFERENCES, HYPOTHESES, ["f()"] * len(PAIRS)).as_dict()
     assert values["n"] == len(PAIRS)
     assert values["baselines"].keys() == {"empty", "name"}
@@ -53,6 +53,6 @@ def test_the_result_is_plain_values():
 
 
 @pytest.mark.parametrize("references, hypotheses, codes", [([], [], None), (["a"], [], None), (["a"], ["b"], [])])
-def test_what_cannot_be_compared_is_refused(references, hypotheses, codes):
+def test_rejects_what_cannot_be_compared(references, hypotheses, codes):
     with pytest.raises(DataError, match="cannot be compared"):
         score_summaries(references, hypotheses, codes)

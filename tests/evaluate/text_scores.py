@@ -1,4 +1,4 @@
-"""Pairs of texts with scores that other programs gave them, and texts by chance."""
+"""Pairs of texts with scores from other programs, and random texts."""
 
 from hypothesis import strategies as st
 

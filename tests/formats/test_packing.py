@@ -1,4 +1,4 @@
-"""Codes in bytes against the plainest way to pack them, one code after another."""
+"""Packing codes into bytes, against packing them one after another."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ WIDTHS = [8, 4, 2]
 
 
 def plainly_packed(codes, bits):
-    """Bytes as one long number, the first code in its lowest bits."""
+    """Pack codes into one big integer, the first code in its lowest bits."""
     number = 0
     for place, code in enumerate(codes):
         number |= (code % 2**bits) << (bits * place)
@@ -22,7 +22,7 @@ def plainly_packed(codes, bits):
 
 @st.composite
 def coded(draw):
-    """A width of codes, whether they are signed, and a matrix of them."""
+    """A width of codes, whether they are signed, and a matrix of such codes."""
     bits, signed = draw(st.sampled_from(WIDTHS)), draw(st.booleans())
     low = -(2 ** (bits - 1)) if signed else 0
     kind = np.int8 if signed else np.uint8
@@ -31,13 +31,13 @@ def coded(draw):
 
 
 @given(coded())
-def test_codes_are_where_the_plain_way_puts_them(case):
+def test_codes_are_packed_as_in_the_plain_way(case):
     bits, _, codes = case
     assert packed(codes, bits).tobytes() == plainly_packed(codes.reshape(-1).tolist(), bits)
 
 
 @given(coded())
-def test_packed_codes_are_read_back(case):
+def test_packed_codes_survive_unpacking(case):
     bits, signed, codes = case
     found = unpacked(packed(codes, bits), bits, codes.size, signed)
     assert found.dtype == codes.dtype
@@ -45,13 +45,13 @@ def test_packed_codes_are_read_back(case):
 
 
 @pytest.mark.parametrize("bits", WIDTHS)
-def test_the_last_byte_is_filled_with_zeros(bits):
+def test_last_byte_is_padded_with_zeros(bits):
     share = 8 // bits
     raw = packed(np.full(share + 1, 2**bits - 1, np.uint8), bits)
     assert raw.tolist() == [255, 2**bits - 1]
 
 
-def test_packing_changes_no_codes():
+def test_packing_leaves_the_codes_unchanged():
     codes = np.arange(-8, 8, dtype=np.int8)
     before = codes.copy()
     packed(codes, 4)
@@ -79,13 +79,13 @@ def test_every_other_column_can_be_packed():
         (Scheme("int2", False), "u2"),
     ],
 )
-def test_the_engines_names(scheme, name):
+def test_element_types_of_the_engine(scheme, name):
     assert element_type(scheme) == name
 
 
 @pytest.mark.parametrize("name", ["int8", "int4", "int3", "int2"])
 @pytest.mark.parametrize("symmetric", [True, False])
-def test_lifted_codes_fit_what_they_are_stored_as(name, symmetric):
+def test_lifted_codes_fit_their_stored_type(name, symmetric):
     scheme = Scheme(name, symmetric)
     low, high = scheme.codes
     codes = np.arange(low, high + 1).astype(np.int8 if low < 0 else np.uint8)
@@ -97,7 +97,7 @@ def test_lifted_codes_fit_what_they_are_stored_as(name, symmetric):
         assert found.max() < 2**scheme.kind.stored_bits
 
 
-def test_lifting_takes_away_what_the_zero_points_give_back():
+def test_lifting_subtracts_what_the_zero_points_add():
     scheme = Scheme("int2")
     assert lifted(np.array([-2, -1, 0, 1], np.int8), scheme).tolist() == [0, 1, 2, 3]
     assert -scheme.codes[0] == 2

@@ -30,7 +30,7 @@ def test_every_weight_is_within_half_a_step(weight, name):
 
 
 @given(arrays.arrays(np.int8, st.integers(1, 99), elements=st.integers(-7, 7)))
-def test_packed_codes_are_read_back_by_onnx(codes):
+def test_onnx_unpacks_packed_codes(codes):
     tensor = onnx.helper.make_tensor("codes", onnx.TensorProto.INT4, codes.shape, packed(codes, 4).tobytes(), raw=True)
     assert (numpy_helper.to_array(tensor).astype(np.int8) == codes).all()
 
@@ -44,7 +44,7 @@ def test_zero_is_exact_and_the_ends_are_reached(low, high):
     assert highest == pytest.approx(high, abs=found.scale)
 
 
-def test_a_row_of_zeros_stays_zero():
+def test_row_of_zeros_stays_zero():
     codes, scales = quantize_rows(np.zeros((2, 3), np.float32), PRECISIONS["int8"])
     assert not codes.any()
     assert (scales > 0).all()

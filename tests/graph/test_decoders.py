@@ -1,4 +1,4 @@
-"""Every decoder's logits against transformers', on random weights, in every way a graph is used."""
+"""Every decoder's logits against transformers', on random weights, in every way that a graph is used."""
 
 import json
 
@@ -80,7 +80,7 @@ VARIANTS = {
 
 
 class Case:
-    """A random model of transformers, and our graph of its files."""
+    """A random transformers model, and our graph of its files."""
 
     def __init__(self, kind, options, folder):
         torch.manual_seed(0)
@@ -97,7 +97,7 @@ class Case:
         self.ours = Engine(self.model, 1, EXACT)
 
     def run(self, ids, mask, beams=None):
-        """Our logits of the new tokens ``ids``; ``mask`` covers those before, too."""
+        """Our logits of the new tokens ``ids``; ``mask`` also covers the tokens before them."""
         positions = np.maximum(mask.cumsum(1) - 1, 0)[:, -ids.shape[1] :]
         beams = np.arange(len(ids), dtype=np.int32) if beams is None else beams
         return self.ours(ids, mask, positions, beams)[0]
@@ -121,7 +121,7 @@ def tokens(rows, length, seed=0):
     return np.random.default_rng(seed).integers(3, 99, (rows, length))
 
 
-def test_prefill_chunks_and_single_tokens(case):
+def test_prefill_chunks_and_single_tokens_match_transformers(case):
     ids = tokens(1, 20)
     mask = np.ones_like(ids)
     expected = case.expected(ids, mask)
@@ -133,7 +133,7 @@ def test_prefill_chunks_and_single_tokens(case):
 
 
 def padded_batch():
-    """Ids and mask ``[3, 12]``."""
+    """Ids and mask, each ``[3, 12]``."""
     ids = tokens(3, 12, seed=1)
     mask = np.ones_like(ids)
     for row, padding in enumerate((0, 5, 2)):
@@ -142,7 +142,7 @@ def padded_batch():
     return ids, mask
 
 
-def test_a_padded_batch(case):
+def test_padded_batch_matches_transformers(case):
     ids, mask = padded_batch()
     expected = case.expected(ids, mask)
     case.ours.request.reset_state()
@@ -152,7 +152,7 @@ def test_a_padded_batch(case):
     np.testing.assert_allclose(found[real], expected[real], rtol=0, atol=TOLERANCE)
 
 
-def test_beams_go_on_from_the_sequences_they_name(case):
+def test_beams_continue_the_sequences_they_name(case):
     start, new = tokens(3, 8, seed=2), tokens(3, 1, seed=3)
     beams = np.array([2, 0, 0], np.int32)
     case.ours.request.reset_state()
@@ -169,19 +169,19 @@ def test_attention_is_fused_with_its_state(case):
     assert kinds.count("ScaledDotProductAttention") == 2
 
 
-def test_every_architecture_is_tried():
+def test_every_architecture_is_tested():
     decoders = {kind for kind, file in ARCHITECTURES.items() if file not in (bart, t5)}
     assert {kind for kind, _ in VARIANTS.values()} == decoders
 
 
-def test_an_unknown_architecture_lists_those_known():
+def test_unknown_architecture_lists_the_known_ones():
     with pytest.raises(CheckpointError, match=r"'mamba'; supported: bart, codegen, .*xglm"):
         architecture_of({"model_type": "mamba"})
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_the_last_tokens_logits_alone(name, tmp_path):
-    """And every token's again, of a graph that gives the last one's."""
+def test_last_only_graph_gives_the_last_token_logits(name, tmp_path):
+    """``every_token`` turns such a graph back into one that gives the logits of all tokens."""
     case = Case(*VARIANTS[name], tmp_path)
     values = json.loads((tmp_path / "config.json").read_text())
     architecture = architecture_of(values)
@@ -212,12 +212,12 @@ def test_the_last_tokens_logits_alone(name, tmp_path):
         ({**GPT_LIKE, "model_type": "gpt2", "add_cross_attention": True}, "attention to another model's output"),
     ],
 )
-def test_what_no_graph_computes_is_refused(values, words):
+def test_rejects_unsupported_architectures(values, words):
     with pytest.raises(CheckpointError, match=words) as caught:
         architecture_of(values).config(values)
     assert caught.value.remedy
 
 
-def test_fields_of_a_window_that_is_not_used_may_say_anything():
+def test_fields_of_an_unused_window_are_ignored():
     values = {**LLAMA_LIKE, "model_type": "qwen2", "use_sliding_window": False, "max_window_layers": None}
     assert architecture_of(values).config(values).window is None

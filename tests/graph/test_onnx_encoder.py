@@ -1,4 +1,4 @@
-"""The ONNX graph against the same model in torch, in both engines, and its integers against numpy."""
+"""The ONNX graph against the same model in torch, in both engines, and its integer arithmetic against numpy."""
 
 import numpy as np
 import onnx
@@ -57,7 +57,7 @@ VARIANTS = [
 def test_float_graph_equals_torch_in_both_engines(options):
     config = EncoderConfig(SMALL, **options)
     student = Student(config, seed=3)
-    for name in ("linear.weight", "linear.bias") if config.linear else ():  # which start as nothing
+    for name in ("linear.weight", "linear.bias") if config.linear else ():  # which start at zero
         torch.nn.init.normal_(student.weight(name), generator=torch.Generator().manual_seed(4))
     ids = inputs((5, 17, 40, 33))
     members = np.array([[0], [3], [1]]) if config.arity == 1 else np.array([[0, 1], [3, 2], [2, 2]])
@@ -105,7 +105,7 @@ def test_weight_only_graph_equals_torch_with_the_rounded_weights(name):
     expected, _ = torch_logits(student, ids, members)
     graph = encoder_graph(config, student.export(), precision).SerializeToString()
     np.testing.assert_allclose(EncoderRunner(graph, config, 1, FLOAT).logits(ids, members), expected, atol=1e-5)
-    # By default ONNX Runtime rounds the activations of such layers as well, which moves logits by a percent.
+    # By default, ONNX Runtime also rounds the activations of such layers, which moves logits by a percent.
     plain = onnxruntime.SessionOptions()
     plain.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(graph, plain)
@@ -113,7 +113,7 @@ def test_weight_only_graph_equals_torch_with_the_rounded_weights(name):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_integer_graph_runs_as_integers_and_stays_close():
+def test_integer_graph_runs_in_integers_and_stays_close():
     config = EncoderConfig(Architecture(2, 128, 2, 256, 300))
     student = Student(config, seed=2)
     ids, members = inputs((40, 64, 80)), np.array([[0], [1], [2]])
@@ -140,7 +140,7 @@ def test_both_engines_give_the_same_labels_from_the_integer_graph():
     ours = EncoderRunner(graph, config, 1, FLOAT).logits(ids, members)
     feed = {"input_ids": pad(ids, 512), "pairs": members}
     theirs = onnxruntime.InferenceSession(graph).run(["logits"], feed)[0]
-    clear = np.abs(ours[:, 1] - ours[:, 0]) > 0.02  # nearer to the boundary, rounding decides
+    clear = np.abs(ours[:, 1] - ours[:, 0]) > 0.02  # closer to the boundary, rounding decides
     assert clear.mean() > 0.7
     assert (ours.argmax(1) == theirs.argmax(1))[clear].all()
 
@@ -160,7 +160,7 @@ def test_weights_are_stored_at_their_precision():
 
 @settings(deadline=None, max_examples=10)
 @given(st.lists(st.integers(2, 120), min_size=1, max_size=12))
-def test_any_mix_of_lengths_gives_each_function_its_own_vector(lengths):
+def test_vectors_do_not_depend_on_the_mix_of_lengths(lengths):
     config = EncoderConfig(Architecture(1, 32, 1, 32, 300))
     graph = encoder_graph(config, Student(config).export(), PRECISIONS["fp32"]).SerializeToString()
     runner = EncoderRunner(graph, config, 1, FLOAT)
@@ -171,8 +171,8 @@ def test_any_mix_of_lengths_gives_each_function_its_own_vector(lengths):
 
 
 @pytest.mark.parametrize("name", ["int8", "int4"])
-def test_a_linear_model_is_stored_in_16_bits_among_integers(name):
-    """Of its weights few are large and many small: one scale for all would round the small ones away."""
+def test_linear_model_is_stored_in_16_bits_in_integer_formats(name):
+    """Few of its weights are large and many small: a single scale would round the small ones to zero."""
     config = EncoderConfig(Architecture(0, 0, 1, 0, 300), positions=0, linear=Grams(2, 10, 1, "root"))
     student, precision = Student(config), PRECISIONS[name]
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Students that read data flow: torch against the layout's own mask, the graph in both engines against torch."""
+"""Students that read data flow: torch against the layout's own mask, and the graph in both engines against torch."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ VARIANTS = [
     {"arity": 1, "pooling": "mean", "positions": 20, "grams": Grams(2, 8, 4)},
 ]
 LENGTHS = ((5, 0), (17, 3), (40, 20), (33, 1))
-"""Tokens and nodes of the functions; the first has none."""
+"""Tokens and nodes of the functions; the first function has none."""
 
 
 def made(tokens: int, nodes: int, seen: int, random: np.random.Generator) -> GraphInput:
-    """A function of random tokens, with nodes over one to three of them each, and about two edges a node."""
+    """A function of random tokens, with nodes that span one to three of them and about two edges per node."""
     ids = np.array([0, *random.integers(4, SMALL.vocabulary, tokens - 2), 2])
     first = np.sort(random.integers(1, min(tokens, seen) - 1, nodes))
     last = np.minimum(first + random.integers(1, 4, nodes), min(tokens - 1, seen))
@@ -59,7 +59,7 @@ def torch_outputs(student: Student, items: list[GraphInput], members: np.ndarray
     return logits.numpy(), vectors.numpy()
 
 
-def test_who_attends_to_whom_is_the_layouts_mask():
+def test_attention_mask_matches_the_layout():
     items = functions(EncoderConfig(SMALL, data_flow=FLOW))
     tokens = FlowTokenIds([item.tokens for item in items], PAD_ID, 512, items)
     rows = np.arange(len(items))
@@ -96,7 +96,7 @@ def test_float_graph_equals_torch_in_both_engines(options):
     np.testing.assert_allclose(found if config.arity == 2 else found[members[:, 0]], expected, atol=1e-5)
 
 
-def test_data_flow_makes_a_difference_and_only_to_functions_that_have_it():
+def test_data_flow_affects_only_functions_that_have_it():
     config = EncoderConfig(SMALL, data_flow=FLOW)
     items = functions(config)
     members = np.arange(len(items))[:, None]
@@ -111,7 +111,7 @@ def test_data_flow_makes_a_difference_and_only_to_functions_that_have_it():
     assert apart[0] < 1e-6 and (apart[1:] > 1e-4).all()
 
 
-def test_integer_graph_runs_as_integers_and_stays_close():
+def test_integer_graph_runs_in_integers_and_stays_close():
     config = EncoderConfig(Architecture(2, 128, 2, 256, 300), data_flow=FLOW)
     student = Student(config, seed=2)
     items, members = functions(config, 1, ((40, 12), (64, 20), (80, 7))), np.array([[0], [1], [2]])
@@ -138,7 +138,7 @@ def test_weight_only_graph_equals_torch_with_the_rounded_weights():
     np.testing.assert_allclose(EncoderRunner(graph, config, 1, FLOAT).logits(items, members), expected, atol=1e-5)
 
 
-def test_a_functions_vector_does_not_depend_on_its_batch():
+def test_vector_of_a_function_does_not_depend_on_its_batch():
     config = EncoderConfig(SMALL, data_flow=FLOW)
     graph = encoder_graph(config, Student(config, seed=3).export(), PRECISIONS["fp32"]).SerializeToString()
     runner = EncoderRunner(graph, config, 1, FLOAT)

@@ -1,4 +1,4 @@
-"""What a ``config.json`` tells of rotary embeddings, in the fields of transformers 4 and of 5."""
+"""What a ``config.json`` says about rotary embeddings, in the fields of transformers 4 and of transformers 5."""
 
 import pytest
 
@@ -32,9 +32,9 @@ def test_either_table_is_read(name):
     [
         {"rope_scaling": LINEAR, "rope_parameters": {"rope_type": "default"}},
         {"rope_scaling": LINEAR, "rope_parameters": {**LINEAR, "factor": 2.0}},
-        {"rope_scaling": LINEAR, "rope_parameters": {**LINEAR, "rope_theta": 5000}},  # whose base transformers loses
+        {"rope_scaling": LINEAR, "rope_parameters": {**LINEAR, "rope_theta": 5000}},  # transformers loses this base
     ],
 )
-def test_tables_that_contradict_each_other_are_refused(values):
+def test_rejects_contradictory_tables(values):
     with pytest.raises(CheckpointError, match=r"contradict each other\. Keep one of them"):
         read_rotary(values, 8)

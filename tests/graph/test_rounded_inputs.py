@@ -1,4 +1,4 @@
-"""Inputs of linear layers rounded by the graph, against numpy; and where the engine multiplies integers of them."""
+"""Inputs of linear layers rounded by the graph, against numpy; and where the engine then multiplies integers."""
 
 from functools import partial
 
@@ -26,7 +26,7 @@ RANGES = {
 
 
 def inputs(seed=0):
-    """``[2, 5, width]``: an outlier, a token of zeros, and one of tiny values."""
+    """``[2, 5, width]``, with an outlier, a token of zeros, and a token of tiny values."""
     array = np.random.default_rng(seed).normal(size=(2, 5, WIDTH)).astype(np.float32)
     array[0, 1, 3] = 50
     array[1, 2] = 0
@@ -51,14 +51,14 @@ class Facts:
 
 
 def layer(rounding, weight, bias=None):
-    """The graph of one linear layer, and of it alone."""
+    """The graph of a single linear layer."""
     named = {"a.weight": weight} | ({} if bias is None else {"a.bias": partial(ops.constant, bias)})
     value = graph_input("x", [-1, -1, WIDTH], ov.Type.f32)
     return ov.Model([ops.result(Layers(Facts(), named, rounding).linear(value, "a"))], [value], "layer")
 
 
 def int8(group=None, zeros=False):
-    """A weight as an artifact stores it: what makes the graph's value of it, and its values."""
+    """A weight as artifacts store it: a function that builds its value in a graph, and its values."""
     generator = np.random.default_rng(7)
     codes = generator.integers(0, 255, (ROWS, WIDTH)) if zeros else generator.integers(-127, 128, (ROWS, WIDTH))
     grouped = codes.reshape(ROWS, -1, group or WIDTH)
@@ -84,7 +84,7 @@ def products(model):
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_scale_for_each_token(bias):
+def test_scale_per_token_matches_numpy(bias):
     make, values = int8()
     added = np.linspace(-1, 1, ROWS, dtype=np.float32) if bias else None
     model = layer(rounded_by_token, make, added)
@@ -94,8 +94,8 @@ def test_a_scale_for_each_token(bias):
     assert products(model) == [False]
 
 
-def test_a_scale_for_each_token_in_every_digit():
-    """Also of tokens that are nearly nothing."""
+def test_scale_per_token_matches_numpy_for_tiny_tokens():
+    """Compared with relative error alone, for tokens of nearly zero, too."""
     model = layer(rounded_by_token, partial(ops.constant, np.eye(ROWS, WIDTH, dtype=np.float32)))
     (found,) = Engine(model, 1, EXACT)(inputs())
     expected = by_token(inputs())[..., :ROWS]
@@ -106,7 +106,7 @@ def test_a_scale_for_each_token_in_every_digit():
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("name", RANGES)
-def test_a_range_and_weights_of_a_scale_a_row_multiply_integers_where_those_are_right(name, bias):
+def test_static_ranges_with_row_scales_multiply_integers_unless_they_overflow(name, bias):
     make, values = int8()
     added = np.linspace(-1, 1, ROWS, dtype=np.float32) if bias else None
     model = layer(rounded_to_ranges({"a": RANGES[name]}), make, added)
@@ -117,7 +117,7 @@ def test_a_range_and_weights_of_a_scale_a_row_multiply_integers_where_those_are_
 
 
 @pytest.mark.parametrize("stored", [{"zeros": True}, {"group": 32}, {"group": 32, "zeros": True}])
-def test_other_weights_multiply_what_the_codes_stand_for(stored):
+def test_other_weights_are_multiplied_in_floating_point(stored):
     make, values = int8(**stored)
     chosen = RANGES["both signs"]
     model = layer(rounded_to_ranges({"a": chosen}), make)
@@ -127,11 +127,11 @@ def test_other_weights_multiply_what_the_codes_stand_for(stored):
     assert products(model) == [False]
 
 
-def test_an_input_that_several_layers_read_is_rounded_once():
-    asked = []
+def test_input_of_several_layers_is_rounded_once():
+    rounded_names = []
 
     def rounding(name, value):
-        asked.append(name)
+        rounded_names.append(name)
         return ops.relu(value)
 
     weight = partial(ops.constant, np.zeros((ROWS, WIDTH), np.float32))
@@ -139,11 +139,11 @@ def test_an_input_that_several_layers_read_is_rounded_once():
     one, other = (graph_input(name, [-1, -1, WIDTH], ov.Type.f32) for name in ("one", "other"))
     for name, value in (("a", one), ("b", one), ("c", other), ("d", one)):
         layers.linear(value, name)
-    assert asked == ["a", "c"]
+    assert rounded_names == ["a", "c"]
     assert list(layers.inputs.values()) == [one, one, other, one]
 
 
-def test_the_output_layer_reads_what_it_is_given():
+def test_input_of_the_output_layer_is_not_rounded():
     weight = partial(ops.constant, np.zeros((ROWS, WIDTH), np.float32))
     layers = Layers(Facts(), {"head.weight": weight}, lambda name, value: pytest.fail(name))
     layers.logits(graph_input("x", [-1, -1, WIDTH], ov.Type.f32))

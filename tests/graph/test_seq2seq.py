@@ -1,4 +1,4 @@
-"""Every encoder-decoder's logits against transformers', on random weights, in every way the graphs are used."""
+"""Every encoder-decoder's logits against transformers', on random weights, in every way that the graphs are used."""
 
 import json
 
@@ -81,7 +81,7 @@ def random_model(kind, options):
 
 
 def opened(folder, last_only=False):
-    """Config, weights and graphs of a checkpoint's folder."""
+    """Config, weights and graphs of a checkpoint folder."""
     values = json.loads((folder / "config.json").read_text())
     file = FILES[values["model_type"]]
     config, tensors = file.config(values), SafetensorsFolder(folder)
@@ -90,7 +90,7 @@ def opened(folder, last_only=False):
 
 
 class Case:
-    """A random model of transformers, and our graphs of its files."""
+    """A random transformers model, and our graphs of its files."""
 
     def __init__(self, kind, options, folder):
         self.theirs = random_model(kind, options)
@@ -99,13 +99,13 @@ class Case:
         self.encoder, self.ours = Engine(encoder, 1, EXACT), Engine(self.decoder, 1, EXACT)
 
     def start(self, source, mask=None):
-        """Encode ``source``, forget what was decoded."""
+        """Encode ``source`` and reset the decoder."""
         self.mask = np.ones_like(source) if mask is None else mask
         (self.cross,) = self.encoder(source, self.mask)
         self.ours.request.reset_state()
 
     def run(self, ids, mask=None, beams=None):
-        """Our logits of the new tokens ``ids``; ``mask`` covers those before, too."""
+        """Our logits of the new tokens ``ids``; ``mask`` also covers the tokens before them."""
         mask = np.ones_like(ids) if mask is None else mask
         positions = np.maximum(mask.cumsum(1) - 1, 0)[:, -ids.shape[1] :]
         beams = np.arange(len(ids), dtype=np.int32) if beams is None else beams
@@ -146,7 +146,7 @@ def padded_sources():
     return source, mask
 
 
-def test_a_padded_batch_of_sources(case):
+def test_padded_batch_of_sources_matches_transformers(case):
     source, mask = padded_sources()
     ids = tokens(3, 6, seed=6)
     expected = case.output(source, ids, mask)
@@ -159,7 +159,7 @@ def test_a_padded_batch_of_sources(case):
     close(case.run(ids), expected.logits.numpy())
 
 
-def test_what_padding_of_a_source_holds_changes_nothing(case):
+def test_values_in_source_padding_change_nothing(case):
     source, mask = padded_sources()
     ids = tokens(3, 6, seed=6)
     case.start(source, mask)
@@ -168,7 +168,7 @@ def test_what_padding_of_a_source_holds_changes_nothing(case):
     np.testing.assert_allclose(case.run(ids), before, rtol=0, atol=1e-6)
 
 
-def test_prefill_chunks_and_single_tokens(case):
+def test_prefill_chunks_and_single_tokens_match_transformers(case):
     source, ids = tokens(1, 15, seed=4), tokens(1, 20)
     expected = case.expected(source, ids)
     case.start(source)
@@ -180,7 +180,7 @@ def test_prefill_chunks_and_single_tokens(case):
     close(np.concatenate(parts, 1), expected)
 
 
-def test_a_padded_batch_of_targets(case):
+def test_padded_batch_of_targets_matches_transformers(case):
     source, source_mask = padded_sources()
     ids = tokens(3, 12, seed=1)
     mask = np.ones_like(ids)
@@ -195,12 +195,12 @@ def test_a_padded_batch_of_targets(case):
         close(found[row, padding:], alone[0])
 
 
-def test_beams_go_on_from_the_sequences_they_name(case):
+def test_beams_continue_the_sequences_they_name(case):
     source, start, new = tokens(3, 15, seed=7), tokens(3, 8, seed=2), tokens(3, 1, seed=3)
     beams = np.array([2, 0, 0], np.int32)
     case.start(source)
     case.run(start)
-    case.cross = case.cross[:, beams]  # as the caller does, whose sequences they now are
+    case.cross = case.cross[:, beams]  # the caller reorders the sources along with the sequences
     whole = np.concatenate((start[beams], new), 1)
     found = case.run(new, np.ones_like(whole), beams)
     close(found[:, 0], case.expected(source[beams], whole)[:, -1])
@@ -212,14 +212,14 @@ def executed(engine):
 
 
 def test_attention_is_fused_with_its_state_and_in_the_encoder(case):
-    """Attention to a source, which has no state, the plugin takes apart: one Softmax a layer."""
+    """Cross-attention has no state; the plugin decomposes it: one Softmax per layer."""
     encoder, decoder = executed(case.encoder), executed(case.ours)
     assert "Softmax" not in encoder
     assert decoder.count("ScaledDotProductAttention") == case.config.decoder.layers
     assert decoder.count("Softmax") == case.config.decoder.layers
 
 
-def test_the_last_tokens_logits_alone(case, tmp_path):
+def test_last_only_graph_gives_the_last_token_logits(case, tmp_path):
     case.theirs.save_pretrained(tmp_path)
     source, ids = tokens(2, 15, seed=8), tokens(2, 9)
     case.start(source)
@@ -232,7 +232,7 @@ def test_the_last_tokens_logits_alone(case, tmp_path):
 
 @pytest.mark.parametrize("both_ways", [True, False])
 @pytest.mark.parametrize(("buckets", "furthest"), [(32, 128), (8, 13), (64, 256), (32, 100), (16, 1024)])
-def test_distances_fall_into_the_buckets_of_transformers(buckets, furthest, both_ways):
+def test_distance_buckets_match_transformers(buckets, furthest, both_ways):
     distance = torch.arange(-3000, 3001)
     expected = T5Attention._relative_position_bucket(distance, both_ways, buckets, furthest).numpy()
     places = Relative(buckets, furthest).places(both_ways)
@@ -240,7 +240,7 @@ def test_distances_fall_into_the_buckets_of_transformers(buckets, furthest, both
 
 
 def rewritten(folder, change):
-    """The checkpoint with other names of its tensors."""
+    """The checkpoint with its tensors renamed."""
     tensors = load_file(folder / "model.safetensors")
     save_file(change(tensors), folder / "model.safetensors", {"format": "pt"})
 
@@ -264,7 +264,7 @@ STORED = {
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_embeddings_are_found_however_they_are_stored(name, tmp_path):
+def test_embeddings_are_found_under_every_stored_name(name, tmp_path):
     variant, change = STORED[name]
     random_model(*VARIANTS[variant]).save_pretrained(tmp_path)
     rewritten(tmp_path, change)
@@ -279,7 +279,7 @@ def test_embeddings_are_found_however_they_are_stored(name, tmp_path):
     close(found, expected)
 
 
-def test_a_config_of_older_transformers_says_in_its_own_way_that_t5_is_not_tied():
+def test_config_of_older_transformers_marks_t5_as_untied():
     values = {**T5_LIKE, "model_type": "t5"}
     assert t5.config(values).tied
     assert t5.config(values).output_scale == 0.125
@@ -289,5 +289,5 @@ def test_a_config_of_older_transformers_says_in_its_own_way_that_t5_is_not_tied(
     assert "head.weight" in t5.pieces(config, values)
 
 
-def test_every_architecture_is_tried():
+def test_every_architecture_is_tested():
     assert {kind for kind, _ in VARIANTS.values()} == set(FILES)

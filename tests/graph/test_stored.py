@@ -46,14 +46,14 @@ SCHEMES = {
     "int2, rows with zero points": Scheme("int2", False, ROW),
 }
 STEPS = np.linspace(-1, 1, WIDTH, dtype=np.float32)
-"""A constant that is no weight."""
+"""A constant that is not a weight."""
 
 HALF = 2.0**-11
-"""The graph's product of code and scale is float16: off by up to that share of it, or by 2^-25 where it is small."""
+"""The graph's product of code and scale is in float16: off by up to this share, or by 2^-25 if it is small."""
 
 
 def matrix():
-    """Rows of many sizes: zeros, and weights so small that float16 holds their scale with few digits."""
+    """Rows of many magnitudes: zeros, and weights so small that float16 holds their scale with little precision."""
     weight = np.random.default_rng(1).normal(0, 0.1, (ROWS, WIDTH)).astype(np.float32)
     weight[5] = 0
     weight[6] *= 1e-4
@@ -64,14 +64,14 @@ def matrix():
 
 
 def meant(weight, scheme):
-    """What the stored weight stands for."""
+    """The values that the stored weight stands for."""
     if scheme.kind.floating:
         return weight.astype(f"f{scheme.kind.bits // 8}").astype(np.float32)
     return nearest(weight, scheme.fitted(weight.shape[1])).values()
 
 
 def streamed(weight, scheme, folder):
-    """The file of the weights and its entries."""
+    """The weights file and its entries."""
     folder.mkdir()
     save_file({"up.weight": weight}, folder / "model.safetensors")
     places = Places(folder / "model.bin", folder / "journal.jsonl")
@@ -92,14 +92,14 @@ def table_graph(weights):
 
 
 def tied_graph(weights):
-    """The same weight as a table and as a layer."""
+    """The same weight as a table and as an output layer."""
     ids = graph_input("ids", [-1, -1])
     value = blocks.embedding(ids, weights["up.weight"]())
     return finished("tied", ops.matmul(value, weights["up.weight"](), False, True), "logits", [ids], [])
 
 
 def written(build, weights, entries):
-    """The engine of a graph, read from its files."""
+    """An engine for the graph, read back from its files."""
     (path,) = write_graphs(lambda values: {"graph": build(values)}, entries, weights.parent, weights)
     return Engine(ov.Core().read_model(str(path), str(weights)), 1, EXACT)
 
@@ -111,8 +111,8 @@ def case(request, tmp_path):
     return weights, entries, meant(matrix(), scheme)
 
 
-def test_a_linear_layer(case):
-    """Of one token, as generation has it, and of many, as a prompt: the engine has kernels for each."""
+def test_linear_layer_matches_the_codes(case):
+    """Test single tokens, as in generation, and many, as in a prompt: the engine has separate kernels for them."""
     weights, entries, expected = case
     engine = written(linear_graph, weights, entries)
     for tokens in (1, 9):
@@ -124,14 +124,14 @@ def test_a_linear_layer(case):
         assert (np.abs(found.reshape(2, tokens, ROWS) - scaled @ expected.T) <= allowed).all()
 
 
-def test_a_table_of_vectors(case):
+def test_table_of_vectors_matches_the_codes(case):
     weights, entries, expected = case
     ids = np.array([[0, 5, 6, 7, 8], [9, 47, 46, 6, 0]])
     (found,) = written(table_graph, weights, entries)(ids)
     assert (np.abs(found - expected[ids]) <= HALF * np.abs(expected[ids]) + 2**-25).all()
 
 
-def test_a_table_that_is_the_output_layer_too(case):
+def test_table_that_is_also_the_output_layer(case):
     weights, entries, expected = case
     ids = np.array([[0, 7, 46]])
     (found,) = written(tied_graph, weights, entries)(ids)
@@ -140,18 +140,18 @@ def test_a_table_that_is_the_output_layer_too(case):
     assert weights.stat().st_size < 2 * expected_bytes(expected.shape, entries[0].scheme)
 
 
-def test_the_weight_is_nowhere_but_in_its_place(case):
-    """The file grows by the graph's own constants, and nothing of the placeholders is written."""
+def test_weight_is_stored_once(case):
+    """The file grows by the graph's own constants only; no placeholder is written."""
     weights, entries, _ = case
     before = weights.read_bytes()
     written(linear_graph, weights, entries)
     after = weights.read_bytes()
     assert after.startswith(before)
-    own = 4 * WIDTH + 8 * 4 + 8 * 2  # the steps, and what the result and the weight are reshaped to
+    own = 4 * WIDTH + 8 * 4 + 8 * 2  # the steps, and the shapes to which the result and the weight are reshaped
     assert len(after) - len(before) <= own + 3 * ALIGNMENT
 
 
-def test_graphs_written_twice_are_the_same_bytes(case):
+def test_writing_graphs_twice_gives_the_same_bytes(case):
     weights, entries, _ = case
     other = shutil.copytree(weights.parent, weights.parent.with_name("other")) / weights.name
     build = {"one": linear_graph, "two": tied_graph}
@@ -161,8 +161,8 @@ def test_graphs_written_twice_are_the_same_bytes(case):
         assert (weights.parent / name).read_bytes() == (other.parent / name).read_bytes(), name
 
 
-def test_constants_that_are_no_weights_survive(tmp_path):
-    """Of several types, with several graphs in one file, and with weights that a graph does not use."""
+def test_other_constants_survive_writing(tmp_path):
+    """Test several types, two graphs in one file, and weights that a graph does not use."""
     weights, entries = streamed(matrix(), Scheme("int4", False, 32), tmp_path / "work")
     numbers = np.arange(7, dtype=np.int64) ** 20
     bits = np.array([True, False, True])
@@ -191,14 +191,14 @@ def test_every_constant_is_aligned_and_inside_the_file(case):
         assert int(place["offset"]) + int(place["size"]) <= weights.stat().st_size
 
 
-def test_entries_are_plain_json_and_back(case):
+def test_entries_survive_a_json_round_trip(case):
     (entry,) = case[1]
     assert StoredWeight.from_dict(entry.as_dict()) == entry
     assert entry.size <= expected_bytes(entry.shape, entry.scheme) <= entry.size + 6 * ALIGNMENT + ROWS * WIDTH // 16
 
 
-def test_weights_are_not_read_to_write_a_graph(tmp_path):
-    """A file whose weights take no room on the disk: their number is all that is asked."""
+def test_writing_a_graph_reads_no_weights(tmp_path):
+    """The weights file is sparse and takes no room on the disk: only its size is needed."""
     rows = 1_000_000
     entry = StoredWeight("up.weight", (rows, WIDTH), Scheme(), {"codes": (0, rows * WIDTH), "scales": (0, 2 * rows)})
     weights = tmp_path / "model.bin"
@@ -211,7 +211,7 @@ def test_weights_are_not_read_to_write_a_graph(tmp_path):
 @pytest.mark.parametrize("width", [80, 96, 112, 160, 224, 240])
 @pytest.mark.parametrize("name", ["int4", "nf4"])
 def test_few_tokens_times_groups_of_any_width(name, width, tmp_path):
-    """Of groups above 32 the engine multiplies one to three tokens rightly only with multiples of 32."""
+    """For one to three tokens, the engine multiplies groups above 32 correctly only if they are multiples of 32."""
     random = np.random.default_rng(width)
     weight = random.normal(0, 0.1, (ROWS, width)).astype(np.float32)
     scheme = Scheme(name, True, 128)

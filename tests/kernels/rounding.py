@@ -1,10 +1,10 @@
-"""What the kernels are to compute, in numpy's float64."""
+"""What the kernels should compute, in float64 numpy."""
 
 import numpy as np
 
 
 def rounded(values, group):
-    """Inputs as they are multiplied: 8 bits, symmetric, a scale for each group of a token's values."""
+    """Inputs as the kernels multiply them: symmetric 8 bits, with a scale for each group of a token's values."""
     grouped = values.astype(np.float64).reshape(*values.shape[:-1], -1, group)
     largest = np.abs(grouped).max(-1, keepdims=True)
     scale = np.where(largest > 0, largest / 127, 1)
@@ -12,7 +12,7 @@ def rounded(values, group):
 
 
 def slack(values, group):
-    """What a tie may change: a step of the rounding for each value that lies between two codes."""
+    """The error that ties allow: one step for each value halfway between two codes."""
     grouped = values.astype(np.float64).reshape(*values.shape[:-1], -1, group)
     scale = np.abs(grouped).max(-1, keepdims=True) / 127
     place = np.divide(grouped, scale, out=np.zeros_like(grouped), where=scale > 0)

@@ -1,4 +1,4 @@
-"""A decoder's layers as one operation: in every architecture's graph the same as step by step."""
+"""A decoder's layers fused into one operation give the same results as step by step, in every architecture's graph."""
 
 import numpy as np
 import openvino as ov
@@ -39,7 +39,7 @@ def operations(engine):
     return [str(node.get_rt_info()["originalLayersNames"]) for node in engine.compiled.get_runtime_model().get_ops()]
 
 
-def test_a_token_s_logits(artifact, monkeypatch):
+def test_logits_of_one_token_match_step_by_step(artifact, monkeypatch):
     chained = load(artifact, threads=2).session
     monkeypatch.setattr(lilliput.runtime.graphs, "in_a_chain", lambda *_: None)
     by_steps = load(artifact, threads=2).session
@@ -49,12 +49,12 @@ def test_a_token_s_logits(artifact, monkeypatch):
     np.testing.assert_array_equal(found, wanted)
     for token in (5, 8, 13):
         found, wanted = (s.step(np.array([token]), np.zeros(1, np.int64)) for s in (chained, by_steps))
-        allowed = 0.01 * np.abs(wanted).max()  # a code may be rounded otherwise
+        allowed = 0.01 * np.abs(wanted).max()  # a code may round differently
         np.testing.assert_allclose(found, wanted, rtol=0, atol=allowed)
 
 
 def compared(build, *shapes, seed=0):
-    """What a chain makes of random inputs, and the engine."""
+    """Outputs of a chain and of the engine on random inputs."""
     places = [ops.parameter(shape, ov.Type.f32) for shape in shapes]
     model = ov.Model([build(*places)], places, "steps")
     chain = in_a_chain(model, LIBRARY, 2)
@@ -75,7 +75,7 @@ norms = st.tuples(st.integers(1, 5), st.integers(1, 12).map(lambda n: 16 * n), s
 
 @settings(max_examples=25, deadline=None)
 @given(norms, st.sampled_from([rms_norm, layer_norm]))
-def test_norms(case, norm):
+def test_norms_match_the_engine(case, norm):
     rows, width, seed = case
 
     def build(value):
@@ -86,23 +86,23 @@ def test_norms(case, norm):
 
 
 @pytest.mark.parametrize("name", ["gelu", "gelu_new", "relu"])
-def test_activations(name):
-    """Alone, and letting another value through."""
+def test_activations_match_the_engine(name):
+    """Both alone and as a gate that multiplies another value."""
     found, wanted = compared(ACTIVATIONS[name], [1, 1, 4096])
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=2e-6)
     found, wanted = compared(lambda one, other: ops.multiply(ACTIVATIONS[name](one), other), *[[1, 1, 4096]] * 2)
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
-def test_a_norm_s_output_times_a_number():
+def test_scaled_norm_matches_the_engine():
     found, wanted = compared(lambda value: scaled(rms_norm(value, weight(64, 0), None, 1e-5), 0.3), [1, 1, 64])
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 6), st.sampled_from([(16, 16), (64, 64), (64, 16), (48, 32)]), st.integers(0, 2000))
-def test_rotation(heads, widths, place):
-    """Of all dimensions of a head or of the first ones."""
+def test_rotation_matches_the_engine(heads, widths, place):
+    """Rotate all dimensions of a head or the first ones."""
     width, turned = widths
     rotary = Rotary(turned, 10000.0)
 
@@ -114,7 +114,7 @@ def test_rotation(heads, widths, place):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_what_is_no_step_is_left_to_the_engine():
+def test_unsupported_steps_are_left_to_the_engine():
     place = ops.parameter([1, 1, 32], ov.Type.f32)
     normal = rms_norm(place, weight(32, 0), None, 1e-5)
     assert in_a_chain(ov.Model([ops.exp(normal)], [place], "ends otherwise"), LIBRARY, 2) is None
@@ -124,8 +124,8 @@ def test_what_is_no_step_is_left_to_the_engine():
     assert in_a_chain(ov.Model([rms_norm(uneven, weight(40, 0), None, 1e-5)], [uneven], "40"), LIBRARY, 2) is None
 
 
-class Writing:
-    """The kernels, with what is written of a chain changed on the way."""
+class AlteringLibrary:
+    """The kernels, with every chain's program altered on the way."""
 
     def __init__(self, change):
         self.change = change
@@ -158,16 +158,16 @@ def attention(query, key, value):
         (ACTIVATIONS["gelu"], [[1, 1, 64]]),
     ],
 )
-def test_values_of_other_sizes_than_are_touched_are_refused(build, shapes):
-    """As in a graph that was altered: nothing is read or written beyond a value's end."""
+def test_rejects_values_of_other_sizes_than_the_program_accesses(build, shapes):
+    """Nothing is read or written out of bounds, even if a graph was altered."""
 
     def made(change):
         places = [ops.parameter(shape, ov.Type.f32) for shape in shapes]
-        return in_a_chain(ov.Model([build(*places)], places, "steps"), Writing(change), 2)
+        return in_a_chain(ov.Model([build(*places)], places, "steps"), AlteringLibrary(change), 2)
 
     written = []
     assert made(lambda program: written.extend(program) or program) is not None
-    for place in range(1, 1 + written[0]):  # a list of sizes is first
+    for place in range(1, 1 + written[0]):  # the program starts with a list of sizes
         for size in (0, written[place] - 16, written[place] + 16):
             with pytest.raises(RuntimeError, match="numbers where"):
                 made(lambda program, at=place, to=size: [*program[:at], to, *program[at + 1 :]])

@@ -1,4 +1,4 @@
-"""Our attention and its cache: against numpy for any shape, and in every decoder's graph against transformers."""
+"""Our attention and its cache: against numpy for any shape, and against transformers in every decoder's graph."""
 
 import numpy as np
 import openvino as ov
@@ -19,11 +19,11 @@ LIBRARY = kernels().library
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason=f"no kernels here: {kernels().about}")
 
 ROUNDED = 0.01
-"""Share of the logits' norm that 8-bit keys and values may cost."""
+"""The share of the logits' norm that 8-bit keys and values may cost."""
 
 
 def attention(heads, kv_heads, width, window=0, threads=2, tokens_first=(True, True, True), distances=0):
-    """The operation alone, compiled."""
+    """The compiled operation alone."""
     counts = (heads, kv_heads, kv_heads)
     shapes = [
         [-1, -1, c, width] if first else [-1, c, -1, width] for c, first in zip(counts, tokens_first, strict=True)
@@ -39,16 +39,16 @@ def attention(heads, kv_heads, width, window=0, threads=2, tokens_first=(True, T
 
 
 def stored(values):
-    """``values [..., width]`` as 8 bits keep them: a float16 scale for every SHARED numbers."""
+    """``values [..., width]`` as kept in 8 bits: a float16 scale for every SHARED numbers."""
     shares = values.reshape(*values.shape[:-1], values.shape[-1] // SHARED, SHARED)
     scale = (np.abs(shares).max(-1, keepdims=True) / np.float32(127)).astype(np.float16).astype(np.float32)
     inverse = np.divide(np.float32(1), scale, out=np.zeros_like(scale), where=scale > 0)
-    codes = np.clip(np.rint(shares * inverse), -127, 127)  # in float32, as there
+    codes = np.clip(np.rint(shares * inverse), -127, 127)  # in float32, as in the kernel
     return (codes.astype(np.float64) * scale).reshape(values.shape)
 
 
 def expected(query, key, value, real, window=0, bias=None):
-    """Of the last tokens ``query [B, T, H, D]`` to all of ``key``, ``value [B, S, K, D]``; in float64."""
+    """Attention of the last tokens ``query [B, T, H, D]`` to all of ``key``, ``value [B, S, K, D]``, in float64."""
     length, new = key.shape[1], query.shape[1]
     key, value = (np.repeat(part, query.shape[2] // key.shape[2], 2) for part in (key, value))
     scores = np.einsum("bthd,bshd->bhts", query.astype(np.float64), key) / np.sqrt(query.shape[-1])
@@ -81,8 +81,8 @@ cases = st.fixed_dictionaries(
 
 @settings(max_examples=60, deadline=None)
 @given(cases)
-def test_any_shape(case):
-    """Tokens in parts, sequences that change places between them; keys far from zero, as biases make them."""
+def test_any_shape_matches_numpy(case):
+    """Tokens arrive in chunks, sequences are reordered between chunks, and keys are far from zero, as with biases."""
     random = np.random.default_rng(case["seed"])
     heads, rows, length = case["kv_heads"] * case["sharing"], case["rows"], sum(case["parts"])
     query, key, value = (
@@ -113,15 +113,15 @@ def test_any_shape(case):
         (found,) = engine(*given_parts, kept_real, order.astype(np.int32), *bias)
         with np.errstate(invalid="ignore"):
             wanted = expected(query[:, part], kept, kept_value, kept_real, case["window"], *bias)
-        seen = kept_real[:, part].astype(bool)  # what padding sees is of no account
+        seen = kept_real[:, part].astype(bool)  # results at padding do not matter
         np.testing.assert_allclose(found[seen], wanted[seen], rtol=0, atol=1e-4 * np.abs(value).max())
         assert np.isfinite(found).all()
         begin += count
 
 
 @pytest.mark.parametrize("size", [1, 1e-3, 1e-4, 1e-5, 1e-6])
-def test_small_values_lose_digits_and_no_more(size):
-    """Below 2^-14 the scales of float16 have few digits; the largest number has a code all the same."""
+def test_small_values_lose_only_precision(size):
+    """Below 2^-14, float16 scales have little precision; the largest number still gets a code."""
     engine = attention(1, 1, 64)
     query, key, value = (numbers(1, 1, 1, 64, seed=seed) * np.float32(size) for seed in range(3))
     (found,) = engine(query, key, value, ones(1, 1), np.zeros(1, np.int32))
@@ -137,8 +137,8 @@ def ones(rows, length):
     return np.ones((rows, length), np.int32)
 
 
-def test_samples_of_one_prompt_do_not_write_to_each_other():
-    """They share its pages, the last of which is not full."""
+def test_samples_of_one_prompt_do_not_overwrite_each_other():
+    """They share the prompt's pages, the last of which is partly filled."""
     engine = attention(2, 1, 16)
     prompt = [numbers(1, 70, count, 16, seed=count) for count in (2, 1, 1)]
     engine(*prompt, ones(1, 70), np.zeros(1, np.int32))
@@ -152,7 +152,7 @@ def test_samples_of_one_prompt_do_not_write_to_each_other():
     np.testing.assert_allclose(found, expected(steps[1][0], key, value, ones(3, 72)), rtol=0, atol=1e-3)
 
 
-def test_a_new_prompt_forgets_the_last_one():
+def test_new_prompt_resets_the_cache():
     engine = attention(2, 1, 16)
     first, second = ([numbers(1, n, count, 16, seed=n + count) for count in (2, 1, 1)] for n in (40, 9))
     alone = attention(2, 1, 16)(*second, ones(1, 9), np.zeros(1, np.int32))[0]
@@ -169,7 +169,7 @@ def test_a_new_prompt_forgets_the_last_one():
         (ones(1, 5), [-1], "no such sequence"),
     ],
 )
-def test_inputs_that_contradict_what_was_read(mask, order, complaint):
+def test_rejects_inputs_that_contradict_the_cache(mask, order, complaint):
     engine = attention(2, 1, 16)
     engine(*(numbers(1, 4, count, 16) for count in (2, 1, 1)), ones(1, 4), np.zeros(1, np.int32))
     with pytest.raises(RuntimeError, match=complaint):
@@ -177,7 +177,7 @@ def test_inputs_that_contradict_what_was_read(mask, order, complaint):
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_keys_or_values_of_other_tokens_are_refused(place):
+def test_rejects_keys_or_values_of_another_number_of_tokens(place):
     shapes = [(1, 4, 2, 16), (1, 4, 1, 16), (1, 4, 1, 16)]
     shapes[place] = (1, 3, *shapes[place][2:])
     with pytest.raises(RuntimeError, match=r"of other tokens|not of what was read"):
@@ -186,8 +186,8 @@ def test_keys_or_values_of_other_tokens_are_refused(place):
 
 @pytest.mark.parametrize("tokens", [3, 70])
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_what_is_no_number_stays_none(place, tokens):
-    """Of the last token; its value is no number to those before either, which give it no weight."""
+def test_nan_in_the_last_token_gives_nan(place, tokens):
+    """Earlier tokens get NaN only from the last token's value, which they weight with zero."""
     parts = [numbers(1, tokens, count, 16, seed=count) for count in (2, 1, 1)]
     parts[place][0, -1, 0, 3] = np.nan
     (found,) = attention(2, 1, 16)(*parts, ones(1, tokens), np.zeros(1, np.int32))
@@ -195,17 +195,17 @@ def test_what_is_no_number_stays_none(place, tokens):
     assert np.isnan(found[:, -1]).any()
 
 
-def test_failures_are_told_to_the_model_that_failed():
+def test_failures_are_reported_to_the_model_that_failed():
     failing, sound = attention(2, 1, 16), attention(2, 1, 16)
     good = [*(numbers(1, 4, count, 16) for count in (2, 1, 1)), ones(1, 4), np.zeros(1, np.int32)]
     bad = [*good[:3], ones(1, 9), good[4]]
-    failing.request.infer(bad)  # the engine says nothing
+    failing.request.infer(bad)  # the engine does not report it
     assert np.isfinite(sound(*good)[0]).all()
     with pytest.raises(RuntimeError, match="not of what was read"):
         failing.library.raise_failure()
 
 
-def test_no_tokens():
+def test_no_tokens_give_an_empty_result():
     engine = attention(2, 1, 16)
     (found,) = engine(*(numbers(1, 0, count, 16) for count in (2, 1, 1)), ones(1, 0), np.zeros(1, np.int32))
     assert found.shape == (1, 0, 32)
@@ -213,7 +213,7 @@ def test_no_tokens():
 
 @pytest.fixture(scope="module", params=VARIANTS)
 def case(request, tmp_path_factory):
-    """A random model of each architecture, its attention ours."""
+    """A random model of each architecture, with our attention."""
     made = Case(*VARIANTS[request.param], tmp_path_factory.mktemp("model"))
     made.names = use_attention(made.model, LIBRARY, 2)
     made.ours = Engine(made.model, 1, EXACT)
@@ -224,7 +224,7 @@ def near(found, wanted):
     assert np.linalg.norm(found - wanted) < ROUNDED * np.linalg.norm(wanted)
 
 
-def test_every_decoder_s_attention_is_replaced(case):
+def test_attention_of_every_decoder_is_replaced(case):
     assert len(case.names) == 2
     assert not case.model.get_sinks()
     assert not case.model.get_variables()
@@ -233,7 +233,7 @@ def test_every_decoder_s_attention_is_replaced(case):
     assert not {"ScaledDotProductAttention", "ReadValue", "Assign"} & set(kinds)
 
 
-def test_prefill_chunks_and_single_tokens(case):
+def test_prefill_chunks_and_single_tokens_match_transformers(case):
     ids = tokens(1, 20)
     mask = np.ones_like(ids)
     wanted = case.expected(ids, mask)
@@ -242,15 +242,15 @@ def test_prefill_chunks_and_single_tokens(case):
     near(np.concatenate(parts, 1), wanted)
 
 
-def test_a_padded_batch(case):
+def test_padded_batch_matches_transformers(case):
     ids, mask = padded_batch()
     found = np.concatenate([case.run(ids[:, :10], mask[:, :10]), case.run(ids[:, 10:], mask)], 1)
     real = mask.astype(bool)
     near(found[real], case.expected(ids, mask)[real])
 
 
-def behind_a_state(orders=(0, 0), axis=0, kept=("keys", "values")):
-    """Attention as decoders have it, but for what is given."""
+def attention_with_states(orders=(0, 0), axis=0, kept=("keys", "values")):
+    """The graph of one attention with its states, as in decoders except for the arguments."""
     ids, mask = (ops.parameter([-1, -1], ov.Type.i64) for _ in range(2))
     given = [ops.parameter([-1], ov.Type.i32) for _ in range(2)]
     query, *new = (ops.parameter([-1, 2, -1, 16], ov.Type.f32) for _ in range(3))
@@ -267,15 +267,15 @@ def behind_a_state(orders=(0, 0), axis=0, kept=("keys", "values")):
     return ov.Model([ops.result(joined)], sinks, [ids, mask, *given, query, *new], "one attention")
 
 
-def test_only_what_is_kept_as_decoders_keep_it_is_replaced():
-    assert len(use_attention(behind_a_state(), LIBRARY, 2)) == 1
-    assert use_attention(behind_a_state(orders=(0, 1)), LIBRARY, 2) == []
-    assert use_attention(behind_a_state(axis=2), LIBRARY, 2) == []
-    assert use_attention(behind_a_state(kept=("values", "keys")), LIBRARY, 2) == []
+def test_only_states_as_decoders_keep_them_are_replaced():
+    assert len(use_attention(attention_with_states(), LIBRARY, 2)) == 1
+    assert use_attention(attention_with_states(orders=(0, 1)), LIBRARY, 2) == []
+    assert use_attention(attention_with_states(axis=2), LIBRARY, 2) == []
+    assert use_attention(attention_with_states(kept=("values", "keys")), LIBRARY, 2) == []
 
 
-class Watched(DecoderSession):
-    """Counts the tokens that the graph of fixed shapes reads."""
+class CountingSession(DecoderSession):
+    """Counts the tokens read by the graph of fixed shapes."""
 
     alone = 0
 
@@ -285,40 +285,40 @@ class Watched(DecoderSession):
 
 
 def after(session, prompts, *steps):
-    """Logits after prompts and steps of ``(tokens, parents)``."""
+    """Logits after the prompts and steps of ``(tokens, parents)``."""
     logits = session.start(prompts)
     for read, parents in steps:
         logits = session.step(np.array(read), np.array(parents))
     return logits
 
 
-def test_one_more_token_by_the_graph_of_fixed_shapes(case):
-    """Wherever a session is of one sequence, without padding. A value of the cache may round to the next code where
-    sums were added in another order."""
+def test_graph_of_fixed_shapes_reads_single_tokens(case):
+    """It does so wherever a session has one sequence without padding. A cached value may round to the next code if sums
+    were added in another order."""
     single = Engine(one_more_token(case.model, LIBRARY), 1, EXACT)
     first, second = tokens(1, 9, seed=2)[0], tokens(1, 4, seed=3)[0]
     steps = [([token], [0]) for token in (5, 8, 13)]
-    session = Watched(case.ours, single=single)
+    session = CountingSession(case.ours, single=single)
     wanted = after(DecoderSession(case.ours), [first], *steps)
     np.testing.assert_allclose(after(session, [first], *steps), wanted, rtol=0, atol=1e-3)
     assert session.alone == 3
-    mixed = [([5, 5], [0, 1]), ([8], [1]), ([13], [0])]  # what stays has padding
+    mixed = [([5, 5], [0, 1]), ([8], [1]), ([13], [0])]  # the sequence that remains has padding
     wanted = after(DecoderSession(case.ours), [second], *steps)
     np.testing.assert_allclose(after(session, [first, second], *mixed), wanted, rtol=0, atol=1e-3)
     assert session.alone == 3
-    samples = [([5, 6], [0, 0]), ([8], [0]), ([13], [0])]  # without padding, but one of two only after the second
+    samples = [([5, 6], [0, 0]), ([8], [0]), ([13], [0])]  # no padding, but two sequences until the second step
     wanted = after(DecoderSession(case.ours), [first], *steps)
     np.testing.assert_allclose(after(session, [first], *samples), wanted, rtol=0, atol=1e-3)
     assert session.alone == 4
 
 
-def test_what_keeps_an_engine_s_state_is_not_read_token_by_token(tmp_path):
+def test_no_graph_of_fixed_shapes_if_the_engine_keeps_the_state(tmp_path):
     made = Case(*VARIANTS["llama"], tmp_path)
     assert one_more_token(made.model, LIBRARY) is None
 
 
-def test_nor_what_keeps_anything_else(tmp_path):
-    """A state besides those of attention, which the graph of one token would lose."""
+def test_no_graph_of_fixed_shapes_if_there_are_other_states(tmp_path):
+    """The graph of one token would lose a state that does not belong to attention."""
     made = Case(*VARIANTS["llama"], tmp_path)
     use_attention(made.model, LIBRARY, 2)
     info = ov.op.util.VariableInfo()

@@ -1,4 +1,4 @@
-"""The kernels compute what a graph's products with quantized weights stand for, whatever their shape and format."""
+"""The kernels compute a graph's products with quantized weights, whatever their shape and format."""
 
 import gc
 
@@ -46,8 +46,8 @@ def read(build, scheme, folder):
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_a_layer_of_an_artifact(name, tmp_path):
-    """Every way to store weights: what the kernels are made for they compute, the rest is left to the engine."""
+def test_every_stored_format_is_multiplied_right(name, tmp_path):
+    """Supported formats are computed by the kernels, the rest by the engine."""
     names, engine = replaced(read(linear_graph, SCHEMES[name], tmp_path / "work"))
     expected = meant(matrix(), SCHEMES[name])
     by_kernels = name in MADE_FOR and name != "int8, one scale and zero point"
@@ -62,8 +62,8 @@ def test_a_layer_of_an_artifact(name, tmp_path):
         assert (np.abs(found.reshape(2, tokens, ROWS) - scaled @ expected.T) <= allowed).all()
 
 
-def test_a_table_that_is_an_output_layer_too(tmp_path):
-    """The rows of the table are still the engine's to look up."""
+def test_table_that_is_also_the_output_layer(tmp_path):
+    """Looking up rows of the table is left to the engine."""
     names, engine = replaced(read(tied_graph, SCHEMES["int8, rows"], tmp_path / "work"))
     expected = meant(matrix(), SCHEMES["int8, rows"])
     ids = np.array([[0, 5, 6, 9]])
@@ -72,7 +72,7 @@ def test_a_table_that_is_an_output_layer_too(tmp_path):
     np.testing.assert_allclose(engine(ids)[0], vectors @ expected.T, rtol=2e-3, atol=2e-3 * np.abs(expected).max() ** 2)
 
 
-def test_inputs_that_are_not_rounded_are_the_engines(tmp_path):
+def test_products_of_unrounded_inputs_are_left_to_the_engine(tmp_path):
     model = read(linear_graph, SCHEMES["int4, groups"], tmp_path / "work")
     assert use_kernels(model, LIBRARY, 0, 1) == []
     assert len(stored_products(model)) == 1
@@ -95,8 +95,8 @@ shapes = st.fixed_dictionaries(
 
 @settings(max_examples=100, deadline=None)
 @given(shapes)
-def test_any_shape(case):
-    """Codes, scales and zeros straight from numpy; inputs that rounding leaves alone, so that sums are exact."""
+def test_any_shape_matches_numpy(case):
+    """Codes, scales and zeros come straight from numpy; rounding leaves the inputs unchanged, so sums are exact."""
     random = np.random.default_rng(case["seed"])
     rows, columns, bits = case["rows"], case["groups"] * case["group"], case["bits"]
     codes = random.integers(0, 2**bits, (rows, columns), np.uint8)
@@ -128,7 +128,7 @@ def test_any_shape(case):
 
 
 def packed(codes, bits):
-    """As artifacts store codes: two of 4 bits a byte, the first in the low half."""
+    """Codes as artifacts store them: two 4-bit codes per byte, the first in the low half."""
     flat = codes.reshape(-1)
     if bits == 8:
         return flat
@@ -143,7 +143,7 @@ def product_of(columns, numbers, gated=False):
 
 
 def simple(value, rows=16, columns=32):
-    """Weights that are all one number, 8 bits."""
+    """8-bit weights that are all one number."""
     codes = np.full((rows, columns), np.uint8(128 + value))
     return LIBRARY.packed(Layout(rows, columns, 16, 8, 0, 0, 0), codes, np.ones((rows, 1), np.float16), None, False, 1)
 
@@ -164,8 +164,8 @@ def test_no_tokens_and_zeros():
 
 @pytest.mark.parametrize("tokens", [1, 40])
 @pytest.mark.parametrize("size", [1e-6, 1e-20, 1e-36, 1e-38, 1e-44])
-def test_tiny_inputs(size, tokens):
-    """They are rounded as others are, and vanish where float32 has no number left for what their scale divides."""
+def test_tiny_inputs_are_rounded_or_vanish(size, tokens):
+    """They vanish where float32 cannot represent the inverse of their scale."""
     inputs = (np.random.default_rng(0).uniform(-1, 1, (1, tokens, 32)) * size).astype(np.float32)
     (found,) = Engine(product_of(32, [simple(3)]), 1)(inputs)
     exact = 3 * inputs.astype(np.float64).sum(-1, keepdims=True)
@@ -173,7 +173,7 @@ def test_tiny_inputs(size, tokens):
     assert (np.abs(found - exact) <= (rounding if size > 1e-37 else 1e-25)).all()
 
 
-def test_weights_live_as_long_as_an_operation_has_them():
+def test_weights_live_as_long_as_an_operation_uses_them():
     number = simple(1)
     first = product_of(32, [number])
     second = product_of(32, [number])
@@ -186,8 +186,8 @@ def test_weights_live_as_long_as_an_operation_has_them():
         product_of(32, [number])
 
 
-def test_equal_inputs_and_other_weights_stay_apart():
-    """The engine takes operations of equal inputs and attributes for one."""
+def test_products_with_equal_inputs_and_other_weights_stay_separate():
+    """The engine merges operations with equal inputs and attributes."""
     place = ov.opset13.parameter([-1, -1, 32], ov.Type.f32)
     nodes = [LIBRARY.products(place.output(0), [simple(value)], 1) for value in (1, 2)]
     engine = Engine(ov.Model([node.output(0) for node in nodes], [place], "two"), 1)
@@ -196,7 +196,7 @@ def test_equal_inputs_and_other_weights_stay_apart():
 
 @pytest.mark.parametrize("tokens", [1, 3, 20])
 @pytest.mark.parametrize("strange", [np.nan, np.inf])
-def test_what_is_no_number_stays_none(strange, tokens):
+def test_nan_and_infinity_stay_in_their_token(strange, tokens):
     inputs = np.ones((1, tokens, 32), np.float32)
     inputs[0, -1, 17] = strange
     found = Engine(product_of(32, [simple(1)]), 1)(inputs)[0][0]
@@ -205,7 +205,7 @@ def test_what_is_no_number_stays_none(strange, tokens):
 
 
 @pytest.mark.parametrize("shape", [(-1, -1, 16), (-1, -1, 48), ()])
-def test_inputs_of_another_width_are_refused(shape):
+def test_rejects_inputs_of_another_width(shape):
     place = ov.opset13.parameter(shape, ov.Type.f32)
     with pytest.raises(RuntimeError, match="QuantizedProducts"):
         LIBRARY.products(place.output(0), [simple(1)], 1)
@@ -215,21 +215,21 @@ def test_inputs_of_another_width_are_refused(shape):
         engine(np.ones((1, 2, 16), np.float32))
 
 
-def test_weights_that_differ_are_no_operation():
+def test_rejects_weights_that_do_not_fit_together():
     place = ov.opset13.parameter([-1, -1, 32], ov.Type.f32)
     for numbers, gated in (([simple(1), simple(1, 16, 64)], False), ([simple(1, 16), simple(1, 40)], True)):
         with pytest.raises(RuntimeError, match="QuantizedProducts"):
             LIBRARY.products(place.output(0), numbers, 1, gated)
 
 
-def test_weights_that_are_forgotten_are_gone():
+def test_forgotten_weights_are_gone():
     number = simple(1)
     LIBRARY.forget(number)
     with pytest.raises(RuntimeError, match="no weights have that number"):
         product_of(32, [number])
 
 
-def test_more_threads_than_any_machine_has_are_no_harm():
+def test_invalid_numbers_of_threads_are_harmless():
     codes = np.full((16, 32), np.uint8(129))
     layout = Layout(16, 32, 16, 8, 0, 0, 0)
     assert LIBRARY.packed(layout, codes, np.ones((16, 1), np.float16), None, False, -1) > 0
@@ -237,7 +237,7 @@ def test_more_threads_than_any_machine_has_are_no_harm():
 
 
 def weights_of(codes, scales, turned, width):
-    """A product whose stored weights are of these shapes, reshaped to ``turned`` before they are multiplied."""
+    """A product whose stored weights have these shapes and are reshaped to ``turned`` before the product."""
     place = ov.opset13.parameter([-1, -1, width], ov.Type.f32)
     value = ops.convert(ops.constant(np.ones(codes, np.int8)), "f16")
     value = ops.multiply(value, ops.constant(np.ones(scales, np.float16)))
@@ -257,13 +257,13 @@ def weights_of(codes, scales, turned, width):
         ((2, 2, 16, 32), (2, 2, 16, 1), (64, 32), False),
     ],
 )
-def test_what_a_file_s_graph_multiplies_is_looked_at(codes, scales, turned, fits):
-    """Codes in other rows than the product's would make the kernels write where nothing is theirs."""
+def test_only_weights_whose_rows_fit_the_product_are_replaced(codes, scales, turned, fits):
+    """With codes in other rows than the product's, the kernels would write out of bounds."""
     assert len(stored_products(weights_of(codes, scales, turned, turned[1]))) == fits
 
 
-def test_two_graphs_at_a_time():
-    """A team that is busy lets the second work alone: both are right."""
+def test_two_graphs_run_concurrently():
+    """While the worker threads are busy, the second graph works alone: both are right."""
     from concurrent.futures import ThreadPoolExecutor
 
     engines = [Engine(product_of(32, [simple(value, 640)]), 1) for value in (1, 2)]
@@ -277,8 +277,8 @@ def test_two_graphs_at_a_time():
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("rows", [16, 40, 130])
-def test_a_gated_layer(rows, reverse):
-    """``silu(gate) * up``, as Llama's feed-forward layers have it, in one operation."""
+def test_gated_layer_is_one_operation(rows, reverse):
+    """``silu(gate) * up``, as in Llama's feed-forward layers."""
     random = np.random.default_rng(3)
     columns, place = 64, ov.opset13.parameter([-1, -1, 64], ov.Type.f32)
     codes = random.integers(-128, 128, (2, rows, columns)).astype(np.int8)
@@ -302,8 +302,8 @@ def test_a_gated_layer(rows, reverse):
         np.testing.assert_allclose(engine(inputs)[0], first / (1 + np.exp(-first)) * second, rtol=2e-4, atol=1e-4)
 
 
-def test_the_exponential_s_ends():
-    """Gates far from zero let everything or nothing through, and nothing overflows."""
+def test_gates_saturate_without_overflow():
+    """Gates far from zero pass everything or nothing."""
     gates = [1, 100, -100]
     for value in gates:
         engine = Engine(product_of(32, [simple(value), simple(1)], gated=True), 1)
@@ -314,8 +314,8 @@ def test_the_exponential_s_ends():
 
 
 @pytest.mark.parametrize("rows", [16, 40])
-def test_what_is_added(rows):
-    """A bias, a residual connection, and one after the other; what something else reads, too, stays in the graph."""
+def test_additions_are_fused(rows):
+    """A bias, a residual connection, or both; a product that is also read elsewhere keeps its sum in the graph."""
     random = np.random.default_rng(4)
     place, other = (ov.opset13.parameter([-1, -1, width], ov.Type.f32) for width in (32, rows))
     bias = random.normal(size=(1, 1, rows)).astype(np.float32)

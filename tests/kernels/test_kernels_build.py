@@ -1,4 +1,4 @@
-"""Kernels are compiled once, kept where nobody else can write, and done without where they cannot be had."""
+"""Kernels are compiled once, cached where nobody else can write, and left out where they cannot be built."""
 
 import os
 import platform
@@ -16,8 +16,8 @@ SUPPORTED = build.kernels().library is not None
 needs_compiler = pytest.mark.skipif(not SUPPORTED, reason=f"no kernels here: {build.kernels().about}")
 
 
-def test_there_are_kernels_where_they_can_be():
-    """The other tests of kernels are skipped where there are none: not because they do not compile."""
+def test_kernels_are_available_where_expected():
+    """Other tests of kernels are skipped without kernels; this one fails if that is because they do not compile."""
     switched_off = os.environ.get(build.SWITCH, "").lower() == "off"
     if switched_off or sys.platform != "linux" or platform.machine() != "x86_64" or not shutil.which("c++"):
         pytest.skip("no kernels are expected here")
@@ -37,7 +37,7 @@ def cache(tmp_path, monkeypatch):
 
 
 @needs_compiler
-def test_what_was_compiled_is_kept_and_checked(cache, monkeypatch, capsys):
+def test_compiled_library_is_cached_and_verified(cache, monkeypatch, capsys):
     assert build.kernels().library is not None
     assert "compiling" in capsys.readouterr().err
     (made,) = cache.glob("*.so")
@@ -57,7 +57,7 @@ def test_what_was_compiled_is_kept_and_checked(cache, monkeypatch, capsys):
 
 
 @needs_compiler
-def test_of_two_first_starts_one_compiles(cache, monkeypatch):
+def test_only_one_of_two_concurrent_starts_compiles(cache, monkeypatch):
     compiled, compile_ = [], build._compile
 
     def counting(*what):
@@ -65,7 +65,7 @@ def test_of_two_first_starts_one_compiles(cache, monkeypatch):
         compile_(*what)
 
     monkeypatch.setattr(build, "_compile", counting)
-    with ThreadPoolExecutor(2) as pool:  # whose locks are of each its own, as two processes' are
+    with ThreadPoolExecutor(2) as pool:  # each thread has its own lock, as two processes would
         places = list(pool.map(lambda _: build._built(), range(2)))
     assert (len(compiled), len(set(places))) == (1, 1)
 
@@ -80,8 +80,8 @@ def test_of_two_first_starts_one_compiles(cache, monkeypatch):
         ("-march=x86-64-v4 -mavx512vnni -mamx-tile -mamx-int8", "avx512-vnni, amx", "amx_int8"),
     ],
 )
-def test_other_processors_instructions(flags, name, needed, tmp_path, monkeypatch):
-    """Tried out on this processor, if it has them."""
+def test_instructions_of_other_processors(flags, name, needed, tmp_path, monkeypatch):
+    """Run on this processor if it has them."""
     if needed not in build._processor().split():
         pytest.skip(f"this processor has no {needed}")
     monkeypatch.setattr(
@@ -92,14 +92,14 @@ def test_other_processors_instructions(flags, name, needed, tmp_path, monkeypatc
     assert Library(tmp_path / "made.so").instructions == name
 
 
-def test_without_a_compiler(cache, monkeypatch):
+def test_no_kernels_without_a_compiler(cache, monkeypatch):
     monkeypatch.setattr(build.shutil, "which", lambda _: None)
     assert build.kernels().library is None
     assert build.kernels().about == "there is no C++ compiler" or not SUPPORTED
 
 
 @needs_compiler
-def test_a_compiler_that_fails(cache, monkeypatch, tmp_path):
+def test_failing_compiler_is_reported(cache, monkeypatch, tmp_path):
     broken = tmp_path / "c++"
     broken.write_text("#!/bin/sh\necho 'x.cpp:1: fatal error: no such luck' >&2\nexit 3\n")
     broken.chmod(0o755)
@@ -111,7 +111,7 @@ def test_a_compiler_that_fails(cache, monkeypatch, tmp_path):
 
 
 @needs_compiler
-def test_what_failed_is_not_tried_at_every_start(cache, monkeypatch):
+def test_failure_is_not_retried_at_every_start(cache, monkeypatch):
     tried = []
     monkeypatch.setattr(build, "_compile", lambda *_: fail(tried))
     assert build.kernels().about == "no luck"
@@ -127,7 +127,7 @@ def test_what_failed_is_not_tried_at_every_start(cache, monkeypatch):
 
 
 @needs_compiler
-def test_what_was_in_the_way_this_time_is_not_noted(cache, monkeypatch):
+def test_transient_failure_is_not_recorded(cache, monkeypatch):
     def killed(*_):
         build._run(["sh", "-c", "kill -KILL $$"], "cannot be compiled")
 
@@ -142,51 +142,51 @@ def fail(tried):
 
 
 @pytest.mark.parametrize("command", ["no-such-compiler", "no-such-compiler -m64"])
-def test_a_compiler_that_is_named_and_is_not_there_is_told(command, monkeypatch):
+def test_missing_compiler_named_by_cxx_is_reported(command, monkeypatch):
     monkeypatch.setenv("CXX", command)
     with pytest.raises(build.Unavailable, match=r"there is no C\+\+ compiler \("):
         build._compiler()
 
 
-def test_a_compiler_that_is_no_command_is_told(cache, monkeypatch):
+def test_invalid_command_in_cxx_is_reported(cache, monkeypatch):
     monkeypatch.setenv("CXX", "g++ 'unfinished")
     assert build.kernels().library is None
     assert "CXX is not a valid command" in build.kernels().about or not SUPPORTED
 
 
-def test_a_compiler_may_have_arguments(monkeypatch):
+def test_compiler_may_have_arguments(monkeypatch):
     monkeypatch.setenv("CXX", f"{sys.executable} -c 'a b'")
     assert build._compiler() == (sys.executable, "-c", "a b")
 
 
 @needs_compiler
-def test_a_library_that_crashes_is_not_kept(cache, monkeypatch):
+def test_crashing_library_is_not_cached(cache, monkeypatch):
     monkeypatch.setattr(build, "_compile", lambda _, target: target.write_bytes(b"no library"))
     assert "does not work when compiled" in build.kernels().about
     assert list(cache.glob("*.so")) == []
 
 
 @needs_compiler
-def test_a_folder_that_others_can_write_is_not_used(cache):
+def test_folder_that_others_can_write_to_is_not_used(cache):
     cache.mkdir(parents=True)
     cache.chmod(0o777)
     assert "others can write to" in build.kernels().about
 
 
-def test_switched_off(cache, monkeypatch):
+def test_kernels_can_be_switched_off(cache, monkeypatch):
     monkeypatch.setenv(build.SWITCH, "off")
     assert build.kernels() == build.Kernels(None, "LILLIPUT_KERNELS is off")
 
 
 @needs_compiler
 @pytest.mark.parametrize("wrong", [(), (4,), (8,), (4, 8)])
-def test_the_trial_names_the_products_that_are_wrong(wrong, monkeypatch, capsys):
+def test_trial_names_the_wrong_products(wrong, monkeypatch, capsys):
     packed = Library.packed
 
-    def otherwise(self, layout, codes, *rest):
+    def altered(self, layout, codes, *rest):
         return packed(self, layout, codes ^ 1 if layout.bits in wrong and layout.grouped else codes, *rest)
 
-    monkeypatch.setattr(Library, "packed", otherwise)
+    monkeypatch.setattr(Library, "packed", altered)
     assert trial.main(str(build._built())) == bool(wrong)
     said = ", ".join(f"products of {bits}-bit weights" for bits in wrong)
     assert capsys.readouterr().err == (f"wrong: {said}\n" if wrong else "")

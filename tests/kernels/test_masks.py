@@ -12,7 +12,7 @@ from lilliput.kernels.masks import CausalMask, RelativeMask, padding_of
 
 
 def mask_graph(change):
-    """What is added to scores; of ``ids`` and ``attention_mask``."""
+    """The graph of an additive mask made from ``ids`` and ``attention_mask``."""
     ids, mask = (ops.parameter([-1, -1], ov.Type.i64) for _ in range(2))
     return ov.Model([change(ids, mask)], [ids, mask], "mask")
 
@@ -22,7 +22,7 @@ def mask_of(change):
 
 
 def another_mask(number, seen=ops.less_equal, low=MASKED, axis=1, of=lambda ids: ids):
-    """As :func:`causal_mask` makes it, but for what is given."""
+    """As :func:`causal_mask` makes it, except for the arguments."""
 
     def change(ids, mask):
         zero, one = ops.constant(0, ov.Type.i64), ops.constant(1, ov.Type.i64)
@@ -58,13 +58,13 @@ def near(column, row):
         (lambda ids, mask: ops.convert(mask, "f32"), None),
     ],
 )
-def test_only_a_causal_mask_is_one(change, window):
+def test_only_a_causal_mask_is_recognized(change, window):
     found = CausalMask.of(mask_of(change))
     assert (None if found is None else found.window) == window
 
 
 def padding(nothing=0, low=MASKED):
-    """What hides padding, but for what is given."""
+    """A mask that hides padding, except for the arguments."""
 
     def change(ids, mask):
         real = ops.unsqueeze(ops.not_equal(mask, ops.constant(nothing, ov.Type.i64)), ops.constant([1, 2]))
@@ -73,7 +73,7 @@ def padding(nothing=0, low=MASKED):
     return change
 
 
-def test_only_what_hides_padding_alone_does_so():
+def test_only_a_padding_mask_is_recognized():
     assert padding_of(mask_of(padding())) is not None
     assert padding_of(mask_of(padding(nothing=7))) is None
     assert padding_of(mask_of(padding(low=-1.0))) is None
@@ -81,7 +81,7 @@ def test_only_what_hides_padding_alone_does_so():
 
 
 def relative(furthest=5, least=MASKED, both=lambda bias, allowed: (bias, allowed), of=lambda ids, mask: (ids, mask)):
-    """A causal mask with what distances add, but for what is given."""
+    """A causal mask with relative position biases, except for the arguments."""
 
     def change(ids, mask):
         table = ops.constant(np.ones((8, 4), np.float32))
@@ -93,7 +93,7 @@ def relative(furthest=5, least=MASKED, both=lambda bias, allowed: (bias, allowed
 
 
 @pytest.mark.parametrize("furthest", [5, 128])
-def test_what_distances_add_is_found(furthest):
+def test_relative_bias_is_recognized(furthest):
     found = RelativeMask.of(mask_of(relative(furthest)))
     assert list(found.bias.get_shape()) == [4, 2 * furthest + 1]
     assert CausalMask.of(found.allowed) is not None
@@ -109,14 +109,14 @@ def test_what_distances_add_is_found(furthest):
         padding(),
     ],
 )
-def test_only_that_is_it(change):
-    """Where distances are counted in another mask than the one beside them, both are told."""
+def test_only_a_relative_mask_is_recognized(change):
+    """If distances are counted in another mask than the causal mask's, both masks are given."""
     found = RelativeMask.of(mask_of(change))
     assert found is None or found.real.get_node() != CausalMask.of(found.allowed).real.get_node()
 
 
-def test_distances_that_are_not_cut_off_where_the_table_ends():
-    """The table has a place for each distance up to 5, the graph cuts off at 3, or nowhere."""
+def test_distances_not_clamped_at_the_end_of_the_table_are_not_recognized():
+    """The table has an entry for each distance up to 5; the graph clamps at 3, or nowhere."""
 
     def change(ids, mask, cut=lambda value: ops.clamp(value, -3, 3)):
         (added, allowed), least = relative(5)(ids, mask).input_value(0).get_node().input_values(), MASKED

@@ -1,4 +1,4 @@
-"""Our attention to a source: against numpy for any shape, and in every encoder-decoder's graph against transformers."""
+"""Our cross-attention to a source: against numpy for any shape, and against transformers in every encoder-decoder."""
 
 import numpy as np
 import openvino as ov
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(LIBRARY is None, reason=f"no kernels here: {kern
 
 
 class Pair:
-    """What keeps a source and what looks at it, compiled alone."""
+    """The operation that keeps a source and the one that attends to it, compiled alone."""
 
     def __init__(self, heads, width, scale=1.0, threads=2, tokens_first=(True, False, False)):
         shapes = [[-1, -1, heads, width] if first else [-1, heads, -1, width] for first in tokens_first]
@@ -40,7 +40,7 @@ class Pair:
 
 
 def expected(query, key, value, real, scale):
-    """Of ``query [B, T, H, D]`` to all of ``key``, ``value [B, S, H, D]`` that is no padding; in float64."""
+    """Attention of ``query [B, T, H, D]`` to all of ``key``, ``value [B, S, H, D]`` but padding, in float64."""
     scores = np.einsum("bthd,bshd->bhts", query.astype(np.float64), key) * scale
     scores = np.where(real[:, None, None, :] != 0, scores, -np.inf)
     weights = np.exp(scores - scores.max(-1, keepdims=True))
@@ -65,8 +65,8 @@ cases = st.fixed_dictionaries(
 
 @settings(max_examples=40, deadline=None)
 @given(cases)
-def test_any_shape(case):
-    """Targets' tokens in parts, sequences that change places between them, sources of several lengths."""
+def test_any_shape_matches_numpy(case):
+    """Target tokens arrive in chunks, sequences are reordered between them, and sources differ in length."""
     random = np.random.default_rng(case["seed"])
     rows, length, heads, width = (case[name] for name in ("rows", "length", "heads", "width"))
     key, value = random.normal(size=(2, rows, length, heads, width)).astype(np.float32)
@@ -94,7 +94,7 @@ def sources(rows, length, seed=0):
     return [numbers(rows, 2, length, 16, seed=seed + part) for part in (1, 2)]
 
 
-def test_a_new_source_forgets_the_last_one():
+def test_new_source_resets_the_cache():
     query, order = numbers(2, 1, 2, 16), np.arange(2, dtype=np.int32)
     found = []
     for lengths in ([9], [70, 9]):
@@ -115,22 +115,22 @@ def test_a_new_source_forgets_the_last_one():
         (ones(1, 4), [-1], ones(1, 2), "no such sequence"),
     ],
 )
-def test_inputs_that_contradict_what_was_read(mask, order, target, complaint):
+def test_rejects_inputs_that_contradict_the_cache(mask, order, target, complaint):
     pair = Pair(2, 16)
     pair.read(*sources(1, 4))
     with pytest.raises(RuntimeError, match=complaint):
         pair.look(numbers(1, 1, 2, 16), mask, np.array(order, np.int32), target)
 
 
-def test_sources_of_other_sequences_than_the_targets():
+def test_rejects_another_number_of_sources_than_targets():
     pair = Pair(2, 16)
     pair.read(*sources(3, 4))
     with pytest.raises(RuntimeError, match="of so many sequences"):
         pair.look(numbers(1, 1, 2, 16), ones(1, 4), np.zeros(1, np.int32), ones(1, 1))
 
 
-def test_sources_of_other_heads_than_the_targets():
-    """Two graphs that share a cache and disagree."""
+def test_rejects_sources_of_other_heads_than_the_targets():
+    """Two graphs share a cache and disagree."""
     pair = Pair(2, 32)
     places = [ov.opset13.parameter([-1, -1, 2, 16], ov.Type.f32)]
     places += [ov.opset13.parameter([-1] * rank, ov.Type.i32) for rank in (2, 1, 2)]
@@ -142,20 +142,20 @@ def test_sources_of_other_heads_than_the_targets():
         look(numbers(1, 1, 2, 16), ones(1, 4), np.zeros(1, np.int32), ones(1, 1))
 
 
-def test_a_source_of_no_tokens():
+def test_source_of_no_tokens():
     pair = Pair(2, 16)
     pair.read(*sources(1, 0))
     with pytest.raises(RuntimeError, match="were read"):
         pair.look(numbers(1, 1, 2, 16), ones(1, 0), np.zeros(1, np.int32), ones(1, 1))
 
 
-def test_keys_of_other_tokens_than_the_values():
+def test_rejects_keys_of_other_tokens_than_the_values():
     with pytest.raises(RuntimeError, match="of other sequences or tokens"):
         Pair(2, 16).read(numbers(1, 2, 4, 16), numbers(1, 2, 3, 16))
 
 
 class Kernels(Case):
-    """A random model and our graphs of it, the decoder's attention ours."""
+    """A random model and our graphs of it, with our attention in the decoder."""
 
     def __init__(self, kind, options, folder):
         super().__init__(kind, options, folder)
@@ -183,7 +183,7 @@ def case(request, tmp_path_factory):
     return Kernels(*WIDE[request.param], tmp_path_factory.mktemp("model"))
 
 
-def test_all_of_a_decoder_s_attention_is_replaced(case):
+def test_all_attention_of_a_decoder_is_replaced(case):
     assert [len(names) for names in case.names] == [2, 2]
     assert not case.decoder.get_sinks()
     kinds = [node.get_type_name() for node in case.decoder.get_ops()]
@@ -191,7 +191,7 @@ def test_all_of_a_decoder_s_attention_is_replaced(case):
     assert not {"ScaledDotProductAttention", "ReadValue", "Assign"} & set(kinds)
 
 
-def test_a_padded_batch_of_sources_in_parts(case):
+def test_padded_batch_of_sources_in_chunks_matches_transformers(case):
     source, mask = padded_sources()
     ids = tokens(3, 20)
     case.start(source, mask)
@@ -199,8 +199,8 @@ def test_a_padded_batch_of_sources_in_parts(case):
     near(np.concatenate(parts, 1), case.expected(source, ids, mask))
 
 
-def test_sequences_that_change_places(case):
-    """The caller has the masks of sources in the sequences' order; sources themselves are kept in it."""
+def test_reordered_sequences_match_transformers(case):
+    """The caller reorders the source masks with the sequences; sources themselves keep their order."""
     source, mask = padded_sources()
     ids, order = tokens(3, 9), np.array([2, 0, 0])
     case.start(source, mask)
@@ -211,7 +211,7 @@ def test_sequences_that_change_places(case):
     near(found, case.expected(source[order], ids, mask[order])[:, -1:])
 
 
-def test_heads_that_are_too_narrow_are_left_to_the_engine(tmp_path):
+def test_too_narrow_heads_are_left_to_the_engine(tmp_path):
     kind, options = next(variant for name, variant in VARIANTS.items() if "narrow" in name)
     assert options["d_kv"] % SHARED
     made = Case(kind, options, tmp_path)
@@ -223,13 +223,13 @@ def test_heads_that_are_too_narrow_are_left_to_the_engine(tmp_path):
 
 
 def another_end(encoder, change=lambda parts: parts, axis=0):
-    """An encoder that gives something else."""
+    """An encoder with another output."""
     parts = encoder.get_results()[0].input_value(0).get_node().input_values()
     return ov.Model([ops.concat(change(list(parts)), axis)], encoder.get_parameters(), "encoder")
 
 
 def with_heads(parts, heads, width):
-    """All of them, with their numbers in other heads."""
+    """All parts, their values split into other heads."""
     return [ops.reshape(part, ops.constant([1, 0, heads, -1, width]), True) for part in parts]
 
 
@@ -245,7 +245,7 @@ def with_heads(parts, heads, width):
         lambda encoder: another_end(encoder, lambda parts: with_heads(parts, 8, 8)),
     ],
 )
-def test_an_encoder_that_gives_something_else_keeps_doing_so(change, tmp_path):
+def test_encoder_with_another_output_is_left_unchanged(change, tmp_path):
     made = Case(*WIDE["t5"], tmp_path)
     encoder = encoder_graph(made.config, made.weights)
     assert use_source_attention(made.decoder, change(encoder), LIBRARY, 2) == []
@@ -258,7 +258,7 @@ def nodes(model, kind):
 
 
 def other_mask(decoder):
-    """The second layer's attention to sources has the target's mask."""
+    """Give the target's mask to the second layer's cross-attention."""
     *_, last = [node for node in nodes(decoder, "NotEqual") if SOURCE_MASK in node.input_value(0).get_names()]
     last.input(0).replace_source_output(decoder.input("attention_mask"))
 
@@ -273,28 +273,28 @@ def part_read_elsewhere(decoder):
 
 
 def causal(decoder):
-    """The engine then does not look at the mask."""
+    """With ``causal``, the engine does not look at the mask."""
     node = nodes(decoder, "ScaledDotProductAttention")[1]
     other = ops.scaled_dot_product_attention(*node.input_values(), causal=True)
     node.output(0).replace(other.output(0))
 
 
 @pytest.mark.parametrize("change", [other_mask, read_elsewhere, part_read_elsewhere, causal])
-def test_a_decoder_of_another_meaning_is_left_to_the_engine(change, tmp_path):
+def test_decoder_with_another_meaning_is_left_to_the_engine(change, tmp_path):
     made = Case(*WIDE["t5"], tmp_path)
     change(made.decoder)
     assert use_source_attention(made.decoder, encoder_graph(made.config, made.weights), LIBRARY, 2) == []
 
 
 def counted_elsewhere(decoder):
-    """What distances add counts them in the source."""
+    """Count the distances of the relative bias in the source."""
     column = nodes(decoder, "Clamp")[0].input_value(0).get_node().input_value(0)
     shape = column.get_node().input_value(0).get_node().input_value(1).get_node().input_value(0).get_node()
     shape.input(0).replace_source_output(decoder.input(SOURCE_MASK))
 
 
 def one_row(decoder):
-    """What distances add is the same for all heads."""
+    """Make the relative bias the same for all heads."""
     gather = nodes(decoder, "Clamp")[0].output(0).get_target_inputs().pop().get_node()
     gather = gather.output(0).get_target_inputs().pop().get_node()
     first = ops.gather(gather.input_value(0), ops.constant([0]), ops.constant(0))
@@ -309,12 +309,12 @@ def test_other_distances_are_left_to_the_engine(change, tmp_path):
     assert use_attention(made.decoder, LIBRARY, 2) == []
 
 
-def test_an_encoder_s_attention_is_the_engine_s(case):
+def test_attention_of_an_encoder_is_left_to_the_engine(case):
     assert use_attention(encoder_graph(case.config, case.weights), LIBRARY, 2) == []
 
 
-class Watched(Seq2SeqSession):
-    """Counts the tokens that the graph of fixed shapes reads."""
+class CountingSession(Seq2SeqSession):
+    """Counts the tokens read by the graph of fixed shapes."""
 
     alone = 0
 
@@ -323,15 +323,15 @@ class Watched(Seq2SeqSession):
         return super()._one(token, place)
 
 
-def test_one_more_token_by_the_graph_of_fixed_shapes(case):
-    """Wherever a session is of one sequence, without padding in its source, either."""
+def test_graph_of_fixed_shapes_reads_single_tokens(case):
+    """It does so wherever a session has one sequence and neither it nor its source has padding."""
     single = Engine(one_more_token(case.decoder, LIBRARY), 1, EXACT)
-    session, plain = Watched(case.encoder, case.ours, 0, single), Seq2SeqSession(case.encoder, case.ours, 0)
+    session, plain = CountingSession(case.encoder, case.ours, 0, single), Seq2SeqSession(case.encoder, case.ours, 0)
     first, second = tokens(1, 9, seed=2)[0], tokens(1, 4, seed=3)[0]
     alone = [([token], [0]) for token in (5, 8, 13)]
     for sources, steps, read in (
         ([first], alone, 3),
-        ([first, second], [([5, 5], [0, 1]), ([8], [1]), ([13], [0])], 0),  # what stays has padding
+        ([first, second], [([5, 5], [0, 1]), ([8], [1]), ([13], [0])], 0),  # the sequence that remains has padding
         ([second, first], [([5, 5], [0, 1]), ([8], [1]), ([13], [0])], 1),
         ([first], [([5, 6, 7], [0, 0, 0]), ([8, 9], [2, 0]), ([13], [1]), ([14], [0])], 1),  # samples
     ):

@@ -1,4 +1,4 @@
-"""Threads that the kernels work with: in a process that forked, too."""
+"""The kernels' worker threads, also in a forked process."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ del kept
 """
 
 
-def test_a_fork_s_child_works_on_and_ends():
+def test_forked_child_runs_kernels_and_exits():
     done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.split("\n")[:2] == ["done", "child 0"], done.stderr
     assert done.returncode == 0

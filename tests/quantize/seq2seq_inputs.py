@@ -1,4 +1,4 @@
-"""Random encoder-decoders with calibration data of unequal lengths, and what transformers' layers read of them."""
+"""Random encoder-decoders with calibration data of unequal lengths, and the inputs of transformers' layers."""
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ DATA = Tokens.of(rows((24, 11, 24, 3, 17, 24), 0)), Tokens.of(rows((5, 19, 19, 1
 
 
 class Seq2Seq:
-    """Transformers' model, the same as a checkpoint's weights, and what linear layers read of :data:`DATA`."""
+    """Transformers' model, the same model read from its checkpoint, and its linear layers' inputs on :data:`DATA`."""
 
     def __init__(self, name, folder):
         self.theirs = checkpoint(folder, *VARIANTS[name])
@@ -34,7 +34,7 @@ class Seq2Seq:
         self.head = head_name(opened.pieces)
 
     def reads(self):
-        """Our name of every linear layer -> what transformers' reads, ``[tokens, width]``; of the output layer, too."""
+        """Our name of each linear layer and of the output layer -> what transformers' reads, ``[tokens, width]``."""
         tensors = {stored_name(piece, self.opened.tensors): name for name, piece in self.opened.pieces.items()}
         seen, handles = {}, []
         for name, module in self.theirs.named_modules():

@@ -1,4 +1,4 @@
-"""How inputs may be rounded: what is refused, what the engine is told, and what it is known to be slow at."""
+"""How inputs may be rounded: rejected settings, engine properties, and combinations known to be slow."""
 
 import json
 
@@ -24,13 +24,13 @@ INT8 = Scheme("int8")
         ({"group": 40}, "multiple of 16"),
     ],
 )
-def test_what_cannot_be(given, words):
+def test_rejects_invalid_settings(given, words):
     with pytest.raises(UserError, match=words):
         Activations(**given)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_plain_values_tell_what_matters_to_the_mode(mode):
+def test_as_dict_keeps_only_what_the_mode_uses(mode):
     facts = Activations(mode, 64, "entropy").as_dict()
     assert facts["mode"] == mode
     assert facts["group"] == (64 if mode == "dynamic" else None)
@@ -39,7 +39,7 @@ def test_plain_values_tell_what_matters_to_the_mode(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_engine_rounds_inputs_in_one_mode_alone(mode):
+def test_engine_rounds_inputs_in_dynamic_mode_only(mode):
     engine = Activations(mode, 64).engine()
     assert engine["DYNAMIC_QUANTIZATION_GROUP_SIZE"] == (64 if mode == "dynamic" else 0)
     assert engine["INFERENCE_PRECISION_HINT"] == "f32"
@@ -61,8 +61,8 @@ SCHEMES = [
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
-def test_what_is_called_emulated_is_what_the_engine_multiplies_in_floating_point(scheme, tmp_path):
-    """Of a layer as artifacts store it, on inputs of a static range."""
+def test_emulated_schemes_are_those_the_engine_multiplies_in_floating_point(scheme, tmp_path):
+    """Multiply a layer, stored as in artifacts, with inputs of a static range."""
     import openvino as ov
     from openvino import opset13 as ops
 
@@ -97,7 +97,7 @@ def test_what_is_called_emulated_is_what_the_engine_multiplies_in_floating_point
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
-def test_what_is_emulated_is_refused_with_what_is_fast(scheme):
+def test_emulated_schemes_are_refused_with_fast_alternatives(scheme):
     for mode in MODES:
         chosen = Activations(mode)
         if mode in ("none", "dynamic") or (mode == "static" and scheme in SCHEMES[:2]):
@@ -109,10 +109,10 @@ def test_what_is_emulated_is_refused_with_what_is_fast(scheme):
                 chosen.refuse_slow(scheme)
 
 
-def test_a_method_of_rounding_weights_does_not_matter():
+def test_rounding_method_of_weights_does_not_matter():
     assert INT8.rounding == NEAREST
     assert not Activations("static").emulated(Scheme("int8", rounding="gptq"))
 
 
-def test_every_method_has_a_name():
+def test_every_calibration_method_has_an_observer():
     assert set(OBSERVERS) == {"minmax", "percentile", "mse", "entropy"}

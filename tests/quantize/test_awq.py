@@ -1,4 +1,4 @@
-"""AWQ's two searches against every choice tried by its definition, in float64."""
+"""AWQ's two searches against exhaustive search by the definition, in float64."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def output_error(weight, values, inputs):
 
 
 def scaled_error(weight, scales, inputs, scheme):
-    """As equation 4 has it."""
+    """Output error by equation 4."""
     weight, scales, inputs = (part.astype(np.float64) for part in (weight, scales, inputs))
     rounded = nearest((weight * scales).astype(np.float32), scheme).values().astype(np.float64)
     return ((inputs @ weight.T - inputs / scales @ rounded.T) ** 2).sum()
@@ -50,7 +50,7 @@ def test_scales_are_the_best_of_the_grid(kind, tokens):
 
 @settings(deadline=None, max_examples=30)
 @given(schemes, st.integers(1, 4), st.integers(1, 3), st.integers(1, 80), st.integers(0, 999))
-def test_scaled_columns_are_never_worse(scheme, rows, thirds, tokens, seed):
+def test_scaling_columns_never_increases_the_error(scheme, rows, thirds, tokens, seed):
     weight, inputs = layer(rows, 32 * thirds, tokens, seed)
     scales = column_scales([weight], inputs, scheme, steps=5)
     assert scales.dtype == np.float32
@@ -60,7 +60,7 @@ def test_scaled_columns_are_never_worse(scheme, rows, thirds, tokens, seed):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_large_inputs_make_scales_worth_it(kind):
+def test_large_inputs_get_scales_that_reduce_the_error(kind):
     weight, inputs = layer(32, 128, 400)
     scheme = Scheme(*kind, 32)
     scales = column_scales([weight], inputs[:200], scheme)
@@ -68,7 +68,7 @@ def test_large_inputs_make_scales_worth_it(kind):
     assert output_error(weight, nearest(weight * scales, scheme).values() / scales, inputs[200:]) < 0.5 * plain
 
 
-def test_inputs_alike_ask_for_no_scales():
+def test_uniform_inputs_get_scales_of_one():
     weight, _ = layer(8, 32, 1)
     inputs = np.random.default_rng(0).choice([-1.0, 1.0], (50, 32)).astype(np.float32)
     assert (column_scales([weight], inputs, Scheme("int4")) == 1).all()
@@ -84,7 +84,7 @@ def test_channels_without_inputs_have_finite_scales():
 
 
 def best_clipped(weight, inputs, scheme, shares):
-    """Each group with each share, by the definition: clamp, quantize, read."""
+    """Clip each group by each share, by the definition: clamp, quantize, read back."""
     groups = grouped(weight, scheme)
     largest = np.abs(groups).max(axis=2, keepdims=True)
     width = groups.shape[2] if scheme.group != TENSOR else weight.shape[1]
@@ -110,7 +110,7 @@ def best_clipped(weight, inputs, scheme, shares):
 @pytest.mark.parametrize("tokens", [10, 100])
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_every_group_has_the_best_share(kind, group, tokens):
+def test_every_group_gets_the_best_share(kind, group, tokens):
     weight, inputs = layer(12, 64, tokens)
     scheme = Scheme(*kind, group)
     expected = best_clipped(weight, inputs, scheme, [1 - 0.5 * step / 10 for step in range(11)])
@@ -131,7 +131,7 @@ def test_weights_are_only_clamped(scheme, rows, thirds, tokens, seed):
 
 @settings(deadline=None, max_examples=30)
 @given(st.sampled_from(KINDS), st.integers(1, 6), st.integers(1, 80), st.integers(0, 999))
-def test_a_clipped_row_is_never_worse(kind, rows, tokens, seed):
+def test_clipping_a_row_never_increases_the_error(kind, rows, tokens, seed):
     weight, inputs = layer(rows, 48, tokens, seed)
     scheme = Scheme(*kind)
     plain = output_error(weight, nearest(weight, scheme).values(), inputs)
@@ -139,7 +139,7 @@ def test_a_clipped_row_is_never_worse(kind, rows, tokens, seed):
 
 
 @pytest.mark.parametrize(("name", "most"), [("int4", 0.9), ("int3", 0.7), ("int2", 0.6)])
-def test_outliers_are_worth_giving_up(name, most):
+def test_clipping_outliers_reduces_the_held_out_error(name, most):
     weight, inputs = layer(32, 128, 400)
     scheme = Scheme(name, False, 64)
     plain = output_error(weight, nearest(weight, scheme).values(), inputs[200:])
@@ -148,7 +148,7 @@ def test_outliers_are_worth_giving_up(name, most):
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_blocks_of_rows_make_no_difference(group, monkeypatch):
+def test_result_does_not_depend_on_blocks_of_rows(group, monkeypatch):
     weight, inputs = layer(11, 64, 30)
     scheme = Scheme("int4", False, group)
     whole = column_scales([weight], inputs, scheme), clip(weight, inputs, scheme)
@@ -158,7 +158,7 @@ def test_blocks_of_rows_make_no_difference(group, monkeypatch):
     assert (whole[1] == parts[1]).all()
 
 
-def test_many_inputs_are_picked_evenly():
+def test_many_inputs_are_sampled_evenly():
     weight, inputs = layer(4, 32, 2000)
     scheme = Scheme("int3", True, 16)
     assert (clip(weight, inputs, scheme) == clip(weight, inputs[::4], scheme)).all()
@@ -171,7 +171,7 @@ def test_zeros_stay_zeros(kind):
     assert (column_scales([weight], inputs, Scheme(*kind, 16)) == 1).all()
 
 
-def test_both_are_deterministic_and_leave_their_arguments_alone():
+def test_both_searches_are_deterministic_and_leave_their_arguments_unchanged():
     weight, inputs = layer(8, 64, 50)
     before = weight.copy(), inputs.copy()
     scheme = Scheme("int4", True, 16)

@@ -1,4 +1,4 @@
-"""GPTQ and AWQ, one block after another: what they do to a whole decoder."""
+"""GPTQ and AWQ, block by block, on a whole decoder."""
 
 from dataclasses import replace
 from functools import partial
@@ -50,7 +50,7 @@ def logits(model, weights, ids=IDS):
 
 
 def rounded(model, rounding, folder, chosen=None):
-    """Stored values of every weight."""
+    """Entries and places of all stored weights."""
     chosen = chosen or policy("int3", rounding=rounding, group=16)
     places = Places(folder / "weights.bin", folder / "journal.jsonl")
     method = None if rounding == "nearest" else Blockwise(original(model), chosen, DATA)
@@ -64,7 +64,7 @@ def llama(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_stages_in_turn_are_the_decoder(name, tmp_path, monkeypatch):
+def test_stages_in_sequence_equal_the_decoder(name, tmp_path, monkeypatch):
     monkeypatch.setattr(passes, "ENGINE", EXACT)
     model = opened(tmp_path / "model", *VARIANTS[name])
     values, flow, layers = floats(model), Flow(DATA, model.config.hidden), []
@@ -80,8 +80,8 @@ def test_stages_in_turn_are_the_decoder(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_matrices_come_in_the_order_that_data_go_through_them(name, tmp_path):
-    """A matrix of a block that is left behind would be rounded without its inputs."""
+def test_matrices_come_in_the_order_of_the_forward_pass(name, tmp_path):
+    """A matrix of a block already passed would be rounded without its inputs."""
     model = opened(tmp_path / "model", *PLAIN[name])
     cut = stages(model.config)
     places = [
@@ -94,8 +94,8 @@ def test_matrices_come_in_the_order_that_data_go_through_them(name, tmp_path):
     assert len(set(places)) == sum(bool(stage.own) for stage in cut)
 
 
-def test_a_block_is_left_as_it_is_stored_with_norms_that_come_behind_it_in_the_table(tmp_path, monkeypatch):
-    """Qwen3's of queries and keys do."""
+def test_block_output_includes_norms_stored_after_its_matrices(tmp_path, monkeypatch):
+    """Qwen3's query and key norms come after the block's matrices in the table."""
     monkeypatch.setattr(passes, "ENGINE", EXACT)
     model = opened(tmp_path / "model", *PLAIN["qwen3"])
     method, values = Blockwise(original(model), policy("int4", rounding="gptq", group=16), DATA), floats(model)
@@ -112,7 +112,7 @@ def test_a_block_is_left_as_it_is_stored_with_norms_that_come_behind_it_in_the_t
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_awq_changes_weights_and_not_the_function(name, tmp_path):
+def test_awq_changes_weights_but_not_the_function(name, tmp_path):
     model = opened(tmp_path / "model", *VARIANTS[name])
     assert isinstance(model.config, DecoderConfig)
     method = Blockwise(original(model), policy("int3", rounding="awq", group=16), DATA)
@@ -123,7 +123,7 @@ def test_awq_changes_weights_and_not_the_function(name, tmp_path):
 
 
 @pytest.mark.parametrize("rounding", ["gptq", "awq-gptq"])
-def test_outputs_are_nearer_than_with_the_nearest_codes(rounding, llama, tmp_path):
+def test_outputs_are_closer_than_with_nearest_rounding(rounding, llama, tmp_path):
     expected, errors = logits(llama, floats(llama)), {}
     for method in ("nearest", rounding):
         folder = tmp_path / method
@@ -136,7 +136,7 @@ def test_outputs_are_nearer_than_with_the_nearest_codes(rounding, llama, tmp_pat
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("rounding", ["gptq", "awq-gptq"])
-def test_an_output_layer_of_few_bits_is_rounded_by_what_it_reads(rounding, tied, tmp_path, monkeypatch):
+def test_low_bit_output_layer_is_rounded_by_its_inputs(rounding, tied, tmp_path, monkeypatch):
     monkeypatch.setattr(blockwise, "HEAD_ROWS", 128)  # several blocks
     kind, options = LLAMA
     model = opened(tmp_path / "model", kind, {**options, "tie_word_embeddings": tied})
@@ -158,7 +158,7 @@ def test_an_output_layer_of_few_bits_is_rounded_by_what_it_reads(rounding, tied,
 
 @pytest.mark.parametrize("rounding", ["gptq", "awq", "awq-gptq"])
 @pytest.mark.parametrize("whole", [3, 12])
-def test_a_killed_run_goes_on_to_the_same_bytes(rounding, whole, llama, tmp_path):
+def test_resumes_to_the_same_bytes_after_kill(rounding, whole, llama, tmp_path):
     entries, places = rounded(llama, rounding, tmp_path)
     expected = places.weights.read_bytes()
     lines = places.journal.read_text().splitlines(keepends=True)
@@ -168,7 +168,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(rounding, whole, llama, tmp_path
     assert again == entries
 
 
-def test_a_checkpoint_that_overflows_is_told_of_by_the_weight_s_name(llama):
+def test_overflowing_inputs_are_reported_with_the_weight_name(llama):
     method = Blockwise(original(llama), policy("int4", rounding="gptq", group=16), DATA)
     name, scheme = "layers.0.query.weight", policy("int4", rounding="gptq", group=16).linear
     weight = method.change(name, floats(llama)[name])

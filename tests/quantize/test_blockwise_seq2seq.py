@@ -1,4 +1,4 @@
-"""GPTQ and AWQ of encoder-decoders: what they look at is what transformers' layers read, and what comes of it."""
+"""GPTQ and AWQ of encoder-decoders: they read what transformers' layers read, and rounding improves the outputs."""
 
 from dataclasses import replace
 from functools import partial
@@ -23,7 +23,7 @@ PAIR = ("t5", "plbart, untied")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """By name."""
+    """``made(name)``: the model of that name."""
     known = {}
 
     def make(name):
@@ -35,7 +35,7 @@ def made(tmp_path_factory):
 
 
 def logits(model, weights):
-    """Of all real tokens of the targets, by our graphs in float32."""
+    """Logits of all real target tokens, from our graphs in float32."""
     values = {name: partial(ops.constant, value) for name, value in weights.items()}
     built = {name: Engine(graph, 1, EXACT) for name, graph in graphs(model.original.config, values).items()}
     source, target = DATA
@@ -46,7 +46,7 @@ def logits(model, weights):
 
 
 def rounded(model, chosen, folder):
-    """Entries and places of every weight, stored."""
+    """Entries and places of all stored weights."""
     folder.mkdir(exist_ok=True)
     places = Places(folder / "weights.bin", folder / "journal.jsonl")
     method = None if chosen.linear.rounding == "nearest" else Blockwise(model.original, chosen, DATA)
@@ -59,10 +59,10 @@ def values_of(entries, places):
 
 @pytest.mark.parametrize(
     ("name", "engine", "tolerance"),
-    [*((name, EXACT, 1e-4) for name in MODELS), (MODELS[1], passes.ENGINE, 0.03)],  # bfloat16, where there is any
+    [*((name, EXACT, 1e-4) for name in MODELS), (MODELS[1], passes.ENGINE, 0.03)],  # bfloat16 where available
 )
-def test_second_moments_are_those_of_what_transformers_layers_read(name, engine, tolerance, made, monkeypatch):
-    """Of every linear layer and the output layer, over tokens that are no padding; of unchanged weights."""
+def test_second_moments_match_the_inputs_of_transformers_layers(name, engine, tolerance, made, monkeypatch):
+    """Check every linear layer and the output layer, over tokens that are not padding, with unchanged weights."""
     monkeypatch.setattr(passes, "ENGINE", engine)
     model, found = made(name), {}
     method = Blockwise(model.original, policy("int4", rounding="gptq", head="int4"), DATA)
@@ -82,13 +82,13 @@ INT4 = policy("int4", group=32)
 
 @pytest.fixture(scope="module")
 def nearest(made, tmp_path_factory):
-    """By name, the stored values of what is rounded to the nearest codes."""
+    """Name -> stored values of all weights after rounding to the nearest codes."""
     return {name: values_of(*rounded(made(name), INT4, tmp_path_factory.mktemp("nearest"))) for name in PAIR}
 
 
 @pytest.mark.parametrize("name", PAIR)
-def test_every_layers_outputs_are_nearer_than_with_the_nearest_codes(name, made, nearest, tmp_path):
-    """On calibration data, and so are the whole model's."""
+def test_outputs_of_every_layer_are_closer_than_with_nearest_rounding(name, made, nearest, tmp_path):
+    """Measured on calibration data; the whole model's outputs are closer, too."""
     model = made(name)
     values = values_of(*rounded(model, policy("int4", rounding="gptq", group=32), tmp_path))
     reads = {layer: read for layer, read in model.reads().items() if layer != "head"}
@@ -103,7 +103,7 @@ def test_every_layers_outputs_are_nearer_than_with_the_nearest_codes(name, made,
 
 
 @pytest.mark.parametrize(("name", "rounding"), [("t5", "awq-gptq"), ("plbart, untied", "awq")])
-def test_the_models_outputs_are_nearer_with_columns_rescaled(name, rounding, made, nearest, tmp_path):
+def test_model_outputs_are_closer_with_rescaled_columns(name, rounding, made, nearest, tmp_path):
     model = made(name)
     values = values_of(*rounded(model, policy("int4", rounding=rounding, group=32), tmp_path))
     expected = logits(model, model.floats)
@@ -111,21 +111,21 @@ def test_the_models_outputs_are_nearer_with_columns_rescaled(name, rounding, mad
     assert error < (0.8 if rounding == "awq-gptq" else 0.95) * other
 
 
-def test_an_output_layer_of_few_bits_is_rounded_by_what_it_reads(made, tmp_path):
-    """T5's is the embedding, too, and reads scaled values."""
+def test_low_bit_output_layer_is_rounded_by_its_inputs(made, tmp_path):
+    """T5's output layer is also its embedding, and reads scaled values."""
     model, errors = made("t5"), {}
     expected = logits(model, model.floats)
     calibrated = policy("int8", rounding="gptq", group=16, head="int2")
     for chosen in (calibrated, replace(calibrated, head=replace(calibrated.head, rounding="nearest"))):
         values = values_of(*rounded(model, chosen, tmp_path / chosen.head.rounding))
-        # Of what is looked up in it, nothing is rounded here.
+        # The embedding lookup keeps its unrounded weights here.
         values |= {"head.weight": values["embedding.weight"], "embedding.weight": model.floats["embedding.weight"]}
         errors[chosen.head.rounding] = np.linalg.norm(logits(model, values) - expected)
     assert errors["gptq"] < 0.8 * errors["nearest"]
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(made, tmp_path):
-    """From the middle of the decoder's first block."""
+def test_resumes_to_the_same_bytes_after_kill(made, tmp_path):
+    """The run is cut in the middle of the decoder's first block."""
     model, chosen = made("t5"), policy("int4", rounding="awq-gptq", group=32)
     whole = list(model.original.pieces).index("decoder.layers.0.cross_query.weight")
     entries, places = rounded(model, chosen, tmp_path)
@@ -137,7 +137,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(made, tmp_path):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_awq_changes_weights_and_not_the_function(name, made):
+def test_awq_changes_weights_but_not_the_function(name, made):
     model = made(name)
     method = Blockwise(model.original, policy("int3", rounding="awq", group=16), DATA)
     after = {key: method.change(key, value) for key, value in model.floats.items()}

@@ -1,4 +1,4 @@
-"""What a generator is calibrated on, and what of it an encoder and a decoder see."""
+"""Calibration data of generators, and what an encoder and a decoder read of it."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def ids_of(tokens):
     return [row[real].tolist() for row, real in zip(tokens.ids, tokens.mask, strict=True)]
 
 
-def test_a_decoder_reads_pieces_of_the_standard_library(tokenizer):
+def test_decoder_reads_pieces_of_the_standard_library(tokenizer):
     (found,) = Calibration(pieces=3, tokens=24).data(tokenizer, None)
     expected = windows(read_texts(code_files(CALIBRATION, 0)), tokenizer, 3, 24)
     np.testing.assert_array_equal(found.ids, expected)
@@ -38,18 +38,18 @@ def test_a_decoder_reads_pieces_of_the_standard_library(tokenizer):
     assert digest([found]) == hashlib.sha256(expected.tobytes()).hexdigest()
 
 
-def test_an_encoder_decoder_writes_what_it_reads(tokenizer):
-    """Its decoder reads each token when it has to tell the next."""
+def test_encoder_decoder_writes_its_input(tokenizer):
+    """The target is the source, shifted right by the start token."""
     (alone,) = Calibration(pieces=3, tokens=24).data(tokenizer, 16)
     source, target = Calibration(pieces=3, tokens=24).data(tokenizer, 16, START)
     np.testing.assert_array_equal(source.ids, alone.ids)
-    assert source.ids.shape == target.ids.shape == (3, 16)  # no more than there are positions for
+    assert source.ids.shape == target.ids.shape == (3, 16)  # no more than there are positions
     np.testing.assert_array_equal(target.ids[:, 1:], source.ids[:, :-1])
     assert (target.ids[:, 0] == START).all()
     assert digest([source, target]) != digest([source])
 
 
-def test_a_table_may_have_sources_and_targets(tokenizer, tmp_path):
+def test_table_may_have_sources_and_targets(tokenizer, tmp_path):
     texts = [(CODE, "Adds."), ("x = 1\n" * 40, CODE), ("y", "z")]
     rows = [{"source": source, "target": target, "id": 1} for source, target in texts]
     files = (table(tmp_path / "one.jsonl", rows[:1]), table(tmp_path / "other.jsonl", rows[1:]))
@@ -72,7 +72,7 @@ def test_truncation_and_padding_of_the_tokenizer_do_not_matter(tokenizer, tmp_pa
         assert min(len(row) for row in ids_of(found[0])) < 16 or start is None
 
 
-def test_tables_of_functions_and_sources_are_both_sides(tokenizer, tmp_path):
+def test_tables_of_functions_and_sources_give_both_sides(tokenizer, tmp_path):
     path = table(tmp_path / "functions.jsonl", [{"code": CODE}, {"code": CODE.replace("add", "sum")}])
     source, target = Calibration((path,), 1, 24).data(tokenizer, None, START)
     np.testing.assert_array_equal(target.ids[:, 1:], source.ids[:, :-1])
@@ -90,20 +90,20 @@ def test_tables_of_functions_and_sources_are_both_sides(tokenizer, tmp_path):
         ([{"source": ["a"], "target": "b"}], DataError, "'source' is not a string"),
     ],
 )
-def test_pairs_that_cannot_be(rows, error, words, tokenizer, tmp_path):
+def test_rejects_invalid_pairs(rows, error, words, tokenizer, tmp_path):
     path = table(tmp_path / "pairs.jsonl", rows)
     with pytest.raises(error, match=words):
         Calibration((path,), 2, 16).data(tokenizer, None, START)
 
 
-def test_where_one_file_has_pairs_all_must(tokenizer, tmp_path):
+def test_rejects_a_file_without_pairs_beside_one_with_pairs(tokenizer, tmp_path):
     pairs = table(tmp_path / "pairs.jsonl", [{"source": "a", "target": "b"}])
     functions = table(tmp_path / "functions.jsonl", [{"code": CODE}])
     with pytest.raises(DataError, match=r"functions\.jsonl.*has no column 'source'"):
         Calibration((pairs, functions), 2, 16).data(tokenizer, None, START)
 
 
-def test_padding_is_told_from_tokens():
+def test_padding_is_distinguished_from_tokens():
     one, other = Tokens.of([[1, 2, 0], [3]]), Tokens.of([[1, 2], [3]])
     assert one.ids.tolist() == [[1, 2, 0], [3, 0, 0]]
     assert one.mask.tolist() == [[True] * 3, [True, False, False]]

@@ -1,4 +1,4 @@
-"""GPTQ against column-by-column removal with explicit inverses, in float64."""
+"""GPTQ against rounding column by column with explicit inverses, in float64."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ schemes = st.builds(lambda kind, group: Scheme(*kind, group), st.sampled_from(KI
 
 
 def layer(rows, width, tokens=512, seed=0):
-    """Weights, and correlated inputs of which some channels are large."""
+    """Weights, and correlated inputs, a few channels of which are large."""
     generator = np.random.default_rng(seed)
     mix = generator.normal(size=(width // 4, width)) / np.sqrt(np.arange(1, width // 4 + 1))[:, None]
     inputs = generator.normal(size=(tokens, width // 4)) @ mix + 0.3 * generator.normal(size=(tokens, width))
@@ -37,7 +37,7 @@ def output_error(weight, quantized, inputs):
 
 
 def levels(scheme):
-    """All values of codes."""
+    """The values of all codes."""
     if scheme.format == "nf4":
         return NF4.astype(np.float64)
     low, high = scheme.codes
@@ -45,7 +45,7 @@ def levels(scheme):
 
 
 def removed_one_by_one(weight, scheme, hessian, damping, act_order):
-    """Equations 2 and 3 of the paper: the update of all weights left, and the inverse without the column rounded."""
+    """Equations 2 and 3 of the paper: update all remaining weights, then remove the rounded column from the inverse."""
     width = weight.shape[1]
     size = width // scheme.groups(width)
     left = weight.astype(np.float64)
@@ -69,24 +69,24 @@ def removed_one_by_one(weight, scheme, hessian, damping, act_order):
         error = left[:, column] - values[np.arange(len(weight)), chosen]
         left -= np.outer(error, inverse[column]) / inverse[column, column]
         inverse -= np.outer(inverse[:, column], inverse[column]) / inverse[column, column]
-        inverse[column, column] = 1.0  # is not read again
+        inverse[column, column] = 1.0  # not read again
     return codes
 
 
 @pytest.mark.parametrize("act_order", [True, False])
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_codes_are_those_of_removal_one_by_one(kind, group, act_order):
+def test_codes_match_column_by_column_rounding(kind, group, act_order):
     weight, inputs = layer(12, 96)
     hessian = inputs.T.astype(np.float64) @ inputs
     scheme = Scheme(*kind, group, "gptq")
     found = gptq(weight, scheme, hessian, block=40, act_order=act_order)
     expected = removed_one_by_one(weight, scheme, hessian, 0.01, act_order)
-    # Float32 may round one weight otherwise, and then later ones of its row.
+    # Float32 may round one weight differently, and then later weights of its row.
     assert (found.codes == expected).mean() > 0.99
 
 
-def test_groups_across_blocks_of_the_factor_are_moved_likewise():
+def test_groups_across_blocks_of_the_factor_are_updated():
     weight, inputs = layer(6, 192)
     hessian = inputs.T.astype(np.float64) @ inputs
     scheme = Scheme("int4", False, 96, "gptq")
@@ -97,7 +97,7 @@ def test_groups_across_blocks_of_the_factor_are_moved_likewise():
 @pytest.mark.parametrize("act_order", [True, False])
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_inputs_that_are_not_correlated_leave_nothing_to_make_up(kind, group, act_order):
+def test_uncorrelated_inputs_give_nearest_rounding(kind, group, act_order):
     weight, _ = layer(8, 64)
     scheme = Scheme(*kind, group, "gptq")
     found = gptq(weight, scheme, np.eye(64) * 3, act_order=act_order)
@@ -123,7 +123,7 @@ def test_codes_are_in_range_for_all_shapes(scheme, rows, halves, block, act_orde
 
 @pytest.mark.parametrize("act_order", [True, False])
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_outputs_of_inputs_not_seen_are_closer_than_with_plain_rounding(kind, act_order):
+def test_held_out_error_is_lower_than_with_nearest_rounding(kind, act_order):
     weight, inputs = layer(32, 128, 4096)
     seen, unseen = inputs[:3072], inputs[3072:]
     scheme = Scheme(*kind, 32, "gptq")
@@ -133,7 +133,7 @@ def test_outputs_of_inputs_not_seen_are_closer_than_with_plain_rounding(kind, ac
 
 @pytest.mark.parametrize("act_order", [True, False])
 @pytest.mark.parametrize("group", [ROW, 32])
-def test_blocks_of_columns_make_no_difference(group, act_order):
+def test_result_does_not_depend_on_blocks_of_columns(group, act_order):
     weight, inputs = layer(8, 128)
     scheme = Scheme("int4", True, group, "gptq")
     one, other = (gptq(weight, scheme, inputs.T @ inputs, block=block, act_order=act_order) for block in (17, 128))
@@ -142,7 +142,7 @@ def test_blocks_of_columns_make_no_difference(group, act_order):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
-def test_the_size_of_the_hessian_makes_no_difference(dtype, factor):
+def test_scale_of_the_hessian_makes_no_difference(dtype, factor):
     weight, inputs = layer(8, 64)
     hessian = inputs.T.astype(np.float64) @ inputs
     scheme = Scheme("int4", False, 16, "gptq")
@@ -152,7 +152,7 @@ def test_the_size_of_the_hessian_makes_no_difference(dtype, factor):
 
 @pytest.mark.parametrize("damping", [0.0, 0.01])
 @pytest.mark.parametrize("act_order", [True, False])
-def test_columns_that_were_never_used_are_rounded_to_nearest(act_order, damping):
+def test_unused_columns_are_rounded_to_nearest(act_order, damping):
     weight, inputs = layer(8, 64)
     dead = [0, 5, 63]
     inputs[:, dead] = 0
@@ -162,7 +162,7 @@ def test_columns_that_were_never_used_are_rounded_to_nearest(act_order, damping)
     assert output_error(weight, found, inputs) < output_error(weight, nearest(weight, scheme), inputs)
 
 
-def test_without_any_inputs_all_is_rounded_to_nearest():
+def test_without_inputs_everything_is_rounded_to_nearest():
     weight, _ = layer(4, 32)
     assert (gptq(weight, Scheme("int4"), np.zeros((32, 32))).codes == nearest(weight, Scheme("int4")).codes).all()
 
@@ -173,7 +173,7 @@ def test_zeros_stay_zeros(kind):
     assert not gptq(np.zeros((4, 32), np.float32), Scheme(*kind, 16), inputs.T @ inputs).values().any()
 
 
-def test_it_is_deterministic_and_leaves_its_arguments_alone():
+def test_is_deterministic_and_leaves_its_arguments_unchanged():
     weight, inputs = layer(8, 64)
     hessian = inputs.T @ inputs
     before = weight.copy(), hessian.copy()
@@ -183,7 +183,7 @@ def test_it_is_deterministic_and_leaves_its_arguments_alone():
     assert (hessian == before[1]).all()
 
 
-def test_fewer_inputs_than_columns_are_enough_to_go_on():
+def test_fewer_inputs_than_columns_still_reduce_the_error():
     weight, inputs = layer(8, 64, tokens=3)
     scheme = Scheme("int4", True, 16)
     plain = output_error(weight, nearest(weight, scheme), inputs)
@@ -193,13 +193,13 @@ def test_fewer_inputs_than_columns_are_enough_to_go_on():
 
 
 @pytest.mark.parametrize("wrong", [np.full((32, 32), np.nan), np.eye(32) - 2 * np.ones((32, 32)) + 2 * np.eye(32)])
-def test_what_is_no_hessian_is_refused(wrong):
+def test_rejects_invalid_hessian(wrong):
     with pytest.raises(ValueError, match="hessian"):
         gptq(np.ones((2, 32), np.float32), Scheme("int4"), wrong)
 
 
 @pytest.mark.parametrize("width", [1, 7, 128, 130, 300])
-def test_the_factor_gives_back_its_matrix(width):
+def test_factor_reproduces_its_matrix(width):
     inputs = np.random.default_rng(0).normal(size=(width + 5, width))
     matrix = inputs.T @ inputs
     factor = matrix.copy()

@@ -14,7 +14,7 @@ def test_observed_ranges_are_the_extremes_and_include_zero():
     assert observer.ranges()["a"] == ActivationRange(0.0, 3.0)
 
 
-def test_clipping_leaves_out_the_tail():
+def test_clipping_excludes_the_tail():
     observer = RangeObserver(clip=0.01)
     observer("a", torch.linspace(-1, 1, 10_001))
     found = observer.ranges()["a"]
@@ -22,7 +22,7 @@ def test_clipping_leaves_out_the_tail():
     assert 0.97 < found.high < 0.99
 
 
-def test_rounded_weights_are_those_of_the_graph():
+def test_rounded_weights_match_the_graph():
     weight = torch.randn(5, 130, generator=torch.Generator().manual_seed(0))
     for name in ("int8", "int4"):
         precision = PRECISIONS[name]
@@ -31,7 +31,7 @@ def test_rounded_weights_are_those_of_the_graph():
         np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
 
 
-def test_gradients_pass_straight_through():
+def test_gradients_use_the_straight_through_estimator():
     weight = torch.randn(4, 8, requires_grad=True)
     FakeQuantizer(PRECISIONS["int8"], {}).weight("layers.0.up", weight).sum().backward()
     assert torch.equal(weight.grad, torch.ones_like(weight))

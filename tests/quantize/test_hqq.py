@@ -1,4 +1,4 @@
-"""HQQ never loses to plain rounding, and wins where few codes must do."""
+"""HQQ is never worse than nearest rounding, and better at low bit widths."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ GROUPS = (TENSOR, ROW, 16, 32)
 
 
 def squared_errors(weight, quantized):
-    """Of each group, in float64."""
+    """Sum of squared errors of each group, in float64."""
     return (grouped(quantized.values().astype(np.float64) - weight, quantized.scheme) ** 2).sum(axis=2)
 
 
@@ -33,7 +33,7 @@ def heavy(shape, seed=0):
     st.floats(-3, 2),
     st.integers(0, 2**32 - 1),
 )
-def test_no_group_is_worse_than_rounded_to_nearest(name, group, rows, thirds, kind, exponent, seed):
+def test_no_group_is_worse_than_with_nearest_rounding(name, group, rows, thirds, kind, exponent, seed):
     generator = np.random.default_rng(seed)
     weight = generator.normal(size=(rows, 32 * thirds)) * 10.0**exponent
     weight = {
@@ -54,7 +54,7 @@ def test_no_group_is_worse_than_rounded_to_nearest(name, group, rows, thirds, ki
 
 
 @pytest.mark.parametrize(("name", "most"), [("int4", 0.95), ("int3", 0.85), ("int2", 0.65)])
-def test_outliers_cost_less_than_with_the_plain_range(name, most):
+def test_outliers_cost_less_than_with_the_full_range(name, most):
     weight = heavy((64, 256))
     scheme = Scheme(name, False, 64, "hqq")
     gain = squared_errors(weight, hqq(weight, scheme)).sum() / squared_errors(weight, nearest(weight, scheme)).sum()
@@ -62,10 +62,10 @@ def test_outliers_cost_less_than_with_the_plain_range(name, most):
 
 
 @pytest.mark.parametrize("group", [32, ROW])
-def test_blocks_of_rows_make_no_difference(group, monkeypatch):
+def test_result_does_not_depend_on_blocks_of_rows(group, monkeypatch):
     weight = heavy((37, 96))
     scheme = Scheme("int3", False, group, "hqq")
-    # Zero points of a block stop together, so that a block's bounds show in the last of them.
+    # All zero points of a block stop together, so a block's bounds show in the last of them.
     monkeypatch.setattr(module, "TOLERANCE", 0.0)
     whole = hqq(weight, scheme)
     monkeypatch.setattr(module, "WEIGHTS", 500)
@@ -75,7 +75,7 @@ def test_blocks_of_rows_make_no_difference(group, monkeypatch):
     assert (whole.zeros == parts.zeros).all()
 
 
-def test_a_sample_stands_for_a_large_matrix(monkeypatch):
+def test_large_matrix_is_fitted_on_a_sample(monkeypatch):
     weight = heavy((64, 96))
     scheme = Scheme("int3", False, TENSOR, "hqq")
     monkeypatch.setattr(module, "WEIGHTS", 1000)
@@ -84,7 +84,7 @@ def test_a_sample_stands_for_a_large_matrix(monkeypatch):
     assert squared_errors(weight, found).sum() < 0.8 * squared_errors(weight, nearest(weight, scheme)).sum()
 
 
-def test_a_sample_that_misleads_does_no_harm(monkeypatch):
+def test_unrepresentative_sample_does_no_harm(monkeypatch):
     weight = heavy((64, 96)).reshape(-1)
     weight[1::8] *= 30
     weight = weight.reshape(64, 96)
@@ -93,15 +93,15 @@ def test_a_sample_that_misleads_does_no_harm(monkeypatch):
     assert (hqq(weight, scheme).values() == nearest(weight, scheme).values()).all()
 
 
-def test_the_soft_threshold_moves_a_zero_point_less_than_a_mean_would():
+def test_soft_threshold_moves_a_zero_point_less_than_a_mean_would():
     steps = np.full((1, 64), 3.2, np.float32)
     steps[0, 0] = 40.0
     moved = module._moved(steps, np.zeros((1, 1), np.float32), 15)
-    # The mean of the errors is 0.57, the outlier's part of it 0.39; all others ask for -0.2.
+    # The mean of the errors is 0.57, of which the outlier contributes 0.39; all others ask for -0.2.
     assert moved == pytest.approx(-0.2, abs=0.02)
 
 
-def test_it_is_deterministic_and_leaves_the_weights_alone():
+def test_is_deterministic_and_leaves_the_weights_unchanged():
     weight = heavy((16, 64))
     before = weight.copy()
     first, second = (hqq(weight, Scheme("int4", False, 16, "hqq")) for _ in range(2))
@@ -114,6 +114,6 @@ def test_zeros_stay_zeros(group):
     assert not hqq(np.zeros((3, 64), np.float32), Scheme("int2", False, group, "hqq")).values().any()
 
 
-def test_symmetric_schemes_have_no_zero_points_to_move():
+def test_rejects_symmetric_schemes_without_zero_points():
     with pytest.raises(ValueError, match="zero points"):
         hqq(heavy((2, 32)), Scheme("int4"))

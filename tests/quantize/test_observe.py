@@ -1,4 +1,4 @@
-"""Ranges of activations against what numpy finds in all values at once."""
+"""Ranges of activations against numpy's over all values at once."""
 
 import numpy as np
 import pytest
@@ -38,12 +38,12 @@ def counted(array):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_histogram_counts_as_numpy_does(shape):
+def test_histogram_counts_match_numpy(shape):
     array = values(shape)
     seen = counted(array)
     edges = (seen.first + np.arange(len(seen.counts) + 1)) * seen.width
     expected, _ = np.histogram(array.astype(np.float64), edges)
-    expected[-1] -= (array == edges[-1]).sum()  # numpy's last bin has both its edges
+    expected[-1] -= (array == edges[-1]).sum()  # numpy's last bin includes both edges
     np.testing.assert_array_equal(seen.counts, expected)
     assert histogram.BINS // 2 - 1 <= len(seen.counts) <= histogram.BINS
     assert (seen.low, seen.high) == (min(0, array.min()), max(0, array.max()))
@@ -54,7 +54,7 @@ numbers = st.builds(lambda digits, exponent: digits * 2.0**exponent, st.integers
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(numbers, max_size=5), max_size=6), st.randoms())
-def test_no_order_and_no_parting_changes_a_histogram(parts, random):
+def test_histogram_does_not_depend_on_order_or_parts(parts, random):
     flat = [value for part in parts for value in part]
     one = counted(np.array(flat, np.float32))
     random.shuffle(parts)
@@ -68,7 +68,7 @@ def test_no_order_and_no_parting_changes_a_histogram(parts, random):
 
 
 @pytest.mark.parametrize("size", [3e38, 1e-30, 1e-40])
-def test_values_of_any_size(size):
+def test_values_of_any_magnitude(size):
     array = (values("normal", 100) / 5 * np.float32(size)).astype(np.float32)
     assert counted(array).total == 100
     for method in OBSERVERS:
@@ -77,7 +77,7 @@ def test_values_of_any_size(size):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_coarser_histogram_is_that_of_wider_bins(shape):
+def test_coarser_histogram_equals_one_with_wider_bins(shape):
     array = values(shape)
     coarse = counted(array).coarser(1000)
     assert 499 <= len(coarse.counts) <= 1000
@@ -87,20 +87,20 @@ def test_a_coarser_histogram_is_that_of_wider_bins(shape):
 
 @pytest.mark.parametrize("method", OBSERVERS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_parts_are_as_the_whole(method, shape):
+def test_range_of_parts_equals_range_of_the_whole(method, shape):
     array = values(shape, 5000)
     assert found(method, array, parts=7) == found(method, array[::-1]) == found(method, array.reshape(10, 5, -1))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_minmax(shape):
+def test_minmax_matches_numpy(shape):
     array = values(shape)
     assert found("minmax", array) == ActivationRange(min(0, float(array.min())), max(0, float(array.max())))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("inside", [0.9, 0.9999])
-def test_percentile(shape, inside):
+def test_percentile_matches_numpy_within_a_bin(shape, inside):
     array = values(shape)
     seen = counted(array)
     expected = np.quantile(array, [(1 - inside) / 2, (1 + inside) / 2], method="inverted_cdf")
@@ -115,7 +115,7 @@ def squared_error(array, chosen):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_mse_is_the_best_of_what_it_tries(shape):
+def test_mse_is_the_best_of_its_candidates(shape):
     array = values(shape)
     low, high = min(0, float(array.min())), max(0, float(array.max()))
     largest = max(-low, high) * 2.0 ** (-np.arange(65) / 8)
@@ -124,7 +124,7 @@ def test_mse_is_the_best_of_what_it_tries(shape):
     assert squared_error(array, found("mse", array)) <= 1.02 * best
 
 
-def test_mse_clips_where_that_pays():
+def test_mse_clips_where_clipping_reduces_the_error():
     array = np.append(values("normal", 200_000), np.float32(50))
     assert found("mse", array).high < 40
     assert squared_error(array, found("mse", array)) < 0.85 * squared_error(array, found("minmax", array))
@@ -133,7 +133,7 @@ def test_mse_clips_where_that_pays():
 
 
 def divergence(array, edges, begin, end):
-    """Bin by bin, level by level, as Migacz's slides have it, with the bins that ``edges`` part."""
+    """Bin by bin, level by level, as in Migacz's slides, on the bins that ``edges`` delimit."""
     counts, _ = np.histogram(array, edges)
     counts = counts.astype(float)
     reference = list(counts[begin:end])
@@ -156,7 +156,7 @@ def divergence(array, edges, begin, end):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_entropy_is_the_least_divergence(shape, monkeypatch):
+def test_entropy_minimizes_the_divergence(shape, monkeypatch):
     monkeypatch.setattr(observe, "ENTROPY_BINS", 600)
     array = values(shape).astype(np.float64)
     coarse = counted(array.astype(np.float32)).coarser(600)
@@ -175,7 +175,7 @@ def test_entropy_is_the_least_divergence(shape, monkeypatch):
 
 
 @pytest.mark.parametrize("method", OBSERVERS)
-def test_ranges_hold_zero_and_no_more_than_the_values(method):
+def test_ranges_include_zero_and_lie_within_the_values(method):
     for shape in SHAPES:
         array = values(shape)
         chosen = found(method, array)
@@ -189,13 +189,13 @@ def test_ranges_hold_zero_and_no_more_than_the_values(method):
 
 @pytest.mark.parametrize("method", OBSERVERS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_no_finite_number_is_refused(method, value):
+def test_rejects_nan_and_infinity(method, value):
     observer = OBSERVERS[method]()
     with pytest.raises(ValueError, match="not finite"):
         observer.add(np.array([1, value, 2], np.float32))
 
 
-def test_zeros_come_first():
+def test_zeros_before_other_values():
     seen = Histogram()
     seen.add(np.zeros(3, np.float32))
     seen.add(values("other side"))
@@ -203,7 +203,7 @@ def test_zeros_come_first():
     assert seen.total == 20_003
 
 
-def test_memory_does_not_grow():
+def test_memory_is_bounded():
     seen = Histogram()
     for power in range(-30, 30):
         seen.add(values("normal", 1000, power + 30) * np.float32(2.0**power))

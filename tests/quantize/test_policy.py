@@ -1,4 +1,4 @@
-"""Which weights are stored how: by name, by shape, and by whether a matrix is two things at once."""
+"""Which scheme each weight gets: by name, by shape, and by whether embedding and output layer are tied."""
 
 import json
 
@@ -30,11 +30,11 @@ MATRIX = (8, 64)
         ("layers.0.up.weight", (), False, None),
     ],
 )
-def test_roles(name, shape, tied, role):
+def test_role_follows_name_shape_and_tying(name, shape, tied, role):
     assert role_of(name, shape, tied) == role
 
 
-def test_a_role_gets_its_scheme_and_all_else_none():
+def test_each_role_gets_its_scheme_and_other_weights_none():
     chosen = Policy(Scheme("int4", False, 32), Scheme("fp16"), Scheme("nf4", True, 16))
     assert chosen.scheme("layers.0.up.weight", MATRIX, False) == Scheme("int4", False, 32)
     assert chosen.scheme("embedding.weight", MATRIX, False) == Scheme("fp16")
@@ -60,7 +60,7 @@ def test_a_role_gets_its_scheme_and_all_else_none():
         (16, 40, ROW),
     ],
 )
-def test_a_group_is_fitted_to_the_width(group, width, fitted):
+def test_group_is_fitted_to_the_width(group, width, fitted):
     found = policy("int4", group=group).scheme("layers.0.up.weight", (4, width), False)
     assert (found.format, found.symmetric, found.group) == ("int4", False, fitted)
 
@@ -78,24 +78,24 @@ def test_every_format_has_a_policy_of_that_format():
 
 
 @pytest.mark.parametrize("name", ["int4", "nf4", "int3", "int2"])
-def test_embedding_and_output_layer_keep_eight_bits(name):
+def test_embedding_and_output_layer_default_to_eight_bits(name):
     chosen = policy(name)
     assert chosen.embedding == chosen.head == Scheme("int8", True, ROW)
 
 
-def test_what_is_asked_for_changes_the_linear_layers_alone():
+def test_options_change_only_the_linear_layers():
     chosen = policy("int4", symmetric=True, group=64, rounding="gptq")
     assert chosen.linear == Scheme("int4", True, 64, "gptq")
     assert chosen.embedding == chosen.head == DEFAULTS["int4"].head
     assert policy("int8", symmetric=False).linear == Scheme("int8", False, ROW)
 
 
-def test_embedding_and_output_layer_have_formats_of_their_own():
+def test_embedding_and_output_layer_formats_can_be_set():
     chosen = policy("int4", embedding="fp16", head="int4")
     assert chosen == Policy(DEFAULTS["int4"].linear, DEFAULTS["fp16"].linear, DEFAULTS["int4"].linear)
 
 
-def test_a_policy_is_plain_json():
+def test_policy_is_plain_json():
     chosen = policy("int4").as_dict()
     assert json.loads(json.dumps(chosen)) == chosen
     assert chosen["linear"] == {"format": "int4", "symmetric": False, "group": 128, "rounding": "nearest"}
@@ -121,7 +121,7 @@ def test_a_policy_is_plain_json():
         ({"head": "int5"}, "--head: there is none called 'int5'"),
     ],
 )
-def test_what_cannot_be_is_refused(options, words):
+def test_rejects_invalid_options(options, words):
     with pytest.raises(UserError) as refusal:
         policy(**options)
     assert words in str(refusal.value)

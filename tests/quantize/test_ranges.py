@@ -1,4 +1,4 @@
-"""Ranges of what a stored decoder's layers read, against what transformers' layers read."""
+"""Input ranges of a stored decoder's layers against the inputs of transformers' layers."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ DECODERS = [kind for kind in PLAIN if kind not in ("t5", "bart", "plbart")]
 
 
 def stored(folder, kind, options, weights="fp32"):
-    """Transformers' model, and the same as it is stored."""
+    """Transformers' model, and the same model as stored."""
     theirs = checkpoint(folder, kind, options)
     model = open_generator(folder)
     places = Places(folder / "weights.bin", folder / "journal.jsonl")
@@ -34,7 +34,7 @@ def stored(folder, kind, options, weights="fp32"):
 
 
 def linear_inputs(model, ids):
-    """What transformers' linear layers but the last read: name -> values."""
+    """Inputs of all transformers' linear layers but the last: name -> values."""
     seen = {}
     handles = [
         module.register_forward_pre_hook(lambda _, given, name=name: seen.update({name: given[0].numpy()}))
@@ -49,7 +49,7 @@ def linear_inputs(model, ids):
 
 
 @pytest.mark.parametrize("kind", DECODERS)
-def test_ranges_are_those_of_what_layers_read(kind, tmp_path):
+def test_ranges_match_the_inputs_of_transformers_layers(kind, tmp_path):
     theirs, decoder = stored(tmp_path / "model", *PLAIN[kind])
     found = input_ranges(decoder, PIECES, "minmax", tmp_path / "kept.npz", Progress())
     layers = [layer for one in found for layer in one.layers]
@@ -60,14 +60,14 @@ def test_ranges_are_those_of_what_layers_read(kind, tmp_path):
     expected = np.array(sorted({(min(0, values.min()), max(0, values.max())) for values in read}))
     ours = np.array([(one.range.low, one.range.high) for one in found])
     assert ours.shape == expected.shape
-    near = np.isclose(ours[:, None], expected, rtol=0.03, atol=0.01).all(axis=-1)  # the passes are bfloat16's
+    near = np.isclose(ours[:, None], expected, rtol=0.03, atol=0.01).all(axis=-1)  # the passes are in bfloat16
     assert near.any(axis=0).all()
     assert near.any(axis=1).all()
 
 
 @pytest.mark.parametrize("name", ["t5, gated, untied", "plbart"])
-def test_ranges_of_an_encoder_decoder_are_those_of_what_layers_read(name, tmp_path, monkeypatch):
-    """By name, in float32; padding of sources and of targets is not among it."""
+def test_ranges_of_an_encoder_decoder_match_transformers(name, tmp_path, monkeypatch):
+    """Compare by name, in float32; padding of sources and targets is excluded."""
     monkeypatch.setattr(passes, "ENGINE", EXACT)
     model = Seq2Seq(name, tmp_path / "model")
     places = Places(tmp_path / "weights.bin", tmp_path / "journal.jsonl")
@@ -96,7 +96,7 @@ def look(llama, folder, method="mse"):
 
 
 @pytest.mark.parametrize("method", ["minmax", "percentile", "mse", "entropy"])
-def test_two_runs_find_the_same(method, llama, tmp_path):
+def test_two_runs_find_the_same_ranges(method, llama, tmp_path):
     one = look(llama, tmp_path, method)
     (tmp_path / "kept.npz").unlink()
     assert look(llama, tmp_path, method) == one
@@ -104,37 +104,37 @@ def test_two_runs_find_the_same(method, llama, tmp_path):
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Stands in for the death of the process."""
 
 
-def test_a_killed_run_goes_on_and_finds_the_same(llama, tmp_path, monkeypatch):
+def test_resumes_to_the_same_ranges_after_kill(llama, tmp_path, monkeypatch):
     expected = look(llama, tmp_path)
     (tmp_path / "kept.npz").unlink()
-    looked, seen = ranges._look, []
+    original_look, seen = ranges._look, []
 
-    def dying(model, stage, flow, method):
+    def killing(model, stage, flow, method):
         seen.append(stage.own)
         if seen == ["", "layers.0.", "layers.1."]:
             raise Killed
-        return looked(model, stage, flow, method)
+        return original_look(model, stage, flow, method)
 
     monkeypatch.setattr(ranges, "KEEP_EVERY", 0)
-    monkeypatch.setattr(ranges, "_look", dying)
+    monkeypatch.setattr(ranges, "_look", killing)
     with pytest.raises(Killed):
         look(llama, tmp_path)
     assert look(llama, tmp_path) == expected
     assert seen == ["", "layers.0.", "layers.1.", "layers.1."]
-    assert look(llama, tmp_path) == expected  # all of it is kept
+    assert look(llama, tmp_path) == expected  # all results are kept
     assert len(seen) == 4
 
 
-def test_what_is_kept_takes_no_more_than_was_said(llama, tmp_path):
+def test_kept_file_is_no_larger_than_announced(llama, tmp_path):
     look(llama, tmp_path)
     kept = (tmp_path / "kept.npz").stat().st_size
     assert kept <= ranges.bytes_kept(llama[1].config.hidden, PIECES) + 4000
 
 
-def test_inputs_that_are_no_numbers_are_refused_by_name(tmp_path):
+def test_rejects_infinite_inputs_by_name(tmp_path):
     _, decoder = stored(tmp_path / "model", *LLAMA)
 
     class Overflowing(Stored):
@@ -147,6 +147,6 @@ def test_inputs_that_are_no_numbers_are_refused_by_name(tmp_path):
         input_ranges(broken, PIECES, "minmax", tmp_path / "kept.npz", Progress())
 
 
-def test_a_range_survives_being_written():
+def test_range_survives_a_round_trip():
     found = ranges.InputRange(("a", "b"), ActivationRange(-0.1, 1 / 3))
     assert ranges.InputRange.from_dict(found.as_dict()) == found

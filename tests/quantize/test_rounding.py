@@ -1,4 +1,4 @@
-"""Rounding to the nearest code, and what codes stand for, against their definitions."""
+"""Rounding to the nearest code, and the values of codes, against their definitions."""
 
 import numpy as np
 import pytest
@@ -19,14 +19,14 @@ generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 @st.composite
 def matrices(draw, smallest=-4.0, largest=3.0):
-    """Rows of 32, 64 or 96 weights, of one magnitude between ``10 ** smallest`` and ``10 ** largest``."""
+    """Rows of 32, 64 or 96 weights of one magnitude between ``10 ** smallest`` and ``10 ** largest``."""
     shape = draw(st.integers(1, 5)), 32 * draw(st.integers(1, 3))
     weight = draw(generators).standard_t(4, shape) * 10.0 ** draw(st.floats(smallest, largest))
     return (weight + draw(st.sampled_from([0.0, 0.5, -20.0])) * np.abs(weight).mean()).astype(np.float32)
 
 
 def steps(quantized, width):
-    """Of each weight, in float64."""
+    """The step of each weight, in float64."""
     scales = np.abs(quantized.scales.astype(np.float64))
     return np.repeat(scales, width // scales.shape[1], axis=1)
 
@@ -53,7 +53,7 @@ def test_codes_are_in_range_and_have_the_shape_of_their_weights(weight, scheme):
 def test_every_weight_is_within_half_a_step(weight, name, symmetric, group):
     scheme = Scheme(name, symmetric, group)
     found = nearest(weight, scheme)
-    # A scale is rounded to 11 digits, which the highest code multiplies. With few symmetric codes, the side without the
+    # A scale is rounded to 11 bits, and the highest code multiplies it. With few symmetric codes, the side without the
     # extreme weight has one code less.
     share = 0.5 + scheme.codes[1] / 2000 if scheme.kind.bits == 8 or not symmetric else 1 + scheme.codes[1] / 2000
     assert (np.abs(found.values() - weight) <= share * steps(found, weight.shape[1])).all()
@@ -77,7 +77,7 @@ def test_no_other_code_is_nearer(weight, scheme):
 
 @settings(deadline=None)
 @given(matrices(smallest=-1.0), st.sampled_from(["int4", "int3", "int2"]))
-def test_the_extreme_weight_has_the_lowest_code_whatever_its_sign(weight, name):
+def test_extreme_weight_has_the_lowest_code_whatever_its_sign(weight, name):
     found = nearest(weight, Scheme(name))
     rows = np.arange(len(weight))
     extreme = np.abs(weight).argmax(axis=1)
@@ -87,7 +87,7 @@ def test_the_extreme_weight_has_the_lowest_code_whatever_its_sign(weight, name):
 
 @settings(deadline=None)
 @given(matrices(smallest=-1.0), st.sampled_from(["int8", "nf4"]), st.sampled_from(GROUPS))
-def test_the_extreme_weight_is_kept(weight, name, group):
+def test_extreme_weight_is_kept(weight, name, group):
     found = nearest(weight, Scheme(name, True, group)).values()
     assert found.flat[np.abs(weight).argmax()] == pytest.approx(weight.flat[np.abs(weight).argmax()], rel=2e-3)
     assert nearest(weight, Scheme("int8")).codes.min() >= -127
@@ -95,7 +95,7 @@ def test_the_extreme_weight_is_kept(weight, name, group):
 
 @settings(deadline=None)
 @given(matrices(smallest=-8.0, largest=-4.0), schemes)
-def test_tiny_weights_keep_a_code_each(weight, scheme):
+def test_tiny_weights_keep_their_codes(weight, scheme):
     found = nearest(weight, scheme)
     assert (np.abs(found.values() - weight) <= 1.15 * steps(found, weight.shape[1])).all()
 
@@ -130,7 +130,7 @@ def test_zero_weights_are_exact_beside_zero_points(weight, name, group):
     assert not nearest(weight, Scheme(name, False, group)).values()[:, ::5].any()
 
 
-def test_groups_and_rows_are_quantized_on_their_own():
+def test_groups_and_rows_are_quantized_independently():
     weight = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
     whole = nearest(weight, Scheme("int4", False, 32))
     parts = [nearest(weight[[row], 32:], Scheme("int4", False, ROW)) for row in range(4)]
@@ -140,12 +140,12 @@ def test_groups_and_rows_are_quantized_on_their_own():
 
 @settings(deadline=None)
 @given(matrices(), schemes)
-def test_encoding_what_was_quantized_changes_nothing(weight, scheme):
+def test_encoding_quantized_values_gives_the_same_codes(weight, scheme):
     found = nearest(weight, scheme)
     assert (encoded(found.values(), scheme, found.scales, found.zeros) == found.codes).all()
 
 
-def test_quantizing_leaves_the_weights_as_they_were():
+def test_quantizing_leaves_the_weights_unchanged():
     weight = np.random.default_rng(0).normal(size=(4, 64)).astype(np.float32)
     before = weight.copy()
     for kind in KINDS:
@@ -153,7 +153,7 @@ def test_quantizing_leaves_the_weights_as_they_were():
     assert (weight == before).all()
 
 
-def test_ranges_depend_on_extremes_only():
+def test_ranges_depend_on_the_extremes_only():
     weight = np.array([[-1, 3, *[0.5] * 30], [-4, 2, *[-0.1] * 30]], np.float32)
     for kind in KINDS:
         scales, zeros = ranges(weight, Scheme(*kind))
@@ -167,12 +167,12 @@ def test_stored_scales_are_close_and_keep_their_sign(scale, negative):
     scale = np.array([-scale if negative else scale], np.float32)
     stored = storable_scales(scale).astype(np.float64)
     assert np.sign(stored) == np.sign(scale)
-    # Relative, and below the smallest normal number upwards by at most its last digit.
+    # A relative error; below the smallest normal number, also one last digit upwards.
     assert abs(scale[0]) * (1 - 2.0**-11) <= abs(stored[0]) <= abs(scale[0]) * (1 + 2.0**-11) + 2.0**-24
 
 
 @given(st.integers(1, 4096), st.integers(16, 256), st.sampled_from(["int4", "int2"]))
-def test_fitted_groups_are_the_largest_that_divide_and_that_the_engine_multiplies_rightly(width, group, name):
+def test_fitted_groups_are_the_largest_divisors_that_the_engine_multiplies_correctly(width, group, name):
     fitted = Scheme(name, False, group, "hqq").fitted(width)
     assert (fitted.format, fitted.symmetric, fitted.rounding) == (name, False, "hqq")
     right = [size for size in range(16, group + 1) if size in (width, *range(16, 32, 2)) or size % 32 == 0]
@@ -198,7 +198,7 @@ def test_rows_and_matrices_fit_any_width(group):
         ({"format": "int4", "rounding": "hqq"}, "--asymmetric"),
     ],
 )
-def test_impossible_schemes_are_refused_with_a_remedy(wrong, named):
+def test_rejects_impossible_schemes_with_a_remedy(wrong, named):
     with pytest.raises(UserError) as caught:
         Scheme(**wrong)
     assert named in str(caught.value) + str(caught.value.remedy) + str(caught.value.where)

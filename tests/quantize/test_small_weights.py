@@ -1,4 +1,4 @@
-"""Matrices whose weights are too small for float16, or for its scales."""
+"""Matrices whose weights, or whose scales, are too small for float16."""
 
 import zlib
 
@@ -18,7 +18,7 @@ def shrink(array):
 
 
 @pytest.mark.parametrize("name", ROUNDED)
-def test_a_weight_too_small_stays_as_it_is(name, tmp_path):
+def test_too_small_weight_stays_float32(name, tmp_path):
     pieces, tensors = checkpoint(tmp_path / "checkpoint", layers__0__up__weight=shrink)
     places = places_in(tmp_path)
     entries = {entry.name: entry for entry in stream(pieces, tensors, uniform(SCHEMES[name]), places)}
@@ -42,7 +42,7 @@ def shrink_rows(array):
 
 @pytest.mark.parametrize("name", ROUNDED)
 @pytest.mark.parametrize("change", [clear, shrink_rows])
-def test_zeros_and_rows_that_hardly_matter_are_rounded(name, change, tmp_path):
+def test_zeros_and_negligible_rows_are_rounded(name, change, tmp_path):
     pieces, tensors = checkpoint(tmp_path / "checkpoint", layers__0__up__weight=change)
     entries = {entry.name: entry for entry in stream(pieces, tensors, uniform(SCHEMES[name]), places_in(tmp_path))}
     assert entries["layers.0.up.weight"].scheme.format == SCHEMES[name].format
@@ -52,8 +52,8 @@ def below_normal(array):
     array *= 2.0**-15 / np.abs(array).max()
 
 
-def test_float16_keeps_all_its_digits_or_is_not_used(tmp_path):
-    """Half of the smallest number that has them is too small; what float16 has exactly is not."""
+def test_float16_is_used_only_where_it_keeps_all_digits(tmp_path):
+    """Half of the smallest normal number is too small; subnormal values that float16 holds exactly are not."""
     changes = {"layers__0__up__weight": below_normal, "layers__0__down__weight": exact}
     pieces, tensors = checkpoint(tmp_path / "checkpoint", **changes)
     entries = {entry.name: entry for entry in stream(pieces, tensors, uniform(SCHEMES["fp16"]), places_in(tmp_path))}

@@ -1,4 +1,4 @@
-"""Weights streamed into a file: what is written, in what order, and what a killed run does not lose."""
+"""Streaming weights into a file: contents, order, and resuming after a kill."""
 
 import json
 import zlib
@@ -47,7 +47,7 @@ MIXED = Policy(Scheme("int4", False, 32), Scheme("int8"), Scheme("int2", True, 1
 
 
 def checkpoint(folder, **changes):
-    """Random tensors in a folder, and where each of our weights is in it."""
+    """Random tensors in a folder, and the location of each of our weights."""
     generator = np.random.default_rng(0)
     arrays = {name: generator.normal(0, 0.1, shape).astype(np.float32) for name, shape in SHAPES.items()}
     for name, change in changes.items():
@@ -79,7 +79,7 @@ def number_of(raw, bits, signed):
 
 
 def read_back(entry, raw):
-    """The weight that the file holds, in float64, by the definition of the format."""
+    """The weight that the file holds, decoded by the definition of the format, in float64."""
     part = {name: raw[first : first + size] for name, (first, size) in entry.places.items()}
     scheme = entry.scheme
     if scheme.kind.floating:
@@ -96,7 +96,7 @@ def read_back(entry, raw):
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_errors_are_those_of_what_the_file_holds(name, opened, tmp_path):
+def test_reported_errors_are_those_of_the_file(name, opened, tmp_path):
     pieces, tensors = opened
     places = places_in(tmp_path)
     entries = stream(pieces, tensors, uniform(SCHEMES[name]), places)
@@ -109,7 +109,7 @@ def test_errors_are_those_of_what_the_file_holds(name, opened, tmp_path):
         assert entry.checksum == zlib.crc32(b"".join(raw[a : a + n] for a, n in entry.places.values()))
 
 
-def test_entries_are_in_order_aligned_and_apart(opened, tmp_path):
+def test_entries_are_ordered_aligned_and_disjoint(opened, tmp_path):
     pieces, tensors = opened
     places = places_in(tmp_path)
     entries = stream(pieces, tensors, MIXED, places)
@@ -127,7 +127,7 @@ def test_entries_are_in_order_aligned_and_apart(opened, tmp_path):
     assert [json.loads(line) for line in places.journal.read_text().splitlines()] == [e.as_dict() for e in entries]
 
 
-def test_vectors_and_small_tables_stay_as_they_are(opened, tmp_path):
+def test_vectors_and_small_tables_stay_unchanged(opened, tmp_path):
     pieces, tensors = opened
     places = places_in(tmp_path)
     entries = {entry.name: entry for entry in stream(pieces, tensors, uniform(Scheme("int2")), places)}
@@ -137,7 +137,7 @@ def test_vectors_and_small_tables_stay_as_they_are(opened, tmp_path):
 
 
 @pytest.mark.parametrize(("group", "fitted"), [(128, [96, 97]), (64, [32, ROW])])
-def test_a_group_that_does_not_divide_the_width_is_made_to(group, fitted, opened, tmp_path):
+def test_group_that_does_not_divide_the_width_is_fitted(group, fitted, opened, tmp_path):
     pieces, tensors = opened
     entries = stream(pieces, tensors, policy("int4", group=group), places_in(tmp_path))
     schemes = {entry.name: entry.scheme for entry in entries}
@@ -146,7 +146,7 @@ def test_a_group_that_does_not_divide_the_width_is_made_to(group, fitted, opened
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_blocks_of_rows_give_the_bytes_of_one_block(name, opened, tmp_path, monkeypatch):
+def test_blocks_of_rows_give_the_same_bytes_as_one_block(name, opened, tmp_path, monkeypatch):
     pieces, tensors = opened
     whole = stream(pieces, tensors, uniform(SCHEMES[name]), places_in(tmp_path / "whole"))
     monkeypatch.setattr("lilliput.quantize.source.BLOCK_BYTES", 1000)
@@ -159,13 +159,13 @@ def test_blocks_of_rows_give_the_bytes_of_one_block(name, opened, tmp_path, monk
 
 
 class Nearest:
-    """Rounds as is usual, and remembers what it was asked."""
+    """Nearest rounding that records its calls."""
 
     def __init__(self):
-        self.told, self.asked, self.rounded = None, [], []
+        self.resumed_with, self.asked, self.rounded = None, [], []
 
     def resume(self, done, file):
-        self.told = done, file
+        self.resumed_with = done, file
 
     def change(self, name, weight):
         self.asked.append(name)
@@ -177,7 +177,7 @@ class Nearest:
 
 
 class Unbroken:
-    """What an undisturbed run gives."""
+    """An uninterrupted run."""
 
     def __init__(self, folder):
         self.pieces, self.tensors = checkpoint(folder / "checkpoint")
@@ -187,7 +187,7 @@ class Unbroken:
         self.weights, self.journal = self.places.weights.read_bytes(), self.places.journal.read_bytes()
 
     def resumed(self, weights, journal):
-        """The names of the weights that a run reads which finds these bytes; what it leaves must be the same."""
+        """Resume from these bytes, check that the result is the same, and return the names of the weights read."""
         places, rounding = places_in(self.folder / "broken"), Nearest()
         for path, content in ((places.weights, weights), (places.journal, journal)):
             path.unlink(missing_ok=True)
@@ -196,7 +196,7 @@ class Unbroken:
         assert stream(self.pieces, self.tensors, MIXED, places, rounding=rounding) == self.entries
         assert places.weights.read_bytes() == self.weights
         assert places.journal.read_bytes() == self.journal
-        assert list(rounding.told[0]) + rounding.asked == list(self.pieces)
+        assert list(rounding.resumed_with[0]) + rounding.asked == list(self.pieces)
         return rounding.asked
 
 
@@ -207,7 +207,7 @@ def unbroken(tmp_path_factory):
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_files_cut_anywhere_are_gone_on_from(data, unbroken):
+def test_resumes_from_files_cut_anywhere(data, unbroken):
     weights = data.draw(st.integers(0, len(unbroken.weights)))
     journal = data.draw(st.integers(0, len(unbroken.journal)))
     ends = np.cumsum([len(line) for line in unbroken.journal.splitlines()]) + np.arange(len(unbroken.pieces))
@@ -219,23 +219,23 @@ def test_files_cut_anywhere_are_gone_on_from(data, unbroken):
     assert unbroken.resumed(unbroken.weights[:weights], unbroken.journal[:journal]) == names[sum(whole) :]
 
 
-def test_what_was_written_behind_the_journal_is_cut_off(unbroken):
+def test_bytes_beyond_the_journal_are_truncated(unbroken):
     assert unbroken.resumed(unbroken.weights + b"half a weight", unbroken.journal) == []
 
 
 @pytest.mark.parametrize(("weights", "journal"), [(None, b""), (b"", None), (None, None), (b"old", b"\xff\xfe\x00")])
-def test_one_file_without_the_other_is_begun_anew(weights, journal, unbroken):
+def test_starts_over_if_either_file_is_missing(weights, journal, unbroken):
     assert unbroken.resumed(weights, journal) == list(unbroken.pieces)
 
 
 @pytest.mark.parametrize("line", ["{}", "[]", "1", '{"places": []}', '{"places": {"codes": [0]}}', "\x00\x00"])
-def test_a_journal_of_other_things_is_begun_anew(line, unbroken):
+def test_starts_over_if_the_journal_is_invalid(line, unbroken):
     assert unbroken.resumed(unbroken.weights, f"{line}\n".encode()) == list(unbroken.pieces)
 
 
 @pytest.mark.parametrize("place", range(len(SHAPES)))
 @pytest.mark.parametrize("share", [0, 0.5, 1])
-def test_a_flipped_byte_is_noticed_and_done_again(place, share, unbroken):
+def test_flipped_byte_is_noticed_and_redone(place, share, unbroken):
     spans = list(unbroken.entries[place].places.values())
     first, size = spans[int(share * (len(spans) - 1))]
     damaged = bytearray(unbroken.weights)
@@ -246,13 +246,13 @@ def test_a_flipped_byte_is_noticed_and_done_again(place, share, unbroken):
 @pytest.mark.parametrize("scheme", [Scheme("fp32"), Scheme("fp16"), Scheme("int8"), Scheme("int4", True, TENSOR)])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("rounding", [None, Nearest()])
-def test_what_is_no_finite_number_is_refused_by_name(scheme, value, rounding, tmp_path):
+def test_rejects_nan_and_infinity_by_name(scheme, value, rounding, tmp_path):
     pieces, tensors = checkpoint(tmp_path / "checkpoint", layers__0__down__weight=lambda a: a.__setitem__(-1, value))
     with pytest.raises(CheckpointError, match=r"tensor 'layers.0.down.weight' has weights that are not finite"):
         stream(pieces, tensors, uniform(scheme), places_in(tmp_path), rounding=rounding)
 
 
-def test_a_vector_with_nan_is_refused_by_name(tmp_path):
+def test_rejects_nan_in_a_vector_by_name(tmp_path):
     pieces, tensors = checkpoint(tmp_path / "checkpoint", layers__0__up__bias=lambda a: a.__setitem__(3, np.nan))
     with pytest.raises(CheckpointError, match=r"tensor 'layers.0.up.bias'"):
         stream(pieces, tensors, policy("int8"), places_in(tmp_path))
@@ -265,33 +265,33 @@ def test_infinities_of_both_signs_do_not_cancel(tmp_path):
         stream(pieces, tensors, policy("int8"), places_in(tmp_path))
 
 
-def test_large_finite_weights_are_no_infinities(tmp_path):
+def test_large_finite_weights_are_not_infinities(tmp_path):
     pieces, tensors = checkpoint(tmp_path / "checkpoint", layers__0__down__weight=lambda a: a.fill(3e38))
     entries = {entry.name: entry for entry in stream(pieces, tensors, policy("fp32"), places_in(tmp_path))}
     assert entries["layers.0.down.weight"].relative_error == 0
 
 
-def test_weights_beyond_float16_are_refused_as_such(tmp_path):
+def test_weights_beyond_float16_are_rejected_as_such(tmp_path):
     pieces, tensors = checkpoint(tmp_path / "checkpoint", layers__0__down__weight=lambda a: a.__setitem__(0, 7e4))
     with pytest.raises(CheckpointError, match=r"beyond float16 in tensor 'layers.0.down.weight'. Choose another"):
         stream(pieces, tensors, policy("fp16"), places_in(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["int8", "int4", "nf4", "int2"])
-def test_weights_beyond_every_scale_are_refused_as_such(name, tmp_path):
+def test_weights_beyond_every_scale_are_rejected_as_such(name, tmp_path):
     pieces, tensors = checkpoint(tmp_path / "checkpoint", layers__0__down__weight=lambda a: a.__setitem__(0, 1e30))
     with pytest.raises(CheckpointError, match=r"too large for .* in tensor 'layers.0.down.weight'.*--weights fp32"):
         stream(pieces, tensors, policy(name), places_in(tmp_path))
 
 
-def test_a_missing_tensor_is_named(opened, tmp_path):
+def test_missing_tensor_is_named(opened, tmp_path):
     pieces, tensors = opened
     with pytest.raises(CheckpointError, match="no tensor 'gone'"):
         stream({**pieces, "layers.1.up.weight": Piece("gone")}, tensors, policy("int8"), places_in(tmp_path))
 
 
 @pytest.mark.parametrize("change", [lambda array: array.reshape(7, -1), lambda array: array[40:], lambda a: a[[40]]])
-def test_a_tensor_of_another_shape_is_named(change, opened, tmp_path):
+def test_tensor_of_another_shape_is_named(change, opened, tmp_path):
     pieces, tensors = opened
     odd = Piece("layers.0.down.weight", change)
     with pytest.raises(CheckpointError, match=r"tensor 'layers.0.down.weight' has the shape \(33, 97\)"):
@@ -303,7 +303,7 @@ class Doubled(Nearest):
         return 2 * super().change(name, weight)
 
 
-def test_weights_are_changed_before_they_are_rounded(opened, tmp_path):
+def test_weights_are_changed_before_rounding(opened, tmp_path):
     pieces, tensors = opened
     pieces = {**pieces, "layers.0.up.weight": Piece("layers.0.up.weight", transposed)}
     places = places_in(tmp_path)
@@ -313,23 +313,23 @@ def test_weights_are_changed_before_they_are_rounded(opened, tmp_path):
     np.testing.assert_array_equal(read_back(entry, places.weights.read_bytes()), expected)
 
 
-class Opposites(Nearest):
+class Negating(Nearest):
     def round(self, name, weight, scheme):
         return super().round(name, -weight, scheme)
 
 
-def test_a_rounding_finds_the_codes_of_matrices(opened, tmp_path):
+def test_custom_rounding_gets_matrices_only(opened, tmp_path):
     pieces, tensors = opened
-    rounding, places = Opposites(), places_in(tmp_path)
+    rounding, places = Negating(), places_in(tmp_path)
     entries = stream(pieces, tensors, MIXED, places, rounding=rounding)
     matrices = ["embedding.weight", "layers.0.up.weight", "layers.0.down.weight", "head.weight"]
-    assert rounding.told == ({}, places.weights)
+    assert rounding.resumed_with == ({}, places.weights)
     assert rounding.asked == list(pieces)
     assert rounding.rounded == matrices
     assert {entry.name for entry in entries if entry.relative_error > 1} == set(matrices)
 
 
-def test_a_place_that_cannot_be_written(opened, tmp_path):
+def test_unwritable_place_is_rejected(opened, tmp_path):
     pieces, tensors = opened
     with pytest.raises(UserError, match="cannot write"):
         stream(pieces, tensors, policy("int8"), Places(Path("/proc/model.bin"), tmp_path / "journal.jsonl"))

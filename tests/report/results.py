@@ -1,4 +1,4 @@
-"""Results as other verbs write them, made by their own dataclasses from figures given here; all texts are made up."""
+"""Results as other verbs write them, built by their own dataclasses from given figures; all texts are invented."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def passes(solved: int, of: int = 164, flipped: Sequence[int] = ()) -> list[bool]:
-    """The first ``solved`` problems are; those ``flipped`` come out the other way."""
+    """Outcomes in which the first ``solved`` problems pass, except that those in ``flipped`` are inverted."""
     return [(place < solved) != (place in flipped) for place in range(of)]
 
 
@@ -59,7 +59,7 @@ def evaluation(
     texts: Mapping[int, str] | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
-    """What ``lilliput evaluate`` writes. Items of ``solved``: whether a problem was, or its completions' outcomes."""
+    """The result of ``lilliput evaluate``. ``solved``: for each problem, whether it passed, or its outcomes."""
     attempts = {}
     for place, item in enumerate(solved):
         outcomes = ["passed" if item else "wrong"] if isinstance(item, bool) else item
@@ -100,7 +100,7 @@ def comparison(
     faster: float = 7.0,
     kind: str = "generator",
 ) -> dict[str, Any]:
-    """What ``lilliput compare`` writes of two models; with ``noisy``, of a machine that could not tell."""
+    """The result of ``lilliput compare`` for two models; ``noisy``: on a machine too noisy for ratios."""
     rounds = np.random.default_rng(0).normal(1.0, 0.02, (4, 12)).tolist()
     phases = {"generator": ("prefill", "decode"), "classifier": ("fixed", "natural")}[kind]
 
@@ -131,7 +131,7 @@ def comparison(
 
 
 def flips(name: str = "student", teacher: str | None = "teacher") -> dict[str, Any]:
-    """What ``lilliput robustness`` writes of a classifier."""
+    """The result of ``lilliput robustness`` for a classifier."""
 
     def lines(count: int) -> Flips:
         def line(rewrite: str, flipped: int) -> RewriteFlips:
@@ -153,7 +153,7 @@ def flips(name: str = "student", teacher: str | None = "teacher") -> dict[str, A
 
 
 def recode(name: str = "small", original: str | None = None) -> dict[str, Any]:
-    """What ``lilliput robustness`` writes of a generator, and beside an original that loses a problem less."""
+    """The result of ``lilliput robustness`` for a generator, perhaps against one that loses one problem fewer."""
     before = np.array(passes(20, 40))[:, None]
     lines, verdicts = [], []
     for perturbation, lost in (("typos", 2), ("camel_case", 10)):
@@ -176,7 +176,7 @@ def recode(name: str = "small", original: str | None = None) -> dict[str, Any]:
 
 
 def repository(name: str = "small") -> dict[str, Any]:
-    """What ``evaluate_repository`` writes."""
+    """The result of ``evaluate_repository``."""
     share = dataclasses.asdict(wilson(30, 60))
     score = {"exact": share, "similarity": share}
     tokens = {"perplexity": {"value": 5.5, "low": 5.0, "high": 6.0, "n": 9}, "every": {"top1": share}, "code": None}
@@ -185,12 +185,12 @@ def repository(name: str = "small") -> dict[str, Any]:
 
 
 def summaries(name: str = "small") -> dict[str, Any]:
-    """What ``evaluate_summarization`` writes."""
+    """The result of ``evaluate_summarization``."""
     scores = {key: {"value": 12.3, "low": 11.0, "high": 13.5, "n": 50} for key in ("bleu4", "rouge_l", "chrf")}
     return {"name": name, "task": "summarization", "n": 50, **scores, "baselines": {"name": scores}}
 
 
 def given_of(*values: Mapping[str, Any], reference: str | None = None) -> Given:
-    """All of these, as files ``0.json`` and so on."""
+    """All of these results, as files ``0.json`` and so on."""
     results = [checked(value, Path(f"{place}.json")) for place, value in enumerate(values)]
     return gathered(results, reference=reference)

@@ -1,4 +1,4 @@
-"""The model card: complete, short, and without anything that was not given."""
+"""The model card: complete, short, and without facts that were not given."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ FULL = CardFacts(
 )
 
 
-def test_a_model_that_its_teacher_did_not_teach_says_so() -> None:
+def test_card_says_if_no_teacher_was_used() -> None:
     card = model_card(replace(FULL, taught=False))
     assert "trained on labels alone (for comparison: a fine-tuned encoder)" in card
     assert "distilled" not in card.partition("##")[0]
 
 
-def test_a_full_card_says_everything_in_little_space() -> None:
+def test_full_card_is_complete_and_short() -> None:
     card = model_card(FULL)
     for text in (
         "# vulnerability-3MB\n",
@@ -67,14 +67,14 @@ def test_a_full_card_says_everything_in_little_space() -> None:
     assert len(card.encode()) <= 2500
 
 
-def test_what_is_not_known_stays_out() -> None:
+def test_unknown_facts_are_omitted() -> None:
     card = model_card(CardFacts(name="x", task="classification"))
     assert not re.search(r"None|accuracy|distilled|majority|Seed|Command|Teacher|MB|\d", card)
     assert "signal for triage" in card
     assert "lilliput.load" in card
 
 
-def test_columns_follow_the_figures_that_are_known() -> None:
+def test_columns_are_those_of_the_known_figures() -> None:
     card = model_card(CardFacts(name="x", task="clone", accuracy=0.95, mcc=0.9, majority=0.5))
     assert (
         "|  | accuracy | MCC |\n| --- | --- | --- |\n| this model | 95.0 % | 0.900 |\n| majority class | 50.0 % |  |"
@@ -86,7 +86,7 @@ def test_columns_follow_the_figures_that_are_known() -> None:
 @pytest.mark.parametrize(
     ("task", "kind"), [("vulnerability", ast.Constant), ("clone", ast.Tuple), ("other", ast.Constant)]
 )
-def test_the_example_is_python_of_the_tasks_input(task: str, kind: type[ast.expr]) -> None:
+def test_example_is_valid_python_for_the_task(task: str, kind: type[ast.expr]) -> None:
     found = re.search(r"```python\n(.*?)```", model_card(CardFacts(name="x", task=task)), re.DOTALL)
     assert found is not None
     call = ast.parse(found[1]).body[-1]
@@ -95,7 +95,7 @@ def test_the_example_is_python_of_the_tasks_input(task: str, kind: type[ast.expr
     assert isinstance(examples, ast.List) and isinstance(examples.elts[0], kind)
 
 
-def test_hostile_values_stay_text() -> None:
+def test_hostile_values_are_escaped() -> None:
     hostile = "a`b``\n## <img src=x> [l](y) | *z*"
     card = model_card(CardFacts(name=hostile, task=hostile, labels=(hostile,), teacher=hostile, command=hostile))
     command = card.split("- Command: ")[1].split("\n")[0]
@@ -111,34 +111,34 @@ POINTS = operating_points(
 
 
 @pytest.mark.parametrize("task", ["vulnerability", "clone"])
-def test_the_card_says_what_the_number_means(task: str) -> None:
+def test_card_explains_the_probability(task: str) -> None:
     card = model_card(replace(FULL, task=task, labels=("no", "so_so"), operating_points=POINTS))
     section = card.split("## What the number means\n\n")[1].split("\n## ")[0]
     assert section.startswith(MEANINGS[task])
     assert "| probability at least | flagged | precision | recall | precision at 1 % so\\_so |" in section
-    assert "| 0.5 | 50 | 98.0 % [" in section  # 49 of the 50 are
+    assert "| 0.5 | 50 | 98.0 % [" in section  # 49 of those 50
     assert "50.0 % (50 of 100) are *so\\_so*" in section
     assert card.index("## What the number means") < card.index("## Limits")
 
 
-def test_a_vulnerability_model_is_for_triage_and_no_verdict() -> None:
+def test_vulnerability_model_is_for_triage_and_no_verdict() -> None:
     assert "for triage" in MEANINGS["vulnerability"] and "not a verdict" in MEANINGS["vulnerability"]
 
 
-def test_without_figures_or_with_one_class_there_is_no_table() -> None:
+def test_no_table_of_thresholds_without_figures_or_with_one_class() -> None:
     alone = operating_points(np.array([0.1, 0.9]), np.array([1, 1])).as_dict()
     for points in (None, alone):
         assert "precision at" not in model_card(replace(FULL, operating_points=points))
     assert "What the number means" not in model_card(replace(FULL, task="classification", operating_points=POINTS))
 
 
-def test_license_terms_and_address_are_told() -> None:
+def test_license_terms_and_address_are_shown() -> None:
     card = model_card(replace(FULL, license="apache-2.0", terms=("Data: one.", "Terms: two."), address="clone"))
     assert card.endswith("## License\n\napache-2.0\n\nData: one.\n\nTerms: two.\n")
     assert 'lilliput.load("clone")' in card
 
 
-def test_facts_of_an_artifact_make_its_card(small) -> None:
+def test_card_matches_the_facts_of_the_artifact(small) -> None:
     artifact = open_artifact(small)
     sizes = {name: artifact.file(name).stat().st_size for name in artifact.hashes}
     facts = card_facts(small.name, artifact.classifier, artifact.evidence(), sizes)

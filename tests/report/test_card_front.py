@@ -1,4 +1,4 @@
-"""The front matter of model cards, read back by a YAML reader and by the hub's own library."""
+"""The front matter of model cards, read back by a YAML parser and by the hub's own library."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def manifest(name: str = "some-owner/some-model", **checkpoint: Any) -> Generato
     )
 
 
-def test_a_classifiers_card_tells_the_hub_what_is_known() -> None:
+def test_front_matter_of_a_classifier_has_the_known_facts() -> None:
     facts = CardFacts(
         name="small",
         task="vulnerability",
@@ -83,7 +83,7 @@ def test_a_classifiers_card_tells_the_hub_what_is_known() -> None:
     assert "## License\n\nmit" in model_card(facts)
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_facts_are_omitted() -> None:
     assert front(model_card(CardFacts(name="x", task="clone", teacher="a-folder"))) == {
         "library_name": "lilliput",
         "pipeline_tag": "text-classification",
@@ -97,7 +97,7 @@ def test_what_is_not_known_is_left_out() -> None:
     }
 
 
-def test_a_generators_card_has_its_base_its_license_and_its_evaluation() -> None:
+def test_front_matter_of_a_generator_has_base_license_and_evaluation() -> None:
     evaluation = {"task": "humaneval", "k": [1, 10], "pass@1": 0.41234, "pass@10": None}
     values = front(generator_card("x", manifest(license="apache-2.0"), 10, evaluation))
     assert (values["license"], values["base_model"], values["base_model_relation"]) == (
@@ -110,7 +110,7 @@ def test_a_generators_card_has_its_base_its_license_and_its_evaluation() -> None
     assert result["metrics"] == [{"type": "pass@1", "name": "pass@1", "value": 0.4123}]
 
 
-def test_what_the_checkpoints_files_say_stands_in_the_card() -> None:
+def test_facts_from_the_checkpoint_files_are_included() -> None:
     known = {
         "source": "some-owner/coder",
         "base_model": ["some-owner/base"],
@@ -162,7 +162,7 @@ license: not this
 """
 
 
-def test_a_strangers_front_matter_is_read_as_yaml_reads_it() -> None:
+def test_untrusted_front_matter_is_read_as_yaml_reads_it() -> None:
     found = read_front(CARD)
     assert found == {
         "license": ("apache-2.0",),
@@ -183,19 +183,19 @@ PLAIN = st.text(st.sampled_from("aZ09 .-_:#'\"[]{},&*!|>%@`~?\n\t/\\"), max_size
 
 @settings(deadline=None)
 @given(st.lists(PLAIN, max_size=4))
-def test_what_is_read_is_never_misread(values: list[str]) -> None:
+def test_front_matter_is_read_right_or_not_at_all(values: list[str]) -> None:
     block = "".join(f"k{place}: {value}\n" for place, value in enumerate(values))
     found = read_front(f"---\n{block}---\n")
     try:
         reference = yaml.safe_load(block) or {}
     except yaml.YAMLError:
-        return  # a card that the hub itself cannot read
+        return  # a card that the hub cannot read either
     for name, texts in found.items():
         known = reference[name] if isinstance(reference[name], list) else [reference[name]]
         assert list(texts) == known
 
 
-def test_the_hubs_own_library_reads_it() -> None:
+def test_hub_library_reads_the_card() -> None:
     hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub comes with lilliput[train]")
     evaluation = {"task": "mbpp", "k": [1], "pass@1": 0.5}
     card = hub.ModelCard(generator_card("x", manifest(), 10, evaluation))
@@ -206,7 +206,7 @@ def test_the_hubs_own_library_reads_it() -> None:
     assert card.text.lstrip().startswith("# x\n")
 
 
-def test_hostile_names_stay_text_in_one_field() -> None:
+def test_hostile_names_stay_within_one_field() -> None:
     facts = CardFacts(name=HOSTILE, task=HOSTILE, teacher=HOSTILE, data={f"valid {HOSTILE}": "ab"}, accuracy=0.5)
     values = front(model_card(facts))
     assert set(values) == {"library_name", "pipeline_tag", "tags", "model-index"}
@@ -217,7 +217,7 @@ def test_hostile_names_stay_text_in_one_field() -> None:
 
 @settings(deadline=None)
 @given(st.text(), st.lists(st.text()), st.floats(0, 1), st.dictionaries(st.sampled_from("abc"), st.text(), min_size=1))
-def test_any_text_reads_back(text: str, items: list[str], number: float, inner: dict[str, str]) -> None:
+def test_any_text_survives_a_round_trip(text: str, items: list[str], number: float, inner: dict[str, str]) -> None:
     block = front_matter({"text": text, "items": items, "number": round(number, 4), "inner": inner, "list": [inner]})
     values = yaml.safe_load(block.removeprefix("---\n").removesuffix("---\n")) or {}
     assert values.get("text", "") == clean(text)
@@ -228,7 +228,7 @@ def test_any_text_reads_back(text: str, items: list[str], number: float, inner: 
     assert values.get("list", []) == ([kept] if kept else [])
 
 
-def test_ids_and_tags_are_of_the_hubs_form() -> None:
+def test_ids_and_tags_have_the_form_of_the_hub() -> None:
     assert hub_id("owner/model-1.5_b") == "owner/model-1.5_b"
     for name in (None, "model", "/abs/path", "a/b/c", "../x", "owner/mo del", "owner/", "o/m\n"):
         assert hub_id(name) is None
@@ -236,7 +236,7 @@ def test_ids_and_tags_are_of_the_hubs_form() -> None:
     assert evaluated("m", "t", ("d", "custom"), {"a": None}) == []
 
 
-def test_names_are_no_markup_and_the_example_is_python() -> None:
+def test_names_are_escaped_and_the_example_is_python() -> None:
     card = generator_card('a|b"c', manifest("x|y"), 10)
     assert "| made of | x\\|y |" in card
     assert 'lilliput.load("a|b\\"c")' in card

@@ -1,4 +1,4 @@
-"""The study's plot: what is in it, and that it is an SVG file of its own."""
+"""The study's plot: its content, and that it is a self-contained SVG file."""
 
 from xml.etree import ElementTree
 
@@ -21,7 +21,7 @@ def texts(svg):
     return ["".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
-def test_the_front_is_named_and_the_chosen_one_marked():
+def test_front_is_labelled_and_the_chosen_point_marked():
     pytest.importorskip("matplotlib")
     found = texts(front_svg(front(12.0, 30.0, 10.0), "a $model$ <b>", "perplexity", percent=False))
     assert "1  p0 <&>: 1.00 MB, 12.00" in found
@@ -37,17 +37,17 @@ def test_percent_and_zero():
     assert "pass@1, %" in found
 
 
-def test_what_is_far_worse_is_counted_and_not_drawn():
+def test_far_worse_points_are_counted_and_not_drawn():
     found = texts(front_svg(front(10.0, 12.0, 4000.0), "m", "perplexity", percent=False))
     assert "m: 3 points; 1 beyond 20 times the best are not drawn" in found
 
 
-def test_one_point_without_an_interval():
+def test_single_point_without_an_interval():
     (point,) = front(10.0)
     sharp = FrontPoint(point.label, point.size, Estimate(10.0, 10.0, 10.0, 1), True, True)
     assert texts(front_svg([sharp], "m", "perplexity", percent=False))
 
 
-def test_the_same_figures_give_the_same_file():
+def test_equal_figures_give_equal_files():
     made = [front_svg(front(12.0, 11.0), "m", "perplexity", percent=False) for _ in range(2)]
     assert made[0] == made[1]

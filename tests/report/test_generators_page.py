@@ -1,4 +1,4 @@
-"""The page of generators: whole, safe whatever completions hold, and of any mix of results."""
+"""The page of generators: well-formed and safe for any completions and any mix of results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lilliput.report import Evidence, page
 from lilliput.report.differences import LONGEST_CODE, MOST_FOLDS, code_text
 from lilliput.report.given import Given
 from tests.report.results import comparison, evaluation, flips, given_of, passes, recode, repository, summaries
-from tests.report.test_page import HOSTILE, SMALL, Outline, check_whole_alone_and_safe
+from tests.report.test_page import HOSTILE, SMALL, Outline, check_well_formed_and_safe
 
 ORIGINAL = evaluation("original", passes(71))
 OTHER = evaluation("small", passes(71, flipped=range(66, 78)), total=500_000_000)
@@ -23,10 +23,10 @@ CODE = (
 
 
 def shown(*values: dict[str, Any], reference: str | None = None) -> Outline:
-    return check_whole_alone_and_safe(page.render([], "Title", "command", given_of(*values, reference=reference)))
+    return check_well_formed_and_safe(page.render([], "Title", "command", given_of(*values, reference=reference)))
 
 
-def test_a_full_page_has_every_section_in_its_order() -> None:
+def test_full_page_has_every_section_in_order() -> None:
     outline = shown(ORIGINAL, OTHER, comparison(), flips(), recode(), repository(), summaries())
     headings = [
         "Accuracy",
@@ -52,7 +52,7 @@ def test_a_full_page_has_every_section_in_its_order() -> None:
     assert [tag for tag, _ in outline.tags].count("svg") >= 10
 
 
-def test_a_perplexity_of_one_piece_is_shown_without_an_interval() -> None:
+def test_perplexity_of_one_piece_is_shown_without_an_interval() -> None:
     found = repository()
     assert "5.50" in shown(found).text
     found["next_token"] |= {"perplexity": None, "perplexity_value": 7.654}
@@ -62,7 +62,7 @@ def test_a_perplexity_of_one_piece_is_shown_without_an_interval() -> None:
     assert "7.65" not in shown(found).text
 
 
-def test_every_figure_with_an_interval_is_drawn_to_it() -> None:
+def test_every_figure_with_an_interval_is_drawn_with_it() -> None:
     html = page.render([], "t", "", given_of(ORIGINAL, OTHER, comparison()))
     labels = re.findall(r'aria-label="([^"]*)"', html)
     assert any("small, pass@1: 44.5 % [37.1, 52.2], n = 164." in label for label in labels)
@@ -71,7 +71,7 @@ def test_every_figure_with_an_interval_is_drawn_to_it() -> None:
     assert any(label.startswith("Energy per token written.") for label in labels)
 
 
-def test_both_completions_of_a_problem_that_flipped_are_there() -> None:
+def test_both_completions_of_a_flipped_problem_are_shown() -> None:
     outline = shown(ORIGINAL, OTHER)
     assert [tag for tag, _ in outline.tags].count("details") == 12
     assert "small against original, HumanEval: 5 problems solved by original alone, 7 by small alone" in outline.text
@@ -84,27 +84,27 @@ def test_both_completions_of_a_problem_that_flipped_are_there() -> None:
     ]
 
 
-def test_completions_are_text_whatever_they_hold() -> None:
+def test_completions_are_escaped() -> None:
     hostile = evaluation(HOSTILE, passes(71, flipped=[0]), texts={0: CODE})
     hostile["problems"][0]["completions"][0]["detail"] = HOSTILE
     html = page.render([], HOSTILE, HOSTILE, given_of(evaluation("original", passes(71), texts={0: CODE}), hostile))
-    outline = check_whole_alone_and_safe(html)
+    outline = check_well_formed_and_safe(html)
     assert html.count("&lt;/pre&gt;&lt;/details&gt;&lt;script&gt;") == 2
     assert "\u202e" not in html and "\x00" not in html and "{{ 7*7 }}" in html
     assert not {tag for tag, _ in outline.tags} & {"script", "img"}
 
 
-def test_code_keeps_its_lines_and_shows_what_would_hide() -> None:
+def test_code_keeps_its_lines_and_shows_invisible_characters() -> None:
     assert code_text("a\r\n\tb\u202e\x1b\u00a0c\u200b") == "a\n\tb\ufffd\ufffd c\ufffd"
 
 
-def test_a_long_completion_is_cut_and_says_so() -> None:
+def test_long_completion_is_truncated_with_a_note() -> None:
     long = evaluation("small", passes(70), texts={70: "x" * (LONGEST_CODE + 1234)})
     html = page.render([], "t", "", given_of(ORIGINAL, long))
     assert "… 1,234 more characters" in html and "x" * (LONGEST_CODE + 1) not in html
 
 
-def test_results_without_texts_say_so() -> None:
+def test_missing_texts_are_noted() -> None:
     one, other = evaluation("original", passes(2, 4)), evaluation("small", passes(1, 4))
     for problem in (*one["problems"], *other["problems"]):
         for completion in problem["completions"]:
@@ -113,7 +113,7 @@ def test_results_without_texts_say_so() -> None:
     assert "small: wrong (AssertionError): the result has no text." in outline.text
 
 
-def test_a_thousand_problems_make_a_page_of_bounded_size_soon() -> None:
+def test_page_of_a_thousand_problems_is_bounded_and_fast() -> None:
     texts = dict.fromkeys(range(1000), "    pass\n" * 40)
     one = evaluation("original", passes(900, 1000), texts=texts)
     other = evaluation("small", passes(100, 1000), texts=texts)
@@ -121,7 +121,7 @@ def test_a_thousand_problems_make_a_page_of_bounded_size_soon() -> None:
     html = page.render([], "t", "", given_of(one, other))
     assert time.process_time() - begun < 20
     assert len(html) < 1_000_000
-    outline = check_whole_alone_and_safe(html)
+    outline = check_well_formed_and_safe(html)
     assert [tag for tag, _ in outline.tags].count("details") == MOST_FOLDS
     assert any("Not shown with their completions: Task/300, Task/301" in text for text in outline.text)
     assert "small solves 100 of 1,000 problems of HumanEval, original 900: 800 fewer" in html
@@ -130,12 +130,12 @@ def test_a_thousand_problems_make_a_page_of_bounded_size_soon() -> None:
 @pytest.mark.parametrize(
     "key", [key for key in OTHER if key not in ("task", "n", "failures", "intervals", "problems", "k")]
 )
-def test_any_other_field_may_be_missing(key: str) -> None:
+def test_other_fields_may_be_missing(key: str) -> None:
     html = page.render([], "t", "", given_of(ORIGINAL, {name: value for name, value in OTHER.items() if name != key}))
-    check_whole_alone_and_safe(html)
+    check_well_formed_and_safe(html)
 
 
-def test_what_was_not_measured_is_said_to_be() -> None:
+def test_unmeasured_figures_are_shown_as_such() -> None:
     bare = evaluation("small", passes(3, 5), total=None, speed=None)
     bare["peak_memory_mb"] = None
     outline = shown(bare)
@@ -146,9 +146,9 @@ def test_what_was_not_measured_is_said_to_be() -> None:
     assert shown(bare).text.count("not measured") == 1 + 5
 
 
-def test_classifiers_stand_beside_generators_and_with_their_robustness() -> None:
+def test_classifiers_with_robustness_are_shown_beside_generators() -> None:
     html = page.render([Evidence("student", SMALL)], "t", "", given_of(flips(), ORIGINAL))
-    outline = check_whole_alone_and_safe(html)
+    outline = check_well_formed_and_safe(html)
     for text in ("The figures", "Accuracy", "Robustness", "student: rewritten code, 120 examples", "rename variables"):
         assert text in outline.text
     text = html.replace("\xa0", " ")
@@ -156,19 +156,19 @@ def test_classifiers_stand_beside_generators_and_with_their_robustness() -> None
     assert "student agrees with teacher on " in text
 
 
-def test_robustness_measured_on_other_data_is_not_compared() -> None:
+def test_robustness_on_other_data_is_not_compared() -> None:
     other = flips("other", None)
     assert "not measured on the same data" not in page.render([], "t", "", given_of(flips(), other))
     other["data"] = {"sha256": "00"}
     assert "not measured on the same data" in page.render([], "t", "", given_of(flips(), other))
 
 
-def test_perturbed_prompts_name_the_worst() -> None:
+def test_worst_perturbation_is_named() -> None:
     html = page.render([], "t", "", given_of(recode())).replace("\xa0", " ")
     assert "Of 2 prompt perturbations, camel_case costs small the most: 50.0 % [" in html
 
 
-def test_perturbed_prompts_beside_the_original() -> None:
+def test_perturbed_prompts_are_compared_with_the_original() -> None:
     html = page.render([], "t", "", given_of(recode("small", "original"))).replace("\xa0", " ")
     assert "small beside original: 40 problems, perturbed" in html
     said = "small still solves 25.0 % of 40 problems, original 27.5 %: no difference that this sample can show"
@@ -179,13 +179,13 @@ def test_perturbed_prompts_beside_the_original() -> None:
     assert "Survives with" not in page.render([], "t", "", given_of(recode()))
 
 
-def test_refused_ratios_stand_in_the_table_with_their_reason() -> None:
+def test_refused_ratios_are_shown_with_their_reason() -> None:
     outline = shown(comparison(noisy=True))
     assert outline.text.count("not given") == 8
     assert any(text.startswith("No ratio of times is given: reference varied by") for text in outline.text)
 
 
-def test_a_ratio_without_an_interval_is_told_without_one() -> None:
+def test_ratio_without_an_interval_is_shown() -> None:
     values = comparison()
     assert values["ratios"][0]["cold_start"]["low"] is None
     html = page.render([], "t", "", given_of(values)).replace("\xa0", " ")
@@ -195,16 +195,16 @@ def test_a_ratio_without_an_interval_is_told_without_one() -> None:
     assert "95 % intervals, except for cold starts, which are too few" in html
 
 
-def test_a_page_of_classifiers_has_nothing_of_generators() -> None:
+def test_page_of_classifiers_has_no_sections_of_generators() -> None:
     html = page.render([Evidence("student", SMALL)], "t", "")
     assert "<details" not in html and "Robustness" not in html
 
 
-def test_the_same_results_give_the_same_page() -> None:
+def test_equal_results_give_equal_pages() -> None:
     assert page.render([], "t", "", given_of(ORIGINAL, OTHER)) == page.render([], "t", "", given_of(ORIGINAL, OTHER))
 
 
-def test_an_unknown_reference_is_refused_with_the_names_there_are() -> None:
+def test_unknown_reference_is_rejected_with_the_known_names() -> None:
     with pytest.raises(UserError, match=r"--reference: no model that was evaluated is called 'x'.*original, small"):
         given_of(ORIGINAL, OTHER, reference="x")
     with pytest.raises(UserError, match="nothing to report"):

@@ -1,4 +1,4 @@
-"""Plots of figures with intervals: marks and whiskers stand where the figures say."""
+"""Plots of figures with intervals: marks and whiskers are at the right places."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_marks_and_whiskers_are_to_scale() -> None:
     assert root.attrib["aria-label"] == "T. a: 40 [30, 60]. b: 50."
 
 
-def test_a_log_scale_keeps_ratios_apart_evenly() -> None:
+def test_log_scale_spaces_equal_ratios_equally() -> None:
     marks = [
         Mark(str(value), value, None, None, f"{value}x", series) for series, value in enumerate((1.0, 10.0, 100.0))
     ]
@@ -43,14 +43,14 @@ def test_a_log_scale_keeps_ratios_apart_evenly() -> None:
     assert "10x" in [element.text for element in root.iter("text")]
 
 
-def test_hostile_and_long_names_stay_text_and_leave_room_for_the_figure() -> None:
+def test_hostile_and_long_names_are_escaped_and_shortened() -> None:
     root = root_of(interval_plot([Mark(HOSTILE * 3, 1.0, 0.5, 2.0, "1 [0.5, 2]")], "k", "T.", "x"))
     assert not list(root.iter("script"))
     names = [element.text or "" for element in root.iter("text") if "…" in (element.text or "")]
     assert len(names) == 1 and len(names[0]) + len("1 [0.5, 2]") <= 56
 
 
-def test_nothing_to_draw_and_too_much() -> None:
+def test_nothing_and_too_much_to_draw() -> None:
     assert interval_plot([], "k", "T.", "x") is None
     many = [Mark(f"row {place}", 1.0, 1.0, 1.0, "1") for place in range(MOST_MARKS + 5)]
     texts = [element.text for element in root_of(interval_plot(many, "k", "T.", "x")).iter("text")]

@@ -1,4 +1,4 @@
-"""The page: true sentences, nothing invented, and HTML that is whole, alone and safe."""
+"""The page: true sentences, no invented facts, and well-formed, self-contained, safe HTML."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Outline(HTMLParser):
             self.text.append(data.strip())
 
 
-def check_whole_alone_and_safe(html: str) -> Outline:
+def check_well_formed_and_safe(html: str) -> Outline:
     outline = Outline(html)
     assert html.startswith("<!DOCTYPE html>")
     ids = [attrs["id"] for _, attrs in outline.tags if "id" in attrs]
@@ -122,9 +122,9 @@ def check_whole_alone_and_safe(html: str) -> Outline:
     return outline
 
 
-def test_a_full_page_is_whole_and_accessible() -> None:
+def test_full_page_is_well_formed_and_accessible() -> None:
     html = page.render([small(), large()], "Title", "lilliput report a.json b.json")
-    outline = check_whole_alone_and_safe(html)
+    outline = check_well_formed_and_safe(html)
     assert ("html", {"lang": "en"}) in outline.tags
     assert html.count("<svg") == 5, "size, latency, two matrices, one history"
     assert [tag for tag, _ in outline.tags].count("h1") == 1
@@ -184,11 +184,11 @@ def test_a_full_page_is_whole_and_accessible() -> None:
         (Evidence("a"), Evidence("b"), "b against a: accuracy not measured."),
     ],
 )
-def test_the_sentence_of_a_comparison(model: Evidence, reference: Evidence, expected: str) -> None:
+def test_sentence_of_a_comparison(model: Evidence, reference: Evidence, expected: str) -> None:
     assert page.sentences([model, reference]) == [expected]
 
 
-def test_every_model_is_compared_with_the_largest_wherever_it_stands() -> None:
+def test_every_model_is_compared_with_the_largest_in_any_order() -> None:
     middle = Evidence("middle", {"bytes": {"total": 12_060_000}})
     found = page.sentences([small(), large(), middle])
     assert [re.split(r"[;:]", sentence)[0] for sentence in found] == [
@@ -197,7 +197,7 @@ def test_every_model_is_compared_with_the_largest_wherever_it_stands() -> None:
     ]
 
 
-def test_a_model_alone_is_set_against_its_best_baseline() -> None:
+def test_single_model_is_compared_with_its_best_baseline() -> None:
     assert page.sentences([small()]) == [
         "small takes 2.94 MB and 2.61 ms (1 thread, 400 tokens); accuracy 96.1 % [95.0, 97.1] against 62.7 % for the "
         "best baseline (logistic regression on TF-IDF of tokens); n = 1,200."
@@ -205,25 +205,25 @@ def test_a_model_alone_is_set_against_its_best_baseline() -> None:
     assert page.sentences([Evidence("bare")]) == ["bare: accuracy not measured; n = unknown."]
 
 
-def test_speeds_are_not_compared_when_a_ratio_would_rest_on_nothing() -> None:
+def test_speeds_of_zero_are_not_compared() -> None:
     html = page.render([small(latency_ms={"p50": 0}), large()], "t", "")
     assert "faster" not in html and "slower" not in html
 
 
 @pytest.mark.parametrize("key", SMALL)
 def test_any_key_may_be_missing(key: str) -> None:
-    check_whole_alone_and_safe(page.render([Evidence("a", {k: v for k, v in SMALL.items() if k != key})], "t", ""))
+    check_well_formed_and_safe(page.render([Evidence("a", {k: v for k, v in SMALL.items() if k != key})], "t", ""))
 
 
 @pytest.mark.parametrize("odd", [None, "text", 3, [], {}, [None], {"total": None, "p50": "fast"}])
-def test_all_keys_may_be_null_or_of_another_kind(odd: object) -> None:
+def test_all_keys_may_be_null_or_of_another_type(odd: object) -> None:
     html = page.render([Evidence("a", dict.fromkeys(SMALL, odd), inspect={"architecture": odd, "bytes": odd})], "t", "")
-    check_whole_alone_and_safe(html)
+    check_well_formed_and_safe(html)
     assert "not measured" in html
 
 
-def test_an_empty_evaluation_shows_no_figure_at_all() -> None:
-    outline = check_whole_alone_and_safe(page.render([Evidence("a"), Evidence("b")], "t", ""))
+def test_empty_evaluation_shows_no_figures() -> None:
+    outline = check_well_formed_and_safe(page.render([Evidence("a"), Evidence("b")], "t", ""))
     assert outline.text.count("not measured") == 16
     assert "Not recorded." in outline.text
     assert "The plots" not in outline.text
@@ -248,13 +248,13 @@ json_values = st.recursive(
     ),
     st.none() | st.dictionaries(st.sampled_from(["architecture", "provenance", "bytes", "x"]), json_values),
 )
-def test_no_json_breaks_the_page(name: str, changes: dict[str, Any], history: list[Any], inspect: Any) -> None:
+def test_any_json_gives_a_valid_page(name: str, changes: dict[str, Any], history: list[Any], inspect: Any) -> None:
     evidence = Evidence(name, {**SMALL, **changes}, history, inspect)
-    check_whole_alone_and_safe(page.render([evidence, large()], name, name))
+    check_well_formed_and_safe(page.render([evidence, large()], name, name))
 
 
 @pytest.mark.filterwarnings("error")
-def test_hostile_strings_stay_text() -> None:
+def test_hostile_strings_are_escaped() -> None:
     def poisoned(value: Any) -> Any:
         if isinstance(value, dict):
             return {key if key != "details" else HOSTILE: poisoned(inner) for key, inner in value.items()}
@@ -267,12 +267,12 @@ def test_hostile_strings_stay_text() -> None:
         HOSTILE, poisoned(copy.deepcopy(SMALL)), ({"stage": HOSTILE, "epoch": 1, "loss": 1.0},), inspect
     )
     html = page.render([evidence, large()], HOSTILE, HOSTILE)
-    outline = check_whole_alone_and_safe(html)
+    outline = check_well_formed_and_safe(html)
     assert any(text.startswith("<script>alert('x')</script>") for text in outline.text)
     assert "{{ 7*7 }}" in html and "49" not in "".join(text for text in outline.text if "alert" in text)
 
 
-def test_scores_of_different_data_come_with_a_caution() -> None:
+def test_scores_on_different_data_come_with_a_caution() -> None:
     caution = "on record as scored on the same data"
     assert caution not in page.render([small(), large()], "t", "")
     assert caution not in page.render([small(data=None)], "t", "")
@@ -280,13 +280,13 @@ def test_scores_of_different_data_come_with_a_caution() -> None:
         assert page.render([small(), other], "t", "").count(caution) == 2, "below the table and below the plot"
 
 
-def test_models_of_one_name_are_told_apart() -> None:
+def test_models_of_equal_names_are_numbered() -> None:
     html = page.render([small(), small(), large()], "t", "")
-    check_whole_alone_and_safe(html)
+    check_well_formed_and_safe(html)
     assert "small (2) is 41x smaller" in html
 
 
-def test_rows_that_agree_are_written_once_and_others_per_model() -> None:
+def test_equal_rows_are_shown_once_and_others_per_model() -> None:
     other = Evidence("other", {**LARGE, "machine": {"cpu": "a CPU", "cores": 4}}, inspect={"precision": "fp32"})
     html = page.render([small(), other], "t", "")
     assert '<th scope="row">machine: cpu</th>\n<td colspan="2">a CPU</td>' in html
@@ -295,13 +295,13 @@ def test_rows_that_agree_are_written_once_and_others_per_model() -> None:
     assert '<th scope="row">weights</th>\n<td>2,700,000</td>\n<td class="absent">not measured</td>' in html
 
 
-def test_a_matrix_of_too_many_classes_is_mentioned() -> None:
+def test_matrix_of_too_many_classes_is_mentioned() -> None:
     n = 60
     confusion = [[int(i == j) for j in range(n)] for i in range(n)]
     assert "60 classes are too many to draw" in page.render([small(confusion=confusion)], "t", "")
 
 
-def test_the_same_evidence_gives_the_same_bytes_in_any_process(tmp_path: Path) -> None:
+def test_equal_evidence_gives_equal_bytes_in_any_process(tmp_path: Path) -> None:
     program = f"""
 from pathlib import Path
 from lilliput.report import Evidence, page
@@ -314,14 +314,14 @@ page.write([Evidence("small", {SMALL!r}, {HISTORY!r}, {INSPECT!r}), Evidence("la
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.html", "page.html"], "nothing left beside them"
 
 
-def test_nothing_to_report_is_the_users_error() -> None:
+def test_nothing_to_report_is_a_user_error() -> None:
     with pytest.raises(UserError, match=r"nothing to report.*lilliput evaluate --json"):
         page.render([], "t", "")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_the_paper(scheme: str) -> None:
-    """WCAG 2.2, success criterion 1.4.3: text at 4.5 to 1 or more."""
+def test_text_has_enough_contrast(scheme: str) -> None:
+    """WCAG 2.2, success criterion 1.4.3: a contrast of at least 4.5 to 1 for text."""
     css = (Path(page.__file__).parent / "page.css").read_text(encoding="utf-8")
     blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     colors = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})", blocks[scheme == "dark"]))
@@ -341,7 +341,7 @@ def test_text_stands_out_from_the_paper(scheme: str) -> None:
         assert contrast(colors[f"--series-{index}"], colors["--paper"]) >= 3, "graphics: criterion 1.4.11"
 
 
-def test_the_plots_colors_are_the_pages() -> None:
+def test_plot_colours_match_the_page() -> None:
     from lilliput.report.plots import VARIABLES
 
     css = (Path(page.__file__).parent / "page.css").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Plots: the marks stand where the numbers say, and an SVG holds nothing but the plot."""
+"""Plots: marks are at the right places, and an SVG contains only the plot."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def parsed(svg: str | None) -> ElementTree.Element:
 
 
 def uses(root: ElementTree.Element, series: int) -> list[tuple[float, float]]:
-    """Places of the marks of a series that stand in the plot (those of the key stand below it)."""
+    """Positions of a series' marks in the plot (those of the key are below it)."""
     marks = [e for e in root.iter("use") if f"var(--series-{series})" in e.get("style", "")]
     return [(float(e.attrib["x"]), float(e.attrib["y"])) for e in marks if float(e.attrib["x"]) > 30]
 
@@ -54,12 +54,12 @@ def test_size_plot_draws_each_interval_to_scale() -> None:
     root = parsed(plots.size_against_score([first, second], "k"))
     heights = sorted({y for _, y in uses(root, 0)})
     assert len(heights) == 3, "two caps and the point"
-    # SVG counts downward: from 65 % at the top to 60 % and on to 57 %.
+    # SVG coordinates grow downward: from 65 % at the top to 60 % and on to 57 %.
     assert (heights[1] - heights[0]) / (heights[2] - heights[1]) == pytest.approx(5 / 3, abs=1e-3)
     assert len(uses(root, 1)) == 1, "no interval, no caps"
 
 
-def test_size_plot_names_models_and_baselines_with_their_figures() -> None:
+def test_size_plot_labels_models_and_baselines_with_their_figures() -> None:
     one = model("small", 2_941_312, 0.634, baselines={"majority": 0.541, "token_logistic": 0.627})
     root = parsed(plots.size_against_score([one], "k"))
     for text in (
@@ -72,7 +72,7 @@ def test_size_plot_names_models_and_baselines_with_their_figures() -> None:
     assert "small: 2.94 MB, 63.4 %" in root.attrib["aria-label"]
 
 
-def test_size_plot_takes_f1_where_no_accuracy_is_known() -> None:
+def test_size_plot_uses_f1_without_an_accuracy() -> None:
     root = parsed(plots.size_against_score([Evidence("a", {"bytes": {"total": 3e6}, "f1": 0.8})], "k"))
     assert "F1, %" in texts(root)
 
@@ -91,13 +91,13 @@ def test_latency_bars_are_to_scale() -> None:
     assert "milliseconds, log scale; 1 thread, 400 tokens" in texts(root)
 
 
-def test_latency_under_differing_settings_names_each() -> None:
+def test_latency_under_different_settings_names_each() -> None:
     models = [Evidence(f"m{n}", {"latency_ms": {"p50": 3.0, "p95": 4.0, "threads": n}}) for n in (1, 2)]
     found = texts(parsed(plots.latency(models, "k")))
     assert {"m1 (1 thread)", "m2 (2 threads)", "3.00 ms, p95 4.00 ms", "milliseconds, log scale"} <= set(found)
 
 
-def test_training_has_a_curve_a_stage_and_averages_long_ones() -> None:
+def test_training_plot_has_a_curve_per_stage_and_averages_long_ones() -> None:
     rng = np.random.default_rng(0)
     losses = rng.random(900)
     history = [{"stage": "student", "epoch": i, "loss": float(loss)} for i, loss in enumerate(losses)]
@@ -111,7 +111,7 @@ def test_training_has_a_curve_a_stage_and_averages_long_ones() -> None:
     assert "Validation accuracy ended at 61.0 %" in root.attrib["aria-label"]
 
 
-def test_confusion_shades_each_cell_by_its_share_of_the_row() -> None:
+def test_confusion_cells_are_shaded_by_their_share_of_the_row() -> None:
     evidence = Evidence("a", {"confusion": [[90, 10], [30, 70]], "label_names": ["safe", HOSTILE]})
     root = parsed(plots.confusion(evidence, "k"))
     assert {"90", "10", "30", "70", "safe", "true class", "predicted class"} <= set(texts(root))
@@ -127,11 +127,11 @@ def test_confusion_shades_each_cell_by_its_share_of_the_row() -> None:
 @pytest.mark.parametrize(
     "confusion", [None, [], [[1, 2]], [[1], [2, 3]], [[1, None], [2, 3]], [None, [1]], "ab", 3, [[-1, 0], [0, 1]]]
 )
-def test_what_is_no_square_matrix_of_counts_is_not_drawn(confusion: object) -> None:
+def test_invalid_confusion_matrix_is_not_drawn(confusion: object) -> None:
     assert plots.confusion(Evidence("a", {"confusion": confusion}), "k") is None
 
 
-def test_many_classes_lose_their_numbers_and_very_many_the_plot() -> None:
+def test_many_classes_are_drawn_without_numbers_and_very_many_not_at_all() -> None:
     def square(n: int) -> Evidence:
         return Evidence("a", {"confusion": np.eye(n, dtype=int).tolist()})
 
@@ -140,7 +140,7 @@ def test_many_classes_lose_their_numbers_and_very_many_the_plot() -> None:
     assert plots.confusion(square(plots.MOST_CLASSES + 1), "k") is None
 
 
-def test_nothing_known_is_nothing_drawn() -> None:
+def test_no_evidence_gives_no_plots() -> None:
     empty = Evidence("a", {"bytes": None, "latency_ms": {"p50": 0}, "accuracy": None})
     assert plots.size_against_score([empty, model("b", 0, 0.5)], "k") is None
     assert plots.latency([empty], "k") is None
@@ -171,7 +171,7 @@ def hostile_plots() -> list[str | None]:
 
 
 @pytest.mark.filterwarnings("error")
-def test_hostile_names_stay_text() -> None:
+def test_hostile_names_are_escaped() -> None:
     for svg in hostile_plots():
         root = parsed(svg)
         assert not [e.tag for e in root.iter() if e.tag in {"script", "style", "metadata", "image"}]
@@ -179,7 +179,7 @@ def test_hostile_names_stay_text() -> None:
         assert any(text.startswith("<scri") for text in texts(root))
 
 
-def test_an_svg_refers_only_to_itself_and_keeps_only_the_ids_it_uses() -> None:
+def test_svg_refers_only_to_itself_and_has_no_unused_ids() -> None:
     for key, svg in zip("abcd", hostile_plots(), strict=True):
         assert svg is not None
         assert "http" not in svg
@@ -191,7 +191,7 @@ def test_an_svg_refers_only_to_itself_and_keeps_only_the_ids_it_uses() -> None:
         assert set(re.findall(r"#[0-9a-f]{6}\b", re.sub(r"<text.*?</text>", "", svg))) == set(), "colors are the page's"
 
 
-def test_plots_do_not_depend_on_the_users_settings_nor_change_them() -> None:
+def test_plots_neither_depend_on_nor_change_the_users_settings() -> None:
     expected = hostile_plots()
     with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red", "text.parse_math": True}):
         before = dict(mpl.rcParams)
@@ -199,7 +199,7 @@ def test_plots_do_not_depend_on_the_users_settings_nor_change_them() -> None:
         assert dict(mpl.rcParams) == before
 
 
-def test_pyplot_is_never_imported_and_nothing_heavy_before_it_is_needed() -> None:
+def test_pyplot_is_never_imported_and_heavy_modules_only_on_demand() -> None:
     program = """
 import sys
 from lilliput.report import Evidence, card, page, plots

@@ -1,4 +1,4 @@
-"""Results read: each known by its fields, and every field that the page computes with checked and named."""
+"""Reading results: each kind is recognized by its fields, and every field used in computations is checked by name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MADE: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_each_kind_is_known_by_its_fields(kind: str, tmp_path: Path) -> None:
+def test_each_kind_is_recognized_by_its_fields(kind: str, tmp_path: Path) -> None:
     file = tmp_path / "some.json"
     file.write_text(json.dumps(MADE[kind]()))
     result = read_result(file)
@@ -80,7 +80,7 @@ def test_each_kind_is_known_by_its_fields(kind: str, tmp_path: Path) -> None:
         ("summaries", ("chrf", "high"), "x", "field 'chrf'"),
     ],
 )
-def test_a_wrong_field_is_named_with_its_file(kind: str, path: tuple[Any, ...], value: Any, message: str) -> None:
+def test_wrong_field_is_named_with_its_file(kind: str, path: tuple[Any, ...], value: Any, message: str) -> None:
     values = copy.deepcopy(MADE[kind]())
     inner: Any = values
     for part in path[:-1]:
@@ -97,7 +97,7 @@ def test_a_wrong_field_is_named_with_its_file(kind: str, path: tuple[Any, ...], 
     [("flips", ("against", "flips")), ("recode", ("against",)), ("recode", ("perturbations", 0, "robust_drop"))],
 )
 @pytest.mark.parametrize("missing", [True, False])
-def test_what_need_not_be_there_may_be_missing_or_null(kind: str, path: tuple[Any, ...], missing: bool) -> None:
+def test_optional_fields_may_be_missing_or_null(kind: str, path: tuple[Any, ...], missing: bool) -> None:
     values = copy.deepcopy(MADE[kind]())
     inner: Any = values
     for part in path[:-1]:
@@ -110,7 +110,7 @@ def test_what_need_not_be_there_may_be_missing_or_null(kind: str, path: tuple[An
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '"accuracy"', "{}", '{"problems": []}', "[" * 5000, '{"a": NaN}'])
-def test_what_is_no_result_is_refused(text: str, tmp_path: Path) -> None:
+def test_rejects_what_is_not_a_result(text: str, tmp_path: Path) -> None:
     file = tmp_path / "some.json"
     file.write_text(text)
     with pytest.raises(DataError, match=r"some\.json") as caught:
@@ -140,7 +140,7 @@ SPOILT = (
 @pytest.mark.parametrize("kind", [kind for kind in MADE if kind != "classifier"])
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_any_json_gives_a_page_or_a_refusal_that_names_the_file(kind: str, data: st.DataObject) -> None:
+def test_any_json_gives_a_page_or_an_error_that_names_the_file(kind: str, data: st.DataObject) -> None:
     values = copy.deepcopy(MADE[kind]())
     for path in data.draw(st.lists(st.sampled_from(list(places(values))), min_size=1, max_size=2)):
         inner: Any = values
@@ -160,5 +160,5 @@ def test_any_json_gives_a_page_or_a_refusal_that_names_the_file(kind: str, data:
 
 
 def _has(inner: Any, part: Any) -> bool:
-    """Whether the part is still there: an earlier change may have taken away what it was in."""
+    """Whether the part still exists: an earlier change may have removed its parent."""
     return part in inner if isinstance(inner, dict) else isinstance(inner, list) and part in range(len(inner))

@@ -1,4 +1,4 @@
-"""Scores that are 0 by convention alone are called undefined, on the page and on the card."""
+"""Scores that are 0 only by convention are called undefined on the page and on the card."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from lilliput.verbs.shrink import validation_evidence
 NONE_FOUND = score([0, 1, 1], [0, 0, 0], 2, 1)
 
 
-def test_the_page_tells_them_from_zeros():
+def test_page_distinguishes_undefined_scores_from_zeros():
     found = {**NONE_FOUND.as_dict(), "confusion": NONE_FOUND.confusion.tolist(), "label_names": ["no", "yes"]}
     evidence = Evidence("small", found)
     assert [cell.text for cell in model_row(evidence).scores] == ["33.3", "0.0", "undefined"]
@@ -22,19 +22,19 @@ def test_the_page_tells_them_from_zeros():
     assert any("precision undefined, recall 0.0 %" in caption for caption in captions)
 
 
-def test_so_for_baselines():
+def test_undefined_scores_of_baselines():
     details = {"majority": {"accuracy": 0.5, "f1": 0.0, "mcc": 0.0, "undefined": ["mcc"], "fitted_on": "the data"}}
     evidence = Evidence("small", {"baselines": {"majority": 0.5, "details": details}})
     (row,) = map(baseline_row, baselines(evidence))
     assert row.scores[2] == UNDEFINED and row.scores[1].text == "0.0"
 
 
-def test_results_of_earlier_versions_and_of_others_do_not_say():
+def test_results_without_the_field_show_zero():
     for said in ({}, {"undefined": "mcc"}, {"undefined": None}):
         assert model_row(Evidence("small", {"mcc": 0.0, **said})).scores[2].text == "0.000"
 
 
-def test_a_card_leaves_them_out(small):
+def test_card_omits_undefined_scores(small):
     manifest = open_artifact(small).manifest
     logits = np.array([[1, 0], [1, 0], [1, 0]], np.float32)
     facts = card_facts(

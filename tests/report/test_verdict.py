@@ -1,4 +1,4 @@
-"""The verdict: every sentence from its evidence, and none where there is none."""
+"""The verdict: every sentence follows from its evidence, and without evidence there is none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def small(flipped: Any = range(66, 78), **changes: Any) -> dict[str, Any]:
     return evaluation("small", passes(71, flipped=flipped), **{"total": 500_000_000, **changes})
 
 
-def test_a_difference_that_chance_explains_is_none() -> None:
+def test_difference_within_chance_is_not_claimed() -> None:
     (text,) = said(given_of(ORIGINAL, small(), comparison()))
     assert text.startswith(
         "small solves 73 of 164 problems of HumanEval, original 71: no difference that this sample can show "
@@ -35,26 +35,26 @@ def test_a_difference_that_chance_explains_is_none() -> None:
     assert text.endswith("] less energy (estimated).")
 
 
-def test_a_difference_beyond_chance_is_told() -> None:
+def test_difference_beyond_chance_is_stated() -> None:
     (text,) = said(given_of(ORIGINAL, small(range(40, 71))))
     assert "small solves 40 of 164 problems of HumanEval, original 71: 31 fewer (paired interval −" in text
     (text,) = said(given_of(ORIGINAL, small(range(71, 100))))
     assert "solves 100 of 164 problems of HumanEval, original 71: 29 more (paired interval +" in text
 
 
-def test_the_same_problems_are_told_with_what_may_still_differ() -> None:
+def test_equal_outcomes_are_stated_with_what_may_still_differ() -> None:
     (text,) = said(given_of(ORIGINAL, small(())))
     assert "original 71: the same ones (up to 2.3 % of such problems may still come out differently)." in text
 
 
-def test_ratios_refused_for_noise_are_told_as_refused() -> None:
+def test_ratios_refused_for_noise_are_stated_as_refused() -> None:
     (text,) = said(given_of(ORIGINAL, small(), comparison(noisy=True)))
     assert "It is 4.0x smaller and takes 4.0x less memory at its peak." in text
     assert "No ratio of speed and energy to original is given: too noisy: reference" in text
     assert " as fast" not in text and "less energy" not in text
 
 
-def test_without_a_comparison_no_speed_is_compared() -> None:
+def test_speeds_are_not_compared_without_a_comparison() -> None:
     (text,) = said(given_of(ORIGINAL, small(speed=50.0)))
     assert "It is 4.0x smaller: 500 MB against 2.00 GB." in text
     assert "measured in separate runs, without intervals, and are not compared" in text
@@ -83,7 +83,7 @@ def test_results_under_other_conditions_are_not_compared(changes: dict[str, Any]
     assert "paired interval" not in text
 
 
-def test_a_seed_that_nothing_was_drawn_with_does_not_matter() -> None:
+def test_unused_seed_makes_no_difference() -> None:
     (text,) = said(given_of(ORIGINAL, small(settings={"seed": 5, "top_p": 0.9})))
     assert "paired interval" in text
 
@@ -93,7 +93,7 @@ def test_other_problems_of_the_same_file_are_not_compared() -> None:
     assert "they were given 164 and 100 problems, 100 of them the same" in text
 
 
-def test_completions_made_elsewhere_are_not_compared_with_those_made_here() -> None:
+def test_completions_from_elsewhere_are_not_compared_with_ours() -> None:
     scored = evaluation("x", passes(70), settings=None)
     scored["settings"] = {"form": "auto", "seconds": 10.0, "memory_mb": 1024}
     del scored["name"], scored["bytes"], scored["energy"]
@@ -102,7 +102,7 @@ def test_completions_made_elsewhere_are_not_compared_with_those_made_here() -> N
     assert "how the completions of 1 were made is not on record" in text
 
 
-def test_problems_without_a_verdict_are_left_out_of_both() -> None:
+def test_problems_without_a_verdict_are_left_out_for_both() -> None:
     lost: list[Any] = [*passes(71)]
     lost[0] = ["runner"]
     (text,) = said(given_of(ORIGINAL, evaluation("small", lost)))
@@ -118,19 +118,19 @@ def test_several_completions_are_compared_in_points() -> None:
     assert "small reaches a pass@1 of 50.0 % on 30 problems of HumanEval, original 25.0 %: +25.0 points" in text
 
 
-def test_one_model_alone_and_another_reference() -> None:
+def test_single_model_and_another_reference() -> None:
     assert said(given_of(ORIGINAL)) == ["original solves 71 of 164 problems of HumanEval (pass@1 43.3 % [35.9, 50.9])."]
     (text,) = said(given_of(ORIGINAL, small(), reference="small"))
     assert text.startswith("original solves 71 of 164 problems of HumanEval, small 73")
     assert "It is 4.0x larger" in text
 
 
-def test_order_does_not_matter_but_for_the_first_evaluation() -> None:
+def test_order_matters_only_for_the_first_evaluation() -> None:
     files = [ORIGINAL, small(), comparison()]
     assert said(given_of(files[2], files[0], files[1])) == said(given_of(*files))
 
 
-def test_two_benchmarks_of_a_model_are_told_in_one_paragraph() -> None:
+def test_two_benchmarks_of_a_model_are_summarized_in_one_paragraph() -> None:
     mbpp = [evaluation(name, passes(n), task="mbpp") for name, n in (("original", 90), ("small", 85))]
     for one in mbpp:
         one["data"] = {"sha256": "cd" * 32}
@@ -140,20 +140,20 @@ def test_two_benchmarks_of_a_model_are_told_in_one_paragraph() -> None:
     )
 
 
-def test_a_second_result_of_one_name_is_another_model() -> None:
+def test_second_result_of_a_name_is_another_model() -> None:
     given = given_of(ORIGINAL, evaluation("original", passes(60), total=7_000))
     assert given.names == ["original", "original (2)"]
     assert said(given)[0].startswith("original (2) solves 60 of 164 problems of HumanEval, original 71")
 
 
-def test_a_comparison_alone_has_a_verdict_of_its_own() -> None:
+def test_comparison_alone_has_its_own_verdict() -> None:
     (text,) = said(given_of(comparison()))
     assert text.startswith("small beside original: it is 4.0x smaller, decodes ")
     (text,) = said(given_of(comparison(kind="classifier")))
     assert "classifies the data's examples" in text and "An example takes" in text
 
 
-def test_ratios_in_words() -> None:
+def test_ratios_are_formatted_in_words() -> None:
     assert with_ends({"value": 6.91, "low": 6.12, "high": 7.66}) == "6.9x [6.1, 7.7]"
     assert with_ends({"value": 6.91, "low": 6.91, "high": 6.93}) == "6.91x [6.91, 6.93]"
     assert with_ends({"value": 41.2, "low": 39.9, "high": 44.0}) == "41x [40, 44]"

@@ -1,4 +1,4 @@
-"""Beam search against transformers', and against all texts that there are."""
+"""Beam search against transformers' beam search and against exhaustive enumeration."""
 
 import itertools
 
@@ -18,14 +18,14 @@ def tiny(request, tmp_path_factory):
 
 
 def without_padding(ids, end):
-    """A text up to the token that ends it, and without it; padding stands behind it."""
+    """The tokens before the first end token; padding follows it."""
     place = next((place for place, id_ in enumerate(ids) if id_ in end), len(ids))
     return ids[:place]
 
 
 @pytest.fixture(scope="module")
 def ends(tiny):
-    """Tokens at which texts end early, and not all at once: some of those that the likeliest texts hold."""
+    """End tokens taken from the likeliest texts, so that beams end early and at different steps."""
     texts = tiny.expected(PROMPTS, eos_token_id=None, num_beams=4)
     return tuple(sorted({texts[0][5], texts[1][9], texts[2][2]} - {PAD}))
 
@@ -45,7 +45,7 @@ def ends(tiny):
     ],
 )
 @pytest.mark.parametrize("ending", [False, True], ids=["no end", "ends"])
-def test_what_is_found_is_what_transformers_finds(tiny, ends, ours, theirs, ending):
+def test_beams_match_transformers(tiny, ends, ours, theirs, ending):
     end = ends if ending else ()
     expected = tiny.expected(PROMPTS, eos_token_id=list(end) or None, **theirs)
     generator = tiny.generator(tokenizer=word_tokenizer(), end=end)
@@ -55,7 +55,7 @@ def test_what_is_found_is_what_transformers_finds(tiny, ends, ours, theirs, endi
         assert one.tokens == len(ids_of(one)) + (one.finish == "end")
 
 
-def test_prompts_beside_it_change_nothing(tiny, ends):
+def test_other_prompts_in_the_batch_change_nothing(tiny, ends):
     spy = Spy(tiny.session())
     how = {"max_new_tokens": 12, "beams": 4, "n": 2}
     together = tiny.generator(spy, word_tokenizer(), end=ends).generate(map(words, PROMPTS), batch=12, **how)
@@ -68,7 +68,7 @@ def test_prompts_beside_it_change_nothing(tiny, ends):
     assert len(few.started) == 2
 
 
-def test_a_stop_string_cuts_what_was_found(tiny):
+def test_stop_string_truncates_the_completion(tiny):
     generator = tiny.generator(tokenizer=word_tokenizer(), end=())
     ((whole,),) = generator.generate(words(PROMPTS[0]), max_new_tokens=12, beams=3)
     stop = whole.text.split()[4]
@@ -84,13 +84,13 @@ def test_progress_ends_at_its_total(tiny, ends):
     assert progress.totals == [progress.done]
 
 
-class Chances:
-    """A session whose next token's chances are of the last one alone."""
+class MarkovSession:
+    """A session whose next-token probabilities depend on the last token alone."""
 
     starts = 0
 
-    def __init__(self, chances):
-        self.logits = np.log(chances).astype(np.float32)
+    def __init__(self, probabilities):
+        self.logits = np.log(probabilities).astype(np.float32)
 
     def start(self, rows, advance=None):
         return self.logits[[row[-1] for row in rows]]
@@ -100,21 +100,21 @@ class Chances:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_with_beams_enough_the_likeliest_text_of_all_is_found(seed):
-    """Of four tokens, the last of which ends a text, and at most four of them: a beam as wide as all of these."""
+def test_wide_beam_finds_the_likeliest_text(seed):
+    """Texts of at most four tokens out of four, the last of which ends a text; the beam holds all of them."""
     random = np.random.default_rng(seed)
-    chances = random.dirichlet(np.full(200, 0.02), 200)
-    chances[:, 4:] = 1e-30
-    chances /= chances.sum(axis=1, keepdims=True)
+    probabilities = random.dirichlet(np.full(200, 0.02), 200)
+    probabilities[:, 4:] = 1e-30
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     scores = {}
     for length in range(1, 5):
         for text in itertools.product(range(4), repeat=length):
             if 3 in text[:-1] or (length < 4 and text[-1] != 3):
                 continue
-            chance = np.prod([chances[a, b] for a, b in itertools.pairwise((0, *text))])
-            scores[text] = np.log(max(chance, 1e-300)) / length
+            probability = np.prod([probabilities[a, b] for a, b in itertools.pairwise((0, *text))])
+            scores[text] = np.log(max(probability, 1e-300)) / length
     prompt = Prompt(np.zeros(1, np.int64), np.zeros(1, np.int64), (), None)
-    ((best, *_),) = search(Chances(chances), [prompt], [4], Beams(64, 1.0, 1.0, frozenset({3})))
+    ((best, *_),) = search(MarkovSession(probabilities), [prompt], [4], Beams(64, 1.0, 1.0, frozenset({3})))
     wanted = max(scores, key=scores.get)
     assert best.ids == wanted
     assert best.score == pytest.approx(scores[wanted], abs=1e-4)
@@ -134,11 +134,11 @@ def test_with_beams_enough_the_likeliest_text_of_all_is_found(seed):
         ({"beams": 1000}, "beams: must be 160 or less"),
     ],
 )
-def test_what_means_nothing_is_refused(tiny, options, complaint):
+def test_rejects_invalid_options(tiny, options, complaint):
     with pytest.raises(UserError, match=complaint):
         tiny.generator().generate("def f(a):", max_new_tokens=3, **options)
 
 
-def test_a_search_is_not_streamed(tiny):
+def test_beam_search_cannot_be_streamed(tiny):
     with pytest.raises(UserError, match="beams: must be 1 to stream"):
         tiny.generator().stream("def f(a):", beams=2)

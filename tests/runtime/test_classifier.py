@@ -1,4 +1,4 @@
-"""The run time: what it needs, how fast it is there, and what it refuses."""
+"""The classifier at run time: its dependencies, its speed, and the input that it rejects."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def run_fresh(code: str, *arguments: object) -> dict[str, object]:
     return json.loads(done.stdout)
 
 
-def test_predicting_imports_nothing_of_the_extras(small):
+def test_predicting_imports_no_optional_dependency(small):
     code = (
         "import json, sys, lilliput\n"
         "model = lilliput.load(sys.argv[1])\n"
@@ -56,7 +56,7 @@ def test_cold_start_to_first_prediction_is_fast(small):
     assert min(run_fresh(code, small) for _ in range(3)) < 1.0
 
 
-def test_predictions_are_probabilities_in_the_order_given(small):
+def test_predictions_are_probabilities_in_input_order(small):
     model = lilliput.load(small, threads=1)
     functions = [f"int f(char *p) {{ {'strcpy' if i % 2 else 'strncpy'}(p, src); return {i}; }}" for i in range(9)]
     together = model.predict(functions)
@@ -69,18 +69,18 @@ def test_predictions_are_probabilities_in_the_order_given(small):
     assert model.predict([]) == []
 
 
-def test_a_pair_given_to_a_model_of_functions_is_refused(small):
+def test_rejects_a_pair_given_to_a_model_of_single_functions(small):
     with pytest.raises(DataError, match=r"example 1 has 2 function\(s\)"):
         lilliput.load(small).predict(["int f() {}", ("int f() {}", "int g() {}")])
 
 
-def test_vectors_are_one_a_function(small):
+def test_vectors_have_one_row_per_function(small):
     model = lilliput.load(small)
     vectors = model.vectors(["int f() { return 1; }", "int g(char *p) { return strlen(p); }"])
     assert vectors.shape == (2, model.manifest.config.architecture.hidden)
 
 
-def test_no_functions_have_no_vectors(small):
+def test_no_functions_give_an_empty_array_of_vectors(small):
     model = lilliput.load(small)
     assert model.vectors([]).shape == (0, model.manifest.config.architecture.hidden)
 
@@ -99,20 +99,20 @@ def test_no_functions_have_no_vectors(small):
         ([()], r"example 0 has 0 function\(s\)"),
     ],
 )
-def test_what_are_no_examples_is_refused(examples, words, small):
+def test_rejects_invalid_examples(examples, words, small):
     with pytest.raises(DataError, match=words) as caught:
         lilliput.load(small).predict(examples)
     assert caught.value.remedy
 
 
-def test_a_single_string_is_no_list_of_functions(small):
+def test_rejects_a_single_string_for_a_list_of_functions(small):
     with pytest.raises(DataError, match=r"a single string was given.*Put it in a list"):
         lilliput.load(small).vectors("int f() {}")
     with pytest.raises(DataError, match="function 0: is not a string but tuple"):
         lilliput.load(small).vectors([("int f() {}", "int g() {}")])
 
 
-def test_arrays_and_generators_of_functions_are_examples(small):
+def test_accepts_arrays_and_generators_of_functions(small):
     model = lilliput.load(small, threads=1)
     functions = ["int f(char *p) { strcpy(p, src); }", "int g() { return 1; }"]
     expected = model.predict(functions)
@@ -123,13 +123,13 @@ def test_arrays_and_generators_of_functions_are_examples(small):
 
 
 @pytest.mark.parametrize("threads", [-1, 0, True, 1.5, "2"])
-def test_a_number_of_threads_that_is_none(threads, small):
+def test_rejects_invalid_number_of_threads(threads, small):
     with pytest.raises(UserError, match="threads: must be 1 or more"):
         lilliput.load(small, threads=threads)
 
 
 @pytest.mark.parametrize("change", [lambda words: words.pop("<s>"), lambda words: words.update({"one more": 9999})])
-def test_a_tokenizer_of_another_model_is_refused(change, small, tmp_path):
+def test_rejects_tokenizer_of_another_model(change, small, tmp_path):
     artifact = open_artifact(small)
     files = {name: artifact.file(name).read_bytes() for name in artifact.hashes}
     tokenizer = json.loads(files["tokenizer.json"])
@@ -141,8 +141,8 @@ def test_a_tokenizer_of_another_model_is_refused(change, small, tmp_path):
         Classifier(made)
 
 
-def test_what_a_graph_keeps_in_another_file_is_not_read(tmp_path, monkeypatch):
-    """Nobody verified it: not where the graph is, nor where we are, where the engine would look."""
+def test_rejects_external_data_of_a_graph(tmp_path, monkeypatch):
+    """They are unverified: read neither beside the graph nor in the working directory, where the engine would look."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hidden.bin").write_bytes(np.float32(4).tobytes())
     weight = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1])
@@ -155,7 +155,7 @@ def test_what_a_graph_keeps_in_another_file_is_not_read(tmp_path, monkeypatch):
         read_graph(tmp_path / "model.onnx")
 
 
-def test_a_graph_of_another_kind_of_model_is_refused(small, tmp_path):
+def test_rejects_graph_of_another_kind_of_model(small, tmp_path):
     artifact = open_artifact(small)
     files = {name: artifact.file(name).read_bytes() for name in artifact.hashes}
     files["model.onnx"] = open_artifact("clone-python").file("model.onnx").read_bytes()
@@ -163,7 +163,7 @@ def test_a_graph_of_another_kind_of_model_is_refused(small, tmp_path):
         Classifier(save(tmp_path / "pairs", artifact.classifier, files))
 
 
-def test_a_token_beyond_the_embedding_is_refused_however_few_there_are(small, tmp_path):
+def test_rejects_a_token_id_beyond_the_embedding(small, tmp_path):
     artifact = open_artifact(small)
     files = {name: artifact.file(name).read_bytes() for name in artifact.hashes}
     tokenizer = json.loads(files["tokenizer.json"])
@@ -174,7 +174,7 @@ def test_a_token_beyond_the_embedding_is_refused_however_few_there_are(small, tm
         Classifier(save(tmp_path / "far", artifact.classifier, files))
 
 
-def test_threads_get_the_same_predictions_as_one_after_the_other(small):
+def test_concurrent_predictions_equal_sequential_ones(small):
     classifier = lilliput.load(small, 1)
     batches = [[f"int f{i}(char *p) {{ return p[{i}] + {j}; }}" for i in range(20)] for j in range(4)]
     with ThreadPoolExecutor(4) as pool:
@@ -182,8 +182,8 @@ def test_threads_get_the_same_predictions_as_one_after_the_other(small):
     assert found == [classifier.predict(batch) for batch in batches] * 5
 
 
-def test_products_are_of_float32():
-    """On a processor with bfloat16 the engine would choose that: three digits of a logit."""
+def test_products_are_computed_in_float32():
+    """On a processor with bfloat16, the engine would choose it: three digits of a logit."""
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(4, 256)).astype(np.float32), rng.normal(size=(256, 8)).astype(np.float32)
     place = ov.opset13.parameter([4, 256], ov.Type.f32)
@@ -192,16 +192,16 @@ def test_products_are_of_float32():
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_an_engine_without_memory_says_so(threads, monkeypatch):
+def test_out_of_memory_in_the_engine_is_reported(threads, monkeypatch):
     place = ov.opset13.parameter([1], ov.Type.f32)
     engine = Engine(ov.Model([ov.opset13.relu(place)], [place], "relu"), threads)
-    monkeypatch.setattr(engine, "request", Failing())
+    monkeypatch.setattr(engine, "request", OutOfMemoryRequest())
     with pytest.raises(MemoryError, match="bad_alloc"):
         engine.infer([np.ones(1, np.float32)])
 
 
-class Failing:
-    """A request of the engine's that ran out of memory."""
+class OutOfMemoryRequest:
+    """An inference request that runs out of memory."""
 
     def infer(self, inputs, **how):
         raise RuntimeError("Exception from src/inference:\nstd::bad_alloc")
@@ -209,7 +209,7 @@ class Failing:
     start_async = infer
 
 
-def test_a_graph_of_other_sizes_than_the_manifest_says_is_refused(small, tmp_path):
+def test_rejects_graph_whose_sizes_differ_from_the_manifest(small, tmp_path):
     shutil.copytree(small, tmp_path / "small")
     manifest = tmp_path / "small" / "manifest.json"
     values = json.loads(manifest.read_text())

@@ -1,4 +1,4 @@
-"""Generators against transformers' ``generate``, and what their interface promises."""
+"""Generators against transformers' ``generate``, and against what their interface promises."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -50,7 +50,7 @@ def ids_of(completion):
 
 
 @pytest.mark.parametrize("rows", [PROMPTS[:1], PROMPTS], ids=["one", "a padded batch"])
-def test_greedy_completions_are_those_of_transformers(tiny, rows):
+def test_greedy_completions_match_transformers(tiny, rows):
     expected = tiny.expected(rows, eos_token_id=None)
     generator = tiny.generator(tokenizer=word_tokenizer(), end=())
     found = generator.generate(map(words, rows), max_new_tokens=20)
@@ -58,7 +58,7 @@ def test_greedy_completions_are_those_of_transformers(tiny, rows):
     assert {(completion.tokens, completion.finish) for (completion,) in found} == {(20, "length")}
 
 
-def test_completions_end_where_those_of_transformers_do(tiny):
+def test_completions_end_where_transformers_ends_them(tiny):
     whole = tiny.expected(PROMPTS, eos_token_id=None)
     end = sorted({whole[0][6], whole[1][3]})
     spy = Spy(tiny.session())
@@ -74,7 +74,7 @@ def test_completions_end_where_those_of_transformers_do(tiny):
     assert sizes[-1] < 3
 
 
-def test_the_repetition_penalty_is_that_of_transformers(tiny):
+def test_repetition_penalty_matches_transformers(tiny):
     expected = tiny.expected(PROMPTS[:1], eos_token_id=None, repetition_penalty=1.7)
     generator = tiny.generator(tokenizer=word_tokenizer(), end=())
     ((found,),) = generator.generate(words(PROMPTS[0]), max_new_tokens=20, repetition_penalty=1.7)
@@ -82,11 +82,11 @@ def test_the_repetition_penalty_is_that_of_transformers(tiny):
     assert expected != tiny.expected(PROMPTS[:1], eos_token_id=None)
 
 
-# Draws
+# Sampling
 
 
 @pytest.mark.parametrize("how", [{"top_k": 5}, {"top_p": 0.7}, {"top_k": 9, "top_p": 0.9, "repetition_penalty": 1.2}])
-def test_draws_are_of_the_seed_and_not_of_the_batch(tiny, how):
+def test_samples_depend_on_the_seed_and_not_on_the_batch(tiny, how):
     generator = tiny.generator(tokenizer=word_tokenizer())
     wanted = {"n": 3, "max_new_tokens": 12, "temperature": 1.0, "seed": 7, **how}
     texts = [words(row) for row in PROMPTS]
@@ -98,21 +98,21 @@ def test_draws_are_of_the_seed_and_not_of_the_batch(tiny, how):
     assert len({completion.text for row in found for completion in row}) == 9
 
 
-def test_top_1_is_greedy(llama):
+def test_top_1_sampling_is_greedy(llama):
     generator = llama.generator()
     greedy = generator.generate("def f(a):", max_new_tokens=12)
     assert generator.generate("def f(a):", max_new_tokens=12, temperature=2.0, top_k=1, seed=3) == greedy
     assert generator.generate("def f(a):", max_new_tokens=12, temperature=2.0, top_p=1e-9) == greedy
 
 
-def test_samples_share_one_reading_of_their_prompt(tiny):
+def test_samples_share_one_prefill_of_their_prompt(tiny):
     spy = Spy(tiny.session())
     tiny.generator(spy, word_tokenizer(), end=()).generate(words(PROMPTS[0]), n=5, temperature=1.0, max_new_tokens=3)
     assert spy.started == [[PROMPTS[0]]]
     assert [parents for _, parents in spy.stepped] == [[0] * 5, list(range(5))]
 
 
-def test_more_samples_than_run_side_by_side(llama):
+def test_more_samples_than_fit_in_a_batch(llama):
     spy = Spy(llama.session())
     generator = llama.generator(spy, word_tokenizer(), end=())
     found = generator.generate(words(PROMPTS[0]), n=10, batch=8, temperature=1.0, max_new_tokens=3)
@@ -120,7 +120,7 @@ def test_more_samples_than_run_side_by_side(llama):
     assert len({completion.text for completion in found[0]}) == 10
 
 
-def test_groups_are_of_like_length_and_bounded(llama):
+def test_groups_have_similar_lengths_and_bounded_size(llama):
     reader = llama.generator(tokenizer=word_tokenizer())._reader
     lengths = [3, 40, 22, 21, 20, 9, 2, 2]
     rows = [[Draft(reader.plain(words([9] * length), ""), 1, None, None)] * 3 for length in lengths]
@@ -131,7 +131,7 @@ def test_groups_are_of_like_length_and_bounded(llama):
 # Limits
 
 
-def test_completions_stop_where_positions_do(llama):
+def test_completions_stop_at_the_last_position(llama):
     generator = llama.generator(tokenizer=word_tokenizer(), end=())
     for length in (POSITIONS - 1, POSITIONS - 4, 10):
         ((found,),) = generator.generate(words([9] * length), max_new_tokens=60)
@@ -139,7 +139,7 @@ def test_completions_stop_where_positions_do(llama):
 
 
 @pytest.mark.parametrize("length", [POSITIONS, POSITIONS + 9])
-def test_a_prompt_too_long_is_named_with_the_limit(llama, length):
+def test_too_long_prompt_is_rejected_with_the_limit(llama, length):
     generator = llama.generator(tokenizer=word_tokenizer())
     with pytest.raises(UserError, match=rf"prompt 1: {length} tokens; this model takes 63 at most. Shorten the text"):
         generator.generate(["w9", words([9] * length)])
@@ -147,7 +147,7 @@ def test_a_prompt_too_long_is_named_with_the_limit(llama, length):
         generator.stream(words([9] * 1000))
 
 
-def test_sources_and_targets_have_their_own_limits(tmp_path):
+def test_sources_and_targets_have_separate_limits(tmp_path):
     bart = Tiny("bart", tmp_path)
     generator = bart.generator(tokenizer=word_tokenizer(), end=())
     ((found,),) = generator.generate(words([9] * POSITIONS), max_new_tokens=500)
@@ -156,7 +156,7 @@ def test_sources_and_targets_have_their_own_limits(tmp_path):
         generator.generate(words([9] * (POSITIONS + 1)))
 
 
-def test_no_limit_where_there_is_none(tmp_path):
+def test_model_without_positions_has_no_limit(tmp_path):
     t5 = Tiny("t5", tmp_path)
     generator = t5.generator(tokenizer=word_tokenizer(), end=())
     ((found,),) = generator.generate(words([9] * 100), max_new_tokens=80)
@@ -166,7 +166,7 @@ def test_no_limit_where_there_is_none(tmp_path):
 # Text
 
 
-def test_a_stop_string_ends_the_text_before_it(llama):
+def test_text_ends_before_a_stop_string(llama):
     generator = llama.generator(tokenizer=word_tokenizer(), end=())
     ((whole,),) = generator.generate(words(PROMPTS[0]), max_new_tokens=20)
     stop = whole.text.split()[5]
@@ -177,7 +177,7 @@ def test_a_stop_string_ends_the_text_before_it(llama):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_pieces_add_up_to_what_generate_gives(tiny, seed):
+def test_streamed_pieces_add_up_to_the_completion(tiny, seed):
     generator = tiny.generator()
     how = {"max_new_tokens": 40, "temperature": 1.2, "seed": seed, "stop": ["a", "\ufffd\ufffd\ufffd"]}
     pieces = list(generator.stream("def f(a):\n", **how))
@@ -185,7 +185,7 @@ def test_pieces_add_up_to_what_generate_gives(tiny, seed):
     assert "".join(pieces) == generator.generate("def f(a):\n", **how)[0][0].text
 
 
-def test_pieces_come_while_the_rest_is_not_yet_written(llama):
+def test_pieces_are_streamed_before_the_completion_ends(llama):
     ids = tiny_tokenizer().encode("return 1\n").ids
     generator = scripted([*ids, *ids, END], llama)
     pieces = generator.stream("def f():")
@@ -194,7 +194,7 @@ def test_pieces_come_while_the_rest_is_not_yet_written(llama):
     assert "".join(pieces) == ("return 1\n" * 2)[len(tiny_tokenizer().decode(ids[:1])) :]
 
 
-def test_whole_characters_and_the_end_token_that_is_no_text(llama):
+def test_text_has_whole_characters_and_no_end_token(llama):
     tokenizer = tiny_tokenizer()
     generator = scripted([*tokenizer.encode("naïve 漢字").ids, END], llama)
     assert "".join(generator.stream("x")) == "naïve 漢字"
@@ -223,21 +223,21 @@ def test_whole_characters_and_the_end_token_that_is_no_text(llama):
         *(("stop", value) for value in (3, "", ["a", ""], [b"a"], {"a"})),
     ],
 )
-def test_options_that_mean_nothing_are_named(llama, option, value):
+def test_rejects_invalid_options_by_name(llama, option, value):
     generator = llama.generator()
     for ask in (generator.generate, generator.stream):
         with pytest.raises(UserError, match=f"^{option}: must be"):
             ask("def f():", **{option: value})
 
 
-def test_numbers_of_numpy_are_numbers(llama):
+def test_accepts_numpy_numbers(llama):
     generator = llama.generator()
     how = {"max_new_tokens": np.int64(3), "temperature": np.float32(0.5), "seed": np.int32(1)}
     assert generator.generate("a", **how) == generator.generate("a", max_new_tokens=3, temperature=0.5, seed=1)
 
 
 def in_threads(calls):
-    """What each call gives, all at once, each in a thread of its own."""
+    """The results of the calls, each made in its own thread, all starting at once."""
     together = Barrier(len(calls))
 
     def run(call):
@@ -249,14 +249,14 @@ def in_threads(calls):
 
 
 @pytest.mark.parametrize("how", [{}, {"temperature": 1.0, "n": 3}, {"beams": 2}])
-def test_threads_get_the_same_texts_as_one_after_the_other(how, tiny):
+def test_concurrent_completions_equal_sequential_ones(how, tiny):
     generator = tiny.generator(end=())
     prompts = ["def f(a):", "return", "for i in range(n):"]
     calls = [partial(generator.generate, [prompt] * 2, max_new_tokens=20, **how) for prompt in prompts]
     assert in_threads(calls) == [call() for call in calls]
 
 
-def test_a_stream_waits_for_another_threads_completion(llama):
+def test_stream_waits_for_a_completion_in_another_thread(llama):
     generator = llama.generator(end=())
     whole = partial(generator.generate, "return", max_new_tokens=20)
     expected, begun, step = (whole(), list(generator.stream("def f(a):"))), Event(), generator.session.step
@@ -269,12 +269,12 @@ def test_a_stream_waits_for_another_threads_completion(llama):
     assert tuple(in_threads([whole, stream])) == expected
 
 
-def test_a_stream_is_of_one_completion(llama):
+def test_only_one_completion_can_be_streamed(llama):
     with pytest.raises(UserError, match=r"^n: must be 1 to stream"):
         llama.generator().stream("a", n=2, temperature=1.0)
 
 
-def test_a_stream_that_another_completion_overtook_says_so(llama):
+def test_stream_interrupted_by_another_completion_raises(llama):
     generator = llama.generator(end=())
     first = generator.stream("def f(a):", max_new_tokens=40)
     next(first)
@@ -284,7 +284,7 @@ def test_a_stream_that_another_completion_overtook_says_so(llama):
     assert second == list(generator.stream("return", max_new_tokens=5))
 
 
-# Progress, and kinds of artifact
+# Progress and kinds of artifact
 
 
 class Counting(Progress):
@@ -316,7 +316,7 @@ def test_progress_ends_at_its_total(tiny):
     assert progress.totals == [progress.done]
 
 
-def test_a_streams_progress_is_of_a_prompt_read_in_parts(llama, monkeypatch):
+def test_progress_of_a_stream_counts_a_prompt_read_in_chunks(llama, monkeypatch):
     progress = Counting()
     tiny = llama.generator(llama.session(pass_tokens=5), word_tokenizer(), end=())
     list(tiny.stream(words(PROMPTS[0]), max_new_tokens=9, progress=progress))
@@ -326,7 +326,7 @@ def test_a_streams_progress_is_of_a_prompt_read_in_parts(llama, monkeypatch):
     assert (progress.totals, progress.done) == ([7], 7)
 
 
-def test_each_kind_of_artifact_refuses_the_others_class(llama, tmp_path):
+def test_each_class_rejects_artifacts_of_other_kinds(llama, tmp_path):
     config = EncoderConfig(Architecture(1, 16, 1, 16, 300), classes=2)
     classifier = Artifact(tmp_path, Manifest("vulnerability", ("a", "b"), config, "int8", 64), {})
     with pytest.raises(ArtifactError, match="lilliput predict"):

@@ -1,4 +1,4 @@
-"""Weights of a stranger's graph: chains as they are written, or refused; the engine would end the process over some."""
+"""Weights of untrusted graphs: only chains as they are written pass; on some others the engine would crash."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ BITS = {"u4": 4, "i8": 8, "f16": 16}
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """``made(kind, format)``: the folder of an artifact."""
+    """``made(kind, format)``: the folder of the artifact."""
     folder = tmp_path_factory.mktemp("made")
     checkpoint(folder / "llama", *LLAMA)
     checkpoint(folder / "t5", *PLAIN["t5"])
@@ -37,7 +37,7 @@ def made(tmp_path_factory):
 
 
 def altered(graph, constant, shape, place=0):
-    """A graph's XML with another shape of a constant; ``place``: which of those of that name."""
+    """A graph's XML with another shape for a constant; ``place`` is its index among constants of that name."""
     tree = ElementTree.parse(graph)
     layer = [layer for layer in tree.iterfind("./layers/layer") if layer.get("name") == constant][place]
     data, port = layer.find("data"), layer.find("./output/port")
@@ -52,7 +52,7 @@ def altered(graph, constant, shape, place=0):
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("kind", ["llama", "t5"])
-def test_what_is_written_is_sound(kind, name, made):
+def test_written_graphs_pass(kind, name, made):
     graphs = list(made(kind, name).glob("*.xml"))
     assert len(graphs) == (1 if kind == "llama" else 2)
     for graph in graphs:
@@ -71,24 +71,24 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_shapes_that_do_not_go_together_are_odd(name, made):
+def test_mismatched_shapes_are_found(name, made):
     kind, constant, shape = ODD[name]
     folder = made("llama", kind)
     model = ov.Core().read_model(altered(folder / "model.xml", constant, shape), (folder / "model.bin").read_bytes())
     assert odd_weight(model).rpartition("/")[0] == constant.rpartition("/")[0]
 
 
-def test_nothing_at_all_is_odd_wherever_it_is(made):
+def test_codes_without_a_chain_are_found(made):
     codes = ov.opset13.constant([[1, 2]], ov.Type.i8)
     place = ov.opset13.parameter([1, 2], ov.Type.f16)
-    product = ov.opset13.multiply(ov.opset13.convert(codes, "f16"), place)  # by what is no constant
+    product = ov.opset13.multiply(ov.opset13.convert(codes, "f16"), place)  # by what is not a constant
     codes.set_friendly_name("alone")
     assert odd_weight(ov.Model([product], [place], "m")) == "alone"
 
 
 @pytest.mark.parametrize(("kind", "name", "constant"), [("llama", "int8", "head"), ("t5", "int4", "embedding")])
-def test_a_graph_that_would_end_the_process_is_refused(kind, name, constant, made, tmp_path):
-    """In a process of its own: there is none left where it is not refused."""
+def test_rejects_a_graph_that_would_crash_the_engine(kind, name, constant, made, tmp_path):
+    """Run in a process of its own, which would crash if the graph were accepted."""
     folder = made(kind, name)
     content = altered(folder / "model.xml", f"{constant}.weight/codes", (1, 64))
     copy = tmp_path / "altered"

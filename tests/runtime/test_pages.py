@@ -1,4 +1,4 @@
-"""Pages of mapped files, given back."""
+"""Releasing pages of mapped files."""
 
 import ctypes
 import mmap
@@ -15,7 +15,7 @@ SIZE = 8 << 20
 
 
 def resident(path):
-    """Kilobytes of ``path`` that are in this process' memory."""
+    """Kilobytes of ``path`` resident in this process."""
     found, ours = 0, False
     with open("/proc/self/smaps", encoding="utf-8", errors="replace") as lines:  # noqa: PTH123
         for line in lines:
@@ -26,8 +26,8 @@ def resident(path):
     return found
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells and takes pages")
-def test_pages_are_given_back_and_read_again(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports and releases pages")
+def test_released_pages_are_read_again(tmp_path):
     path = tmp_path / "weights.bin"
     values = np.random.default_rng(0).integers(0, 256, SIZE, dtype=np.uint8)
     path.write_bytes(values.tobytes())
@@ -41,7 +41,7 @@ def test_pages_are_given_back_and_read_again(tmp_path):
     assert np.array_equal(view, values)
 
 
-def test_a_file_that_is_not_mapped_is_no_error(tmp_path):
+def test_releasing_an_unmapped_file_is_no_error(tmp_path):
     (tmp_path / "weights.bin").write_bytes(b"x")
     assert release_mapped(tmp_path / "weights.bin") == 0
 

@@ -1,4 +1,4 @@
-"""From text to what a model reads: control tokens, gaps, spaces, and text that is none."""
+"""From text to model input: control tokens, gaps, spaces, and values that are not text."""
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -17,7 +17,7 @@ def scripted(tokens, tiny, tokenizer=None, **changes):
     return tiny.generator(Scripted(tokens), tokenizer, **changes)
 
 
-def test_an_empty_prompt_starts_a_text(llama):
+def test_empty_prompt_starts_with_the_end_token(llama):
     spy = Spy(Scripted([END]))
     llama.generator(spy).generate("")
     llama.generator(spy, tiny_tokenizer("<|end|> $A")).generate([""])
@@ -28,19 +28,19 @@ def test_an_empty_prompt_starts_a_text(llama):
 
 
 @pytest.mark.parametrize("prompts", [None, 3, b"def", [None], ["a", 3], ["\ud800"], "a\udfff", [["a"]]])
-def test_what_is_no_prompt(llama, prompts):
+def test_rejects_invalid_prompts(llama, prompts):
     with pytest.raises(DataError, match="prompt"):
         llama.generator().generate(prompts)
 
 
-def test_a_token_that_the_model_does_not_know(llama):
+def test_rejects_a_token_that_the_model_does_not_know(llama):
     tokenizer = tiny_tokenizer()
     tokenizer.add_tokens([f"<extra{i}>" for i in range(VOCABULARY)])
     with pytest.raises(UserError, match=r"prompt: holds the token '<extra300>', which the model does not know"):
         llama.generator(tokenizer=tokenizer).generate("a<extra300>")
 
 
-def test_truncation_of_the_tokenizers_own_is_turned_off(llama):
+def test_truncation_of_the_tokenizer_is_turned_off(llama):
     spy, tokenizer = Spy(Scripted([END])), tiny_tokenizer()
     tokenizer.enable_truncation(2)
     tokenizer.enable_padding(length=9)
@@ -49,7 +49,7 @@ def test_truncation_of_the_tokenizers_own_is_turned_off(llama):
 
 
 def sentencepiece_like() -> Tokenizer:
-    """Puts a space before a text, as Llama's does, and drops it when it decodes."""
+    """Prepend a space to a text, as Llama's tokenizer does, and drop it when decoding."""
     letters = ["▁", "<0x0A>", "▁x", "x", "=", "▁=", "1", "▁1", "<0xE6>", "<0xBC>", "<0xA2>"]
     tokenizer = Tokenizer(
         models.BPE(
@@ -66,16 +66,16 @@ def sentencepiece_like() -> Tokenizer:
     return tokenizer
 
 
-def test_a_space_between_prompt_and_completion_is_not_lost(llama):
+def test_space_between_prompt_and_completion_is_kept(llama):
     tokenizer = sentencepiece_like()
     one = tokenizer.token_to_id("▁1")
     generator = scripted([one, one], llama, tokenizer)
     assert generator.generate("x =", max_new_tokens=2)[0][0].text == " 1 1"
-    assert generator.generate("漢", max_new_tokens=2)[0][0].text == " 1 1"  # its last token is no whole character
+    assert generator.generate("漢", max_new_tokens=2)[0][0].text == " 1 1"  # its last token is a partial character
     assert generator.generate("x漢x", max_new_tokens=2)[0][0].text == " 1 1"
 
 
-def test_the_layout_of_a_gap(llama):
+def test_gap_layout(llama):
     spy = Spy(Scripted([END]))
     tokenizer = tiny_tokenizer()
     generator = llama.generator(spy, tokenizer, fill=MARKS)
@@ -91,7 +91,7 @@ def test_the_layout_of_a_gap(llama):
     assert [tokenizer.decode(ids) for ids in inner] == [before, after]
 
 
-def test_what_frames_texts_frames_gaps(llama):
+def test_template_of_texts_frames_gaps(llama):
     spy = Spy(Scripted([END]))
     tokenizer = tiny_tokenizer("<|end|> $A <|end|>")
     a = tokenizer.token_to_id("a")
@@ -100,7 +100,7 @@ def test_what_frames_texts_frames_gaps(llama):
     assert spy.started == [[[END, marks[0], a, marks[1], marks[2]]]]
 
 
-def test_texts_beside_a_gap_begin_no_document(llama):
+def test_text_beside_a_gap_gets_no_leading_space(llama):
     spy = Spy(Scripted([7, 7]))
     generator = llama.generator(spy, sentencepiece_like(), fill=FillMarks("<P>", "<S>", "<M>"))
     assert generator.fill("x =", "=1", max_new_tokens=2)[0].text == " 1 1"
@@ -108,7 +108,7 @@ def test_texts_beside_a_gap_begin_no_document(llama):
     assert names == ["<P>", "x", "▁=", "<S>", "=", "1", "<M>"]
 
 
-def test_a_mark_ends_a_gap_but_no_completion(llama):
+def test_fill_mark_ends_a_gap_but_not_a_completion(llama):
     tokenizer = tiny_tokenizer()
     mark, a = tokenizer.token_to_id(MARKS.prefix), tokenizer.token_to_id("a")
     generator = scripted([a, mark, a, END], llama, fill=MARKS)
@@ -117,7 +117,7 @@ def test_a_mark_ends_a_gap_but_no_completion(llama):
     assert [item.text for item in generator.generate("x")[0]] == ["aa"]
 
 
-def test_control_tokens_of_a_plain_prompt_are_honoured(llama):
+def test_control_tokens_of_a_plain_prompt_are_parsed(llama):
     spy = Spy(Scripted([END]))
     tokenizer = tiny_tokenizer()
     generator = llama.generator(spy, tokenizer, fill=MARKS)
@@ -126,12 +126,12 @@ def test_control_tokens_of_a_plain_prompt_are_honoured(llama):
     assert spy.started[-1] == [[tokenizer.token_to_id("a"), tokenizer.token_to_id("<fim_suffix>"), END]]
 
 
-def test_a_model_that_fills_nothing_says_what_to_do(llama):
+def test_filling_a_gap_without_fill_marks_is_rejected_with_a_remedy(llama):
     for ask in (lambda generator: generator.fill("a", "b"), lambda generator: generator.stream("a", "b")):
         with pytest.raises(UserError, match=r"cannot fill in the middle.*as a prompt; or choose a model"):
             ask(llama.generator())
 
 
-def test_a_mark_that_the_tokenizer_lacks(llama):
+def test_rejects_a_fill_mark_that_the_tokenizer_lacks(llama):
     with pytest.raises(ArtifactError, match="fill mark '<none>'"):
         llama.generator(fill=FillMarks("<none>", "<fim_suffix>", "<fim_middle>"))

@@ -1,4 +1,4 @@
-"""Sampling against transformers' logits processors, and by counting draws."""
+"""Sampling against transformers' logits processors and by counting draws."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def reference(logits, seen_ids, sampling):
         repetition_penalty=st.floats(0.5, 2),
     ),
 )
-def test_probabilities_are_those_of_transformers(seed, sampling):
+def test_probabilities_match_transformers(seed, sampling):
     random = np.random.default_rng(seed)
     logits = random.normal(0, 3, (3, 50)).astype(np.float32)
     ids = torch.from_numpy(random.integers(0, 50, (3, 8)))
@@ -65,7 +65,7 @@ def test_draws_follow_the_probabilities():
     np.testing.assert_allclose(shares, probabilities(logits, sampling)[0], atol=4 * (0.25 / count) ** 0.5)
 
 
-def test_greedy_takes_the_most_likely_and_draws_nothing():
+def test_greedy_takes_the_likeliest_token_and_draws_nothing():
     logits = np.array([[0.0, 3.0, 1.0], [2.0, -1.0, 0.0]], np.float32)
     seen = np.zeros((2, 3), bool)
     assert next_tokens(logits, seen, Sampling(), []).tolist() == [1, 0]
@@ -73,7 +73,7 @@ def test_greedy_takes_the_most_likely_and_draws_nothing():
     assert next_tokens(logits, seen, Sampling(repetition_penalty=4.0), []).tolist() == [2, 0]
 
 
-def test_a_sequences_draws_do_not_depend_on_its_neighbours():
+def test_draws_of_a_sequence_do_not_depend_on_its_neighbours():
     random = np.random.default_rng(3)
     logits = random.normal(0, 1, (4, 30)).astype(np.float32)
     seen, sampling = np.zeros((4, 30), bool), Sampling(temperature=1.0)
@@ -82,8 +82,8 @@ def test_a_sequences_draws_do_not_depend_on_its_neighbours():
     assert together.tolist() == alone
 
 
-def test_the_last_draw_there_is_takes_a_token_that_has_a_chance():
-    """The sum of many chances depends on the order in which they are added: no draw may lie beyond it."""
+def test_largest_draw_takes_a_token_with_nonzero_probability():
+    """A sum of many probabilities depends on the order of addition: no draw may lie beyond the sum."""
 
     class Last:
         def random(self):
@@ -99,7 +99,7 @@ def test_the_last_draw_there_is_takes_a_token_that_has_a_chance():
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("temperature", [1e-308, 5e-324])
-def test_next_to_no_temperature_is_greedy(temperature):
+def test_tiny_temperature_is_greedy(temperature):
     logits = np.array([[-50.0, 3.0, 40.0, 1.0], [-9.0, -3.0, -4.0, -np.inf]], np.float32)
     randoms = [np.random.default_rng(seed) for seed in range(2)]
     assert next_tokens(logits, np.zeros((2, 4), bool), Sampling(temperature), randoms).tolist() == [2, 1]
@@ -121,14 +121,14 @@ def test_next_to_no_temperature_is_greedy(temperature):
         {"repetition_penalty": float("inf")},
     ],
 )
-def test_values_that_mean_nothing(bad):
+def test_rejects_invalid_values(bad):
     with pytest.raises(UserError, match=next(iter(bad))):
         Sampling(**bad)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, [-np.inf] * 5])
-def test_logits_that_are_no_numbers_are_refused(wrong, temperature):
+def test_rejects_nan_and_infinite_logits(wrong, temperature):
     logits = np.zeros((2, 5), np.float32)
     logits[1, 3 if np.ndim(wrong) == 0 else slice(None)] = wrong
     with pytest.raises(NumericError, match="the model computes infinity or NaN"):

@@ -1,4 +1,4 @@
-"""Sessions: what a row gives depends on what it and its forebears read, and on nothing else."""
+"""Sessions: a row's logits depend on what the row and its ancestors read, and on nothing else."""
 
 import gc
 from pathlib import Path
@@ -27,7 +27,7 @@ def close(found, expected):
 
 
 def alone(tiny, row, tokens=()):
-    """Logits after ``row`` and ``tokens``, read by themselves."""
+    """Logits after ``row`` and ``tokens``, read in a session of their own."""
     session = tiny.session()
     logits = session.start([row])
     for token in tokens:
@@ -35,7 +35,7 @@ def alone(tiny, row, tokens=()):
     return logits[0]
 
 
-def test_rows_of_different_lengths_do_not_touch_each_other(tiny):
+def test_rows_of_different_lengths_do_not_affect_each_other(tiny):
     prompts = rows(11, 7, 16)
     expected = [alone(tiny, row, [5, 9]) for row in prompts]
     session = tiny.session()
@@ -44,7 +44,7 @@ def test_rows_of_different_lengths_do_not_touch_each_other(tiny):
     close(session.step(np.array([9, 9, 9]), np.arange(3)), expected)
 
 
-def test_rows_become_many_change_places_and_leave(tiny):
+def test_rows_are_duplicated_reordered_and_dropped(tiny):
     first, second = rows(9, 6, seed=1)
     shrunk = [alone(tiny, first, [10, 22, 30]), alone(tiny, second, [11, 21, 31])]
     grown = [alone(tiny, second, [11, 21, 31, last]) for last in (40, 41)] + [alone(tiny, first, [10, 22, 30, 42])]
@@ -60,8 +60,8 @@ def fail(inputs):
     raise MemoryError
 
 
-def test_a_start_that_fails_counts(tiny, monkeypatch):
-    """Whoever wrote before it cannot go on: what they read is gone, or half gone."""
+def test_failed_start_is_counted(tiny, monkeypatch):
+    """Earlier sequences cannot be continued: their state is lost, in whole or in part."""
     session = tiny.session()
     for part in {"encoder", "decoder"} & vars(session).keys():
         session.start(rows(6))
@@ -74,7 +74,7 @@ def test_a_start_that_fails_counts(tiny, monkeypatch):
 
 @pytest.fixture
 def little_memory():
-    """A few gigabytes more than there are now."""
+    """An address-space limit a few gigabytes above current use."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -83,12 +83,12 @@ def little_memory():
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell how much memory there is")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not report memory use in /proc")
 @pytest.mark.parametrize("tiny", ["t5"], indirect=True)
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("before", [1, 9])
-def test_a_source_too_long_for_the_memory_is_refused_and_forgotten(tiny, threads, before, little_memory):
-    """A score for each two tokens of it: 640 GB. With one thread, the engine does not tell of its own accord."""
+def test_rejects_and_forgets_a_source_too_long_for_memory(tiny, threads, before, little_memory):
+    """A score for each pair of tokens takes 640 GB. With one thread, the engine does not report the failure itself."""
     encoder = Engine(tiny.graphs["encoder"], threads, EXACT)
     session = Seq2SeqSession(encoder, tiny.engines["model"], tiny.manifest.start)
     expected = session.start(rows(before))
@@ -97,8 +97,8 @@ def test_a_source_too_long_for_the_memory_is_refused_and_forgotten(tiny, threads
     close(session.start(rows(before)), expected)
 
 
-def test_a_step_that_fails_is_not_gone_on_from(tiny, monkeypatch):
-    """Some of its layers may have read the token, and some not."""
+def test_session_cannot_continue_after_a_failed_step(tiny, monkeypatch):
+    """Some layers may have read the token and others not."""
     session, step = tiny.session(), (np.array([8]), np.array([0]))
     session.start(rows(6))
     with monkeypatch.context() as patched, pytest.raises(MemoryError):
@@ -110,7 +110,7 @@ def test_a_step_that_fails_is_not_gone_on_from(tiny, monkeypatch):
     close(session.step(*step)[0], alone(tiny, *rows(6), [8]))
 
 
-def test_a_start_forgets_what_was_before(tiny):
+def test_start_resets_the_session(tiny):
     one, other = rows(12, 5, seed=2)
     expected = alone(tiny, other, [7])
     session = tiny.session()
@@ -121,7 +121,7 @@ def test_a_start_forgets_what_was_before(tiny):
     assert session.starts == 2
 
 
-def test_the_first_logits_are_those_of_transformers(tiny):
+def test_first_logits_match_transformers(tiny):
     import torch
 
     row = rows(13, seed=3)[0]
@@ -134,30 +134,30 @@ def test_the_first_logits_are_those_of_transformers(tiny):
     close(tiny.session().start([row])[0], expected)
 
 
-@pytest.mark.parametrize("tiny", ["llama", "gpt2"], indirect=True)  # sources of the others are read whole
+@pytest.mark.parametrize("tiny", ["llama", "gpt2"], indirect=True)  # sources of encoder-decoders are read whole
 @pytest.mark.parametrize("pass_tokens", [1, 5, 16, 39])
-def test_prompts_read_in_parts_are_the_same_prompts(tiny, pass_tokens):
-    prompts, told = rows(17, 3, 13, seed=4), []
+def test_prompts_read_in_chunks_give_the_same_logits(tiny, pass_tokens):
+    prompts, reported = rows(17, 3, 13, seed=4), []
     whole = tiny.session()
     expected = whole.start(prompts)
     expected_next = whole.step(np.array([3, 4, 5]), np.arange(3))
     session = tiny.session(pass_tokens=pass_tokens)
-    close(session.start(prompts, told.append), expected)
+    close(session.start(prompts, reported.append), expected)
     close(session.step(np.array([3, 4, 5]), np.arange(3)), expected_next)
-    assert len(told) == -(-17 // max(pass_tokens // 3, min(pass_tokens, 256)))
-    assert sum(told) == 33
+    assert len(reported) == -(-17 // max(pass_tokens // 3, min(pass_tokens, 256)))
+    assert sum(reported) == 33
 
 
-def test_padding():
+def test_rows_are_padded_on_either_side():
     ids, mask = padded([np.array([7, 8]), np.array([9])], left=True)
     assert (ids.tolist(), mask.tolist()) == ([[7, 8], [0, 9]], [[1, 1], [0, 1]])
     ids, mask = padded([np.array([7, 8]), np.array([9])], left=False)
     assert (ids.tolist(), mask.tolist()) == ([[7, 8], [9, 0]], [[1, 1], [1, 0]])
 
 
-def test_long_prompts_of_equal_length_one_after_the_other(tiny):
-    """Nothing is decoded between them, and what the first took is given back: the engine must not count on it."""
-    gc.collect()  # memory may be handled otherwise where other graphs live
+def test_consecutive_long_prompts_of_equal_length(tiny):
+    """Nothing is decoded between them, and the memory of the first is released: the engine must not rely on it."""
+    gc.collect()  # other live graphs may change how memory is handled
     batches = [rows(*[40] * 8, seed=seed) for seed in (5, 6, 5)]
     assert sum(map(len, batches[0])) > KEPT_TOKENS
     session = tiny.session()

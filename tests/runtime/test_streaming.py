@@ -9,7 +9,7 @@ from lilliput.runtime.streaming import TextStream, whole_end
 
 
 def byte_level() -> Tokenizer:
-    """GPT-2's kind."""
+    """GPT-2's kind of tokenizer."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -20,7 +20,7 @@ def byte_level() -> Tokenizer:
 
 
 def byte_fallback() -> Tokenizer:
-    """Llama's kind: bytes for characters that it does not know, and the first space dropped when it decodes."""
+    """Llama's kind: unknown characters become bytes, and decoding drops the first space."""
     words = ["<unk>", "▁", *"abcdefo+", "▁b", "▁f", "oo", *(f"<0x{byte:02X}>" for byte in range(256))]
     vocabulary = {word: index for index, word in enumerate(words)}
     merges = [("▁", "b"), ("▁", "f"), ("o", "o")]
@@ -55,14 +55,14 @@ def test_pieces_add_up_and_hold_whole_characters(kind, text):
 
 @settings(max_examples=300, deadline=None)
 @given(st.text("ab\n", max_size=30), st.lists(st.text("ab\n", min_size=1, max_size=4), min_size=1, max_size=3))
-def test_the_text_ends_before_the_first_stop_string(text, stops):
+def test_text_ends_before_the_first_stop_string(text, stops):
     places = [(place + len(stop), place) for stop in stops if (place := text.find(stop)) >= 0]
     pieces, stream = streamed(text, stops)
     assert "".join(pieces) == stream.text == (text[: min(places)[1]] if places else text)
     assert stream.stopped == bool(places)
 
 
-def test_text_comes_as_soon_as_it_is_certain():
+def test_text_is_emitted_as_soon_as_it_is_certain():
     stream = TextStream(TOKENIZER, ["\ndef"])
     pieces = [stream.push(token) for token in TOKENIZER.encode("return a\nx", add_special_tokens=False).ids]
     assert "".join(pieces) == "return a\nx"
@@ -70,22 +70,22 @@ def test_text_comes_as_soon_as_it_is_certain():
 
 
 @pytest.mark.parametrize("garbage", [[0xF0], [0xF0, 0x9F], [0xFF, 0xFE, 0x41], [0xE6, 0x41, 0x41, 0x41, 0x41, 0x41]])
-def test_bytes_that_are_no_character_end_up_as_replacements(garbage):
+def test_invalid_bytes_become_replacement_characters(garbage):
     ids = [TOKENIZER.token_to_id(_letter(byte)) for byte in garbage]
     stream = TextStream(TOKENIZER)
     assert "".join([*(stream.push(i) for i in ids), stream.finish()]) == TOKENIZER.decode(ids)
 
 
 def _letter(byte):
-    """The letter that byte-level BPE writes a byte as (GPT-2's table)."""
+    """The letter that stands for a byte in byte-level BPE (GPT-2's table)."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     if byte in plain:
         return chr(byte)
     return chr(256 + [b for b in range(256) if b not in plain].index(byte))
 
 
-def test_a_space_after_a_character_in_bytes_stays():
-    """And after a prompt that ends in one."""
+def test_space_after_a_character_in_bytes_is_kept():
+    """Also after a prompt that ends in such a character."""
     tokenizer = KINDS["byte fallback"]
     assert "".join(streamed("b\u20ac foo", tokenizer=tokenizer)[0]) == "b\u20ac foo"
     before, after = tokenizer.encode("b\u20ac").ids, tokenizer.encode("foo").ids
@@ -94,7 +94,7 @@ def test_a_space_after_a_character_in_bytes_stays():
     assert "".join([*map(stream.push, after), stream.finish()]) == " foo"
 
 
-def test_no_end_of_bytes_that_are_no_character_is_whole():
+def test_invalid_bytes_at_the_end_are_never_whole():
     tokenizer = KINDS["byte fallback"]
     broken = [tokenizer.token_to_id("<0xE2>")] * 6
     assert list(whole_end(tokenizer, broken)) == []

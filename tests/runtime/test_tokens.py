@@ -1,4 +1,4 @@
-"""The tokenizer of the run time: source code is text whatever it holds; the documented snippet gives the same ids."""
+"""The tokenizer at run time: source code is always text; the documented snippet gives the same ids."""
 
 import re
 from pathlib import Path
@@ -19,20 +19,20 @@ def tokenizer():
 
 
 @pytest.mark.parametrize("token", CONTROL)
-def test_a_control_token_in_source_code_is_text(token, tokenizer):
+def test_control_token_in_source_code_is_text(token, tokenizer):
     (ids,) = tokenizer.encode([f"vector{token} x;"])
     assert (ids[0], ids[-1]) == (CONTROL["<s>"], CONTROL["</s>"])
     assert not set(ids[1:-1].tolist()) & set(CONTROL.values())
     assert tokenizer.tokenizer.decode(ids[1:-1].tolist()).replace(" ", "") == f"vector{token}x;"
 
 
-def test_the_files_own_template_still_frames(tokenizer):
+def test_template_of_the_tokenizer_file_still_applies(tokenizer):
     own = tokenizer.tokenizer.encode("vector<s> x;").ids
     assert own == tokenizer.encode(["vector<s> x;"])[0].tolist()
 
 
 @pytest.mark.parametrize("code", ["int f(char *p) { return *p; }", "vector<s> x; </s> <pad> " * 40])
-def test_the_documented_snippet_gives_the_same_input(code, small, monkeypatch):
+def test_documented_snippet_gives_the_same_input(code, small, monkeypatch):
     (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     example = '"int f(char *p) { return *p; }"'
     assert example in block

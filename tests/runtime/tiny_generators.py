@@ -1,4 +1,4 @@
-"""Random generators of a few thousand weights, with transformers' own beside them, and a tokenizer made on the spot."""
+"""Random generators of a few thousand weights, transformers' own models of them, and a tokenizer built in code."""
 
 import json
 
@@ -54,7 +54,7 @@ def tiny_tokenizer(frame: str = "$A") -> Tokenizer:
     """Byte-level BPE with two special tokens, and fill marks that are ordinary added tokens, as Qwen-Coder's are.
 
     Args:
-        frame: what stands around a text, as a template.
+        frame: the template around a text.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -73,7 +73,7 @@ def tiny_tokenizer(frame: str = "$A") -> Tokenizer:
 
 
 def word_tokenizer() -> Tokenizer:
-    """A word for each id, ``w17``, so that text tells ids."""
+    """One word per id, ``w17``, so that text shows the ids."""
     tokenizer = Tokenizer(models.WordLevel({f"w{id_}": id_ for id_ in range(VOCABULARY)}, unk_token="w2"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return tokenizer
@@ -84,7 +84,7 @@ def words(ids) -> str:
 
 
 NOISE = {"llama": 0.15, "gpt2": 0.3, "t5": 0.4, "bart": 0.15}
-"""Deviation of what is added to matrices, large enough that the most likely token differs from step to step."""
+"""Standard deviation of the noise added to matrices, large enough that the likeliest token varies from step to step."""
 
 
 def random_model(kind):
@@ -102,7 +102,7 @@ def random_model(kind):
 
 
 class Spy:
-    """A session, and what was asked of it."""
+    """A session that records what it is asked."""
 
     def __init__(self, session):
         self.session, self.started, self.stepped = session, [], []
@@ -121,7 +121,7 @@ class Spy:
 
 
 class Scripted:
-    """A session whose every row goes on with the same tokens, whatever it is asked."""
+    """A session whose every row continues with the same tokens, whatever it is asked."""
 
     def __init__(self, tokens, vocabulary=VOCABULARY):
         self.tokens, self.vocabulary, self.starts = tokens, vocabulary, 0
@@ -139,7 +139,7 @@ class Scripted:
 
 
 class Tiny:
-    """A random generator of both kinds of code: ``theirs`` is transformers' model, the rest is ours."""
+    """A random generator in both implementations: ``theirs`` is transformers' model, the rest is ours."""
 
     def __init__(self, kind, folder):
         self.kind, self.folder = kind, folder
@@ -169,18 +169,18 @@ class Tiny:
         )
 
     def session(self, **how):
-        """A new session on the same compiled graphs: use one at a time."""
+        """A new session on the same compiled graphs; use one at a time."""
         if self.is_decoder:
             return DecoderSession(self.engines["model"], **how)
         return Seq2SeqSession(self.engines["encoder"], self.engines["model"], self.manifest.start)
 
     def generator(self, session=None, tokenizer=None, **changes):
-        """Ours; ``changes`` are fields of its manifest."""
+        """Our generator; ``changes`` are fields of its manifest."""
         manifest = GeneratorManifest(**{**vars(self.manifest), **changes})
         return Generator(session or self.session(), tokenizer or tiny_tokenizer(), manifest)
 
     def expected(self, rows, **how):
-        """New ids of each row of ids, by transformers' ``generate``; rows are padded as it wants them."""
+        """New ids of each row of ids from transformers' ``generate``; rows are padded as it requires."""
         longest = max(map(len, rows))
         ids, mask = np.full((len(rows), longest), PAD), np.zeros((len(rows), longest), np.int64)
         for row, given in enumerate(rows):

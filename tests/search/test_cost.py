@@ -35,7 +35,7 @@ PUBLISHED = [
     (25, Architecture(6, 432, 16, 128, 1000), 8.97, 24.788),
     (50, Architecture(6, 480, 16, 576, 6000), 15.77, 49.870),
 ]
-"""Target, architecture and fitness the paper's authors published, and its megabytes."""
+"""Target, architecture and fitness as the paper's authors published them, and the architecture's megabytes."""
 
 OPTIMA = [
     (3, Architecture(12, 96, 8, 64, 1000), 2.192),
@@ -95,19 +95,19 @@ def config_of(architecture, shape):
 
 
 @pytest.mark.parametrize(("megabytes", "architecture", "fitness", "size"), PUBLISHED)
-def test_published_architectures_have_their_published_fitness(megabytes, architecture, fitness, size):
+def test_published_architectures_have_their_published_fitness_and_size(megabytes, architecture, fitness, size):
     assert paper_fitness(architecture, megabytes) == pytest.approx(fitness, abs=0.005)
     assert 4e-6 * paper_parameters(architecture) == pytest.approx(size, abs=0.001)
 
 
 @pytest.mark.parametrize(("megabytes", "architecture", "fitness"), OPTIMA)
-def test_optima_have_the_fitness_on_record(megabytes, architecture, fitness):
+def test_optima_have_their_recorded_fitness(megabytes, architecture, fitness):
     assert paper_fitness(architecture, megabytes) == pytest.approx(fitness, abs=0.0005)
 
 
 @settings(deadline=None)
 @given(architectures)
-def test_paper_formulas_as_written_out(architecture):
+def test_paper_formulas_match_their_written_out_form(architecture):
     h, s = architecture.hidden, 514
     v, i, a = architecture.vocabulary, architecture.intermediate, architecture.heads
     block = 6 * h * h + 3 * h + 2 * h * s + 10 * s * a + 2 * h * s + 2 * h * h + 6 * h + 5 + 4 * h * i + 9 * i + 11 * h
@@ -122,7 +122,7 @@ def test_paper_formulas_as_written_out(architecture):
 
 @settings(deadline=None)
 @given(students)
-def test_parameters_are_those_of_the_encoder(student):
+def test_parameters_match_the_encoder(student):
     architecture, shape = student
     tensors = config_of(architecture, shape).shapes().values()
     assert parameters(architecture, shape) == sum(math.prod(tensor) for tensor in tensors)
@@ -130,7 +130,7 @@ def test_parameters_are_those_of_the_encoder(student):
 
 @settings(deadline=None)
 @given(students, st.integers(1, 512))
-def test_flops_are_two_for_each_multiply_add(student, tokens):
+def test_flops_are_two_per_multiply_add(student, tokens):
     architecture, shape = student
     expected = 0
     for name, tensor in config_of(architecture, shape).shapes().items():
@@ -146,7 +146,7 @@ def test_flops_are_two_for_each_multiply_add(student, tokens):
 
 @settings(deadline=None, max_examples=25)
 @given(students, st.sampled_from(["fp32", "int8", "int4"]))
-def test_bytes_are_those_of_the_stored_arrays(student, name):
+def test_bytes_match_the_stored_arrays(student, name):
     architecture, shape = student
     precision = PRECISIONS[name]
     stored, tables = 0, {"grams.weight": shape.grams, "linear.weight": shape.linear}
@@ -158,7 +158,7 @@ def test_bytes_are_those_of_the_stored_arrays(student, name):
         if len(tensor) == 1 or precision.bits == 32 or part == "head.out.weight":
             stored += values.nbytes
             continue
-        if table:  # 8 bits and one scale, or of a linear model 16, whatever the precision
+        if table:  # 8 bits and one scale, or 16 bits for a linear model, at any precision
             stored += 2 * values.size if part == "linear.weight" else values.size + 4
             continue
         codes, scales = quantize_rows(values, precision)
@@ -190,13 +190,13 @@ def test_arrays_agree_with_single_architectures(points, shape):
         assert artifact_bytes(many, name, shape).tolist() == [artifact_bytes(one, name, shape) for one in points]
 
 
-def test_single_architectures_cost_plain_integers():
+def test_costs_of_single_architectures_are_plain_integers():
     one = Architecture(2, 64, 2, 128, 1000)
     costs = (paper_flops(one), paper_parameters(one), parameters(one), flops(one, 400), artifact_bytes(one, "int4"))
     assert [type(cost) for cost in costs] == [int] * 5
 
 
-def test_measured_tokenizers_take_the_place_of_the_estimate():
+def test_measured_tokenizer_sizes_replace_the_estimate():
     one = Architecture(2, 64, 2, 128, 1000)
     estimated = artifact_bytes(one, "int8")
     measured = artifact_bytes(one, "int8", tokenizer_bytes=lambda vocabulary: 20 * vocabulary)

@@ -29,7 +29,7 @@ def points_of(space):
         (50, Architecture(12, 448, 8, 160, 1000), 18.531),
     ],
 )
-def test_optima_of_the_paper(megabytes, architecture, fitness):
+def test_finds_the_optima_of_the_paper(megabytes, architecture, fitness):
     result = exact_paper(megabytes)
     assert result.architecture == architecture
     assert result.fitness == pytest.approx(fitness, abs=0.0005)
@@ -48,7 +48,7 @@ def test_no_sampled_point_of_the_paper_space_beats_the_optimum():
 
 @settings(deadline=None)
 @given(megabytes=st.floats(0.1, 5))
-def test_the_paper_search_agrees_with_a_loop(megabytes):
+def test_paper_search_matches_a_loop(megabytes):
     found = exact_search(PaperProblem(megabytes, space=SMALL))
     assert found.fitness == pytest.approx(max(paper_fitness(one, megabytes) for one in points_of(SMALL)), abs=1e-12)
 
@@ -59,7 +59,7 @@ def test_the_paper_search_agrees_with_a_loop(megabytes):
     limit=st.none() | st.floats(0.5, 20),
     precisions=st.sampled_from([("int8",), ("fp32", "int4")]),
 )
-def test_limits_are_kept_and_nothing_within_them_is_better(budget, limit, precisions):
+def test_result_is_the_best_within_the_limits(budget, limit, precisions):
     models = dict.fromkeys(precisions, MODEL)
     problem = SearchProblem(budget, SMALL, precisions, "gflops", max_ms=limit, latency=models)
     feasible = [
@@ -78,12 +78,12 @@ def test_limits_are_kept_and_nothing_within_them_is_better(budget, limit, precis
     assert found.gflops == pytest.approx(max(feasible))
 
 
-def test_of_equals_the_fewest_heads_win():
+def test_ties_go_to_the_fewest_heads():
     found = exact_search(SearchProblem(10_000_000, SMALL, objective="gflops"))
     assert found.architecture == Architecture(4, 96, 2, 256, 1000)
 
 
-def test_the_default_budget_is_used_up_but_for_a_step_of_the_space():
+def test_default_budget_is_nearly_used_up():
     result = exact_search(SearchProblem(3_000_000))
     assert 0.95 * 3_000_000 < result.bytes <= 3_000_000
 
@@ -98,7 +98,7 @@ def test_fewer_bits_buy_more_compute():
     assert (both.precision, both.gflops) == ("int4", gflops[-1])
 
 
-def test_a_budget_below_the_smallest_artifact_names_it():
+def test_budget_below_the_smallest_artifact_names_it():
     smallest = min(artifact_bytes(one, "int8") for one in points_of(SMALL))
     with pytest.raises(BudgetError) as caught:
         exact_search(SearchProblem(smallest - 1, SMALL))
@@ -109,7 +109,7 @@ def test_a_budget_below_the_smallest_artifact_names_it():
     assert exact_search(SearchProblem(smallest, SMALL)).bytes == smallest
 
 
-def test_a_limit_below_the_fastest_student_names_it():
+def test_limit_below_the_fastest_student_names_it():
     fastest = min(MODEL.predict(one, 400) for one in points_of(SMALL))
     options = {"space": SMALL, "latency": {"int8": MODEL}}
     with pytest.raises(BudgetError) as caught:
@@ -120,7 +120,7 @@ def test_a_limit_below_the_fastest_student_names_it():
     assert exact_search(SearchProblem(3_000_000, max_ms=1.001 * fastest, **options)).latency_ms == fastest
 
 
-def test_an_empty_space_is_named():
+def test_empty_space_is_named():
     with pytest.raises(BudgetError, match="the search space is empty"):
         exact_search(PaperProblem(3, space=SearchSpace((), (16,), (1,), (32,), (1000,))))
 
@@ -132,13 +132,13 @@ def test_an_empty_space_is_named():
         SearchSpace((1,), (32,), (3,), (64,), (1000,)),  # no heads that divide a hidden size
     ],
 )
-def test_a_space_without_architectures_is_empty(space):
+def test_space_without_architectures_is_empty(space):
     for problem in (PaperProblem(3, space=space), SearchProblem(3_000_000, space=space)):
         with pytest.raises(BudgetError, match="the search space is empty"):
             exact_search(problem)
 
 
-def test_what_a_space_excludes_is_not_named_as_its_smallest_or_fastest():
+def test_excluded_points_are_not_named_as_smallest_or_fastest():
     wide, space = Architecture(1, 32, 1, 256, 1000), SearchSpace((1,), (32, 128), (1,), (256,), (1000,), expansion=4)
     allowed = Architecture(1, 128, 1, 256, 1000)
     smallest = artifact_bytes(allowed, "int8")
@@ -151,7 +151,7 @@ def test_what_a_space_excludes_is_not_named_as_its_smallest_or_fastest():
     assert f"the fastest possible takes {MODEL.predict(allowed, 400):.3g} ms ({allowed}, int8)" in str(caught.value)
 
 
-def test_a_space_that_excludes_all_is_empty():
+def test_space_that_excludes_everything_is_empty():
     with pytest.raises(BudgetError, match=r"the search space is empty.*an intermediate size within its limit"):
         exact_search(SearchProblem(3_000_000, SearchSpace((1,), (32,), (1,), (256,), (1000,), expansion=4)))
 
@@ -170,7 +170,7 @@ def test_shortlists_differ_in_layers_or_vocabulary():
             assert max(layers, 1 / layers, vocabulary, 1 / vocabulary) >= 1.5
 
 
-def test_a_shortlist_member_is_the_best_of_its_family():
+def test_shortlist_member_is_the_best_of_its_family():
     problem = SearchProblem(600_000, SMALL, objective="gflops")
     for result in top(problem, 5):
         family = [

@@ -19,7 +19,7 @@ def without_time(result):
     return dataclasses.replace(result, seconds=0.0)
 
 
-def test_the_settings_are_those_of_the_released_search():
+def test_settings_match_the_released_search():
     settings = PAPER_SETTINGS
     assert (settings.population, settings.generations, settings.crossover, settings.restarts) == (50, 100, 0.6, 10)
 
@@ -29,7 +29,7 @@ def test_equal_seeds_give_equal_answers():
     assert without_time(first) == without_time(second)
 
 
-def test_runs_come_near_the_optimum_and_never_beyond_it():
+def test_runs_come_near_the_optimum_but_never_exceed_it():
     best = exact_paper(3)
     answers = [genetic_search(PaperProblem(3), seed=seed) for seed in range(4)]
     assert all(answer.architecture in PAPER_SPACE for answer in answers)
@@ -46,14 +46,14 @@ def test_more_generations_are_no_worse():
     assert long.fitness >= short.fitness
 
 
-def test_a_small_space_is_solved():
+def test_small_space_is_solved_exactly():
     problem = SearchProblem(500_000, SMALL)
     found, best = genetic_search(problem), exact_search(problem)
     assert found.fitness == best.fitness
     assert found.architecture in SMALL
 
 
-def test_limits_and_head_widths_are_kept():
+def test_limits_and_head_widths_are_respected():
     problem = SearchProblem(3_000_000, max_ms=10.0, latency={"int8": MODEL})
     found = genetic_search(problem, seed=1)
     assert found.architecture in DEFAULT_SPACE
@@ -67,17 +67,17 @@ def test_precisions_are_compared():
     assert genetic_search(problem).precision == exact_search(problem).precision == "int4"
 
 
-def test_a_space_of_one_point_ends():
+def test_space_of_one_point_terminates():
     space = SearchSpace((1,), (32,), (1,), (64,), (1000,))
     assert genetic_search(PaperProblem(3, space=space), GeneticSettings(generations=2, restarts=1)).bytes > 0
 
 
-def test_what_cannot_be_met_is_refused():
+def test_rejects_an_unreachable_budget():
     with pytest.raises(BudgetError, match="the smallest possible artifact takes"):
         genetic_search(SearchProblem(10_000, SMALL))
 
 
-def test_not_finding_anything_is_told_from_there_being_nothing():
+def test_failed_search_is_distinguished_from_an_empty_space():
     smallest = Architecture(1, 32, 1, 64, 1000)
     problem = SearchProblem(artifact_bytes(smallest, "int8"))
     assert exact_search(problem).architecture == smallest

@@ -27,7 +27,7 @@ from lilliput.search.space import DEFAULT_SPACE, Architecture, Architectures
 CONDITIONS = Conditions(cpu="a processor", threads=1, precision="int8", date="2025-01-01", versions={"engine": "1.0"})
 
 TRUTH = LatencyModel(dict(zip(FEATURES, (0.03, 0.06, 0.25, 5.9, 0.8, 5.2, 0.8, 1.5), strict=True)), CONDITIONS)
-"""Prices close to those that a 2-core CPU was found to have."""
+"""Prices close to those measured on a 2-core CPU."""
 
 SMALL = Architecture(2, 64, 2, 128, 1000)
 
@@ -36,7 +36,7 @@ def relative_differences(model, other, design):
     return [abs(model.predict(*point) / other.predict(*point) - 1) for point in design]
 
 
-def test_prediction_adds_the_parts_up():
+def test_prediction_is_the_sum_of_its_parts():
     tokens, layers, hidden, heads, inner = 100, 3, 64, 2, 256
     by_hand = (
         0.03
@@ -57,7 +57,7 @@ def test_many_architectures_are_predicted_at_once():
     assert together == pytest.approx([TRUTH.predict(point, 400) for point in points], rel=1e-12)
 
 
-def test_exact_measurements_give_the_prices_back():
+def test_exact_measurements_recover_the_prices():
     model = calibrate(TRUTH.predict, CALIBRATION_DESIGN, CONDITIONS)
     assert dict(model.prices) == pytest.approx(dict(TRUTH.prices), rel=1e-6)
     assert model.conditions == CONDITIONS
@@ -76,7 +76,7 @@ def test_noise_of_3_percent_stays_below_5_percent(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_busy_machine_does_not_bend_the_model(seed):
+def test_busy_machine_does_not_distort_the_model(seed):
     rng = np.random.default_rng(seed)
 
     def measure(architecture, tokens):
@@ -89,7 +89,7 @@ def test_a_busy_machine_does_not_bend_the_model(seed):
     assert max(differences) < 0.15
 
 
-def test_of_several_rounds_the_least_time_counts():
+def test_minimum_over_rounds_is_used():
     times = iter([3.0, 5.0, 4.0, 2.0])
     design = [(SMALL, 64), (SMALL, 128)]
     found = measure_all(lambda architecture, tokens: next(times), design, rounds=2)
@@ -101,7 +101,7 @@ def test_measuring_reports_progress(capsys):
     assert "measuring latency: 2/2" in capsys.readouterr().err
 
 
-def test_error_compares_with_the_measured_time():
+def test_error_is_relative_to_the_measured_time():
     predicted = TRUTH.predict(SMALL, 64)
     found = error(TRUTH, [Measurement(SMALL, 64, ms) for ms in (predicted, predicted / 1.1, predicted / 0.7)])
     assert found.median_percent == pytest.approx(10)
@@ -124,12 +124,12 @@ def test_designs_are_disjoint_and_within_the_space():
         assert architecture in DEFAULT_SPACE
         assert tokens == 400
         assert artifact_bytes(architecture, "int8") <= 4_000_000
-    wider = dataclasses.replace(DEFAULT_SPACE, expansion=0)  # points beyond the space's edge steady the fit
+    wider = dataclasses.replace(DEFAULT_SPACE, expansion=0)  # points beyond the edge of the space stabilize the fit
     assert all(architecture in wider for architecture in trained)
     assert {architecture.layers for architecture, _ in VALIDATION_DESIGN} >= {1, 2, 4, 8, 12}
 
 
-def test_a_saved_model_loads_equal(tmp_path):
+def test_saved_model_loads_equal(tmp_path):
     path = tmp_path / "latency.json"
     TRUTH.save(path)
     assert LatencyModel.load(path) == TRUTH
@@ -146,7 +146,7 @@ def test_a_saved_model_loads_equal(tmp_path):
         (lambda document: document.pop("schema"), "schema"),
     ],
 )
-def test_a_file_of_another_kind_is_refused(tmp_path, change, message):
+def test_rejects_a_file_of_another_kind(tmp_path, change, message):
     path = tmp_path / "latency.json"
     TRUTH.save(path)
     document = json.loads(path.read_text())
@@ -158,7 +158,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path, change, message):
     assert "Calibrate again" in str(caught.value)
 
 
-def test_an_absent_or_broken_file_is_refused(tmp_path):
+def test_rejects_a_missing_or_broken_file(tmp_path):
     with pytest.raises(UserError, match="no latency model can be read"):
         LatencyModel.load(tmp_path / "absent.json")
     for text in ("{", "[" * 100_000):
@@ -169,7 +169,7 @@ def test_an_absent_or_broken_file_is_refused(tmp_path):
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 10_000), rows=st.integers(3, 20), columns=st.integers(1, 8))
-def test_non_negative_least_squares_agrees_with_scipy(seed, rows, columns):
+def test_non_negative_least_squares_matches_scipy(seed, rows, columns):
     optimize = pytest.importorskip("scipy.optimize")
     rng = np.random.default_rng(seed)
     matrix, target = rng.normal(size=(rows, columns)), rng.normal(size=rows)

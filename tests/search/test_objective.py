@@ -13,7 +13,7 @@ MODEL = LatencyModel(dict.fromkeys(FEATURES, 1.0), CONDITIONS)
 ONE = Architecture(2, 64, 2, 128, 1000)
 
 
-def test_results_serialize_to_the_contract():
+def test_results_serialize_to_the_documented_fields():
     result = SearchProblem(3_000_000, objective="gflops", latency={"int8": MODEL}).result(ONE, "int8", 0.5, "exact")
     document = json.loads(json.dumps(result.as_dict()))
     assert list(document) == [
@@ -39,11 +39,11 @@ def test_results_serialize_to_the_contract():
     assert (document["seconds"], document["method"]) == (0.5, "exact")
 
 
-def test_without_a_model_latency_is_unknown():
+def test_latency_is_unknown_without_a_model():
     assert SearchProblem(3_000_000).result(ONE, "int8", 0.5, "exact").latency_ms is None
 
 
-def test_paper_results_count_as_the_paper_does():
+def test_paper_results_count_as_in_the_paper():
     result = PaperProblem(3).result(ONE, "fp32", 0.5, "genetic")
     assert result.bytes == 4 * paper_parameters(ONE)
     assert result.gflops == pytest.approx(paper_flops(ONE) / 1e9)
@@ -59,7 +59,7 @@ def test_paper_results_count_as_the_paper_does():
         ("fitness", paper_flops(ONE) / 1e9 - abs(artifact_bytes(ONE, "int8") - 3_000_000) / 1e6),
     ],
 )
-def test_objectives(name, expected):
+def test_objectives_match_their_formulas(name, expected):
     problem = SearchProblem(3_000_000, objective=name)
     assert OBJECTIVES[name](Architectures.of([ONE]), problem, "int8").item() == pytest.approx(expected)
     assert problem.result(ONE, "int8", 0.0, "exact").fitness == pytest.approx(expected)
@@ -91,7 +91,7 @@ def test_excess_is_relative_to_each_limit_and_zero_within_it():
         ({"max_ms": 5.0}, "max_ms: a limit of 5 ms needs a latency model for int8. Calibrate one"),
     ],
 )
-def test_mistakes_are_named(options, message):
+def test_invalid_options_are_named(options, message):
     with pytest.raises(UserError) as caught:
         SearchProblem(3_000_000, **options)
     assert message in str(caught.value)

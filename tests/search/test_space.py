@@ -19,17 +19,17 @@ def every_point(space):
     }
 
 
-def test_the_paper_space_has_the_size_the_released_search_has():
+def test_paper_space_has_the_size_of_the_released_search():
     assert len(PAPER_SPACE) == 12 * 48 * 4 * 95 * 50 == 10_944_000
 
 
-def test_meshes_hold_every_point_once():
+def test_meshes_hold_every_point_exactly_once():
     points = [mesh.at(index) for mesh in SMALL.meshes() for index in range(int(np.prod(mesh.shape)))]
     assert len(points) == len(SMALL)
     assert set(points) == every_point(SMALL)
 
 
-def test_membership_follows_values_and_head_widths():
+def test_membership_depends_on_values_and_head_widths():
     assert Architecture(1, 32, 1, 64, 1000) in SMALL
     assert Architecture(1, 48, 3, 128, 3000) in SMALL
     assert Architecture(3, 32, 1, 64, 1000) not in SMALL
@@ -44,7 +44,7 @@ def test_every_hidden_size_of_the_default_space_has_heads():
     assert set((mesh.hidden // mesh.heads).ravel().tolist()) == set(DEFAULT_SPACE.head_widths)
 
 
-def test_the_feed_forward_width_is_bounded():
+def test_feed_forward_width_is_bounded():
     assert Architecture(1, 64, 1, 256, 1000) in DEFAULT_SPACE
     assert Architecture(1, 64, 1, 320, 1000) not in DEFAULT_SPACE
 
@@ -57,7 +57,7 @@ def test_arrays_of_architectures_keep_their_order():
 
 
 @pytest.mark.parametrize("index", [0, 7, -1])
-def test_a_mesh_broadcasts_to_its_shape(index):
+def test_mesh_broadcasts_to_its_shape(index):
     mesh = SMALL.mesh(2)
     flat = range(int(np.prod(mesh.shape)))[index]
     point = mesh.at(flat)

@@ -1,4 +1,4 @@
-"""Results of jobs, made up: only their figures matter."""
+"""Synthetic results of jobs: only their figures matter."""
 
 from lilliput.study.jobs import JobResult
 from lilliput.study.point import point
@@ -9,7 +9,7 @@ def estimate(value, spread=0.1, n=8):
 
 
 def result(name, size, pieces=None, solved=None, speed=None, concurrent=1, **chosen):
-    """A result of the point with these choices; ``name`` is its key."""
+    """The result of the point with these choices; ``name`` is its key."""
     passed = None
     if solved is not None:
         outcomes = {f"T/{row}": bool(flag) for row, flag in enumerate(solved)}

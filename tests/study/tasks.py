@@ -1,4 +1,4 @@
-"""What tests give to executors: small functions of a module, which other processes import."""
+"""Small functions that tests pass to executors; other processes import this module."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def chatter(number):
 
 
 def wait(folder):
-    """Say who one is, and then work on for ever."""
+    """Announce the process by a file named after its id, then wait for ten minutes."""
     (Path(folder) / str(os.getpid())).touch()
     time.sleep(600)
 
@@ -43,7 +43,7 @@ def environment(_):
 
 
 def wait_or_not(folder):
-    """As :func:`wait`, where there is a folder."""
+    """Call :func:`wait` if a folder is given."""
     if folder:
         wait(folder)
     return folder

@@ -1,4 +1,4 @@
-"""Budgets, as people write them."""
+"""Parsing budgets, and objections to points that exceed them."""
 
 import pytest
 from hypothesis import given, settings
@@ -17,14 +17,14 @@ GOOD = {
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_good(text):
+def test_parses_budgets(text):
     assert Budget.parsed(text) == GOOD[text]
 
 
 @pytest.mark.parametrize(
     "text", ["", "450", "0MB", "20min", "fast", "450MB,", "450MB,1GB", "0tok/s", "-1tok/s", "1e9MB"]
 )
-def test_bad(text):
+def test_rejects_invalid_budgets(text):
     if text == "450":
         assert Budget.parsed(text) == Budget(450)  # bytes, as everywhere
         return
@@ -34,7 +34,7 @@ def test_bad(text):
 
 @settings(deadline=None)
 @given(st.text())
-def test_any_text_is_a_budget_or_refused(text):
+def test_any_text_is_parsed_or_rejected(text):
     try:
         found = Budget.parsed(text)
     except UserError:
@@ -43,7 +43,7 @@ def test_any_text_is_a_budget_or_refused(text):
     assert found.bytes is not None or found.tokens_per_s is not None
 
 
-def test_what_is_beyond_it():
+def test_objections_to_what_exceeds_the_budget():
     budget = Budget(1_000_000, 20.0)
     assert budget.objection(1_000_000, 20.0) == ""
     assert budget.objection(1_000_001, 20.0) == "1.00 MB are more than 1.00 MB"

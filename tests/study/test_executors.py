@@ -1,4 +1,4 @@
-"""Executors: every result with its job's place, whatever becomes of the others; and nothing left at work."""
+"""Executors: every result comes with its job's index, whatever happens to the others, and no process stays behind."""
 
 import contextlib
 import os
@@ -41,37 +41,37 @@ def executor(request):
     return LocalProcesses(2) if request.param == "local" else request.getfixturevalue(request.param)
 
 
-def test_results_come_with_their_places(executor):
+def test_results_come_with_their_indices(executor):
     assert executor.concurrent == 2
     assert dict(executor.map(tasks.square, [3, 1, 2])) == {0: 9, 1: 1, 2: 4}
     assert list(executor.map(tasks.square, [])) == []
 
 
-def test_a_failure_is_told_and_stops_no_other(executor):
+def test_failure_is_reported_and_does_not_stop_other_jobs(executor):
     found = dict(executor.map(tasks.fail_at_two, [1, 2, 3, 4]))
     assert (found[0], found[3]) == (1, 4)
     assert found[1] == Failed("two is too many. Choose another.")
     assert found[2] == Failed("ValueError: three, too")
 
 
-def test_a_process_that_is_killed_is_one_failed_job():
+def test_killed_process_is_one_failed_job():
     found = dict(LocalProcesses(1).map(tasks.die_at_two, [1, 2, 3]))
     assert (found[0], found[2]) == (1, 3)
     assert found[1] == Failed("its process was ended by signal 9 (out of memory, perhaps)")
 
 
-def test_what_a_job_prints_is_no_part_of_its_answer(capfd):
+def test_output_of_a_job_does_not_disturb_its_result(capfd):
     assert dict(LocalProcesses().map(tasks.chatter, [7])) == {0: 7}
     assert capfd.readouterr().out == ""
 
 
-def test_every_job_has_a_process_of_its_own():
+def test_every_job_has_its_own_process():
     found = dict(LocalProcesses().map(tasks.environment, [0, 1]))
     assert len({found[0][0], found[1][0], os.getpid()}) == 3
 
 
 def alive(process):
-    """Whether it runs; a zombie, which nobody has asked about yet, does not."""
+    """Whether the process runs; a zombie that nobody has waited for does not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -87,7 +87,7 @@ def settled(condition):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
-def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+def test_workers_end_with_a_killed_parent(tmp_path):
     script = f"""
         from lilliput.study.executors import LocalProcesses
         from tests.study import tasks
@@ -102,19 +102,19 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     assert settled(lambda: not alive(worker))
 
 
-def test_a_worker_of_ray_that_is_killed_is_one_failed_job(rays):
+def test_killed_ray_worker_is_one_failed_job(rays):
     found = dict(rays.map(tasks.die_at_two, [1, 2, 3]))
     assert (found[0], found[2]) == (1, 3)
     assert found[1].problem.startswith("WorkerCrashedError")
 
 
-def test_a_worker_of_ray_ends_with_its_job(rays):
+def test_ray_worker_ends_with_its_job(rays):
     found = dict(rays.map(tasks.environment, [0, 1, 2]))
     assert len({found[place][0] for place in found} | {os.getpid()}) == 4
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
-def test_jobs_of_ray_end_when_results_are_no_longer_wanted(rays, tmp_path):
+def test_ray_jobs_end_when_results_are_no_longer_wanted(rays, tmp_path):
     coming = rays.map(tasks.wait_or_not, ["", *[str(tmp_path)] * 3])
     assert next(coming) == (0, "")
     assert settled(lambda: len(list(tmp_path.iterdir())) == 2)
@@ -149,32 +149,32 @@ def test_workers_end_when_results_are_no_longer_wanted(tmp_path):
         (("dask", 2, "tcp://host:1"), "--workers: has no effect on a cluster that is already running"),
     ],
 )
-def test_what_cannot_be_opened_is_refused(arguments, words):
+def test_rejects_what_cannot_be_opened(arguments, words):
     with pytest.raises(UserError, match=words):
         open_executor(*arguments)
 
 
-def test_a_scheduler_that_is_not_there_is_said(monkeypatch):
+def test_missing_scheduler_is_reported(monkeypatch):
     pytest.importorskip("distributed", reason="needs lilliput[cluster]")
     monkeypatch.setattr("lilliput.study.executors.CONNECT_S", 1)
     with pytest.raises(UserError, match="--address: no scheduler answers"):
         open_executor("dask", 1, "tcp://127.0.0.1:9")
 
 
-def test_without_dask_the_extra_is_named(monkeypatch):
+def test_missing_dask_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MissingExtra, match=r"lilliput\[cluster\]"):
         open_executor("dask")
 
 
-def test_without_ray_its_package_is_named(monkeypatch):
+def test_missing_ray_names_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtra, match="pip install ray"):
         open_executor("ray")
 
 
-def test_a_cluster_of_ray_that_is_not_there_is_said():
-    """In a process of its own: this one may be connected to a cluster already."""
+def test_missing_ray_cluster_is_reported():
+    """Run in a process of its own: this one may already be connected to a cluster."""
     pytest.importorskip("ray", reason="Ray is not installed; no extra of lilliput brings it: pip install ray")
     script = "from lilliput.study.executors import RayCluster\nRayCluster('127.0.0.1:9')"
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)

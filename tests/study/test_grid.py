@@ -1,4 +1,4 @@
-"""Grids: products of axes, what is left out of them, and files with something wrong."""
+"""Grids: products of axes, combinations left out, and invalid files."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_axes_are_multiplied_in_order(tmp_path):
     ]
 
 
-def test_products_are_joined_and_share_the_axes_at_the_top(tmp_path):
+def test_products_are_joined_and_share_the_top_level_axes(tmp_path):
     text = """
     about = "a test"
     activations = ["none"]
@@ -45,7 +45,7 @@ def test_products_are_joined_and_share_the_axes_at_the_top(tmp_path):
     )
 
 
-def test_what_means_nothing_is_left_out_and_said(tmp_path):
+def test_invalid_combinations_are_left_out_and_reported(tmp_path):
     text = 'weights = ["int4", "nf4"]\nrounding = ["nearest", "hqq"]\nsymmetric = [true, false]\n'
     grid = read_grid(written(tmp_path, text))
     assert [one.label for one in grid.points] == [
@@ -60,7 +60,7 @@ def test_what_means_nothing_is_left_out_and_said(tmp_path):
     assert len(said) == 4
 
 
-def test_the_hash_is_of_the_points(tmp_path):
+def test_hash_depends_on_the_points(tmp_path):
     one = read_grid(written(tmp_path, 'weights = ["int8"]')).sha256
     assert read_grid(written(tmp_path, 'weights = ["int8"]\ngroup = [0]')).sha256 == one
     assert read_grid(written(tmp_path, 'weights = ["int4"]')).sha256 != one
@@ -90,7 +90,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_file_is_refused_by_name_and_key(name, tmp_path):
+def test_invalid_file_is_rejected_by_name_and_key(name, tmp_path):
     text, words = WRONG[name]
     path = tmp_path / "mine.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -100,6 +100,6 @@ def test_a_wrong_file_is_refused_by_name_and_key(name, tmp_path):
     assert words in str(caught.value)
 
 
-def test_a_name_that_is_none_lists_those_there_are():
+def test_unknown_name_lists_the_known_ones():
     with pytest.raises(UserError, match=r"neither a file nor a grid's name.*quick, paper, int4"):
         read_grid("small")

@@ -1,4 +1,4 @@
-"""Points: there and back, equal where they are the same way, and nothing from a file taken on trust."""
+"""Points: round trips, equality of equivalent choices, and validation of files."""
 
 import json
 
@@ -34,7 +34,7 @@ AXES = {
 
 @st.composite
 def made(draw):
-    """Choices that go together, and the point that they come to."""
+    """Choices that go together, and the resulting point."""
     for _ in range(20):
         chosen = {name: draw(values) for name, values in AXES.items()}
         try:
@@ -46,7 +46,7 @@ def made(draw):
 
 @settings(deadline=None)
 @given(made())
-def test_a_point_and_its_dict_are_one(pair):
+def test_point_survives_a_round_trip(pair):
     _, found = pair
     values = json.loads(json.dumps(found.as_dict()))
     assert values.keys() == KINDS.keys()
@@ -56,7 +56,7 @@ def test_a_point_and_its_dict_are_one(pair):
 @pytest.mark.parametrize(
     ("weights", "mode"), [("fp32", "none"), ("fp16", "none"), ("int8", "dynamic"), ("nf4", "dynamic")]
 )
-def test_inputs_of_floating_point_are_not_rounded_unasked(weights, mode):
+def test_inputs_of_floating_point_weights_are_rounded_only_if_asked(weights, mode):
     assert point(weights).activations == QuantizeSettings(policy(weights)).inputs.mode == mode
     asked = QuantizeSettings(policy(weights), Activations("token"))
     assert point(weights, activations="token").activations == asked.inputs.mode == "token"
@@ -64,11 +64,11 @@ def test_inputs_of_floating_point_are_not_rounded_unasked(weights, mode):
 
 @settings(deadline=None)
 @given(made())
-def test_it_is_what_was_asked_for(pair):
+def test_point_matches_the_choices(pair):
     chosen, found = pair
     names = ("weights", "symmetric", "group", "rounding", "embedding", "head")
     asked = {name: chosen[name] for name in names if chosen.get(name) is not None}
-    if FORMATS[found.weights].floating:  # neither group nor symmetry means anything
+    if FORMATS[found.weights].floating:  # neither group nor symmetry applies
         asked = {name: value for name, value in asked.items() if name not in ("group", "symmetric")}
     assert found.policy == policy(**asked)
     mode = chosen.get("activations") or ("none" if FORMATS[found.weights].floating else "dynamic")
@@ -81,7 +81,7 @@ def test_it_is_what_was_asked_for(pair):
 
 @settings(deadline=None)
 @given(made(), made())
-def test_labels_tell_points_apart(one, other):
+def test_labels_distinguish_points(one, other):
     assert (one[1].label == other[1].label) == (one[1] == other[1])
 
 
@@ -94,11 +94,11 @@ def test_labels_tell_points_apart(one, other):
         ({"weights": "fp32"}, {"weights": "fp32", "group": 64, "symmetric": False}),
     ],
 )
-def test_what_has_no_effect_makes_no_other_point(one, other):
+def test_choices_without_effect_give_equal_points(one, other):
     assert point(**one) == point(**other)
 
 
-def test_calibration_makes_another_point_where_it_is_looked_at():
+def test_calibration_distinguishes_points_that_use_it():
     assert point(rounding="gptq", calibration_pieces=8) != point(rounding="gptq")
     assert point(activations="static", seed=1) != point(activations="static")
 
@@ -124,7 +124,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_field_is_named_with_its_file(name):
+def test_wrong_field_is_named_with_its_file(name):
     values, words = WRONG[name]
     with pytest.raises(UserError) as caught:
         point_of_dict(values, "strange.json")
@@ -134,7 +134,7 @@ def test_a_wrong_field_is_named_with_its_file(name):
 
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*KINDS, "bits", ""]), st.none() | st.booleans() | st.integers() | st.text()))
-def test_whatever_a_stranger_writes_is_a_point_or_refused(values):
+def test_any_values_give_a_point_or_an_error(values):
     try:
         found = point_of_dict(values, "strange.json")
     except UserError as error:
@@ -144,12 +144,12 @@ def test_whatever_a_stranger_writes_is_a_point_or_refused(values):
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_grids_that_come_with_it_have_the_original_and_no_twins(name):
+def test_shipped_grids_have_the_original_and_no_duplicates(name):
     grid = read_grid(name)
     assert grid.points[0] == point("fp32", activations="none")
     assert len({one.label for one in grid.points}) == len(grid.points)
     assert all(item.reason == "hqq moves zero points" for item in grid.left_out)
 
 
-def test_the_quick_grid_is_quick():
+def test_quick_grid_is_quick():
     assert len(read_grid("quick").points) == 8

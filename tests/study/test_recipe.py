@@ -1,4 +1,4 @@
-"""Recipes: there and back, by hand, and from strangers."""
+"""Recipes: round trips, recipes written by hand, and validation of untrusted files."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ CHOSEN = point("int4", 64, rounding="gptq", head="int4", activation_group=32, ca
 GOOD = Recipe("a recipe", CHOSEN, why={"rule": "the smallest"}, figures={"bytes": 3}, versions={"lilliput": "0"})
 
 
-def test_a_recipe_is_read_as_it_was_written(tmp_path):
+def test_recipe_survives_a_round_trip(tmp_path):
     write_recipe(tmp_path / "recipe.json", GOOD)
     found = read_recipe(tmp_path / "recipe.json")
     assert found.as_dict() == GOOD.as_dict()
@@ -22,7 +22,7 @@ def test_a_recipe_is_read_as_it_was_written(tmp_path):
     assert found.source == {"name": "a recipe", "sha256": digest}
 
 
-def test_a_recipe_by_hand_in_toml(tmp_path):
+def test_recipe_can_be_written_by_hand_in_toml(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('schema = 1\nname = "mine"\n[point]\nweights = "int4"\ngroup = 64\n')
     assert read_recipe(path).point == point("int4", 64)
@@ -54,7 +54,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_strangers_recipe_is_refused_by_file_and_key(name, tmp_path):
+def test_invalid_recipe_is_rejected_by_file_and_key(name, tmp_path):
     text, words = WRONG[name]
     (tmp_path / "strange.json").write_text(text)
     with pytest.raises(UserError) as caught:
@@ -63,7 +63,7 @@ def test_a_strangers_recipe_is_refused_by_file_and_key(name, tmp_path):
     assert words in str(caught.value)
 
 
-def test_a_file_that_is_not_there_or_too_long(tmp_path):
+def test_missing_and_too_long_files_are_rejected(tmp_path):
     with pytest.raises(UserError, match=r"no\.json: cannot be read: no such file"):
         read_recipe(tmp_path / "no.json")
     (tmp_path / "long.json").write_text(" " * 1_000_001)

@@ -1,4 +1,4 @@
-"""How summaries are asked for, and how answers are read."""
+"""Prompts for summaries, and parsing of answers."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from lilliput.errors import UserError
 from lilliput.tasks.summarization import CUTS, FORM_OF_FAMILY, FORMS
 
 
-def test_prompts():
+def test_prompts_of_the_forms():
     assert FORMS["code"].prompt("f()\n", "java") == "f()"
     prompt = FORMS["comment"].prompt("def f(): {}\n\n", "python")
     assert prompt.startswith("def f(): {}\n\n# ") and prompt.endswith(":")
@@ -31,7 +31,7 @@ def test_every_family_has_a_form():
         ("", "", ""),
     ],
 )
-def test_answers_are_cut(answer, line, sentence):
+def test_answers_are_cut_to_the_summary(answer, line, sentence):
     assert CUTS["line"](answer) == line
     assert CUTS["sentence"](answer) == sentence
     assert CUTS["whole"](answer) == " ".join(answer.split())

@@ -1,4 +1,4 @@
-"""The table of tasks, and each task on data made here and on the real data sets."""
+"""The table of tasks, and each task on synthetic data and on the real data sets."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_classes_of_training_data_read_validation_data_alike(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["vulnerability", "classification"])
-def test_single_functions_refuse_a_second_column(tmp_path: Path, name: str) -> None:
+def test_single_functions_reject_a_second_column(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, '{"func": "f", "code": "f", "target": 1, "label": 1}\n', "x.jsonl")
     with pytest.raises(UserError, match="--second-column"):
         TASKS[name].read([path], Columns(second="code"), None, True)
@@ -92,7 +92,7 @@ def test_labels_of_free_classes_are_names_never_indices(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["vulnerability", "clone"])
-def test_a_task_with_classes_of_its_own_takes_no_names(name: str) -> None:
+def test_task_with_its_own_classes_accepts_no_names(name: str) -> None:
     assert TASKS[name].classes(None) == TASKS[name].label_names
     with pytest.raises(UserError, match="has its own classes") as caught:
         TASKS[name].classes(tuple(reversed(TASKS[name].label_names or ())))
@@ -121,7 +121,7 @@ def test_names_given_for_classes_keep_their_order() -> None:
     assert TASKS["classification"].classes(None) is None
 
 
-def test_a_single_path_is_a_list_of_one(tmp_path: Path) -> None:
+def test_single_path_is_a_list_of_one(tmp_path: Path) -> None:
     path = write(tmp_path, '{"func": "f", "target": 1}\n', "x.jsonl")
     for files in (path, str(path), (str(path),)):
         assert len(TASKS["vulnerability"].read(files)) == 1
@@ -149,7 +149,7 @@ def test_devign_train_in_three_seconds() -> None:
     dataset = TASKS["vulnerability"].read([path], Columns(), None, True)
     assert time.process_time() - start <= 3.0
     assert_sound(dataset, 21_854, 1)
-    assert len(dataset.texts) < 21_854  # the same function comes twice in a few places
+    assert len(dataset.texts) < 21_854  # a few functions occur twice
 
 
 def test_bigclonebench_valid() -> None:

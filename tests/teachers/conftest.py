@@ -15,7 +15,7 @@ from lilliput.teachers.scratch import wrapped
 
 @pytest.fixture(scope="session")
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a tiny pretrained encoder of a kind."""
+    """``base_folder(kind)``: the folder of a tiny pretrained encoder of that kind."""
     made: dict[str, Path] = {}
     tokenizer = train_tokenizer(functions(40), 300)
 

@@ -1,4 +1,4 @@
-"""The Compressor paper's checkpoints: layouts made here with one layer, and the released ones where at hand."""
+"""The Compressor paper's checkpoints: one-layer copies of their layouts, and the released ones if available."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def config_of(vocabulary: int, hidden: int, layers: int, inner: int) -> RobertaC
 
 
 def encoder_of(weights: Weights, prefix: str) -> RobertaModel:
-    """transformers' model with a checkpoint's encoder weights."""
+    """A transformers model with a checkpoint's encoder weights."""
     mine = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
     mine = {name: value for name, value in mine.items() if name.startswith(("embeddings.", "encoder."))}
     mine.pop("embeddings.position_ids", None)
@@ -55,7 +55,7 @@ def encoder_of(weights: Weights, prefix: str) -> RobertaModel:
 
 
 def reference(weights: Weights, prefix: str, head: str, tokenizer: Path, data: Dataset) -> np.ndarray:
-    """Raw outputs by the paper's recipe, written out: one function at a time, unpadded."""
+    """Raw outputs by the paper's recipe, written out: one function at a time, without padding."""
     model, bpe = encoder_of(weights, prefix), Tokenizer.from_file(str(tokenizer))
     vectors = []
     with torch.no_grad():
@@ -68,7 +68,7 @@ def reference(weights: Weights, prefix: str, head: str, tokenizer: Path, data: D
 
 
 def made(prefix: str, head: str, width: int, outputs: int = 2) -> Weights:
-    """A checkpoint of one layer."""
+    """The weights of a one-layer checkpoint."""
     torch.manual_seed(0)
     model = RobertaModel(config_of(VOCABULARY, 96, 1, 32))
     weights = {prefix + name: value for name, value in model.state_dict().items()}
@@ -84,7 +84,7 @@ def made(prefix: str, head: str, width: int, outputs: int = 2) -> Weights:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a checkpoint where the paper's files have it, with its tokenizer a folder up."""
+    """Write a checkpoint where the paper has it, with its tokenizer one folder up."""
 
     def write(weights: object, task: str = "vulnerability") -> Path:
         path = tmp_path / "codebert" / "model.bin"
@@ -96,7 +96,7 @@ def checkpoint(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def test_vulnerability_layout(checkpoint):
+def test_vulnerability_layout_matches_the_reference(checkpoint):
     weights = made("encoder.roberta.", "encoder.classifier.", 96)
     path = checkpoint(weights)
     for place in (path, path.parent):
@@ -114,7 +114,7 @@ def test_vulnerability_layout(checkpoint):
     assert (teacher.arity, teacher.max_tokens, teacher.pad_id) == (1, 400, 1)
 
 
-def test_clone_layout(checkpoint):
+def test_clone_layout_matches_the_reference(checkpoint):
     weights = made("encoder.", "classifier.", 192)
     path = checkpoint(weights, "clone")
     teacher = open_teacher(path, task="clone")
@@ -132,14 +132,14 @@ def test_one_output_is_the_log_odds_of_vulnerable(checkpoint):
     np.testing.assert_allclose(logits[:, 1] - logits[:, 0], raw[:, 0], rtol=0, atol=1e-5)
 
 
-def test_inputs_are_the_papers(checkpoint):
+def test_inputs_follow_the_paper(checkpoint):
     teacher = open_teacher(checkpoint(made("encoder.roberta.", "encoder.classifier.", 96)))
     long, spaced, tight = teacher.encode(["int a;" * 999, "int  a;\n\n\treturn", "int a; return"])
     assert (len(long), long[0], long[-1]) == (400, 0, 2)
     assert spaced.tolist() == tight.tolist()
 
 
-def test_the_tokenizer_is_looked_for_beside_the_file_first(checkpoint):
+def test_tokenizer_beside_the_file_takes_precedence(checkpoint):
     path = checkpoint(made("encoder.roberta.", "encoder.classifier.", 96))
     above = path.parents[1] / "vulnerability-bpe-1000.json"
     beside = path.with_name("tokenizer.json")
@@ -154,7 +154,7 @@ def test_the_tokenizer_is_looked_for_beside_the_file_first(checkpoint):
 
 
 class Attack:
-    """A pickle that makes a file when it is read by a reader that runs code."""
+    """A pickle that creates a file if its reader runs code."""
 
     def __init__(self, witness: Path) -> None:
         self.witness = witness
@@ -163,7 +163,7 @@ class Attack:
         return os.system, (f"touch '{self.witness}'",)
 
 
-def test_a_pickle_that_wants_to_run_code_is_refused_and_not_run(checkpoint, tmp_path):
+def test_malicious_pickle_is_rejected_without_running_it(checkpoint, tmp_path):
     witness = tmp_path / "witness"
     path = checkpoint(made("encoder.roberta.", "encoder.classifier.", 96) | {"extra": Attack(witness)})
     with pytest.raises(CheckpointError, match="nothing of it was run"):
@@ -191,7 +191,7 @@ def lacking(weights: Weights, part: str) -> Weights:
         ),
     ],
 )
-def test_other_files_are_refused(checkpoint, weights, task, text):
+def test_rejects_other_weights(checkpoint, weights, task, text):
     with pytest.raises(CheckpointError, match=text) as caught:
         open_teacher(checkpoint(weights, "clone"), task=task)
     assert "model.bin" in str(caught.value)
@@ -207,7 +207,7 @@ def test_other_files_are_refused(checkpoint, weights, task, text):
         ('{"version": "1.0"}', "is not a tokenizer"),
     ],
 )
-def test_a_tokenizer_that_does_not_fit_is_refused(checkpoint, tmp_path, content, text):
+def test_rejects_a_tokenizer_that_does_not_fit(checkpoint, tmp_path, content, text):
     other = tmp_path / "other.json"
     other.write_text(content)
     with pytest.raises(CheckpointError, match=text):
@@ -222,7 +222,7 @@ def test_a_tokenizer_that_does_not_fit_is_refused(checkpoint, tmp_path, content,
         ("clone", "data/bigclonebench/valid_sampled.txt.gz", "encoder.", "classifier.", [0, 1]),
     ],
 )
-def test_released_checkpoints_answer_as_in_transformers(task, data, prefix, head, columns):
+def test_released_checkpoints_match_transformers(task, data, prefix, head, columns):
     everything = task_named(task).read([SHARED / data], Columns(), None, True)
     lengths = np.array([len(text) for text in everything.texts])
     order = np.argsort(lengths[everything.members].max(axis=1), kind="stable")

@@ -1,4 +1,4 @@
-"""Teachers that read data flow: against a forward pass made by hand, and as the rest of the house uses them."""
+"""Teachers that read data flow: against a forward pass written out, and in the interfaces that use teachers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAYOUTS = {
 
 
 def checkpoint(folder: Path, task: str) -> tuple[Path, dict[str, torch.Tensor]]:
-    """A checkpoint where the paper's release has it."""
+    """Write a checkpoint where the paper's release has it."""
     prefix, head, width, _ = LAYOUTS[task]
     torch.manual_seed(3)
     weights = made(prefix, head, width)
@@ -36,8 +36,8 @@ def checkpoint(folder: Path, task: str) -> tuple[Path, dict[str, torch.Tensor]]:
     return path, weights
 
 
-def by_hand(encoder: torch.nn.Module, item: GraphInput) -> torch.Tensor:
-    """The first token's vector, node by node, with additive masks and no fused attention."""
+def written_out(encoder: torch.nn.Module, item: GraphInput) -> torch.Tensor:
+    """The first token's vector, computed node by node, with additive masks and no fused attention."""
     table = encoder.embeddings.word_embeddings.weight
     rows = [table[token] for token in item.ids[: item.code].tolist()]
     for first, last in item.spans.tolist():
@@ -59,7 +59,7 @@ def by_hand(encoder: torch.nn.Module, item: GraphInput) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("task", LAYOUTS)
-def test_answers_are_those_made_by_hand(task, tmp_path):
+def test_logits_match_the_written_out_forward_pass(task, tmp_path):
     path, weights = checkpoint(tmp_path, task)
     prefix, head, _, dataset = LAYOUTS[task]
     teacher = open_teacher(path, task=task)
@@ -68,7 +68,7 @@ def test_answers_are_those_made_by_hand(task, tmp_path):
     graphs = teacher.graphs(dataset.texts)
     assert any(len(item.edges) for item in graphs)
     with torch.no_grad():
-        vectors = torch.stack([by_hand(encoder, item) for item in graphs])
+        vectors = torch.stack([written_out(encoder, item) for item in graphs])
         joined = torch.cat([vectors[dataset.members[:, side]] for side in range(dataset.arity)], -1)
         dense = torch.tanh(joined @ weights[f"{head}dense.weight"].T + weights[f"{head}dense.bias"])
         raw = dense @ weights[f"{head}out_proj.weight"].T + weights[f"{head}out_proj.bias"]
@@ -76,7 +76,7 @@ def test_answers_are_those_made_by_hand(task, tmp_path):
     np.testing.assert_allclose(teacher.logits(dataset), expected, rtol=0, atol=1e-5)
 
 
-def test_it_is_used_like_other_teachers(tmp_path):
+def test_works_like_other_teachers(tmp_path):
     path, _ = checkpoint(tmp_path, "vulnerability")
     teacher, dataset = open_teacher(path), singles(9)
     assert (teacher.arity, teacher.max_tokens, teacher.pad_id) == (1, 512, 1)
@@ -91,7 +91,7 @@ def test_it_is_used_like_other_teachers(tmp_path):
     assert [tuple(layer.shape) for layer in encoded.layers] == [(1, len(ids), 96)] * 2
 
 
-def test_the_nodes_matter_and_can_be_left_out(tmp_path):
+def test_nodes_change_the_logits_and_can_be_left_out(tmp_path):
     path, _ = checkpoint(tmp_path, "vulnerability")
     teacher, dataset = open_teacher(path), singles(9)
     bare = replace(teacher.graphs, flow=False)
@@ -100,7 +100,7 @@ def test_the_nodes_matter_and_can_be_left_out(tmp_path):
     assert np.abs(teacher.logits(dataset) - without.logits(dataset)).max() > 1e-3
 
 
-def test_padding_does_not_matter(tmp_path):
+def test_padding_changes_nothing(tmp_path):
     path, _ = checkpoint(tmp_path, "vulnerability")
     teacher = open_teacher(path)
     texts = (functions(1)[0], "int f(void) { return 0; }", "")
@@ -114,7 +114,7 @@ def test_padding_does_not_matter(tmp_path):
             torch.testing.assert_close(teacher.model.encode(*alone).vectors[0], batch[row], rtol=0, atol=1e-5)
 
 
-def test_the_folder_tells_the_vulnerability_checkpoints_apart(tmp_path):
+def test_folder_name_distinguishes_vulnerability_checkpoints(tmp_path):
     path, weights = checkpoint(tmp_path, "vulnerability")
     other = tmp_path / "codebert-vulnerability" / "model.bin"
     other.parent.mkdir()
@@ -124,7 +124,7 @@ def test_the_folder_tells_the_vulnerability_checkpoints_apart(tmp_path):
 
 
 @pytest.mark.skipif(not SEEDS.is_dir(), reason=f"the released checkpoints are not at {SEEDS} (set LILLIPUT_SHARED)")
-def test_the_released_clone_checkpoint_knows_clones():
+def test_released_clone_checkpoint_recognizes_clones():
     dataset = task_named("clone").read([SHARED / "data/bigclonebench/valid_sampled.txt.gz"])
     lengths = np.array([len(text) for text in dataset.texts])
     short = dataset.subset(np.argsort(lengths[dataset.members].max(axis=1), kind="stable")[:100])

@@ -1,4 +1,4 @@
-"""Fine-tuning: every kind of encoder learns, is saved, and answers the same when opened again."""
+"""Fine-tuning: every kind of encoder learns, is saved, and gives the same answers when reopened."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SCRATCH = "scratch:layers=1,hidden=16,heads=2,intermediate=32,vocabulary=300"
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[torch.nn.Module]:
-    """The models that are saved, as they were when they were."""
+    """The models that are saved, in the state in which they are saved."""
     models: list[torch.nn.Module] = []
     save = module.save_teacher
     monkeypatch.setattr(
@@ -42,7 +42,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[torch.nn.Module]:
 
 @pytest.mark.parametrize("kind", ENCODERS)
 @pytest.mark.parametrize("task", [VULNERABILITY, CLONE], ids=["vulnerability", "clone"])
-def test_a_teacher_learns_and_answers_the_same_when_opened_again(base_folder, tmp_path, trained, kind, task):
+def test_teacher_learns_and_gives_the_same_answers_when_reopened(base_folder, tmp_path, trained, kind, task):
     train, valid = (singles(40), singles(20, seed=1)) if task is VULNERABILITY else (pairs(120), pairs(30, seed=1))
     out = tmp_path / "teachers" / "mine"
     result = finetune(base_folder(kind), task, train, valid, out, settings=QUICK)
@@ -58,7 +58,7 @@ def test_a_teacher_learns_and_answers_the_same_when_opened_again(base_folder, tm
     assert [path.name for path in out.parent.iterdir()] == ["mine"]
 
 
-def test_the_manifest_says_where_the_teacher_comes_from(base_folder, tmp_path):
+def test_manifest_records_the_provenance(base_folder, tmp_path):
     settings = dataclasses.replace(QUICK, epochs=2, seed=3)
     result = finetune(base_folder("roberta"), VULNERABILITY, singles(), singles(10), tmp_path / "t", settings=settings)
     manifest = json.loads((tmp_path / "t" / MANIFEST).read_text())
@@ -85,7 +85,7 @@ def test_from_scratch_without_validation(tmp_path):
 
 
 @pytest.mark.parametrize("base", ["roberta", SCRATCH])
-def test_a_killed_run_ends_with_the_same_teacher(base_folder, tmp_path, monkeypatch, base):
+def test_killed_run_resumes_to_the_same_teacher(base_folder, tmp_path, monkeypatch, base):
     base = base_folder(base) if base in ENCODERS else base
     settings = dataclasses.replace(QUICK, epochs=3)
 
@@ -116,7 +116,7 @@ def test_a_killed_run_ends_with_the_same_teacher(base_folder, tmp_path, monkeypa
     assert not list(tmp_path.glob(".*"))
 
 
-def test_unlabelled_examples_are_left_out(tmp_path):
+def test_unlabelled_examples_are_ignored(tmp_path):
     data = singles(20)
     data = dataclasses.replace(data, labels=np.where(np.arange(20) < 8, data.labels, -1))
     finetune(SCRATCH, VULNERABILITY, data, data, tmp_path / "t", settings=dataclasses.replace(QUICK, epochs=1))
@@ -136,7 +136,7 @@ def test_unlabelled_examples_are_left_out(tmp_path):
         (dataclasses.replace(singles(), labels=np.full(40, -1)), None, "it has no labelled example"),
     ],
 )
-def test_data_that_do_not_fit_are_refused(tmp_path, train, valid, text):
+def test_rejects_data_that_do_not_fit(tmp_path, train, valid, text):
     with pytest.raises(DataError, match=text):
         finetune(SCRATCH, VULNERABILITY, train, valid, tmp_path / "t")
     assert not list(tmp_path.iterdir())
@@ -153,7 +153,7 @@ def _manifest_of_another_kind(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("occupy", [_thesis, _manifest_of_another_kind, Path.touch])
-def test_other_things_are_not_written_over(tmp_path, monkeypatch, occupy):
+def test_other_files_are_not_overwritten(tmp_path, monkeypatch, occupy):
     monkeypatch.chdir(tmp_path)
     occupy(tmp_path / "mine")
     (tmp_path / "link").symlink_to("mine")
@@ -164,14 +164,14 @@ def test_other_things_are_not_written_over(tmp_path, monkeypatch, occupy):
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
-def test_a_teacher_does_not_take_its_base_s_place(teacher_folder, tmp_path):
+def test_teacher_cannot_replace_its_base(teacher_folder, tmp_path):
     before = (teacher_folder / MANIFEST).read_bytes()
     with pytest.raises(UserError, match="is the base itself"):
         finetune(teacher_folder, VULNERABILITY, singles(8), None, teacher_folder)
     assert (teacher_folder / MANIFEST).read_bytes() == before
 
 
-def test_a_teacher_is_replaced_unless_someone_put_things_into_it(teacher_folder, tmp_path):
+def test_teacher_is_replaced_unless_the_folder_holds_other_files(teacher_folder, tmp_path):
     folder = Path(shutil.copytree(teacher_folder, tmp_path / "t"))
     before = (folder / MANIFEST).read_text()
     settings = dataclasses.replace(QUICK, epochs=1, seed=5)
@@ -184,14 +184,14 @@ def test_a_teacher_is_replaced_unless_someone_put_things_into_it(teacher_folder,
         finetune(SCRATCH, VULNERABILITY, singles(), None, folder, settings=settings)
 
 
-def test_a_place_that_cannot_be_written_is_told_before_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "fit", lambda *_, **__: pytest.fail("it trains"))
+def test_unwritable_place_is_rejected_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "fit", lambda *_, **__: pytest.fail("training started"))
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write: a part of this path is a file"):
         finetune(SCRATCH, VULNERABILITY, singles(), None, tmp_path / "file" / "t")
 
 
-def test_all_files_of_a_teacher_may_be_read_by_the_same_people(teacher_folder):
+def test_all_files_of_a_teacher_have_the_same_permissions(teacher_folder):
     assert {path.stat().st_mode & 0o777 for path in teacher_folder.iterdir()} == {0o644}
 
 
@@ -209,7 +209,7 @@ def test_all_files_of_a_teacher_may_be_read_by_the_same_people(teacher_folder):
         ({"seed": 2**63}, "--seed: must be at least 0 and below"),
     ],
 )
-def test_bad_settings_are_refused(settings, text):
+def test_rejects_invalid_settings(settings, text):
     with pytest.raises(UserError, match=text):
         FinetuneSettings(**settings)
 
@@ -251,19 +251,19 @@ def _narrow_head(folder: Path) -> None:
         (_narrow_head, "the head cannot be read"),
     ],
 )
-def test_damaged_teachers_are_refused(teacher_folder, tmp_path, damage, text):
+def test_rejects_damaged_teachers(teacher_folder, tmp_path, damage, text):
     folder = Path(shutil.copytree(teacher_folder, tmp_path / "t"))
     damage(folder)
     with pytest.raises(CheckpointError, match=text):
         open_teacher(folder)
 
 
-def test_a_teacher_of_another_task_is_refused(teacher_folder):
+def test_rejects_a_teacher_of_another_task(teacher_folder):
     with pytest.raises(CheckpointError, match="fine-tuned for the task 'vulnerability', not 'clone'"):
         open_teacher(teacher_folder, task="clone")
 
 
-def test_fingerprints_follow_the_weights(teacher_folder, tmp_path):
+def test_fingerprint_depends_on_weights_and_tokenizer(teacher_folder, tmp_path):
     folder = Path(shutil.copytree(teacher_folder, tmp_path / "t"))
     before = open_teacher(folder).fingerprint
     assert before == open_teacher(teacher_folder).fingerprint
@@ -281,7 +281,7 @@ def test_fingerprints_follow_the_weights(teacher_folder, tmp_path):
     assert open_teacher(folder, tokenizer=named).fingerprint != fingerprint
 
 
-def test_a_full_disk_is_explained(teacher_folder, tmp_path):
+def test_file_size_limit_is_reported(teacher_folder, tmp_path):
     resource = pytest.importorskip("resource")
     teacher = open_teacher(teacher_folder)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -1,4 +1,4 @@
-"""Models in GGUF: values, names and logits are those of the checkpoint that was converted."""
+"""GGUF models: values, names and logits are those of the checkpoint that was converted."""
 
 import os
 from pathlib import Path
@@ -25,24 +25,23 @@ ROUNDING = {
     "Q8_0": 1 / 2 / 127,
     "Q5_1": 2 / 2 / 31,
     "Q4_1": 2 / 2 / 15,
-    "Q5_0": 1
-    / 16,  # a whole step: the largest value is -16 steps, the one opposite to it would be 16, but 15 is the last
+    "Q5_0": 1 / 16,  # a whole step: the largest value is code -16; its opposite would be 16, but the last is 15
     "Q4_0": 1 / 8,
 }
-"""Largest error of a rounded value, over the largest value of the tensor; scales in half precision add to it."""
+"""Largest error of a rounded value relative to the tensor's largest value; half-precision scales add to it."""
 UNQUANTIZABLE = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS")
 EXACT = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
 WIDE = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 1}
 
 
 def raw_values(kind, shape, seed=0):
-    """Random blocks of a kind whose quantizer the reference does not have in Python; scales may be infinite."""
+    """Random blocks of a kind that the Python reference cannot quantize; scales may be infinite."""
     block, size = gguf.GGML_QUANT_SIZES[kind]
     return np.random.default_rng(seed).integers(0, 256, (shape[0], shape[1] // block * size), np.uint8)
 
 
 def gate_alone(path, raw, kind):
-    """A file of a random model in which one layer is replaced; gives its path."""
+    """Write a random model with one layer replaced; return its path."""
     model = random_model("qwen2", **WIDE)
     writer = start(path, "qwen2", model.config)
     add_weights(writer, "qwen2", model)
@@ -56,7 +55,7 @@ GATE = "model.layers.0.mlp.gate_proj.weight"
 
 
 @pytest.mark.parametrize("name", ROUNDING)
-def test_values_are_those_written_as_far_as_they_are_stored(name, tmp_path):
+def test_values_survive_as_far_as_they_are_stored(name, tmp_path):
     written = np.random.default_rng(1).normal(size=(512, 256)).astype(np.float32)
     raw = gguf.quantize(written, Kind[name])
     found = GgufFile(gate_alone(tmp_path / "m.gguf", raw, Kind[name])).read(GATE)
@@ -66,7 +65,7 @@ def test_values_are_those_written_as_far_as_they_are_stored(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", [*UNQUANTIZABLE, *ROUNDING])
-def test_values_and_rows_are_the_references(name, tmp_path, monkeypatch):
+def test_values_and_rows_match_the_reference(name, tmp_path, monkeypatch):
     monkeypatch.setattr("lilliput.teachers.gguf_header.VALUES_AT_A_TIME", 7 * 256)
     raw = raw_values(Kind[name], (512, 256))
     file = GgufFile(gate_alone(tmp_path / "m.gguf", raw, Kind[name]))
@@ -77,7 +76,7 @@ def test_values_and_rows_are_the_references(name, tmp_path, monkeypatch):
             np.testing.assert_array_equal(file.read(GATE, rows), expected[rows])
 
 
-def test_only_the_rows_asked_for_are_dequantized(tmp_path, monkeypatch):
+def test_only_the_requested_rows_are_dequantized(tmp_path, monkeypatch):
     file = GgufFile(write_model(tmp_path / "m.gguf", "llama", random_model("llama"), Kind.Q8_0))
     seen = []
     real = gguf.dequantize
@@ -88,7 +87,7 @@ def test_only_the_rows_asked_for_are_dequantized(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("stored", [Kind.F32, Kind.F16, Kind.Q8_0])
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
-def test_names_shapes_and_rows_are_the_checkpoints(kind, stored, tmp_path):
+def test_names_shapes_and_rows_match_the_checkpoint(kind, stored, tmp_path):
     options = {"attention_bias": True, "mlp_bias": True} if kind == "llama" else {}
     model = random_model(kind, **options)
     file = GgufFile(write_model(tmp_path / "m.gguf", kind, model, stored))
@@ -128,7 +127,7 @@ MODELS = {
 
 
 def write_scaled(path, kind, model):
-    """A whole file, with what it says of scaled positions."""
+    """Write a whole model file, including its scaling of positions."""
     rotary = model.config.rope_parameters
     writer = start(path, kind, model.config)
     add_weights(writer, kind, model)
@@ -155,7 +154,7 @@ def logits(engine, ids, before=0):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_logits_are_those_of_transformers(name, tmp_path):
+def test_logits_match_transformers(name, tmp_path):
     kind, options = MODELS[name]
     model = random_model(kind, **options)
     file = GgufFile(write_scaled(tmp_path / "m.gguf", kind, model))
@@ -165,7 +164,7 @@ def test_logits_are_those_of_transformers(name, tmp_path):
     np.testing.assert_allclose(logits(engine_of(file), ids), expected, rtol=0, atol=1e-4)
 
 
-def test_the_config_is_the_checkpoints(tmp_path):
+def test_config_matches_the_checkpoint(tmp_path):
     model = random_model("llama", rope_parameters=LLAMA3)
     config = GgufFile(write_scaled(tmp_path / "m.gguf", "llama", model)).config
     scaling = {**config["rope_scaling"], "rope_theta": config["rope_theta"]}
@@ -177,7 +176,7 @@ def test_the_config_is_the_checkpoints(tmp_path):
         assert config[field] == value
 
 
-def test_a_split_model_is_read_from_its_first_part(tmp_path):
+def test_split_model_is_read_from_its_first_part(tmp_path):
     model = random_model("qwen2")
     writer = start(tmp_path / "m.gguf", "qwen2", model.config, split_max_tensors=10)
     add_weights(writer, "qwen2", model)
@@ -203,7 +202,7 @@ def smallest_real_model():
 
 
 @pytest.mark.skipif(smallest_real_model() is None, reason="LILLIPUT_MODELS names no folder with GGUF files")
-def test_a_real_model_writes_python():
+def test_real_model_writes_python():
     file = GgufFile(smallest_real_model())
     tokenizer, engine = read_tokenizer(file), engine_of(file)
     new = ids = tokenizer.encode("def fibonacci(n):").ids

@@ -1,4 +1,4 @@
-"""GGUF files that cannot be read: each is refused with its name and a remedy, and none makes memory run out."""
+"""Invalid GGUF files: each is rejected with its name and a remedy, and none exhausts memory."""
 
 import struct
 import tracemalloc
@@ -34,7 +34,7 @@ def with_tokenizer(path):
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    """A path to write to, and the bytes of a sound file."""
+    """A path to write to, and the content of a valid file."""
     path = tmp_path_factory.mktemp("damage") / "m.gguf"
     return path, with_tokenizer(path)
 
@@ -46,15 +46,15 @@ def read_all(path):
     return read_tokenizer(file).encode("ab a")
 
 
-def test_the_sound_file_is_read(sound):
+def test_valid_file_is_read(sound):
     path, data = sound
     path.write_bytes(data)
     assert read_all(path).tokens == ["<s>", "ab", "Ġa"]
 
 
-def test_every_truncation_is_refused(sound):
+def test_rejects_every_truncation(sound):
     path, data = sound
-    lengths = {*range(0, len(data) - 1, 41), len(data) - 32, *range(24)}  # a last tensor's padding may be missing
+    lengths = {*range(0, len(data) - 1, 41), len(data) - 32, *range(24)}  # the last tensor's padding may be missing
     for length in lengths:
         path.write_bytes(data[:length])
         with pytest.raises(CheckpointError, match=r"m\.gguf: is not a valid GGUF file: .*Get the file again"):
@@ -63,7 +63,7 @@ def test_every_truncation_is_refused(sound):
 
 @settings(max_examples=400, deadline=None)
 @given(place=st.integers(0, 6000), values=st.binary(min_size=1, max_size=8))
-def test_no_damage_does_more_than_be_refused(sound, place, values):
+def test_damage_causes_at_most_a_rejection(sound, place, values):
     path, data = sound
     path.write_bytes(data[:place] + values + data[place + len(values) :])
     tracemalloc.start()
@@ -109,14 +109,14 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damaged_header_is_refused(name, sound):
+def test_rejects_a_damaged_header(name, sound):
     path, data = sound
     path.write_bytes(DAMAGES[name](data))
     with pytest.raises(CheckpointError, match=r"m\.gguf: is not a valid GGUF file: .*Get the file again"):
         GgufFile(path)
 
 
-def test_what_is_no_file_is_refused(tmp_path):
+def test_rejects_folders_and_missing_files(tmp_path):
     for path in (tmp_path, tmp_path / "none.gguf"):
         with pytest.raises(CheckpointError, match="is not a file"):
             GgufFile(path)
@@ -132,7 +132,7 @@ def replaced(name, values):
 
 
 def setting(key, value):
-    """Say ``value`` instead of what the config says."""
+    """Write ``value`` in place of the config's."""
 
     def change(writer):
         kind = gguf.GGUFValueType.get_type(value)
@@ -165,7 +165,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_what_no_graph_could_use_is_refused(name, tmp_path):
+def test_rejects_models_that_no_graph_can_use(name, tmp_path):
     change, message = REFUSALS[name]
     model = random_model("llama")
     writer = start(tmp_path / "m.gguf", "llama", model.config)
@@ -176,7 +176,7 @@ def test_what_no_graph_could_use_is_refused(name, tmp_path):
         GgufFile(tmp_path / "m.gguf")
 
 
-def test_an_unknown_architecture_and_an_unknown_name(tmp_path):
+def test_rejects_unknown_architecture_and_unknown_tensor(tmp_path):
     model = random_model("llama")
     path = write_model(tmp_path / "m.gguf", "llama", model)
     with pytest.raises(CheckpointError, match=r"m\.gguf: has no tensor 'z'; it has lm_head\.weight"):

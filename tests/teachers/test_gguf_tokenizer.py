@@ -1,4 +1,4 @@
-"""Tokenizers out of GGUF: the ids and texts are those of the tokenizer that was written into the file."""
+"""Tokenizers from GGUF: the ids and texts are those of the tokenizer written into the file."""
 
 import json
 
@@ -64,7 +64,7 @@ PUBLISHED = {
 
 
 def trained(name):
-    """A tokenizer of a kind, as a model of that kind has it."""
+    """A tokenizer as models of that kind have it."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer, tokenizer.decoder = PUBLISHED[name], decoders.ByteLevel()
     if name == "qwen2":
@@ -86,7 +86,7 @@ def framed(tokenizer, single):
 
 
 def stored_fields(tokenizer, pre):
-    """What the converter writes of a tokenizer."""
+    """The fields that the converter writes for a tokenizer."""
     ids = tokenizer.get_vocab(with_added_tokens=True)
     tokens = sorted(ids, key=ids.get)
     kinds = [3 if token in MARKERS else 4 if token == OWN_WORD else 1 for token in tokens]
@@ -103,7 +103,7 @@ def stored_fields(tokenizer, pre):
 
 
 def opened(path, fields, rows=500):
-    """A tiny model's file with these fields, opened."""
+    """Write a tiny model with these fields and open it."""
     model = random_model("qwen2", hidden_size=8, intermediate_size=8, num_hidden_layers=1, vocab_size=rows)
     writer = start(path, "qwen2", model.config)
     for name, value in fields.items():
@@ -117,7 +117,7 @@ def opened(path, fields, rows=500):
 
 @pytest.fixture(scope="module", params=PUBLISHED)
 def pair(request, tmp_path_factory):
-    """A tokenizer, and the same out of a file."""
+    """A tokenizer, and the same tokenizer read from a file."""
     written = trained(request.param)
     path = tmp_path_factory.mktemp("model") / "m.gguf"
     return written, read_tokenizer(opened(path, stored_fields(written, request.param)))
@@ -133,7 +133,7 @@ def assert_same(pair, text):
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_ids_and_texts_are_the_written_tokenizers(pair, text):
+def test_ids_and_texts_match_the_written_tokenizer(pair, text):
     assert_same(pair, text)
 
 
@@ -143,13 +143,13 @@ def test_any_text_gives_the_same_ids(pair, text):
     assert_same(pair, text)
 
 
-def test_offsets_are_those_of_the_text(pair):
+def test_offsets_cover_the_text(pair):
     text = "def f(n): return n"
     encoding = pair[1].encode(text, add_special_tokens=False)
     assert "".join(text[first:last] for first, last in encoding.offsets) == text
 
 
-def test_it_can_be_saved_and_read_again(pair, tmp_path):
+def test_tokenizer_can_be_saved_and_read_again(pair, tmp_path):
     pair[1].save(str(tmp_path / "tokenizer.json"))
     again = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     for text in TEXTS:
@@ -158,7 +158,7 @@ def test_it_can_be_saved_and_read_again(pair, tmp_path):
 
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("after", [True, False])
-def test_the_file_says_what_frames_a_text(before, after, tmp_path):
+def test_file_decides_which_tokens_frame_a_text(before, after, tmp_path):
     written = trained("llama-bpe")
     fields = stored_fields(written, "llama-bpe") | {"add_bos_token": before, "add_eos_token": after}
     found = read_tokenizer(opened(tmp_path / "m.gguf", fields))
@@ -183,7 +183,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_what_cannot_be_read_is_refused(name, tmp_path):
+def test_rejects_unreadable_tokenizers(name, tmp_path):
     changes, message = REFUSALS[name]
     fields = stored_fields(trained("gpt-2"), "gpt-2") | changes
     file = opened(tmp_path / "m.gguf", {key: value for key, value in fields.items() if value is not None})
@@ -191,20 +191,20 @@ def test_what_cannot_be_read_is_refused(name, tmp_path):
         read_tokenizer(file)
 
 
-def test_more_tokens_than_rows_are_refused(tmp_path):
+def test_rejects_more_tokens_than_embedding_rows(tmp_path):
     file = opened(tmp_path / "m.gguf", stored_fields(trained("gpt-2"), "gpt-2"), rows=100)
     with pytest.raises(CheckpointError, match="tokens for an embedding of 100 rows"):
         read_tokenizer(file)
 
 
-def test_the_types_may_be_missing(tmp_path):
+def test_token_types_are_optional(tmp_path):
     fields = stored_fields(trained("gpt-2"), "gpt-2")
     del fields["token_type"]
     assert np.size(read_tokenizer(opened(tmp_path / "m.gguf", fields)).encode("def f").ids) > 0
 
 
 def opened_with(path, **changes):
-    """With two more control tokens, one more word, and other fields."""
+    """Open a file with two more control tokens, one more word, and other fields."""
     fields = stored_fields(trained("qwen2"), "qwen2")
     fields["tokens"] += ["<|endoftext|>", "<|other|>", "<|im_end|>"]
     fields["token_type"] += [3, 3, 1]
@@ -212,18 +212,18 @@ def opened_with(path, **changes):
     return opened(path, {key: value for key, value in fields.items() if value is not None})
 
 
-def test_texts_end_where_the_file_says_and_at_control_tokens_of_known_names(tmp_path):
+def test_end_tokens_are_those_of_the_file_and_well_known_control_tokens(tmp_path):
     file = opened_with(tmp_path / "m.gguf", eot_token_id=7, eom_token_id=5)
     tokens = file.metadata["tokenizer.ggml.tokens"]
     ends = sorted([5, 7, tokens.index(MARKERS[1]), tokens.index("<|endoftext|>")])
-    assert end_tokens(file) == ends  # not the '<|im_end|>' that is a word
+    assert end_tokens(file) == ends  # not '<|im_end|>', which is a word here
     assert open_generator(tmp_path / "m.gguf").end == tuple(ends)
 
 
 @pytest.mark.parametrize(
     "changes", [{"token_type": None}, {"token_type": [3, 3]}, {"tokens": None}, {"tokens": [1, 2]}]
 )
-def test_names_of_no_known_type_end_nothing(changes, tmp_path):
+def test_well_known_names_without_a_type_are_not_end_tokens(changes, tmp_path):
     file = opened_with(tmp_path / "m.gguf", **changes)
     assert end_tokens(file) == [file.metadata["tokenizer.ggml.eos_token_id"]]
 

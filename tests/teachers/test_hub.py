@@ -1,4 +1,4 @@
-"""Models fetched from a hub, and what of them is fetched."""
+"""Models fetched from a hub, and which of their files are fetched."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ FILES = {"config.json": "{}", "model.safetensors": "weights", "tokenizer.json": 
 
 @pytest.fixture()
 def fetched(tmp_path, monkeypatch):
-    """``fetched(**files)``: the folder that a model with these files, and no others, becomes."""
+    """``fetched(files)``: the local folder of a hub model with exactly these files."""
 
     def fetch(files):
         theirs, cache = tmp_path / "theirs", tmp_path / "cache"
@@ -30,25 +30,25 @@ def fetched(tmp_path, monkeypatch):
     return fetch
 
 
-def test_a_models_card_comes_with_it_and_tells_its_license(fetched):
+def test_model_card_is_fetched_and_gives_the_license(fetched):
     folder = fetched({**FILES, "README.md": CARD})
     assert {file.name for file in folder.iterdir()} == {*FILES, "README.md"} - {"optimizer.pt"}
     assert origin_of(folder) == {"source": MODEL, "license": "bsd-3-clause", "base_model": ["some-owner/base"]}
-    assert folder / "README.md" not in checkpoint_files(folder)  # other words about the same model: the same model
+    assert folder / "README.md" not in checkpoint_files(folder)  # another card does not make it another model
 
 
-def test_a_model_without_a_card_is_one(fetched):
+def test_model_card_is_optional(fetched):
     folder = fetched(FILES)
     assert {file.name for file in folder.iterdir()} == {*FILES} - {"optimizer.pt"}
     assert origin_of(folder) == {"source": MODEL}
 
 
-def test_pickles_are_fetched_only_where_there_is_nothing_else(fetched):
+def test_pickles_are_fetched_only_without_safetensors(fetched):
     folder = fetched({"config.json": "{}", "pytorch_model.bin": "weights", "README.md": CARD})
     assert {file.name for file in folder.iterdir()} == {"config.json", "pytorch_model.bin", "README.md"}
 
 
-def test_weights_are_all_that_an_index_names(tmp_path):
+def test_weight_files_are_those_that_the_index_names(tmp_path):
     named = {"a": "weights-1.safetensors", "b": "weights-2.safetensors"}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": named}))
     for name in (*named.values(), "other.safetensors"):
@@ -61,13 +61,13 @@ def test_weights_are_all_that_an_index_names(tmp_path):
         weight_files(tmp_path)
 
 
-def test_a_model_that_the_hub_does_not_have_is_refused(tmp_path, monkeypatch):
+def test_unknown_hub_model_is_rejected(tmp_path, monkeypatch):
     with hub_with(tmp_path, MODEL, tmp_path / "cache", monkeypatch), pytest.raises(CheckpointError) as refusal:
         locate("some-owner/other")
     assert "some-owner/other" in str(refusal.value)
 
 
-def test_a_checkpoint_s_folder_goes_before_a_model_that_comes_along(tmp_path, monkeypatch):
+def test_checkpoint_folder_takes_precedence_over_a_shipped_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "vulnerability").mkdir()
     (tmp_path / "vulnerability" / "config.json").write_text("{}")

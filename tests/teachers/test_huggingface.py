@@ -1,4 +1,4 @@
-"""Opening Hugging Face folders: what is read, what is refused, and that nothing in them is run."""
+"""Opening Hugging Face folders: what is read, what is rejected, and that no code in them is run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIMITS = {"roberta": 64, "mpnet": 64, "bert": 64, "modernbert": 64, "t5": None}
 
 
 class Attack:
-    """A pickle that makes a file when it is read by a reader that runs code."""
+    """A pickle that creates a file if its reader runs code."""
 
     def __init__(self, witness: Path) -> None:
         self.witness = witness
@@ -55,7 +55,7 @@ def test_encoders_open_with_their_weights(base_folder, kind):
 
 
 @pytest.mark.parametrize("kind", ENCODERS)
-def test_an_input_as_long_as_the_limit_passes_and_one_longer_does_not(base_folder, kind):
+def test_input_at_the_limit_is_accepted_and_a_longer_one_rejected(base_folder, kind):
     base = open_base(base_folder(kind))
     limit = usable_tokens(None, base.encoder)
     ids = torch.from_numpy(tokenizing(base.tokenizer, limit)(["x = y;" * 400])[0])[None]
@@ -67,7 +67,7 @@ def test_an_input_as_long_as_the_limit_passes_and_one_longer_does_not(base_folde
             usable_tokens(65, base.encoder)
 
 
-def test_pickled_weights_are_read_as_the_same_tensors(base_folder, tmp_path):
+def test_pickled_weights_equal_safetensors(base_folder, tmp_path):
     folder = copy_of(base_folder("roberta"), tmp_path / "m")
     expected = open_base(folder).encoder.state_dict()
     torch.save(expected, folder / "pytorch_model.bin")
@@ -77,7 +77,7 @@ def test_pickled_weights_are_read_as_the_same_tensors(base_folder, tmp_path):
 
 
 @pytest.mark.parametrize("write", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2))])
-def test_a_pickle_that_wants_to_run_code_is_refused_and_not_run(base_folder, tmp_path, write):
+def test_malicious_pickle_is_rejected_without_running_it(base_folder, tmp_path, write):
     folder, witness = copy_of(base_folder("roberta"), tmp_path / "m"), tmp_path / "witness"
     pickle.loads(pickle.dumps(Attack(witness)))
     assert witness.exists()  # the attack works on a reader that runs code
@@ -90,7 +90,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused_and_not_run(base_folder, tmp
     assert not witness.exists()
 
 
-def test_code_that_comes_with_a_checkpoint_is_not_run(base_folder, tmp_path):
+def test_custom_code_is_not_run(base_folder, tmp_path):
     folder, witness = copy_of(base_folder("roberta"), tmp_path / "m"), tmp_path / "witness"
     (folder / "evil.py").write_text(f"open({str(witness)!r}, 'w')\nclass Config: pass\nclass Model: pass\n")
     (folder / "config.json").write_text(
@@ -150,7 +150,7 @@ def _larger_vocabulary(folder: Path) -> None:
         (_larger_vocabulary, "tokens, the model embeds 3.*: they do not belong together"),
     ],
 )
-def test_damaged_folders_are_refused(base_folder, tmp_path, damage, text):
+def test_rejects_damaged_folders(base_folder, tmp_path, damage, text):
     folder = copy_of(base_folder("roberta"), tmp_path / "m")
     damage(folder)
     with pytest.raises(CheckpointError, match=text) as caught:
@@ -167,15 +167,15 @@ def test_damaged_folders_are_refused(base_folder, tmp_path, damage, text):
         {"model_type": "roberta", "is_decoder": True},
     ],
 )
-def test_decoders_are_no_encoders(base_folder, tmp_path, config):
-    """By what the config says, before any weights are read."""
+def test_decoders_are_rejected_as_encoders(base_folder, tmp_path, config):
+    """The config alone decides, before any weights are read."""
     folder = copy_of(base_folder("roberta"), tmp_path / "m")
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match=f"'{config['model_type']}' is a decoder here.* Choose an encoder"):
         open_base(folder)
 
 
-def test_an_encoder_that_is_also_used_to_write_is_one(tmp_path, base_folder):
+def test_xlnet_is_accepted_as_an_encoder(tmp_path, base_folder):
     folder = copy_of(base_folder("roberta"), tmp_path / "m")
     transformers.XLNetModel(
         transformers.XLNetConfig(vocab_size=400, d_model=16, n_layer=1, n_head=2, d_inner=16)
@@ -198,7 +198,7 @@ def test_hub_models_without_a_network(monkeypatch, tmp_path, opens):
 
 
 def classifier_folder(folder: Path, kind: str = "Roberta", **config: object) -> Path:
-    """A fine-tuned classifier such as others publish."""
+    """A fine-tuned classifier as others publish them."""
     tokenizer = train_tokenizer(functions(40), 300)
     torch.manual_seed(1)
     settings = getattr(transformers, f"{kind}Config")(
@@ -210,7 +210,7 @@ def classifier_folder(folder: Path, kind: str = "Roberta", **config: object) -> 
 
 
 def raw_logits(folder: Path) -> torch.Tensor:
-    """What transformers itself answers, one function at a time."""
+    """Logits of transformers itself, one function at a time."""
     model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
@@ -219,7 +219,7 @@ def raw_logits(folder: Path) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", ["Roberta", "Bert", "MPNet", "ModernBert"])
-def test_classifiers_of_others_answer_as_in_transformers(tmp_path, kind):
+def test_published_classifiers_match_transformers(tmp_path, kind):
     folder = classifier_folder(tmp_path / "m", kind)
     teacher = open_teacher(folder, task="vulnerability")
     assert teacher.label_names == ("safe", "vulnerable")
@@ -228,7 +228,7 @@ def test_classifiers_of_others_answer_as_in_transformers(tmp_path, kind):
     np.testing.assert_allclose(teacher.logits(singles(10)), raw_logits(folder), rtol=0, atol=1e-5)
 
 
-def test_labels_are_put_in_the_tasks_order(tmp_path):
+def test_labels_are_reordered_for_the_task(tmp_path):
     names = {"id2label": {0: "Vulnerable", 1: "SAFE"}, "label2id": {"Vulnerable": 0, "SAFE": 1}}
     folder = classifier_folder(tmp_path / "m", **names)
     teacher = open_teacher(folder, task="vulnerability")
@@ -254,18 +254,18 @@ def test_one_output_is_the_log_odds_of_the_second_class(tmp_path):
         ({}, "clone", "classifies single functions, and the task 'clone' joins 2"),
     ],
 )
-def test_classifiers_of_another_task_are_refused(tmp_path, config, task, text):
+def test_rejects_classifiers_of_another_task(tmp_path, config, task, text):
     folder = classifier_folder(tmp_path / "m", **config)
     with pytest.raises(CheckpointError, match=text):
         open_teacher(folder, task=task)
 
 
-def test_an_encoder_without_a_head_is_no_teacher(base_folder):
+def test_encoder_without_a_head_is_rejected_as_teacher(base_folder):
     with pytest.raises(CheckpointError, match=r"no values for 4 weight\(s\): classifier.* fine-tune it first"):
         open_teacher(base_folder("roberta"), task="vulnerability")
 
 
-def test_a_tokenizer_from_elsewhere(tmp_path, base_folder):
+def test_tokenizer_can_come_from_elsewhere(tmp_path, base_folder):
     folder = classifier_folder(tmp_path / "m")
     expected = open_teacher(folder).logits(singles(10))
     moved = tmp_path / "elsewhere.json"

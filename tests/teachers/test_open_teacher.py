@@ -1,4 +1,4 @@
-"""What opens what, and what is said of the rest."""
+"""Which kind of teacher is opened for which files, and what is rejected."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from lilliput.teachers.teacher import Teacher as SameTeacher
         (("model.bin",), "compressor"),
     ],
 )
-def test_folders_are_told_apart_by_their_files(tmp_path, files, module):
+def test_files_decide_the_kind_of_folder(tmp_path, files, module):
     for name in files:
         (tmp_path / name).write_bytes(b"")
     assert next(kind for kind in KINDS if kind.matches(tmp_path)).module == module
 
 
-def test_a_bin_file_is_the_compressor_papers(tmp_path):
+def test_bin_file_is_read_as_the_compressor_papers(tmp_path):
     path = tmp_path / "weights.bin"
     path.write_bytes(b"no weights")
     assert next(kind for kind in KINDS if kind.matches(path)).module == "compressor"
@@ -38,7 +38,7 @@ def test_a_bin_file_is_the_compressor_papers(tmp_path):
         open_teacher(path)
 
 
-def test_anything_else_is_refused_with_what_there_is(tmp_path):
+def test_other_files_are_rejected_with_the_known_kinds(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     for path in (tmp_path, tmp_path / "notes.txt"):
         with pytest.raises(CheckpointError, match="is none of these: a teacher made by lilliput; a Hugging Face"):
@@ -47,7 +47,7 @@ def test_anything_else_is_refused_with_what_there_is(tmp_path):
 
 @pytest.mark.parametrize("open_it", [open_teacher, open_base, open_generator])
 @pytest.mark.parametrize("name", SHIPPED)
-def test_an_artifact_is_told_from_a_checkpoint(open_it, name, tmp_path, monkeypatch):
+def test_artifact_is_rejected_as_checkpoint(open_it, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folder_of(name), tmp_path / "copy")
     for artifact in (name, "copy"):
@@ -56,7 +56,7 @@ def test_an_artifact_is_told_from_a_checkpoint(open_it, name, tmp_path, monkeypa
         assert caught.value.where == artifact
 
 
-def test_a_checkpoint_with_a_manifest_of_somebody_s_own_is_one(base_folder, tmp_path):
+def test_checkpoint_may_have_a_manifest_of_its_own(base_folder, tmp_path):
     folder = shutil.copytree(base_folder("roberta"), tmp_path / "base")
     (folder / "manifest.json").write_text("{}")
     assert open_base(folder).fingerprint == open_base(base_folder("roberta")).fingerprint
@@ -68,7 +68,7 @@ def test_unknown_tasks_are_named(tmp_path):
         open_teacher(tmp_path, task="poetry")
 
 
-def test_the_room_is_entered_without_torch():
+def test_importing_teachers_does_not_import_torch():
     assert Teacher is SameTeacher
     code = "import sys, lilliput.teachers; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Teacher outputs on disk: right, kept, and gone on from after a kill."""
+"""Teacher outputs on disk: correct, cached, and resumed after a kill."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lilliput.teachers.scratch import wrapped
 
 
 class Counting(EncoderClassifier):
-    """Counts the functions it encodes; breaks down when it has encoded ``limit``."""
+    """Counts the functions it encodes; is interrupted after ``limit`` of them."""
 
     encoded = 0
     limit = 10**9
@@ -47,7 +47,7 @@ def same(one, other) -> bool:
     return np.array_equal(one.logits, other.logits) and np.array_equal(one.vectors, other.vectors)
 
 
-def test_logits_and_vectors_are_the_models(teacher, tmp_path):
+def test_logits_and_vectors_match_the_model(teacher, tmp_path):
     data = pairs(30)
     outputs = teacher_outputs(teacher, data, tmp_path, exact=True)
     tokens: TokenIds = teacher.tokens(data)
@@ -59,7 +59,7 @@ def test_logits_and_vectors_are_the_models(teacher, tmp_path):
     assert outputs.logits.dtype == outputs.vectors.dtype == np.float32
 
 
-def test_each_function_is_encoded_once_and_never_again(teacher, tmp_path):
+def test_each_function_is_encoded_exactly_once(teacher, tmp_path):
     first = teacher_outputs(teacher, pairs(30), tmp_path)
     assert teacher.model.encoded == 20
     assert same(first, teacher_outputs(teacher, pairs(30), tmp_path))
@@ -67,7 +67,7 @@ def test_each_function_is_encoded_once_and_never_again(teacher, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_killed_run_is_gone_on_from(teacher, tmp_path):
+def test_resumes_after_kill(teacher, tmp_path):
     whole = teacher_outputs(teacher, pairs(30), tmp_path / "whole")
     teacher.model.encoded, teacher.model.limit = 0, 9
     with pytest.raises(KeyboardInterrupt):
@@ -80,7 +80,7 @@ def test_a_killed_run_is_gone_on_from(teacher, tmp_path):
     assert len(list((tmp_path / "killed").iterdir())) == 1
 
 
-def test_a_damaged_part_is_computed_again(teacher, tmp_path):
+def test_damaged_part_is_recomputed(teacher, tmp_path):
     whole = teacher_outputs(teacher, pairs(30), tmp_path / "whole")
     teacher.model.encoded, teacher.model.limit = 0, 9
     with pytest.raises(KeyboardInterrupt):
@@ -93,7 +93,7 @@ def test_a_damaged_part_is_computed_again(teacher, tmp_path):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255), cut=st.booleans())
-def test_a_damaged_cache_is_computed_again(teacher, tmp_path, place, change, cut):
+def test_damaged_cache_is_recomputed(teacher, tmp_path, place, change, cut):
     first = teacher_outputs(teacher, pairs(6, texts=4), tmp_path)
     (file,) = tmp_path.iterdir()
     content = bytearray(file.read_bytes())
@@ -103,7 +103,7 @@ def test_a_damaged_cache_is_computed_again(teacher, tmp_path, place, change, cut
     assert same(first, teacher_outputs(teacher, pairs(6, texts=4), tmp_path))
 
 
-def test_another_teacher_or_other_data_are_kept_apart(teacher, tmp_path):
+def test_outputs_of_other_teachers_and_data_are_kept_apart(teacher, tmp_path):
     data = pairs(30)
     variants = [
         (teacher, data, False),
@@ -118,13 +118,13 @@ def test_another_teacher_or_other_data_are_kept_apart(teacher, tmp_path):
         assert len(list(tmp_path.iterdir())) == count
 
 
-def test_content_decides_the_hash_and_file_names_do_not():
+def test_content_hash_ignores_file_names():
     data = pairs(10)
     assert content_hash(data) == content_hash(dataclasses.replace(data, sources=("elsewhere",), sha256="x"))
     assert content_hash(data) != content_hash(dataclasses.replace(data, labels=1 - data.labels))
     assert content_hash(data) != content_hash(dataclasses.replace(data, members=data.members[:, ::-1]))
 
 
-def test_data_of_another_task_are_refused(teacher, tmp_path):
+def test_rejects_data_of_another_task(teacher, tmp_path):
     with pytest.raises(DataError, match="join 1 function"):
         teacher_outputs(teacher, singles(4), tmp_path)

@@ -1,4 +1,4 @@
-"""A teacher of recorded logits: it says what was recorded, and nothing of what was not."""
+"""A teacher of recorded logits: it returns what was recorded and rejects anything else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def logits():
     return np.random.default_rng(0).normal(size=(len(TEXTS), 2)).astype(np.float32)
 
 
-def test_it_says_what_was_recorded(tmp_path, logits):
+def test_returns_the_recorded_logits(tmp_path, logits):
     record(tmp_path / "t.npz", TEXTS, logits, LABELS)
     teacher = open_teacher(tmp_path / "t.npz", task="vulnerability")
     assert (teacher.label_names, teacher.name) == (LABELS, "t")
@@ -35,7 +35,7 @@ def test_it_says_what_was_recorded(tmp_path, logits):
     np.testing.assert_array_equal(teacher.logits(dataset([1])), logits[[1]])
 
 
-def test_a_function_that_was_not_recorded_is_told(tmp_path, logits):
+def test_rejects_a_function_that_was_not_recorded(tmp_path, logits):
     record(tmp_path / "t.npz", TEXTS[:2], logits[:2], LABELS)
     teacher = open_teacher(tmp_path / "t.npz", task="vulnerability")
     with pytest.raises(DataError, match="1 of 2 functions are not among the 2 recorded here") as caught:
@@ -44,13 +44,13 @@ def test_a_function_that_was_not_recorded_is_told(tmp_path, logits):
 
 
 @pytest.mark.parametrize("task", ["clone", "vulnerability"])
-def test_another_task_is_refused(tmp_path, logits, task):
+def test_rejects_another_task(tmp_path, logits, task):
     record(tmp_path / "t.npz", TEXTS, logits, ("good", "bad"))
     with pytest.raises(CheckpointError, match="not what task"):
         open_teacher(tmp_path / "t.npz", task=task)
 
 
-def test_a_tokenizer_is_refused(tmp_path, logits):
+def test_rejects_a_tokenizer(tmp_path, logits):
     record(tmp_path / "t.npz", TEXTS, logits, LABELS)
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(UserError, match="does not go with recorded logits") as caught:
@@ -58,7 +58,7 @@ def test_a_tokenizer_is_refused(tmp_path, logits):
     assert caught.value.where == "--tokenizer"
 
 
-def test_a_file_of_something_else_is_refused(tmp_path, logits):
+def test_rejects_other_files(tmp_path, logits):
     (tmp_path / "text.npz").write_text("no archive")
     np.savez(tmp_path / "pickle.npz", functions=np.array([object()]), logits=logits, labels=np.array(LABELS))
     np.savez(tmp_path / "short.npz", functions=np.array(["a"]), logits=logits, labels=np.array(LABELS))
@@ -69,7 +69,7 @@ def test_a_file_of_something_else_is_refused(tmp_path, logits):
         tmp_path / "damaged.npz", functions=np.array(["a"] * 999), logits=logits, labels=np.array(LABELS)
     )
     content = bytearray((tmp_path / "damaged.npz").read_bytes())
-    content[60:75] = b"\xff" * 15  # the first array's compressed bytes
+    content[60:75] = b"\xff" * 15  # the compressed bytes of the first array
     (tmp_path / "damaged.npz").write_bytes(content)
     for name in ("text", "pickle", "short", "none", "array", "damaged"):
         with pytest.raises(CheckpointError, match=r"recorded logits"):
@@ -77,13 +77,13 @@ def test_a_file_of_something_else_is_refused(tmp_path, logits):
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 2), np.float32), np.full((4, 2), np.nan, np.float32)])
-def test_logits_that_do_not_fit_are_not_recorded(tmp_path, wrong):
+def test_rejects_recording_logits_that_do_not_fit(tmp_path, wrong):
     with pytest.raises(ValueError, match="must be finite"):
         record(tmp_path / "t.npz", TEXTS, wrong, LABELS)
     assert not list(tmp_path.iterdir())
 
 
-def test_it_is_no_model_to_measure(tmp_path, logits):
+def test_recorded_teacher_cannot_be_measured(tmp_path, logits):
     record(tmp_path / "t.npz", TEXTS, logits, LABELS)
     with pytest.raises(UserError, match="not a model to measure"):
         open_subject(tmp_path / "t.npz", "vulnerability")

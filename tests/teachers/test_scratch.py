@@ -1,4 +1,4 @@
-"""Encoders from nothing: the specification, the tokenizer, the seed."""
+"""Encoders from scratch: the specification, the tokenizer, the seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOKENIZER = train_tokenizer(functions(20), 300)
 TINY = "scratch:layers=1,hidden=16,heads=2,intermediate=32,vocabulary=300"
 
 
-def test_specifications():
+def test_specifications_are_recognized():
     assert parse_scratch(TINY) == Architecture(1, 16, 2, 32, 300)
     assert parse_scratch("scratch") == parse_scratch("scratch:") == DEFAULT
     assert parse_scratch("scratch: layers = 2") == Architecture(2, 384, 6, 1536, 4000)
@@ -35,7 +35,7 @@ def test_specifications():
         Architecture, st.integers(1, 99), st.integers(1, 999), st.just(1), st.integers(1, 999), st.integers(260, 9999)
     )
 )
-def test_a_specification_says_its_sizes(size):
+def test_specification_gives_the_sizes(size):
     text = ",".join(f"{name}={value}" for name, value in size.as_dict().items())
     assert parse_scratch(f"scratch:{text}") == size
 
@@ -57,13 +57,13 @@ def test_a_specification_says_its_sizes(size):
         ("scratch:layers=1000,hidden=8192,heads=64", "these sizes make .* weights; at most 1,000,000,000"),
     ],
 )
-def test_bad_specifications_are_refused(base, text):
+def test_rejects_invalid_specifications(base, text):
     with pytest.raises(UserError, match=text) as caught:
         parse_scratch(base)
     assert "scratch:layers=4,hidden=384" in str(caught.value)
 
 
-def test_the_same_texts_give_the_same_tokenizer():
+def test_equal_texts_give_equal_tokenizers():
     texts = functions(300)
     first, second = train_tokenizer(texts, 800), train_tokenizer(texts, 800)
     assert json.loads(first.to_str()) == json.loads(second.to_str())
@@ -74,14 +74,14 @@ PRINTED = st.characters(codec="utf-8", exclude_categories=["C", "Z"])
 
 
 @given(st.text(st.one_of(PRINTED, st.sampled_from(" \t\n")), max_size=60).filter(lambda text: "<" not in text))
-def test_any_text_comes_back_but_for_its_white_space(text):
+def test_any_text_survives_except_for_its_white_space(text):
     ids = TOKENIZER.encode(text).ids
     assert (ids[0], ids[-1]) == (0, 2)
     assert 3 not in ids
     assert "".join(TOKENIZER.decode(ids).split()) == "".join(text.split())
 
 
-def test_weights_depend_on_the_seed_alone():
+def test_weights_depend_only_on_the_seed():
     texts = functions(20)
     first, again, other = (build_scratch(TINY, texts, seed) for seed in (1, 1, 2))
     states = [base.encoder.state_dict() for base in (first, again, other)]
@@ -93,7 +93,7 @@ def test_weights_depend_on_the_seed_alone():
     assert first.pad_id == 1
 
 
-def test_inputs_are_cut_to_the_limit_with_both_frames():
+def test_inputs_are_truncated_between_both_frame_tokens():
     base = build_scratch(TINY, functions(20), 0)
     long, short = tokenizing(base.tokenizer, 10)(["int a;" * 50, "x"])
     assert len(long) == 10

@@ -1,4 +1,4 @@
-"""The teacher's arithmetic, against the same done example by example without padding."""
+"""The teacher's arithmetic against the same computation example by example, without padding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def random_tokens(data: Dataset) -> TokenIds:
 
 
 def one_by_one(model: EncoderClassifier, data: Dataset, tokens: TokenIds) -> torch.Tensor:
-    """The logits written out: each example alone, nothing padded."""
+    """Logits computed for each example alone, without padding."""
     rows = []
     for members in data.members:
         vectors = []
@@ -45,7 +45,7 @@ def one_by_one(model: EncoderClassifier, data: Dataset, tokens: TokenIds) -> tor
 @pytest.mark.parametrize(
     ("pooling", "join", "arity"), [("first", "concat", 1), ("first", "concat", 2), ("wide", "difference", 2)]
 )
-def test_logits_are_those_of_each_example_alone(kind, pooling, join, arity):
+def test_logits_equal_those_of_each_example_alone(kind, pooling, join, arity):
     torch.manual_seed(0)
     model = EncoderClassifier(ENCODERS[kind](100), 2, arity=arity, pooling=pooling, join=join).eval()
     data = singles(12) if arity == 1 else pairs(12, texts=8)
@@ -57,7 +57,7 @@ def test_logits_are_those_of_each_example_alone(kind, pooling, join, arity):
     np.testing.assert_allclose(dataset_logits(model, data, tokens, exact=True), expected, rtol=0, atol=1e-5)
 
 
-def test_layers_are_the_encoders_hidden_states():
+def test_layers_are_the_hidden_states_of_the_encoder():
     model = EncoderClassifier(ENCODERS["roberta"](100), 2).eval()
     ids = torch.randint(3, 90, (2, 9))
     mask = torch.ones_like(ids)
@@ -78,7 +78,7 @@ def test_conventions_give_logits_in_label_order():
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_a_sequence_classifier_keeps_its_own_head(outputs):
+def test_sequence_classifier_keeps_its_own_head(outputs):
     torch.manual_seed(0)
     config = RobertaConfig(vocab_size=100, max_position_embeddings=66, num_labels=outputs, **SHAPE)
     wrapped = RobertaForSequenceClassification(config).eval()
@@ -113,7 +113,7 @@ def test_chunks_hold_every_function_once_within_the_budget():
         (singles(4).subset(np.arange(0)), "no examples to classify"),
     ],
 )
-def test_data_that_do_not_fit_are_refused(data, text):
+def test_rejects_data_that_do_not_fit(data, text):
     model = EncoderClassifier(ENCODERS["bert"](100), 2)
     with pytest.raises(DataError, match=text):
         dataset_logits(model, data, random_tokens(data))

@@ -1,4 +1,4 @@
-"""Tensors of safetensors folders: equal to the reference reader's, by rows too; damaged files are refused."""
+"""Tensors of safetensors folders: equal to the reference reader's, by rows too; damaged files are rejected."""
 
 import json
 import struct
@@ -28,7 +28,7 @@ def write(folder, dtype=torch.float32, name=SINGLE):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
-def test_values_are_those_written(dtype, tmp_path):
+def test_values_survive(dtype, tmp_path):
     written = write(tmp_path, dtype)
     tensors = SafetensorsFolder(tmp_path)
     assert set(tensors) == set(written)
@@ -41,7 +41,7 @@ def test_values_are_those_written(dtype, tmp_path):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 7), st.integers(0, 7))
-def test_rows_are_those_of_the_whole(tmp_path_factory, first, last):
+def test_rows_equal_those_of_the_whole_tensor(tmp_path_factory, first, last):
     folder = tmp_path_factory.mktemp("rows")
     written = write(folder, torch.bfloat16)["a.weight"].float().numpy()
     np.testing.assert_array_equal(SafetensorsFolder(folder).read("a.weight", slice(first, last)), written[first:last])
@@ -54,14 +54,14 @@ def shards(folder):
     (folder / INDEX).write_text(json.dumps({"weight_map": places}))
 
 
-def test_shards_are_found_by_their_index(tmp_path):
+def test_shards_are_found_through_the_index(tmp_path):
     shards(tmp_path)
     tensors = SafetensorsFolder(tmp_path)
     assert "d" in tensors
     assert tensors.read("d").tolist() == [1, 1, 1]
 
 
-def test_a_missing_shard_is_named(tmp_path):
+def test_missing_shard_is_named(tmp_path):
     shards(tmp_path)
     (tmp_path / "model-2.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"model-2\.safetensors: is missing"):
@@ -83,7 +83,7 @@ def test_a_missing_shard_is_named(tmp_path):
         lambda data: data[:8] + b"\xff" + data[9:],
     ],
 )
-def test_a_damaged_file_is_refused(damage, tmp_path):
+def test_rejects_a_damaged_file(damage, tmp_path):
     write(tmp_path)
     path = tmp_path / SINGLE
     path.write_bytes(damage(path.read_bytes()))
@@ -115,7 +115,7 @@ CRAFTED = {
 
 
 @pytest.mark.parametrize("name", CRAFTED)
-def test_a_crafted_header_is_refused(name, tmp_path):
+def test_rejects_a_crafted_header(name, tmp_path):
     header, words = CRAFTED[name]
     (tmp_path / SINGLE).write_bytes(of_header(header, bytes(12)))
     with pytest.raises(CheckpointError, match=words):
@@ -129,7 +129,7 @@ def test_tensors_may_be_listed_in_any_order(tmp_path):
     assert [tensors.read(name).tolist() for name in ("a", "b", "nothing")] == [[0, 1], [2], []]
 
 
-def test_codes_are_no_weights(tmp_path):
+def test_integer_codes_are_rejected_as_weights(tmp_path):
     save_file({"a.weight": torch.ones(3, dtype=torch.int8), "mask": torch.ones(3, dtype=torch.bool)}, tmp_path / SINGLE)
     with pytest.raises(CheckpointError, match=r"model\.safetensors: holds the tensor 'a\.weight' as I8: codes"):
         SafetensorsFolder(tmp_path).shape("a.weight")
@@ -149,7 +149,7 @@ def torch_shards(folder):
 
 @pytest.mark.parametrize("pickled", [False, True])
 @pytest.mark.parametrize("listed", [False, True])
-def test_a_tensor_in_two_shards_or_in_another_than_the_index_says(pickled, listed, tmp_path):
+def test_rejects_a_tensor_in_two_shards_or_in_another_than_indexed(pickled, listed, tmp_path):
     shards(tmp_path)
     places = json.loads((tmp_path / INDEX).read_text())
     if listed:
@@ -168,13 +168,13 @@ def test_a_tensor_in_two_shards_or_in_another_than_the_index_says(pickled, liste
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"weight_map": {"a": "../secret"}}', '{"weight_map": {"a": 1}}'])
-def test_a_damaged_or_malicious_index_is_refused(content, tmp_path):
+def test_rejects_a_damaged_or_malicious_index(content, tmp_path):
     (tmp_path / INDEX).write_text(content)
     with pytest.raises(CheckpointError, match="index"):
         SafetensorsFolder(tmp_path)
 
 
-def test_an_unknown_name_and_an_empty_folder(tmp_path):
+def test_unknown_tensor_and_empty_folder_are_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"holds neither model\.safetensors nor"):
         SafetensorsFolder(tmp_path)
     write(tmp_path)

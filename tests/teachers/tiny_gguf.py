@@ -1,4 +1,4 @@
-"""Tiny models written as GGUF with the package ``gguf``: names and row order as llama.cpp's converter makes them."""
+"""Tiny models written as GGUF with the package ``gguf``: names and row order as from llama.cpp's converter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ F32 = gguf.GGMLQuantizationType.F32
 
 
 def random_model(kind: str, **options: Any) -> Any:
-    """A model of transformers whose biases and norms are random, too."""
+    """A transformers model whose biases and norms are random, too."""
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **{**SHAPE, **options})).eval().float()
     with torch.no_grad():
@@ -39,12 +39,12 @@ def random_model(kind: str, **options: Any) -> Any:
 
 
 def permuted(weight: np.ndarray, heads: int) -> np.ndarray:
-    """Rows of queries or keys, halves of each head interleaved, as the converter has them for ``llama``."""
+    """Rows of queries or keys, with the halves of each head interleaved, as the converter stores them for ``llama``."""
     return weight.reshape(heads, 2, -1, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 
 
 def start(path: Path, kind: str, config: Any, **options: Any) -> gguf.GGUFWriter:
-    """A writer that has been told what ``config`` says."""
+    """A writer that has the fields of ``config``."""
     writer = gguf.GGUFWriter(path, kind, **options)
     writer.add_block_count(config.num_hidden_layers)
     writer.add_context_length(config.max_position_embeddings)
@@ -61,7 +61,7 @@ def start(path: Path, kind: str, config: Any, **options: Any) -> gguf.GGUFWriter
 
 
 def finish(writer: gguf.GGUFWriter) -> None:
-    """Write what the writer has been told."""
+    """Write the file."""
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -69,7 +69,7 @@ def finish(writer: gguf.GGUFWriter) -> None:
 
 
 def add_weights(writer: gguf.GGUFWriter, kind: str, model: Any, stored: gguf.GGMLQuantizationType = F32) -> None:
-    """The weights of ``model``, matrices as ``stored``."""
+    """Add the weights of ``model``, matrices as ``stored``."""
     config = model.config
     names = gguf.get_tensor_name_map(ARCHITECTURES[kind], config.num_hidden_layers)
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
@@ -87,7 +87,7 @@ def add_weights(writer: gguf.GGUFWriter, kind: str, model: Any, stored: gguf.GGM
 
 
 def write_model(path: Path, kind: str, model: Any, stored: gguf.GGMLQuantizationType = F32) -> Path:
-    """A whole file without a tokenizer."""
+    """Write a whole file without a tokenizer."""
     writer = start(path, kind, model.config)
     add_weights(writer, kind, model, stored)
     finish(writer)

@@ -1,4 +1,4 @@
-"""A hub of models in a thread: the requests that ``huggingface_hub`` downloads a model with."""
+"""A model hub in a thread, which answers the requests that ``huggingface_hub`` makes to download a model."""
 
 import hashlib
 import json
@@ -13,13 +13,13 @@ COMMIT = "0" * 40
 
 
 def blob_id(content):
-    """Git's."""
+    """Git's hash of a blob."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 @contextmanager
 def hub_with(folder, model, cache, monkeypatch):
-    """The hub that has ``folder`` as ``model``, and is the only one while this lasts; ``cache`` is an empty folder."""
+    """Serve ``folder`` as ``model``, as the only hub in this context; ``cache`` is an empty folder."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):

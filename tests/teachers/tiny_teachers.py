@@ -1,4 +1,4 @@
-"""Tiny encoders of every supported kind, made on the spot, and tiny tasks that they can learn."""
+"""Tiny encoders of every supported kind, and tiny tasks that they can learn."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def functions(count: int, seed: int = 0) -> tuple[str, ...]:
 
 
 def singles(count: int = 40, seed: int = 0) -> Dataset:
-    """Is the argument freed twice?"""
+    """The task: is the argument freed twice?"""
     labels = np.arange(count) % 2
     return Dataset(functions(count, seed), np.arange(count)[:, None], labels, ("safe", "vulnerable"), ("singles",), "s")
 
 
 def pairs(count: int = 60, texts: int = 20, seed: int = 0) -> Dataset:
-    """Do both functions free their argument as often?"""
+    """The task: do both functions free their argument equally often?"""
     members = np.random.default_rng(seed).integers(0, texts, (count, 2))
     labels = (members.sum(1) % 2 == 0).astype(np.int64)
     return Dataset(functions(texts), members, labels, ("different", "clone"), ("pairs",), "p")

@@ -1,4 +1,4 @@
-"""``lilliput complete``, and loading of what ``lilliput quantize`` made."""
+"""``lilliput complete``, and loading artifacts made by ``lilliput quantize``."""
 
 import io
 import json
@@ -37,7 +37,7 @@ class Made:
         settings = QuantizeSettings(policy("fp32"), Activations("none"))
         quantize(folder / "checkpoint", folder / "made", settings=settings)
         made = open_artifact(folder / "made")
-        manifest = replace(made.generator, activations={"engine": EXACT})  # it would keep its cache in 8 bits
+        manifest = replace(made.generator, activations={"engine": EXACT})  # else the cache is in 8 bits
         self.path = save(folder / "artifact", manifest, {name: made.file(name) for name in made.hashes}).path
 
 
@@ -59,14 +59,14 @@ def started(*arguments, **how):
 
 
 def invoked(*arguments, stdin=None):
-    """Output of the command line, run here; what it raises is raised."""
+    """Run the command line in this process and return its output; exceptions propagate."""
     result = CliRunner().invoke(app, ["complete", *map(str, arguments)], input=stdin, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
 @pytest.mark.parametrize("name", ["llama", "t5"])
-def test_an_artifact_completes_as_transformers_does(name, request):
+def test_artifact_completes_as_transformers_does(name, request):
     made = request.getfixturevalue(name)
     generator = lilliput.load(made.path, threads=1)
     assert isinstance(generator, Generator)
@@ -75,7 +75,7 @@ def test_an_artifact_completes_as_transformers_does(name, request):
     assert found.text == tiny_tokenizer().decode([id_ for id_ in ids if id_ != END])
 
 
-def test_the_result_has_text_and_speeds(llama):
+def test_result_has_text_and_speeds(llama):
     result = api.complete(llama.path, PROMPT, max_new_tokens=9, threads=1).as_dict()
     expected = llama.tiny.generator().generate(PROMPT, max_new_tokens=9)[0][0]
     assert result["completions"] == [{"text": expected.text, "tokens": 9, "finish": "length"}]
@@ -85,7 +85,7 @@ def test_the_result_has_text_and_speeds(llama):
     assert api.complete(llama.path, PROMPT, max_new_tokens=1).decode_tokens_per_second is None
 
 
-def test_text_comes_out_as_it_is_and_ends_in_a_line_feed(llama):
+def test_text_is_printed_unchanged_and_ends_with_a_line_feed(llama):
     how = {"max_new_tokens": 30, "temperature": 1.0, "seed": 5}
     expected = llama.tiny.generator().generate(PROMPT, **how)[0][0].text
     process = started(llama.path, PROMPT, "--max-new-tokens", 30, "--temperature", 1, "--seed", 5, "--threads", 1)
@@ -94,13 +94,13 @@ def test_text_comes_out_as_it_is_and_ends_in_a_line_feed(llama):
     assert any(ord(letter) > 127 for letter in expected)
 
 
-def test_one_json_object(llama):
+def test_prints_one_json_object(llama):
     found = json.loads(invoked(llama.path, PROMPT, "--max-new-tokens", 5, "--json"))
     assert set(found) == set(api.complete(llama.path, PROMPT, max_new_tokens=1).as_dict())
     assert [item["tokens"] for item in found["completions"]] == [5]
 
 
-def test_several_samples_one_after_another(llama):
+def test_several_samples_are_printed_in_sequence(llama):
     how = {"max_new_tokens": 6, "temperature": 0.9, "n": 3, "seed": 2}
     expected = llama.tiny.generator().generate(PROMPT, **how)[0]
     out = invoked(llama.path, PROMPT, "--max-new-tokens", 6, "--temperature", 0.9, "--samples", 3, "--seed", 2)
@@ -110,14 +110,14 @@ def test_several_samples_one_after_another(llama):
         invoked(llama.path, PROMPT, "--samples", 3)
 
 
-def test_several_samples_that_would_be_the_same_are_refused_before_the_model_is_loaded(tmp_path):
+def test_equal_samples_are_rejected_before_the_model_is_loaded(tmp_path):
     with pytest.raises(UserError, match="n: 2 completions at temperature 0 would be the same"):
         api.complete(tmp_path / "none", PROMPT, n=2)
 
 
 @pytest.mark.parametrize("name", ["llama", "t5"])
-def test_a_search(name, request):
-    """What it finds is shown when it is whole, alone or with the next best."""
+def test_beam_search(name, request):
+    """Its result is printed only when complete, alone or with the runners-up."""
     made = request.getfixturevalue(name)
     how = {"max_new_tokens": 9, "beams": 4, "length_penalty": 0.5}
     best, second = lilliput.load(made.path).generate(PROMPT, n=2, **how)[0]
@@ -131,14 +131,14 @@ def test_a_search(name, request):
         invoked(*words, "--samples", 5)
 
 
-def test_stop_strings_with_escapes(llama):
+def test_stop_strings_may_contain_escapes(llama):
     whole = llama.tiny.generator().generate(PROMPT, max_new_tokens=20)[0][0].text
     out = invoked(llama.path, PROMPT, "--max-new-tokens", 20, "--stop", "\\n\\nnever", "--stop", whole[4:6])
     assert out.removesuffix("\n") == whole[: whole.index(whole[4:6])].removesuffix("\n")
     assert unescaped(r"a\nb\tc\rd\\ne\qf é\ ") == "a\nb\tc\rd\\ne\\qf é\\ "
 
 
-def test_a_gap_is_filled(llama):
+def test_gap_is_filled(llama):
     generator = Generator.open(open_artifact(llama.path))
     expected = generator.fill(PROMPT, "return a", max_new_tokens=8)[0].text
     for more in ((), ("--json",)):
@@ -147,19 +147,19 @@ def test_a_gap_is_filled(llama):
 
 
 @pytest.mark.parametrize("arguments", [("-",), ()])
-def test_standard_input(llama, arguments):
+def test_prompt_is_read_from_standard_input(llama, arguments):
     expected = invoked(llama.path, PROMPT, "--max-new-tokens", 6)
     assert invoked(llama.path, *arguments, "--max-new-tokens", 6, stdin=PROMPT) == expected
 
 
-def test_standard_input_that_is_no_text(llama):
+def test_rejects_standard_input_that_is_not_text(llama):
     process = started(llama.path, "-", stdin=subprocess.PIPE)
     out, err = process.communicate(b"def \xff")
     assert (process.returncode, out) == (2, b"")
     assert err.startswith(b"error: <stdin>: byte 5 of the file (0xff) is not UTF-8.")
 
 
-def test_standard_input_without_end(monkeypatch):
+def test_rejects_endless_standard_input(monkeypatch):
     class Endless(io.RawIOBase):
         def read(self, size=-1):
             return b"x" * size
@@ -172,7 +172,7 @@ def test_standard_input_without_end(monkeypatch):
         read_prompt("-")
 
 
-def test_no_prompt_at_a_terminal(llama):
+def test_missing_prompt_at_a_terminal_is_an_error(llama):
     ours, theirs = pty.openpty()
     process = started(llama.path, stdin=theirs)
     _, err = process.communicate()
@@ -183,7 +183,7 @@ def test_no_prompt_at_a_terminal(llama):
     )
 
 
-def test_a_reader_that_goes_away_is_no_error(t5):
+def test_closed_pipe_is_no_error(t5):
     process = started(t5.path, PROMPT, "--max-new-tokens", 100_000, "--temperature", 1)
     process.stdout.read(10)
     process.stdout.close()
@@ -192,7 +192,7 @@ def test_a_reader_that_goes_away_is_no_error(t5):
     process.stderr.close()
 
 
-def test_an_interrupt_ends_the_line(t5):
+def test_interrupt_ends_the_line(t5):
     process = started(t5.path, PROMPT, "--max-new-tokens", 100_000, "--temperature", 1)
     process.stdout.read(10)
     process.send_signal(signal.SIGINT)
@@ -209,7 +209,7 @@ def test_options_are_checked_before_the_model_is_loaded(tmp_path):
 
 @pytest.mark.parametrize("option", ["--top-p=0.9", "--top-k=5", "--seed=1"])
 @pytest.mark.parametrize("others", [(), ("--beams", 2), ("--json",)])
-def test_options_of_draws_are_refused_where_nothing_is_drawn(option, others, tmp_path):
+def test_rejects_sampling_options_without_sampling(option, others, tmp_path):
     name = option.partition("=")[0]
     with pytest.raises(UserError, match=rf"^{name}: goes with a --temperature above 0.*Leave it out"):
         invoked(tmp_path / "none", PROMPT, option, *others)
@@ -218,15 +218,15 @@ def test_options_of_draws_are_refused_where_nothing_is_drawn(option, others, tmp
 
 
 @pytest.mark.parametrize("others", [(), ("--beams", 2), ("--json",)])
-def test_a_closed_output_gets_nothing(others, llama):
-    """As from the shell: there is no file 1, and no object for it."""
+def test_closed_standard_output_gets_nothing(others, llama):
+    """A shell can close file descriptor 1, so that Python has no object for it."""
     process = started(llama.path, PROMPT, "--max-new-tokens", 3, *others, preexec_fn=lambda: os.close(1))
     out, errors = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, b""), errors
     assert b"rror" not in errors
 
 
-def test_generating_imports_nothing_of_the_extras(llama):
+def test_generating_imports_no_optional_dependency(llama):
     code = (
         "import json, sys, lilliput\n"
         "lilliput.load(sys.argv[1]).generate('a', max_new_tokens=2)\n"
@@ -238,7 +238,7 @@ def test_generating_imports_nothing_of_the_extras(llama):
     assert not set(json.loads(done.stdout)) & set(FORBIDDEN)
 
 
-def test_a_graph_that_is_none(llama, tmp_path):
+def test_rejects_an_invalid_graph(llama, tmp_path):
     artifact = open_artifact(llama.path)
     (tmp_path / "model.xml").write_text("<net/>")
     (tmp_path / "model.bin").touch()

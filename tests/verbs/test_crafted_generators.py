@@ -1,4 +1,4 @@
-"""Generators' artifacts from strangers: shown by ``inspect``, or refused with a reason; never anything else."""
+"""Untrusted generator artifacts: ``inspect`` shows them or they are rejected with a reason; nothing else happens."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ from tests.verbs.tiny_checkpoints import FILL_MARKS, LLAMA, PLAIN, checkpoint, t
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Artifacts of a decoder and of an encoder-decoder."""
+    """A folder with the artifacts of a decoder and of an encoder-decoder."""
     folder = tmp_path_factory.mktemp("made")
     checkpoint(folder / "llama", *LLAMA, tokenizer=tiny_tokenizer(FILL_MARKS))
     checkpoint(folder / "t5", *PLAIN["t5"])
@@ -50,13 +50,13 @@ def edit(folder, change):
 
 
 def replaced(folder, name, content):
-    """Another content of a file, with the hash that the manifest then has."""
+    """Replace the content of a file and its hash in the manifest."""
     (folder / name).write_bytes(content)
     entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     edit(folder, lambda values: values["files"].update({name: entry}))
 
 
-def test_inspect_in_words(small, lilliput):
+def test_inspect_prints_a_description(small, lilliput):
     code, shown, _ = lilliput("inspect", small)
     assert code == 0
     lines = dict(re.split(r"  +", line.strip(), maxsplit=1) for line in shown.splitlines())
@@ -72,7 +72,7 @@ def test_inspect_in_words(small, lilliput):
     assert lines[hashlib.sha256((small / "model.bin").read_bytes()).hexdigest()] == "model.bin"
 
 
-def test_inspect_as_json(seq2seq, lilliput):
+def test_inspect_prints_json(seq2seq, lilliput):
     code, shown, _ = lilliput("inspect", seq2seq, "--json")
     facts = json.loads(shown)
     assert (code, facts["kind"], facts["family"]) == (0, "generator", "seq2seq")
@@ -80,7 +80,7 @@ def test_inspect_as_json(seq2seq, lilliput):
     assert facts == json.loads(json.dumps(inspect(seq2seq).as_dict()))
 
 
-def test_quantize_in_words_and_as_json(made, tmp_path, lilliput):
+def test_quantize_prints_a_description_and_json(made, tmp_path, lilliput):
     code, shown, _ = lilliput("quantize", made / "llama", "--out", tmp_path / "small")
     assert code == 0
     assert f"Try it: lilliput complete {tmp_path / 'small'} 'def fibonacci(n):'" in shown
@@ -93,7 +93,7 @@ def test_quantize_in_words_and_as_json(made, tmp_path, lilliput):
     "name", ["model.bin", "model.xml", "encoder.xml", "tokenizer.json", "README.md", "evidence.json"]
 )
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
-def test_an_altered_artifact_is_refused(name, damage, seq2seq, lilliput):
+def test_rejects_an_altered_artifact(name, damage, seq2seq, lilliput):
     content = bytearray((seq2seq / name).read_bytes())
     content[len(content) // 2] ^= 1
     (seq2seq / name).write_bytes(content if damage == "flipped" else content[:-1])
@@ -104,14 +104,14 @@ def test_an_altered_artifact_is_refused(name, damage, seq2seq, lilliput):
     words = {"flipped": "was altered: its SHA-256", "cut": "bytes where the manifest says", "gone": "is missing"}
     assert text.startswith(f"error: {seq2seq / name}: ")
     assert words[damage] in text
-    assert "'lilliput quantize'" in text  # which makes generators
+    assert "'lilliput quantize'" in text  # the verb that makes generators
     assert "shrink" not in text
     assert text.count("\n") == 1
 
 
-def test_too_little_memory_is_told_of_as_such(small, lilliput, monkeypatch):
+def test_insufficient_memory_is_reported_as_such(small, lilliput, monkeypatch):
     if kernels().library is None:
-        pytest.skip("there are no kernels, which alone copy weights")
+        pytest.skip("only kernels copy weights, and there are none")
 
     def full(*arguments, **options):
         raise MemoryError
@@ -122,7 +122,7 @@ def test_too_little_memory_is_told_of_as_such(small, lilliput, monkeypatch):
     assert "there is not enough memory for the model" in errors
 
 
-def test_too_little_memory_for_the_first_tokens_is_too_little_for_the_model(seq2seq, lilliput, monkeypatch):
+def test_insufficient_memory_for_the_first_tokens_is_insufficient_for_the_model(seq2seq, lilliput, monkeypatch):
     def full(*arguments, **options):
         raise MemoryError
 
@@ -186,7 +186,7 @@ CRAFTED = {
 
 
 @pytest.mark.parametrize("name", CRAFTED)
-def test_a_crafted_manifest_is_refused(name, small, lilliput):
+def test_rejects_a_crafted_manifest(name, small, lilliput):
     change, message = CRAFTED[name]
     edit(small, change)
     code, _, text = lilliput("inspect", small)
@@ -195,7 +195,7 @@ def test_a_crafted_manifest_is_refused(name, small, lilliput):
     assert message in text
 
 
-def test_a_seq2seq_without_its_encoder_is_refused(seq2seq):
+def test_rejects_a_seq2seq_without_its_encoder(seq2seq):
     edit(seq2seq, lambda values: values["files"].pop("encoder.xml"))
     with pytest.raises(ArtifactError, match=r"lists no encoder.xml"):
         open_artifact(seq2seq)
@@ -213,7 +213,7 @@ JSON = st.recursive(
 
 
 def places_in(value, path=()):
-    """Every key of nested objects, as the path to it."""
+    """The path to every key of nested objects."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield (*path, key)
@@ -231,7 +231,7 @@ def changed(values, path, new):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), kind=st.sampled_from(["llama", "t5"]))
-def test_any_field_of_a_manifest_is_refused_or_shown(data, kind, made):
+def test_any_field_of_a_manifest_is_shown_or_rejected(data, kind, made):
     folder = made / f"small-{kind}"
     original = (folder / "manifest.json").read_text()
     values = json.loads(original)
@@ -261,21 +261,21 @@ def test_any_evidence_is_shown(weights, made):
 
 
 @pytest.mark.parametrize("evidence", [b"[]", b"{", b"\xff", b"[" * 100_000])
-def test_evidence_that_is_none_is_refused(evidence, small, lilliput):
+def test_rejects_invalid_evidence(evidence, small, lilliput):
     replaced(small, "evidence.json", evidence)
     code, _, text = lilliput("inspect", small)
     assert (code, text.count("\n")) == (2, 1)
     assert "evidence.json: is damaged" in text
 
 
-def test_a_link_is_refused(small, tmp_path):
+def test_rejects_a_link(small, tmp_path):
     shutil.move(small / "model.bin", tmp_path / "elsewhere")
     (small / "model.bin").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ArtifactError, match="is a link"):
         open_artifact(small)
 
 
-def test_a_generator_is_no_classifier_and_says_what_is(small, lilliput, tmp_path):
+def test_generator_is_rejected_as_classifier_with_the_right_verb(small, lilliput, tmp_path):
     (tmp_path / "a.py").write_text("x = 1")
     code, _, text = lilliput("predict", small, tmp_path / "a.py")
     assert code == 2

@@ -1,4 +1,4 @@
-"""Rows kept in a file: a killed run's come back, another run's are not seen."""
+"""Rows kept in a file: those of a killed run are found again, those of other runs are not."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ KEY = {"artifact": "abc", "settings": {"seed": 0}}
 NAMES = ("one", "two", "three")
 
 
-def there(path, key=KEY):
+def names_in(path, key=KEY):
     kept = KeptRows(path, key)
     return [name for name in NAMES if name in kept]
 
@@ -29,52 +29,52 @@ def path(tmp_path):
     return tmp_path / "new" / "rows.jsonl"
 
 
-def test_rows_come_back(path):
-    assert there(path) == ["one", "two"]
+def test_rows_survive(path):
+    assert names_in(path) == ["one", "two"]
     assert KeptRows(path, KEY)["two"] == {"text": "é", "n": 2}
 
 
 @pytest.mark.parametrize("cut", range(1, 25))
-def test_half_a_row_is_dropped_and_the_next_begins_a_line(path, cut):
+def test_incomplete_row_is_dropped_and_the_next_starts_a_line(path, cut):
     path.write_bytes(path.read_bytes()[:-cut])
-    assert there(path) == ["one"]
+    assert names_in(path) == ["one"]
     KeptRows(path, KEY).add("three", {"n": 3})
-    assert there(path) == ["one", "three"]
+    assert names_in(path) == ["one", "three"]
 
 
-def test_rows_of_another_run_are_not_seen_and_not_lost(path):
-    assert there(path, {**KEY, "settings": {"seed": 1}}) == []
-    assert there(path) == ["one", "two"]
+def test_rows_of_another_run_are_neither_used_nor_lost(path):
+    assert names_in(path, {**KEY, "settings": {"seed": 1}}) == []
+    assert names_in(path) == ["one", "two"]
 
 
-def test_without_a_file_they_are_in_memory(tmp_path):
+def test_rows_stay_in_memory_without_a_file(tmp_path):
     kept = KeptRows(None, KEY)
     kept.add("one", {"n": 1})
     assert kept["one"] == {"n": 1}
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_unwritable_place_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file"):
         KeptRows(tmp_path / "file" / "rows.jsonl", KEY).add("one", {"n": 1})
 
 
 @pytest.mark.skipif(not Path("/dev/null").exists(), reason="this system has no /dev/null")
-def test_what_is_no_file_is_written_as_it_comes(monkeypatch):
-    """Beside /dev/null an ordinary user writes nothing."""
+def test_special_file_is_written_directly(monkeypatch):
+    """An ordinary user cannot write files beside /dev/null."""
     monkeypatch.setattr("tempfile.TemporaryFile", None)
     refuse_unwritable(Path("/dev/null"))
     assert beside(Path("/dev/null"), "score.json") == (Path("/dev/null"), None)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="there are no names of open files")
-def test_an_open_file_is_no_folder_for_results(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="open files have no names in /dev/fd")
+def test_open_file_is_rejected_as_folder_for_results(tmp_path):
     with (tmp_path / "redirected").open("w") as stream, pytest.raises(UserError, match="a file that is open"):
         beside(Path(f"/dev/fd/{stream.fileno()}"), "score.json")
 
 
-def test_findings_of_other_kernels_are_others(small, monkeypatch):
+def test_key_depends_on_whether_kernels_are_used(small, monkeypatch):
     artifact = open_artifact(small)
     keys = set()
     for library in (None, object()):
@@ -83,7 +83,7 @@ def test_findings_of_other_kernels_are_others(small, monkeypatch):
     assert len(keys) == 2
 
 
-def test_a_place_is_tried_before_the_work(tmp_path):
+def test_place_is_tried_before_the_work(tmp_path):
     file, kept = beside(tmp_path / "new", "found.json")
     assert (file, kept) == (tmp_path / "new" / "found.json", tmp_path / "new" / "found.kept.jsonl")
     assert list((tmp_path / "new").iterdir()) == []
@@ -95,7 +95,7 @@ def test_a_place_is_tried_before_the_work(tmp_path):
     assert beside(None, "found.json") == (None, None)
 
 
-def test_a_result_takes_the_place_of_no_input(tmp_path):
+def test_result_never_overwrites_an_input(tmp_path):
     for name in ("mine.json", "mine.kept.jsonl", "old.json"):
         (tmp_path / name).write_text("{}")
     (tmp_path / "link.json").symlink_to("mine.json")
@@ -107,11 +107,11 @@ def test_a_result_takes_the_place_of_no_input(tmp_path):
     with pytest.raises(UserError, match=r"mine\.kept\.jsonl is a file that this command reads"):
         beside(mine, "found.json", [tmp_path / "mine.kept.jsonl"])
     for out in (old, tmp_path / "new.json"):
-        refuse_inputs(out, [mine])  # what else is there may be replaced
+        refuse_inputs(out, [mine])  # other existing files may be replaced
     assert not (tmp_path / "none").exists()
 
 
-def test_a_result_takes_the_place_of_no_part_of_a_model(tmp_path):
+def test_result_never_overwrites_a_part_of_a_model(tmp_path):
     model = tmp_path / "model"
     (model / "parts").mkdir(parents=True)
     for name in ("config.json", "model.safetensors", "parts/x.json"):
@@ -119,9 +119,9 @@ def test_a_result_takes_the_place_of_no_part_of_a_model(tmp_path):
     for name in ("config.json", "parts/x.json"):
         with pytest.raises(UserError, match="is a file that this command reads"):
             refuse_inputs(model / name, [model])
-    refuse_inputs(model / "found.json", [model])  # which is not there yet
+    refuse_inputs(model / "found.json", [model])  # it does not exist yet
     (tmp_path / "found.json").write_text("{}")
-    refuse_inputs(tmp_path / "found.json", [tmp_path])  # which is no model
+    refuse_inputs(tmp_path / "found.json", [tmp_path])  # it is not a model
 
 
 WORKING = """
@@ -134,8 +134,8 @@ sys.stdin.read()
 """
 
 
-def soon(make, seconds=10):
-    """What ``make`` gives once it is not refused: on a busy machine a system lets go a little after a process ended."""
+def retry(make, seconds=10):
+    """Retry ``make`` until it succeeds: on a busy machine, locks are released shortly after their process ends."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -146,15 +146,15 @@ def soon(make, seconds=10):
             time.sleep(0.05)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
-def test_one_process_keeps_in_a_file_at_a_time(tmp_path):
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_only_one_process_writes_to_a_file_at_a_time(tmp_path):
     path, pipe = tmp_path / "new" / "r.kept.jsonl", subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", WORKING, path], stdin=pipe, stdout=pipe) as other:
         assert other.stdout.readline() == b"mine\n"
         with pytest.raises(UserError, match=r"r\.kept\.jsonl: another run is at work there"):
             Kept(path)
         other.kill()
-    first = soon(lambda: Kept(path))  # its end let go
-    second = Kept(path)  # one's own is no other
+    first = retry(lambda: Kept(path))  # its death released the lock
+    second = Kept(path)  # a process does not lock itself out
     del first, second
     subprocess.run([sys.executable, "-c", WORKING, path], stdin=subprocess.DEVNULL, check=True, capture_output=True)

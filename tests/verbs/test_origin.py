@@ -1,4 +1,4 @@
-"""Where checkpoints are from, by their own files; what these do not say is not known."""
+"""The origin of checkpoints, from their own files; what these do not say stays unknown."""
 
 import pytest
 
@@ -7,17 +7,17 @@ from lilliput.verbs.origin import origin_of
 CARD = "---\nlicense: apache-2.0\nbase_model: some-owner/base\n---\n\n# A model\n"
 
 
-def test_a_folder_without_a_card_says_nothing(tmp_path):
+def test_folder_without_a_card_has_no_origin(tmp_path):
     (tmp_path / "config.json").write_text('{"_name_or_path": "some-owner/model"}')
     assert origin_of(tmp_path) == {}
 
 
-def test_a_folders_card_tells_its_license_and_what_it_was_made_of(tmp_path):
+def test_card_of_a_folder_gives_its_license_and_base_model(tmp_path):
     (tmp_path / "README.md").write_text(CARD)
     assert origin_of(tmp_path) == {"license": "apache-2.0", "base_model": ["some-owner/base"]}
 
 
-def test_a_model_in_the_hubs_cache_has_an_id(tmp_path):
+def test_model_in_the_hub_cache_has_an_id(tmp_path):
     folder = tmp_path / "hub" / "models--some-owner--coder-0.5B" / "snapshots" / "0123abcd"
     folder.mkdir(parents=True)
     (folder / "README.md").write_text(CARD)
@@ -33,17 +33,17 @@ def test_a_model_in_the_hubs_cache_has_an_id(tmp_path):
         b"---\nlicense:\n- a\n- b\n---\n",
     ],
 )
-def test_what_is_not_plain_is_not_known(card, tmp_path):
+def test_ambiguous_fields_are_ignored(card, tmp_path):
     (tmp_path / "README.md").write_bytes(card)
     assert origin_of(tmp_path) == {}
 
 
-def test_a_card_that_is_a_folder_says_nothing(tmp_path):
+def test_card_that_is_a_folder_is_ignored(tmp_path):
     (tmp_path / "README.md").mkdir()
     assert origin_of(tmp_path) == {}
 
 
-def test_gguf_metadata_tells_more(tmp_path):
+def test_gguf_metadata_give_more_fields(tmp_path):
     metadata = {
         "general.name": "Coder 0.5B",
         "general.license": "other",
@@ -64,7 +64,7 @@ def test_gguf_metadata_tells_more(tmp_path):
     }
 
 
-def test_gguf_metadata_of_other_kinds_is_passed_over(tmp_path):
+def test_invalid_gguf_metadata_are_ignored(tmp_path):
     odd = {
         "general.license": 7,
         "general.base_model.count": "2",

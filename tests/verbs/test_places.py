@@ -1,4 +1,4 @@
-"""Verbs that write a folder look at its place before they look at anything else, or work for it."""
+"""Verbs that write a folder check its place before they look at anything else or start to work."""
 
 from pathlib import Path
 
@@ -24,14 +24,14 @@ VERBS = {
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_place_below_a_file(tmp_path, verb):
+def test_rejects_a_place_below_a_file(tmp_path, verb):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="a part of this path is a file"):
         VERBS[verb](tmp_path / "file" / "small")
 
 
 @pytest.mark.parametrize("verb", ["shrink", "quantize", "finetune"])
-def test_a_link_where_work_would_be_kept(tmp_path, verb):
+def test_rejects_a_link_in_place_of_the_work_folder(tmp_path, verb):
     _dangling(tmp_path)
     with pytest.raises(UserError, match="it is a link or a file"):
         VERBS[verb](tmp_path / "file" / "small")

@@ -1,4 +1,4 @@
-"""``lilliput score``: what is counted, what is refused, and what a killed run leaves."""
+"""``lilliput score``: what is counted, what is rejected, and resuming after a kill."""
 
 import dataclasses
 import gzip
@@ -21,7 +21,7 @@ from tests.data.test_problems import HUMANEVAL, MBPP, write
 from tests.verbs.evaluate.test_evaluate import Recorded
 
 REAL = shared_folder() / "data" / "humaneval" / "HumanEval.jsonl.gz"
-UNSAFE = not sandbox.protections().files  # where the kernel grants no isolation, these programs are known
+UNSAFE = not sandbox.protections().files  # where the kernel grants no isolation: these programs are known
 RIGHT, WRONG, BROKEN = "    return 2 * n\n", "    return n\n", "    return (\n"
 FAST = Limits(seconds=3.0)
 
@@ -32,7 +32,7 @@ def problems(tmp_path):
 
 
 def given(path, *texts):
-    """A file with these completions, ``(problem's number, text)``."""
+    """Write a file with these completions, each ``(problem's number, text)``."""
     return write(path, *({"task_id": f"T/{row}", "completion": text} for row, text in texts))
 
 
@@ -40,7 +40,7 @@ def score(problems, completions, **how):
     return api.score(problems, completions, limits=FAST, unsafe=UNSAFE, **how)
 
 
-def test_what_is_counted(problems, tmp_path):
+def test_outcomes_are_counted(problems, tmp_path):
     loop = "    while True: pass\n"
     made = given(tmp_path / "c.jsonl", (0, RIGHT), (1, WRONG), (2, BROKEN), (3, loop))
     progress = Recorded()
@@ -64,7 +64,7 @@ def test_what_is_counted(problems, tmp_path):
     assert progress.loops["running programs"] == [4, 4]
 
 
-def test_several_completions_a_problem(problems, tmp_path):
+def test_several_completions_per_problem(problems, tmp_path):
     texts = [(row, RIGHT if row < 2 or sample == 0 else WRONG) for row in range(4) for sample in range(3)]
     result = score(problems, given(tmp_path / "c", *texts), k=(3, 1, 10)).as_dict()
     assert result["k"] == [1, 3]
@@ -74,7 +74,7 @@ def test_several_completions_a_problem(problems, tmp_path):
     assert [(one["n"], one["passed"]) for one in result["problems"]] == [(3, 3), (3, 3), (3, 1), (3, 1)]
 
 
-def test_problems_without_completions_are_refused_or_left_out(problems, tmp_path):
+def test_problems_without_completions_are_rejected_or_left_out(problems, tmp_path):
     made = given(tmp_path / "c.jsonl", (0, RIGHT), (3, WRONG))
     with pytest.raises(DataError, match=r"has no completions for 2 of 4 problems; the first is 'T/1'") as caught:
         score(problems, made)
@@ -85,7 +85,7 @@ def test_problems_without_completions_are_refused_or_left_out(problems, tmp_path
     assert any("2 problems have no completions" in note for note in result["notes"])
 
 
-def test_empty_completions_are_completions(problems, tmp_path):
+def test_empty_completions_count(problems, tmp_path):
     result = score(problems, given(tmp_path / "c", *((row, "") for row in range(4)))).as_dict()
     assert (result["pass@1"], result["failures"]["wrong"]) == (0.0, 4)
     assert all(one["completions"][0]["empty"] for one in result["problems"])
@@ -95,7 +95,7 @@ def test_empty_completions_are_completions(problems, tmp_path):
     ("form", "outcomes"),
     [("auto", ["passed", "passed"]), ("completion", ["passed", "error"]), ("program", ["error", "passed"])],
 )
-def test_forms(problems, tmp_path, form, outcomes):
+def test_form_decides_how_completions_are_run(problems, tmp_path, form, outcomes):
     whole = "from __future__ import annotations\n\ndef double(n):\n    return 2 * n\n"
     made = given(tmp_path / "c", (0, RIGHT), (1, whole))
     result = score(problems, made, partial=True, form=form).as_dict()
@@ -117,27 +117,27 @@ def test_mbpp_with_and_without_challenges(tmp_path):
         ({"challenges": True}, "--challenges"),
     ],
 )
-def test_options_that_mean_nothing(problems, tmp_path, how, where):
+def test_rejects_invalid_options(problems, tmp_path, how, where):
     made = given(tmp_path / "c", *((row, RIGHT) for row in range(4)))
     with pytest.raises(UserError) as caught:
         score(problems, made, **how)
     assert caught.value.where == where
 
 
-def test_too_few_completions_are_told_before_they_are_run(problems, tmp_path, monkeypatch):
+def test_too_few_completions_are_rejected_before_running_any(problems, tmp_path, monkeypatch):
     monkeypatch.setattr(verb, "judge_many", None)
     made = given(tmp_path / "c.jsonl", *((row, RIGHT) for row in (0, 0, 1)))
     with pytest.raises(DataError, match=r"--k: a problem has only 1 completion\(s\): too few for pass@2"):
         score(problems, made, partial=True, k=(2, 10))
 
 
-def test_a_result_takes_the_place_of_no_input(problems, tmp_path):
+def test_result_never_overwrites_an_input(problems, tmp_path):
     made = given(tmp_path / "c.json", *((row, RIGHT) for row in range(4)))
     with pytest.raises(UserError, match=r"--out: .*c\.json is a file that this command reads"):
         score(problems, made, out=made)
 
 
-def test_ks_of_the_command_line():
+def test_parses_ks_of_the_command_line():
     assert parsed_ks("10,1, 5,1") == (1, 5, 10)
     assert parsed_ks(None) is None
     for text in ("", "0", "a", "1,,2", "1.5"):
@@ -145,7 +145,7 @@ def test_ks_of_the_command_line():
             parsed_ks(text)
 
 
-def test_a_killed_run_goes_on(problems, tmp_path, monkeypatch):
+def test_resumes_after_kill(problems, tmp_path, monkeypatch):
     made = given(tmp_path / "c", *((row, RIGHT if row else WRONG) for row in range(4)), (0, RIGHT))
     out, real, ran = tmp_path / "out" / "result.json", verb.judge_many, []
 
@@ -165,14 +165,14 @@ def test_a_killed_run_goes_on(problems, tmp_path, monkeypatch):
         stream.write('\n{"key": "half a li')
     monkeypatch.setattr(verb, "judge_many", counting)
     result = score(problems, made, out=out).as_dict()
-    assert ran == [1]  # like programs are run once: of two different ones, one was known
+    assert ran == [1]  # equal programs are run once: of two different ones, one was known
     assert result["pass@1"] == pytest.approx((0.5 + 3) / 4)
     assert json.loads(out.read_text())["problems"] == result["problems"]
     assert score(problems, made, out=out).as_dict()["problems"] == result["problems"]
     assert ran == [1, 0]
 
 
-def judged_as(monkeypatch, outcomes, ran=None):
+def fake_verdicts(monkeypatch, outcomes, ran=None):
     def judge_many(sources, limits, workers, progress, each):
         if ran is not None:
             ran.append(len(sources))
@@ -182,9 +182,9 @@ def judged_as(monkeypatch, outcomes, ran=None):
     monkeypatch.setattr(verb, "judge_many", judge_many)
 
 
-def test_what_the_runner_lost_is_no_failure_of_the_model_s(problems, tmp_path, monkeypatch):
+def test_programs_lost_by_the_runner_do_not_count_against_the_model(problems, tmp_path, monkeypatch):
     made = given(tmp_path / "c", *((row, f"    return {row}") for row in range(4)))
-    judged_as(monkeypatch, ["passed", "runner", "passed", "wrong"])
+    fake_verdicts(monkeypatch, ["passed", "runner", "passed", "wrong"])
     found = score(problems, made, out=tmp_path / "o")
     result = found.as_dict()
     assert found.exit_code == 1
@@ -194,15 +194,15 @@ def test_what_the_runner_lost_is_no_failure_of_the_model_s(problems, tmp_path, m
     assert (result["n"], result["pass@1"]) == (3, pytest.approx(2 / 3))
     assert result["failures"] == {"wrong": 1, "error": 0, "timeout": 0, "runner": 1}
     assert result["completions"]["judged"] == 3
-    judged_as(monkeypatch, ["passed"])  # of what was lost nothing is kept: it is tried again
+    fake_verdicts(monkeypatch, ["passed"])  # lost programs are not kept, so they are tried again
     again = score(problems, made, out=tmp_path / "o")
     assert (again.exit_code, again.as_dict()["pass@1"]) == (0, 0.75)
 
 
 @pytest.mark.parametrize("other", [(verb, "VERSION", "another"), (verb.sys, "version_info", (3, 99, 0, "final", 0))])
-def test_verdicts_of_another_version_are_not_taken(other, problems, tmp_path, monkeypatch):
+def test_verdicts_of_another_version_are_not_reused(other, problems, tmp_path, monkeypatch):
     made, ran = given(tmp_path / "c", *((row, f"    return {row}") for row in range(4))), []
-    judged_as(monkeypatch, ["passed"] * 4, ran)
+    fake_verdicts(monkeypatch, ["passed"] * 4, ran)
     score(problems, made, out=tmp_path / "o")
     score(problems, made, out=tmp_path / "o")
     with monkeypatch.context() as patch:
@@ -211,37 +211,37 @@ def test_verdicts_of_another_version_are_not_taken(other, problems, tmp_path, mo
     assert ran == [4, 0, 4]
 
 
-def test_what_did_not_end_is_run_again_in_another_run_and_not_in_this_one(problems, tmp_path, monkeypatch):
+def test_timeouts_are_rerun_in_another_run_but_not_in_the_same(problems, tmp_path, monkeypatch):
     made, ran = given(tmp_path / "c", *((row, f"    return {row}") for row in range(4))), []
-    judged_as(monkeypatch, ["timeout"] + ["passed"] * 3, ran)
+    fake_verdicts(monkeypatch, ["timeout"] + ["passed"] * 3, ran)
     assert score(problems, made, out=tmp_path / "o").as_dict()["pass@1"] == 0.75
-    judged_as(monkeypatch, ["passed"], ran)
+    fake_verdicts(monkeypatch, ["passed"], ran)
     assert score(problems, made, out=tmp_path / "o").as_dict()["pass@1"] == 1.0
     assert ran == [4, 1]
-    judged_as(monkeypatch, ["timeout"], ran)
+    fake_verdicts(monkeypatch, ["timeout"], ran)
     programs, kept = verb.allowed(FAST, 1, UNSAFE), Kept(tmp_path / "k")
     for _ in range(2):
         assert [one.outcome for one in programs.judged(["loop"], kept, Progress())] == ["timeout"]
     assert ran == [4, 1, 1, 0]
 
 
-def test_each_pass_at_k_says_how_many_problems_it_rests_on(problems, tmp_path, monkeypatch):
+def test_each_pass_at_k_reports_its_number_of_problems(problems, tmp_path, monkeypatch):
     made = given(tmp_path / "c", *((row, f"    return {row}, {sample}") for row in range(2) for sample in range(2)))
-    judged_as(monkeypatch, ["passed", "wrong", "passed", "runner"])
+    fake_verdicts(monkeypatch, ["passed", "wrong", "passed", "runner"])
     result = score(problems, made, k=(1, 2), partial=True).as_dict()
     assert (result["n"], result["k"]) == (2, [1, 2])
     assert result["sample_sizes"] == {"pass@1": 2, "pass@2": 1}
 
 
-def test_nothing_is_left_to_estimate_from(problems, tmp_path, monkeypatch):
+def test_no_verdicts_give_no_estimate(problems, tmp_path, monkeypatch):
     made = given(tmp_path / "c", *((row, f"    return {row}") for row in range(4)))
-    judged_as(monkeypatch, ["runner"] * 4)
+    fake_verdicts(monkeypatch, ["runner"] * 4)
     result = score(problems, made).as_dict()
     assert (result["n"], result["pass@1"], result["intervals"]["pass@1"]) == (0, None, None)
     assert result["sample_sizes"] == {"pass@1": 0}
 
 
-def test_one_in_twenty_may_be_lost():
+def test_up_to_one_in_twenty_may_be_lost():
     def of(lost):
         kinds = ["runner"] * lost + ["passed"] * (100 - lost)
         return tally({str(row): [Attempt(str(row), Judgement(kind))] for row, kind in enumerate(kinds)}, (1,))
@@ -251,13 +251,13 @@ def test_one_in_twenty_may_be_lost():
     assert of(5).pass_at[1].value == 1.0
 
 
-def test_where_results_go(tmp_path):
+def test_places_of_results(tmp_path):
     assert beside(None, "r.json") == (None, None)
     assert beside(tmp_path / "a.json", "r.json") == (tmp_path / "a.json", tmp_path / "a.kept.jsonl")
     assert beside(tmp_path / "a", "r.json") == (tmp_path / "a/r.json", tmp_path / "a/r.kept.jsonl")
 
 
-def test_what_is_kept_survives_damage(tmp_path):
+def test_kept_rows_survive_damage(tmp_path):
     kept = Kept(tmp_path / "k")
     kept.add("a", {"x": "é\n"})
     kept.add("b", {"x": 2})
@@ -274,7 +274,7 @@ def test_what_is_kept_survives_damage(tmp_path):
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="HumanEval is not on this machine (LILLIPUT_SHARED)")
-def test_real_solutions_pass_and_nothing_does_not(tmp_path):
+def test_real_solutions_pass_and_empty_ones_fail(tmp_path):
     rows = [json.loads(line) for line in gzip.decompress(REAL.read_bytes()).splitlines()][::20]
     for name, texts, expected in (("right", "canonical_solution", 1.0), ("empty", None, 0.0)):
         made = [{"task_id": row["task_id"], "completion": row[texts] if texts else ""} for row in rows]

@@ -1,4 +1,4 @@
-"""Search as a function: the JSON contract, and arguments that are out of their range."""
+"""Search as a function: its JSON fields, and invalid arguments."""
 
 import json
 import math
@@ -19,7 +19,7 @@ RESULT = {"architecture", "precision", "bytes", "gflops", "fitness", "latency_ms
 
 
 @pytest.mark.parametrize("options", [["--latency", "none"], ["--paper"]])
-def test_the_keys_of_the_json_contract(options):
+def test_json_has_the_documented_keys(options):
     command = [sys.executable, "-m", "lilliput", "search", "--size", "3MB", *options, "--json"]
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert set(result) == RESULT
@@ -51,7 +51,7 @@ def test_the_keys_of_the_json_contract(options):
         ({"data_flow": 1.5}, "--data-flow"),
     ],
 )
-def test_arguments_out_of_their_range(arguments, where):
+def test_rejects_arguments_out_of_range(arguments, where):
     with pytest.raises(UserError) as caught:
         api.search(**{"size": 3_000_000, "latency_ms": None, **arguments})
     assert caught.value.where == where
@@ -70,14 +70,14 @@ def test_arguments_out_of_their_range(arguments, where):
         ({"data_flow": 64}, "--data-flow"),
     ],
 )
-def test_what_the_paper_s_search_does_not_know_is_refused_beside_it(given, where):
+def test_rejects_options_that_the_search_of_the_paper_lacks(given, where):
     with pytest.raises(UserError, match="does not go with --paper") as caught:
         api.search(3_000_000, paper=True, **given)
     assert caught.value.where == where
 
 
 @pytest.mark.parametrize("paper", [False, True])
-def test_a_seed_where_nothing_is_drawn_is_refused(paper):
+def test_rejects_a_seed_if_nothing_is_random(paper):
     with pytest.raises(UserError, match="goes with --method genetic") as caught:
         api.search(3_000_000, None, paper=paper, seed=3)
     assert caught.value.where == "--seed"
@@ -85,18 +85,18 @@ def test_a_seed_where_nothing_is_drawn_is_refused(paper):
     assert small.architecture == other.architecture
 
 
-def test_the_paper_s_search_has_no_bound_in_time():
+def test_search_of_the_paper_has_no_latency_limit():
     assert api.search(3_000_000, None, paper=True).architecture == api.search(3_000_000, paper=True).architecture
 
 
-def test_a_target_below_the_paper_s_whole_space_is_refused():
+def test_rejects_a_target_below_the_whole_space_of_the_paper():
     with pytest.raises(BudgetError, match="the smallest takes 108,296 bytes") as caught:
         api.search(108_295, paper=True)
     assert caught.value.remedy
     assert api.search(108_296, paper=True).bytes >= 108_296
 
 
-def test_data_flow_counts_in_milliseconds_and_bytes(monkeypatch):
+def test_data_flow_counts_in_latency_and_bytes(monkeypatch):
     model = LatencyModel(dict.fromkeys(FEATURES, 1e-6), Conditions("a processor", 1, "int8", "2025-01-01", {}))
     monkeypatch.setattr(search, "latency_model", lambda precision, progress: model)
     monkeypatch.setattr(search, "flow_ms", lambda nodes, precision, tokens: 1e-3 * nodes * tokens)
@@ -113,12 +113,12 @@ def test_data_flow_counts_in_milliseconds_and_bytes(monkeypatch):
     assert found(50).bytes > found(0).bytes and found(50).gflops > found(0).gflops
 
 
-def test_a_search_with_data_flow_is_of_students_that_read_it():
+def test_search_with_data_flow_considers_students_that_read_it():
     found = api.search(200_000, None, data_flow=64)
     assert found.bytes == artifact_bytes(found.architecture, "int8", StudentShape(nodes=64)) <= 200_000
 
 
-def test_one_precision_and_a_size_in_powers_of_ten():
+def test_accepts_one_precision_and_a_size_in_scientific_notation():
     one = api.search(3e6, None, precisions="int8")
     assert one.architecture == api.search(np.int64(3_000_000), None, precisions=["int8"]).architecture
     assert one.bytes <= 3_000_000

@@ -1,4 +1,4 @@
-"""Work in stages: what is gone on from, what is set aside and taken back, and what is computed again."""
+"""Work in stages: what is resumed, what is set aside and restored, and what is recomputed."""
 
 import os
 
@@ -11,7 +11,7 @@ from lilliput.verbs.stages import Stages
 ONE, OTHER, THIRD = {"size": 300}, {"size": 3}, {"size": 30}
 
 
-class Told(Progress):
+class NoteRecorder(Progress):
     def __init__(self):
         self.lines = []
 
@@ -20,13 +20,13 @@ class Told(Progress):
 
 
 def begun(folder, settings, **how):
-    """A run under these settings, and what it said; its one result is kept, as by a run that is killed then."""
-    told = Told()
+    """Start a run with these settings; return its result and notes. Its one result is kept, as if it was killed."""
+    told = NoteRecorder()
     stages = Stages(folder / "out", settings, told, **how)
     return stages.once("made", lambda: [settings["size"]]), told.lines
 
 
-def test_work_under_other_settings_is_set_aside_and_taken_back(tmp_path):
+def test_work_under_other_settings_is_set_aside_and_restored(tmp_path):
     aside = tmp_path / ".out.work.old"
     begun(tmp_path, ONE, set_aside=True)
     found, lines = begun(tmp_path, OTHER, set_aside=True)
@@ -34,7 +34,7 @@ def test_work_under_other_settings_is_set_aside_and_taken_back(tmp_path):
     assert (aside / "made.json").exists()
     (line,) = lines
     assert "under other settings" in line and str(aside) in line and line.endswith("starting anew.")
-    stages = Stages(tmp_path / "out", ONE, told := Told(), set_aside=True)
+    stages = Stages(tmp_path / "out", ONE, told := NoteRecorder(), set_aside=True)
     assert stages.once("made", lambda: pytest.fail("made again")) == [300]
     assert told.lines[-1] == f"{stages.folder}: resuming from there."
     assert Stages(tmp_path / "out", OTHER, Told(), set_aside=True).once("made", lambda: "again") == [3]
@@ -42,30 +42,30 @@ def test_work_under_other_settings_is_set_aside_and_taken_back(tmp_path):
 
 
 @pytest.mark.parametrize("ended", ["at once", "told it is in vain"])
-def test_a_slip_that_came_to_nothing_costs_nothing(tmp_path, ended):
+def test_abandoned_run_does_not_lose_the_work_set_aside(tmp_path, ended):
     begun(tmp_path, ONE, set_aside=True)
-    slip = Stages(tmp_path / "out", OTHER, Told(), set_aside=True)
+    slip = Stages(tmp_path / "out", OTHER, NoteRecorder(), set_aside=True)
     if ended != "at once":
         slip.once("tokenizer", lambda: "made")
         slip.give_up()
-    Stages(tmp_path / "out", THIRD, Told(), set_aside=True)  # another slip
-    stages = Stages(tmp_path / "out", ONE, Told(), set_aside=True)
+    Stages(tmp_path / "out", THIRD, NoteRecorder(), set_aside=True)  # another abandoned run
+    stages = Stages(tmp_path / "out", ONE, NoteRecorder(), set_aside=True)
     assert stages.once("made", lambda: pytest.fail("made again")) == [300]
     stages.finish()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_left_beside_a_target_that_is_there(tmp_path):
-    """A kill may have left work that was changing places, too."""
+def test_nothing_is_left_beside_a_finished_target(tmp_path):
+    """A kill may also leave work that was being moved."""
     begun(tmp_path, ONE, set_aside=True)
-    stages = Stages(tmp_path / "out", OTHER, Told(), set_aside=True)
+    stages = Stages(tmp_path / "out", OTHER, NoteRecorder(), set_aside=True)
     (tmp_path / ".out.work.old-new").mkdir()
     assert len(list(tmp_path.iterdir())) == 3
     stages.finish()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_not_to_be_set_aside_is_thrown_away(tmp_path):
+def test_work_is_discarded_unless_it_is_to_be_set_aside(tmp_path):
     begun(tmp_path, ONE)
     _, lines = begun(tmp_path, OTHER)
     assert [line.endswith("deleted; starting anew.") for line in lines] == [True]
@@ -75,7 +75,7 @@ def test_what_is_not_to_be_set_aside_is_thrown_away(tmp_path):
 
 @pytest.mark.parametrize("name", ["made.json", "weights.npz", "weights.json"])
 @pytest.mark.parametrize("size", [0, 3])
-def test_what_is_damaged_is_computed_again(tmp_path, name, size):
+def test_damaged_files_are_recomputed(tmp_path, name, size):
     stages = Stages(tmp_path / "out", ONE, Progress())
     made = []
 
@@ -96,7 +96,7 @@ def test_what_is_damaged_is_computed_again(tmp_path, name, size):
     assert made[2:] == [name.partition(".")[0]]
 
 
-def test_json_of_another_shape_is_computed_again(tmp_path):
+def test_json_of_another_shape_is_recomputed(tmp_path):
     stages = Stages(tmp_path / "out", ONE, Progress())
     for damage in ("null", "[]", '{"b": 1}'):
         stages.file("made.json").write_text(damage)

@@ -1,4 +1,4 @@
-"""Checkpoints of every architecture, made on the spot, and what their artifacts compute."""
+"""Tiny checkpoints of every architecture, and what their artifacts compute."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ VARIANTS = {
 PLAIN = {kind: (kind, options) for name, (kind, options) in VARIANTS.items() if name.partition(",")[0] == name} | {
     "starcoder2": VARIANTS["starcoder2, window"]
 }
-"""One of each architecture."""
+"""One variant of each architecture."""
 
 LLAMA = ("llama", {**LLAMA_LIKE, "vocab_size": VOCABULARY})
 
 
 def tiny_tokenizer(marks=(), size=300):
-    """Byte-level BPE."""
+    """A byte-level BPE tokenizer."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -51,7 +51,7 @@ def tiny_tokenizer(marks=(), size=300):
 
 
 def random_model(kind, options):
-    """A model of transformers whose biases and norms are random, too."""
+    """A transformers model whose biases and norms are random, too."""
     if kind in {kind for kind, _ in SEQ2SEQ.values()}:
         return random_seq2seq(kind, options)
     torch.manual_seed(0)
@@ -63,7 +63,7 @@ def random_model(kind, options):
 
 
 def checkpoint(folder, kind, options, model=None, tokenizer=None, config=None, **how):
-    """Save a model with a tokenizer; ``config``: changes of its ``config.json``. Gives the model."""
+    """Save a model with a tokenizer and return it; ``config`` holds changes to its ``config.json``."""
     model = random_model(kind, options) if model is None else model
     model.save_pretrained(folder, **how)
     (tiny_tokenizer() if tokenizer is None else tokenizer).save(str(folder / "tokenizer.json"))
@@ -73,7 +73,7 @@ def checkpoint(folder, kind, options, model=None, tokenizer=None, config=None, *
 
 
 def rewrite(path, **fields):
-    """Change fields of a JSON file; those that become ``None`` are taken out."""
+    """Change fields of a JSON file; those set to ``None`` are removed."""
     values = {**json.loads(path.read_text()), **fields}
     path.write_text(json.dumps({name: value for name, value in values.items() if value is not None}))
 
@@ -83,11 +83,11 @@ def tokens(rows, length, seed=0):
 
 
 SOURCE, IDS = tokens(2, 11, seed=1), tokens(2, 7, seed=2)
-"""Of an encoder-decoder, its source; of any, what is decoded."""
+"""The source of an encoder-decoder, and what any model decodes."""
 
 
 def expected_logits(model):
-    """Transformers', of the last token of each row."""
+    """Transformers' logits of the last token of each row."""
     ids = torch.from_numpy(IDS)
     given = {"input_ids": ids}
     if model.config.is_encoder_decoder:
@@ -97,7 +97,7 @@ def expected_logits(model):
 
 
 def run(models):
-    """Logits of the last token of each row, by the graph ``model`` and, of an encoder-decoder, ``encoder``."""
+    """Logits of the last token of each row, from the graph ``model`` and, for an encoder-decoder, ``encoder``."""
     mask, rows = np.ones_like(IDS), np.arange(len(IDS), dtype=np.int32)
     inputs = [IDS, mask, np.arange(IDS.shape[1]) * mask, rows]
     if "encoder" in models:
@@ -107,13 +107,13 @@ def run(models):
 
 
 def artifact_logits(folder):
-    """What an artifact's graphs compute."""
+    """Logits from an artifact's graphs."""
     paths = {path.stem: path for path in folder.glob("*.xml")}
     return run({name: ov.Core().read_model(str(path), str(folder / "model.bin")) for name, path in paths.items()})
 
 
 def held_weights(folder):
-    """Our name -> the weight that an artifact's files hold, as its graphs say where."""
+    """Our names of the weights -> their values in an artifact's files, located as its graphs say."""
     places = {}
     for path in folder.glob("*.xml"):
         for layer in ElementTree.parse(path).iterfind("./layers/layer"):
@@ -133,6 +133,6 @@ def held_weights(folder):
 
 
 def float_logits(folder, weights):
-    """What the graphs of a checkpoint compute with these weights, in float32."""
+    """Logits from the graphs of a checkpoint with these weights, in float32."""
     values = {name: (lambda weight=weight: ops.constant(weight)) for name, weight in weights.items()}
     return run(graphs(open_generator(folder).config, values, last_only=True))

@@ -1,4 +1,4 @@
-"""A server that speaks as OpenAI's does, in a thread; what it answers is up to the test."""
+"""A server with OpenAI's interface in a thread; each test decides its answers."""
 
 import json
 import threading
@@ -19,10 +19,10 @@ def chat(text):
 
 
 class Server:
-    """What a running server was asked, and what it says.
+    """A running server: the requests it got and the answers it gives.
 
     Args:
-        answer: ``answer(path, body, number)`` gives status and JSON value (or bytes), for the request of that number.
+        answer: ``answer(path, body, number)`` returns status and JSON value (or bytes) for the request of that number.
     """
 
     def __init__(self, answer):
@@ -41,7 +41,7 @@ class Server:
 
 @contextmanager
 def served(answer):
-    """A :class:`Server` while it runs."""
+    """Run a :class:`Server` within the context."""
     server = Server(answer)
 
     class Handler(BaseHTTPRequestHandler):

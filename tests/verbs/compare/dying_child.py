@@ -1,4 +1,4 @@
-"""Stands in for a process that does not get far."""
+"""A stand-in for a child process that dies early."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Compare: figures and ratios of made-up turns against formulas; then real artifacts (checkpoints: tests/docs)."""
+"""Compare: figures and ratios of synthetic turns against formulas, then real artifacts (checkpoints: tests/docs)."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ STEADY = Reference([0.1] * 6, [0.2] * 6, [10e9] * 6)
 
 @pytest.fixture
 def one_start(monkeypatch):
-    """A torch process takes seconds to start."""
+    """Start each model once: a torch process takes seconds to start."""
     monkeypatch.setattr(verb, "STARTS", 1)
 
 
@@ -43,7 +43,7 @@ def generators(tmp_path_factory):
 
 
 def turns(prefill, decode, kind="estimated"):
-    """Turns of given seconds: 100 tokens read, 4 written; CPU time is twice, energy 30 W."""
+    """Turns of the given seconds: 100 tokens read, 4 written; CPU time is twice that, energy 30 W."""
 
     def made(units, times, **more):
         return Turn(units, times, 2 * sum(times), 30 * sum(times), kind, "x; not measured, because of y", **more)
@@ -74,7 +74,7 @@ def comparison(*models, reference=STEADY, **more):
     ).as_dict()
 
 
-def test_ratios_and_costs_are_those_of_the_formulas():
+def test_ratios_and_costs_match_the_formulas():
     found = comparison(model("big", 1, 800_000_000), model("small", 4, 200_000_000))
     (ratios,) = found["ratios"]
     assert (ratios["name"], ratios["bytes"], ratios["peak_memory"]) == ("small", 4.0, 4.0)
@@ -89,7 +89,7 @@ def test_ratios_and_costs_are_those_of_the_formulas():
     assert decode["units_per_second"]["value"] == pytest.approx(1 / seconds)
     assert decode["units_per_second"]["low"] <= 1 / seconds <= decode["units_per_second"]["high"]
     assert decode["cpu_seconds_per_unit"]["value"] == pytest.approx(2 * seconds)
-    # Estimates are 12 W a busy core, whatever a turn's own figure; 44 g a kWh; 0.36 dollars an hour.
+    # Estimates are 12 W per busy core, whatever a turn's own figure; 44 g per kWh; 0.36 dollars per hour.
     joules = 12 * 2 * seconds
     assert decode["energy"]["joules_per_unit"]["value"] == pytest.approx(joules)
     assert decode["energy"]["method"].endswith("not measured, because of y")
@@ -102,7 +102,7 @@ def test_ratios_and_costs_are_those_of_the_formulas():
     assert big["of_bandwidth"]["value"] == pytest.approx(800e6 / 0.2 / 10e9)
 
 
-def test_measured_energy_is_taken_as_it_is_and_never_compared_with_an_estimate():
+def test_measured_energy_is_kept_and_never_compared_with_an_estimate():
     counted = turns([1.0] * 6, [0.2] * 6, "measured")
     big, small = model("big", 1, 8, turns=counted), model("small", 1, 8)
     found = comparison(big, replace(small, turns=counted))
@@ -113,7 +113,7 @@ def test_measured_energy_is_taken_as_it_is_and_never_compared_with_an_estimate()
     assert ratios["decode"]["energy"]["reason"] == "measured and estimated energy cannot be compared"
 
 
-def test_no_ratio_comes_from_a_noisy_machine_or_from_models_that_do_not_rest():
+def test_noisy_machines_and_busy_models_give_no_ratios():
     shaken = replace(STEADY, read=[1.0, 1.4, 1.0, 1.4, 1.0, 1.5])
     found = comparison(model("big", 1, 8), model("small", 4, 2), reference=shaken)
     assert found["noise"]["too_noisy"] is True
@@ -130,7 +130,7 @@ def test_no_ratio_comes_from_a_noisy_machine_or_from_models_that_do_not_rest():
     assert ratios["decode"]["speed"]["reason"] == "too noisy: big kept 0.50 cores busy while it was not its turn"
 
 
-def test_artifacts_of_generators(generators, monkeypatch):
+def test_compares_artifacts_of_generators(generators, monkeypatch):
     monkeypatch.setattr(verb, "STARTS", 2)
     progress = Recorded()
     settings = replace(QUICK, tokens=4096)
@@ -167,11 +167,11 @@ def test_artifacts_of_generators(generators, monkeypatch):
     assert "/" not in "".join(one["name"] for one in result["models"])
 
 
-def test_artifacts_of_classifiers(workshop, small, one_start):
+def test_compares_artifacts_of_classifiers(workshop, small, one_start):
     data = workshop / "valid.jsonl"
     found = compare([small, small], data=data, settings=replace(CLASSIFYING, tokens=400)).as_dict()
     assert found["settings"]["task"] == "vulnerability"
-    assert found["settings"]["tokens"] == 64  # the longest it takes
+    assert found["settings"]["tokens"] == 64  # the longest input that it takes
     assert [source.rpartition("/")[2] for source in found["data"]["sources"]] == ["valid.jsonl"]
     for one in found["models"]:
         assert list(one["phases"]) == ["fixed", "natural"]
@@ -184,7 +184,7 @@ def test_artifacts_of_classifiers(workshop, small, one_start):
     assert set(found["ratios"][0]) == {"name", "bytes", "peak_memory", "cold_start", "fixed", "natural"}
 
 
-def test_what_cannot_be_compared(generators, small, tmp_path):
+def test_rejects_what_cannot_be_compared(generators, small, tmp_path):
     def refused(words, models, **options):
         with pytest.raises(UserError, match=words):
             api.compare(models, **{"settings": CLASSIFYING, **options})
@@ -212,7 +212,7 @@ def test_what_cannot_be_compared(generators, small, tmp_path):
         ("classifier", "--precision", {"settings": replace(CLASSIFYING, precision="bf16")}),
     ],
 )
-def test_options_of_the_other_kind_are_refused(kind, option, given, generators, small):
+def test_rejects_options_of_the_other_kind(kind, option, given, generators, small):
     one = small if kind == "classifier" else generators / "one"
     with pytest.raises(UserError, match=f"and these are {kind}s") as caught:
         compare([one, one], **given)
@@ -227,20 +227,20 @@ def test_options_of_the_other_kind_are_refused(kind, option, given, generators, 
         ("--second-column", {"columns": Columns(second="x")}, "goes with --data"),
     ],
 )
-def test_options_without_effect_are_refused(option, given, words, small):
+def test_rejects_options_without_effect(option, given, words, small):
     with pytest.raises(UserError, match=words) as caught:
         compare([small, small], **given)
     assert caught.value.where == option
 
 
-def test_data_that_join_other_numbers_of_functions(small, tmp_path):
+def test_rejects_data_that_join_another_number_of_functions(small, tmp_path):
     pairs = write_pairs(tmp_path, 20, 0)
     with pytest.raises(UserError) as refusal:
         compare([small, small], data=pairs, settings=CLASSIFYING)
     assert refusal.value.remedy
 
 
-def test_a_model_that_cannot_be_opened_is_named(generators, tmp_path, one_start):
+def test_model_that_cannot_be_opened_is_named(generators, tmp_path, one_start):
     made = shutil.copytree(generators / "one", tmp_path / "lamed")
     (made / "tokenizer.json").write_text("{}")
     with pytest.raises(UserError, match=r"lamed.tokenizer.json: has 2 bytes where the manifest says"):
@@ -251,12 +251,12 @@ def test_a_model_that_cannot_be_opened_is_named(generators, tmp_path, one_start)
     ("option", "value"),
     [("rounds", 5), ("rounds", True), ("tokens", 2), ("new_tokens", 0), ("threads", 0), ("tokens", 1.5)],
 )
-def test_settings_that_are_none(option, value):
+def test_rejects_invalid_settings(option, value):
     with pytest.raises(UserError, match=f"--{option.replace('_', '-')}: must be .* or more"):
         CompareSettings(**{option: value})
 
 
-def test_kinds_and_tasks_are_told_without_loading(generators, small, workshop, tmp_path):
+def test_kinds_and_tasks_are_detected_without_loading(generators, small, workshop, tmp_path):
     classes = tmp_path / "classes"
     classes.mkdir()
     (classes / "config.json").write_text(json.dumps({"architectures": ["RobertaForSequenceClassification"]}))
@@ -274,17 +274,17 @@ def test_kinds_and_tasks_are_told_without_loading(generators, small, workshop, t
         task_of(identified([small, other]), None)
 
 
-def test_a_prompt_for_which_new_tokens_leave_no_room(generators, one_start):
+def test_rejects_more_new_tokens_than_leave_room_for_a_prompt(generators, one_start):
     with pytest.raises(UserError, match=r"--new-tokens: .* leave no room: one takes"):
         compare([generators / "one", generators / "one"], settings=replace(QUICK, new_tokens=10_000))
 
 
-def test_more_threads_than_processors_are_refused(small):
+def test_rejects_more_threads_than_processors(small):
     with pytest.raises(UserError, match="--threads: 1,000,000 are more than the"):
         compare([small, small], settings=CompareSettings(threads=10**6))
 
 
-def test_a_result_takes_the_place_of_no_input(tmp_path):
+def test_result_never_overwrites_an_input(tmp_path):
     (tmp_path / "data.jsonl").write_text("{}")
     with pytest.raises(UserError, match=r"--out: .*data\.jsonl is a file that this command reads"):
         compare(["one", "two"], data=[tmp_path / "data.jsonl"], out=tmp_path / "data.jsonl")

@@ -1,4 +1,4 @@
-"""A process that is asked in turn: its answers, its death, and that it never outlives its parent."""
+"""A process that answers requests in turn: its answers, its death, and that it never outlives its parent."""
 
 import os
 import signal
@@ -39,24 +39,24 @@ def gone(pid, seconds=60):
     return False
 
 
-def test_it_answers_and_its_memory_is_counted_when_it_ends(tmp_path):
+def test_process_answers_and_its_peak_memory_is_counted_at_its_end(tmp_path):
     begin = time.monotonic()
     with started(tmp_path) as process:
         seconds, _ = process.first_answer()
         assert 0 < seconds < time.monotonic() - begin
         found = process.ask("measure")
         assert found["bytes_per_second"] == pytest.approx(2**28 / (found["read"] / 3), rel=1)
-        time.sleep(0.5)  # its turn is over: it should wait, and do nothing else
+        time.sleep(0.5)  # its turn is over: it should wait without working
         memory = process.ask("memory")
         peak = process.end()
     assert 0 <= memory["idle_cores"] < MOST_IDLE
-    assert 268 < memory["private_mb"] <= memory["resident_mb"] < 600  # of which the array has 268
+    assert 268 < memory["private_mb"] <= memory["resident_mb"] < 600  # 268 MB of it is the array
     assert peak > 0.99 * memory["resident_mb"]  # the kernel counts the peak in strides
     alone = peak_memory([sys.executable, "-c", "import numpy as np; np.ones(1 << 25)"])
     assert peak == pytest.approx(alone, abs=120)
 
 
-def test_what_a_child_cannot_do_is_told_as_its_own_error(tmp_path):
+def test_user_error_in_the_child_is_raised_as_its_own(tmp_path):
     request = {"kind": "generator", "threads": 1, "precision": "fp32", "model": str(tmp_path / "nothing")}
     with started(tmp_path, request, "nothing") as process, pytest.raises(UserError, match="no such file") as refusal:
         process.first_answer()
@@ -64,7 +64,7 @@ def test_what_a_child_cannot_do_is_told_as_its_own_error(tmp_path):
     assert refusal.value.remedy
 
 
-def test_a_child_that_fails_is_named_with_its_last_words(tmp_path):
+def test_failing_child_is_reported_with_its_last_output(tmp_path):
     with started(tmp_path) as process:
         process.first_answer()
         with pytest.raises(UserError) as death:
@@ -79,7 +79,7 @@ def test_a_child_that_fails_is_named_with_its_last_words(tmp_path):
     ("by_signal", "words"),
     [("", "exited with code 3; its last output: MemoryError: no room"), ("1", "by signal 9.*out of memory")],
 )
-def test_a_child_that_dies_before_it_answers(tmp_path, monkeypatch, by_signal, words):
+def test_child_that_dies_before_answering_is_reported(tmp_path, monkeypatch, by_signal, words):
     monkeypatch.setattr(measured_process, "MODULE", "tests.verbs.compare.dying_child")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("BY_SIGNAL", by_signal)
@@ -88,7 +88,7 @@ def test_a_child_that_dies_before_it_answers(tmp_path, monkeypatch, by_signal, w
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found in /proc")
-def test_a_child_that_is_killed_between_questions_and_one_that_is_left(tmp_path):
+def test_killed_child_is_reported_and_abandoned_child_is_ended(tmp_path):
     with started(tmp_path) as process:
         process.first_answer()
         (child,) = children(process.process.pid)
@@ -105,7 +105,7 @@ def test_a_child_that_is_killed_between_questions_and_one_that_is_left(tmp_path)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found in /proc")
-def test_it_ends_when_its_parent_is_killed(tmp_path):
+def test_child_ends_when_its_parent_is_killed(tmp_path):
     code = (
         "import sys, time; from pathlib import Path; from lilliput.verbs.compare.process import MeasuredProcess\n"
         f"process = MeasuredProcess('m', {REFERENCE!r}, 1, Path(sys.argv[1]))\n"
@@ -137,7 +137,7 @@ assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 """
 
 
-def test_an_interrupt_while_a_process_is_started_comes_after():
-    """In a process of its own: this one holds the threads and the signal stacks of many libraries."""
+def test_interrupt_during_a_start_is_deferred():
+    """Run in a process of its own: this one holds the threads and signal stacks of many libraries."""
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["started", "interrupted", "again"]

@@ -1,4 +1,4 @@
-"""Chats: framed as transformers frames them, and code cut out of answers."""
+"""Chats: prompts framed as transformers frames them, and code extracted from answers."""
 
 import datetime
 import json
@@ -25,7 +25,7 @@ TEMPLATE = (
 )
 
 
-def test_a_question_is_framed_as_transformers_does():
+def test_prompt_is_framed_as_transformers_frames_it():
     theirs = transformers.PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer())
     question = " a <b> & 'c'\n```python\n{{ x }}\n``` "
     message = [{"role": "user", "content": question}]
@@ -47,13 +47,13 @@ def test_a_question_is_framed_as_transformers_does():
         "{{ 1 / 0 }}",
     ],
 )
-def test_templates_that_fail_or_reach_out(source):
+def test_rejects_templates_that_fail_or_escape_the_sandbox(source):
     with pytest.raises(UserError, match="the chat template fails") as caught:
         ChatTemplate(source, "mine.jinja").framed("a")
     assert caught.value.where == "mine.jinja"
 
 
-def test_the_date_is_the_same_in_every_chat_and_is_told_where_it_is_used():
+def test_date_is_fixed_and_recorded_only_if_a_template_uses_it():
     dated, plain = "{{ strftime_now('%d %b %Y, %H:%M') }}", "no date"
     first, second = datetime.date(2026, 1, 2), datetime.date(2026, 1, 3)
     assert ChatTemplate(dated, "x", first).framed("a") == "02 Jan 2026, 00:00"
@@ -63,7 +63,7 @@ def test_the_date_is_the_same_in_every_chat_and_is_told_where_it_is_used():
     assert ChatTemplate(dated, "x").framed("a") == f"{datetime.date.today():%d %b %Y}, 00:00"
 
 
-def test_where_templates_are(tmp_path):
+def test_template_is_found_in_every_known_place(tmp_path):
     assert folder_template(tmp_path) is None
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "one"}))
     assert folder_template(tmp_path) == ("one", "tokenizer_config.json")
@@ -78,7 +78,7 @@ def test_where_templates_are(tmp_path):
         folder_template(tmp_path)
 
 
-def test_the_user_s_template_wins_and_none_is_refused(tmp_path):
+def test_template_of_the_user_takes_precedence_and_a_missing_one_is_rejected(tmp_path):
     (tmp_path / "mine").write_text("given")
     source = GeneratorSource("model", chat=True, chat_template=str(tmp_path / "mine"))
     assert template_for(source, ("own", "x")).source == "given"
@@ -110,5 +110,5 @@ CODE = "def double(n):\n    return 2 * n\n"
         (f"````\n{CODE}x = '''\n```\n'''\n````", f"{CODE}x = '''\n```\n'''\n", "fence"),
     ],
 )
-def test_code_is_cut_out(answer, code, how):
+def test_code_is_extracted_from_the_answer(answer, code, how):
     assert code_of(answer, PROBLEM) == (code, how)

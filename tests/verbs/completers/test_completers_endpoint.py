@@ -1,4 +1,4 @@
-"""A server as a generator: a real one in this process, and all the ways in which servers fail."""
+"""A server as a generator: a real one in this process, and the ways in which servers fail."""
 
 import json
 import time
@@ -42,7 +42,7 @@ def outcomes(result):
     return [one["completions"][0]["outcome"] for one in result["problems"]]
 
 
-def test_completions_are_asked_for_scored_and_recorded(problems, monkeypatch):
+def test_completions_are_requested_scored_and_recorded(problems, monkeypatch):
     monkeypatch.setenv("LILLIPUT_API_KEY", "secret-one")
     monkeypatch.setenv("OPENAI_API_KEY", "secret-two")
     settings = Settings(max_new_tokens=50, temperature=0.5, top_p=0.9, seed=7, n=2, batch=3)
@@ -71,7 +71,7 @@ def test_completions_are_asked_for_scored_and_recorded(problems, monkeypatch):
     assert result["problems"][0]["completions"][0]["tokens"] == 9
 
 
-def test_chats(problems):
+def test_chat_completions(problems):
     answer = "Sure!\n```python\ndef double(n):\n    return 2 * n\n```\n# class if print"
     with served(lambda path, body, number: chat(answer)) as server:
         result = evaluate(server, problems, prompt="chat", limit=2).as_dict()
@@ -87,7 +87,7 @@ def test_chats(problems):
     assert any("extracted from the answer" in step for step in result["postprocessing"])
 
 
-def test_a_server_that_fails_half_way(problems, tmp_path):
+def test_server_that_fails_midway(problems, tmp_path):
     def answer(path, body, number):
         return completion(RIGHT) if number <= 4 else (500, b"out of memory")
 
@@ -103,7 +103,7 @@ def test_a_server_that_fails_half_way(problems, tmp_path):
     assert next(iter(result)) == "warning"
     assert "4 of 8 problems" in result["warning"]
     assert len(server.asked) == 4 + 4 * IMPATIENT.tries
-    # The same again goes on: what was completed is not asked for again.
+    # A second run asks only for the completions that are missing.
     with served(lambda path, body, number: completion(RIGHT)) as server:
         server_url, completers_endpoint_url = server.url, url
         assert server_url != completers_endpoint_url
@@ -112,7 +112,7 @@ def test_a_server_that_fails_half_way(problems, tmp_path):
     assert again["pass@1"] == 1.0
 
 
-def test_a_run_goes_on_where_it_was(problems, tmp_path):
+def test_resumes_with_the_missing_completions(problems, tmp_path):
     broken = [True]
 
     def answer(path, body, number):
@@ -143,7 +143,7 @@ def test_a_run_goes_on_where_it_was(problems, tmp_path):
         (429, b"slow down", "answered 429: slow down, 3 times"),
     ],
 )
-def test_nonsense_is_told_of_and_is_not_an_empty_completion(status, value, said):
+def test_invalid_answers_are_failures_and_not_empty_completions(status, value, said):
     with served(lambda path, body, number: (status, value)) as server:
         completer = EndpointCompleter(GeneratorSource(server.url))
         ((made,),) = completer.complete([Asked(PROBLEM, "x")], Settings())
@@ -151,7 +151,7 @@ def test_nonsense_is_told_of_and_is_not_an_empty_completion(status, value, said)
     assert not made.is_model_s
 
 
-def test_nonsense_of_the_model_s_is_the_model_s(problems):
+def test_nonsense_written_by_the_model_counts_against_the_model(problems):
     texts = ["", "\x00\ud800", "!" * 400_000, "    return n\n" + "x = 1\n" * 100_000]
     with served(lambda path, body, number: completion(texts[number - 1], 100_000, "length")) as server:
         result = evaluate(server, problems, settings=Settings(batch=1), limit=4).as_dict()
@@ -160,14 +160,14 @@ def test_nonsense_of_the_model_s_is_the_model_s(problems):
     assert result["problems"][0]["completions"][0]["empty"]
 
 
-def test_a_server_that_recovers():
+def test_retries_a_server_that_recovers():
     replies = [(429, b"", {"Retry-After": "0.01"}), (502, b""), completion("    pass")]
     with served(lambda path, body, number: replies[number - 1]) as server:
         ((made,),) = EndpointCompleter(GeneratorSource(server.url)).complete([Asked(PROBLEM, "x")], Settings())
     assert (made.text, made.failure) == ("    pass", "")
 
 
-def test_a_server_that_is_gone():
+def test_server_that_is_gone_is_reported():
     with served(lambda path, body, number: completion("")) as server:
         completer = EndpointCompleter(GeneratorSource(server.url))
     ((made,),) = completer.complete([Asked(PROBLEM, "x")], Settings())
@@ -178,7 +178,7 @@ def test_a_server_that_is_gone():
     assert "--served" in caught.value.remedy
 
 
-def test_who_waits_is_told_once_a_round():
+def test_waiting_is_reported_once_per_round():
     told = []
     with served(lambda path, body, number: (503, b"busy")) as server:
         patience = Patience(tries=3, first=0.3)
@@ -200,34 +200,34 @@ def test_refusals_end_the_run(status, word, problems):
 
 
 @pytest.mark.parametrize("url", ["http://", "http://user:key@host/v1", "http://host/v1?key=1", "http://host:x/v1"])
-def test_addresses_that_are_none(url):
+def test_rejects_invalid_addresses(url):
     with pytest.raises(UserError, match="is not a server address"):
         EndpointCompleter(GeneratorSource(url))
 
 
-def test_an_answer_too_long_is_refused(monkeypatch):
+def test_rejects_too_long_answers(monkeypatch):
     monkeypatch.setattr(completers_endpoint, "LARGEST_ANSWER", 1000)
     with served(lambda path, body, number: completion("x" * 2000)) as server:
         ((made,),) = EndpointCompleter(GeneratorSource(server.url)).complete([Asked(PROBLEM, "x")], Settings())
     assert "longer than 1,000 bytes" in made.failure
 
 
-def test_draws_of_one_seed_are_not_those_of_another():
+def test_samples_of_different_seeds_differ():
     seeds = [{seed_of(seed, sample) for sample in range(100)} for seed in range(3)]
     assert len(set.union(*seeds)) == 300
     assert all(0 <= one < 2**31 for one in set.union(*seeds))
-    assert (seed_of(0, 0), seed_of(0, 1), seed_of(1, 0)) == SEEDS  # the same on every platform, in every version
+    assert (seed_of(0, 0), seed_of(0, 1), seed_of(1, 0)) == SEEDS  # the same on every platform and in every version
 
 
-def test_texts_are_cut_at_the_stop_that_is_complete_first():
+def test_texts_are_cut_at_the_first_completed_stop_string():
     assert cut_at("ab\ndef x\nif y", ("\nif ", "\ndef ")) == "ab"
     assert cut_at("abcd", ("bcd", "c")) == "ab"
     assert cut_at("abc", ("x",)) == "abc"
     assert cut_at("", ()) == ""
 
 
-def test_a_refusal_is_told_before_slow_answers_are_there():
-    """The first request is refused; the second would be answered after half a minute of waiting."""
+def test_refusal_is_reported_without_waiting_for_slow_answers():
+    """The first request is refused; the second would be answered after waiting half a minute."""
     slow = (429, b"", {"Retry-After": "30"})
     with served(lambda path, body, number: (403, b"") if body["prompt"] == "a" else slow) as server:
         completer = EndpointCompleter(GeneratorSource(server.url), Patience(tries=5, longest=60.0))

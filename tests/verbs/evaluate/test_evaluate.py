@@ -1,4 +1,4 @@
-"""Evaluate: its JSON contract, what it measures at which length, and what it refuses before it works."""
+"""Evaluate: its JSON fields, at which length it measures, and what it rejects before working."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ from lilliput.verbs.subjects import CheckpointSubject, open_subject
 
 
 class Recorded(Progress):
-    """Keeps what it is told."""
+    """Records notes and loops."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -55,7 +55,7 @@ def found(small, workshop, progress) -> Evaluation:
     )
 
 
-def test_the_keys_of_the_json_contract(found):
+def test_json_has_the_documented_keys(found):
     result = json.loads(json.dumps(found.as_dict()))
     scores = {"n", "accuracy", "f1", "precision", "recall", "mcc", "intervals", "undefined", "confusion", "label_names"}
     costs = {"bytes", "latency_ms", "peak_memory_mb", "energy", "carbon"}
@@ -74,7 +74,7 @@ def test_the_keys_of_the_json_contract(found):
     assert set(result["data"]) == {"sources", "sha256"}
 
 
-def test_data_that_the_model_has_seen_are_told(found, small, workshop, progress):
+def test_data_that_the_model_has_seen_are_noted(found, small, workshop, progress):
     assert found.notes[0] == SEEN["valid"]
     assert SEEN["valid"] in progress.notes
     assert evaluate(small, "vulnerability", workshop / "train.jsonl").notes[0] == SEEN["train"]
@@ -82,14 +82,14 @@ def test_data_that_the_model_has_seen_are_told(found, small, workshop, progress)
     assert not {*SEEN.values()} & {*evaluate(small, "vulnerability", workshop / "others.jsonl").notes}
 
 
-def test_one_example_is_told_before_the_work(small, workshop, tmp_path):
+def test_single_example_is_rejected_before_the_work(small, workshop, tmp_path):
     first, *_ = (workshop / "valid.jsonl").read_text().splitlines()
     (tmp_path / "one.jsonl").write_text(first)
     with pytest.raises(DataError, match=r"one\.jsonl: has one example, .* training data \(--train\)"):
         evaluate(small, "vulnerability", tmp_path / "one.jsonl")
 
 
-def test_the_numbers_fit_together(found):
+def test_figures_are_consistent(found):
     result = found.as_dict()
     assert (result["task"], result["n"]) == ("vulnerability", 60)
     assert result["intervals"]["accuracy"][0] < result["accuracy"] <= result["intervals"]["accuracy"][1] <= 1
@@ -104,7 +104,7 @@ def test_the_numbers_fit_together(found):
     assert result["peak_memory_mb"] > 8
 
 
-def test_a_correlation_with_one_answer_alone_is_undefined(found, capsys, monkeypatch):
+def test_correlation_with_a_constant_prediction_is_undefined(found, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     result = found.as_dict()
     assert result["baselines"]["details"]["majority"]["undefined"] == ["mcc"]
@@ -118,7 +118,7 @@ def test_a_correlation_with_one_answer_alone_is_undefined(found, capsys, monkeyp
     assert facts["precision, recall, %"].strip() == f"undefined, {100 * result['recall']:.1f}"
 
 
-def test_latency_is_at_what_the_model_takes_where_that_is_less(found, small, progress):
+def test_latency_is_measured_at_the_longest_input_of_a_short_model(found, small, progress):
     longest = lilliput.load(small).manifest.max_tokens
     assert longest < 400
     assert found.as_dict()["latency_ms"]["tokens"] == longest
@@ -135,26 +135,26 @@ def test_a_score_without_an_interval_is_told(found, capsys):
     assert any(line.startswith("F1 and MCC without an interval: these examples are too few") for line in lines)
 
 
-def test_scoring_shows_its_progress(found, progress):
+def test_scoring_reports_progress(found, progress):
     total, done = progress.loops["scoring functions"]
     assert total == done > 0
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 0, -5, True, 16.0, float("nan")])
-def test_a_length_that_is_none(tokens, small, workshop):
+def test_rejects_invalid_lengths(tokens, small, workshop):
     with pytest.raises(UserError, match="must be 3 or more") as caught:
         api.evaluate(small, "vulnerability", workshop / "valid.jsonl", tokens=tokens)
     assert caught.value.where == "--tokens"
 
 
-def test_a_checkpoint_of_few_positions_is_measured(workshop, monkeypatch):
+def test_checkpoint_with_few_positions_is_measured(workshop, monkeypatch):
     monkeypatch.setattr("lilliput.verbs.evaluate.classifier.peak_memory_mb", lambda *_: 1.0)
     monkeypatch.setattr(energy.measure_calls, "__defaults__", (0.1, *energy.measure_calls.__defaults__[1:]))
     found = evaluate(workshop / "teacher", "vulnerability", [workshop / "valid.jsonl"], tokens=100_000)
     assert found.tokens == 64
 
 
-def test_scores_are_not_lost_where_memory_cannot_be_measured(small, workshop, monkeypatch):
+def test_scores_survive_if_memory_cannot_be_measured(small, workshop, monkeypatch):
     def failing(argv):
         raise UserError("the program measured for memory failed with exit code -9: it said nothing.")
 
@@ -167,19 +167,19 @@ def test_scores_are_not_lost_where_memory_cannot_be_measured(small, workshop, mo
     assert progress.notes[-1].endswith("failed with exit code -9: it said nothing.")
 
 
-def test_an_artifact_of_another_task_is_refused(small, tmp_path):
+def test_rejects_an_artifact_of_another_task(small, tmp_path):
     (tmp_path / "x.jsonl").write_text('{"code": "int f() {}", "label": 0}\n')
     with pytest.raises(UserError, match=r"was made for task 'vulnerability', not 'classification'") as caught:
         api.evaluate(small, "classification", tmp_path / "x.jsonl")
     assert caught.value.where == "--task"
 
 
-def test_the_name_is_the_folders_even_from_within_it(small, monkeypatch):
+def test_name_is_that_of_the_folder_even_from_within_it(small, monkeypatch):
     monkeypatch.chdir(small)
     assert open_subject(".", "vulnerability").name == small.name
 
 
-def test_without_scikit_learn_it_is_refused_before_the_model_is_opened(small, workshop, monkeypatch):
+def test_missing_scikit_learn_is_reported_before_the_model_is_opened(small, workshop, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setattr(
         "lilliput.verbs.evaluate.classifier.open_subject", lambda *_: pytest.fail("the model was opened")
@@ -188,20 +188,20 @@ def test_without_scikit_learn_it_is_refused_before_the_model_is_opened(small, wo
         evaluate(small, "vulnerability", workshop / "valid.jsonl")
 
 
-def test_without_torch_a_checkpoint_is_refused_with_what_to_install(workshop, monkeypatch):
+def test_missing_torch_is_reported_with_what_to_install(workshop, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"pip install 'lilliput\[train\]'"):
         open_subject(workshop / "teacher", "vulnerability")
 
 
 @pytest.mark.parametrize("kind", ["small", "teacher"])
-def test_a_number_of_threads_that_is_none(kind, small, workshop):
+def test_rejects_invalid_number_of_threads(kind, small, workshop):
     with pytest.raises(UserError, match="threads: must be 1 or more"):
         open_subject(workshop / kind, "vulnerability", threads=-1)
 
 
-class Where(torch.nn.Module):
-    """A teacher's model that remembers on which device it was given its input."""
+class DeviceRecorder(torch.nn.Module):
+    """A teacher's model that records on which device its input is."""
 
     def __init__(self, device) -> None:
         super().__init__()
@@ -213,26 +213,26 @@ class Where(torch.nn.Module):
 
 
 @pytest.mark.parametrize("device", ["meta", "cuda"])
-def test_a_checkpoint_gets_its_input_on_its_own_device(device, monkeypatch):
+def test_input_is_moved_to_the_device_of_the_checkpoint(device, monkeypatch):
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("this machine has no GPU")
-    waited = []
-    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    synchronized = []
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronized.append)
     subject = CheckpointSubject.__new__(CheckpointSubject)
-    subject.teacher = SimpleNamespace(model=Where(device))
+    subject.teacher = SimpleNamespace(model=DeviceRecorder(device))
     subject.pass_over(np.arange(5))
     assert subject.teacher.model.seen == (device, device)
-    assert len(waited) == (device == "cuda")
+    assert len(synchronized) == (device == "cuda")
 
 
-def test_a_loaded_model_tells_a_callers_progress(small):
+def test_loaded_model_reports_to_the_callers_progress(small):
     told = Recorded()
     data = Dataset(("int f() {}", "int g() {}"), np.array([[0], [1], [0]]), np.array([0, 1, 0]), ("safe", "vulnerable"))
     assert lilliput.load(small).logits(data, told).shape == (3, 2)
     assert told.loops == {"scoring functions": [2, 2]}
 
 
-def test_finetune_refuses_names_where_the_task_has_its_own(workshop, tmp_path):
+def test_finetune_rejects_label_names_for_a_task_with_its_own(workshop, tmp_path):
     for names in (("vulnerable", "safe"), ("a", "b")):
         with pytest.raises(UserError, match="task 'vulnerability' has its own classes") as caught:
             api.finetune(
@@ -244,7 +244,7 @@ def test_finetune_refuses_names_where_the_task_has_its_own(workshop, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_finetune_takes_single_paths(workshop, tmp_path):
+def test_finetune_accepts_single_paths(workshop, tmp_path):
     base = "scratch:layers=1,hidden=16,heads=1,intermediate=16,vocabulary=300"
     for file in ("train.jsonl", "valid.jsonl"):
         shutil.copy(workshop / file, tmp_path)

@@ -1,4 +1,4 @@
-"""``lilliput evaluate`` for generators: an artifact, the checkpoint it was made of, and a server that runs it."""
+"""``lilliput evaluate`` for generators: an artifact, the checkpoint it was made from, and a server that runs it."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ TEMPLATE = "<|user|>{{ messages[0].content }}<|end|>\n<|assistant|>"
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    """A checkpoint with positions for the prompts, its artifact in float32, and problems."""
+    """A checkpoint with enough positions for the prompts, its artifact in float32, and problems."""
     folder = tmp_path_factory.mktemp("desk")
     checkpoint(folder / "llama", KIND, {**OPTIONS, "max_position_embeddings": 512})
     quantize(folder / "llama", folder / "artifact", settings=QuantizeSettings(policy("fp32"), Activations("none")))
@@ -50,7 +50,7 @@ def evaluate(model, desk, **how):
     return api.evaluate_generator(model, "humaneval", desk / "problems.jsonl", limits=FAST, unsafe=UNSAFE, **how)
 
 
-def test_completions_are_not_lost_where_memory_cannot_be_measured(desk, monkeypatch):
+def test_completions_survive_if_memory_cannot_be_measured(desk, monkeypatch):
     def failing(argv):
         raise UserError("the program measured for memory failed with exit code 1: MemoryError")
 
@@ -67,7 +67,7 @@ def texts(found):
     return [[one["text"] for one in problem["completions"]] for problem in found.as_dict()["problems"]]
 
 
-def test_an_artifact_is_measured(desk, tmp_path):
+def test_artifact_is_measured(desk, tmp_path):
     progress = Recorded()
     found = evaluate(desk / "artifact", desk, costs=True, progress=progress, command="a command", out=tmp_path / "o")
     result = found.as_dict()
@@ -94,7 +94,7 @@ def test_an_artifact_is_measured(desk, tmp_path):
     assert progress.loops["artifact: completing problems"] == [5, 5]
 
 
-def test_a_checkpoint_writes_what_its_artifact_writes(desk, monkeypatch):
+def test_checkpoint_writes_what_its_artifact_writes(desk, monkeypatch):
     ours = evaluate(desk / "artifact", desk)
     theirs = evaluate(desk / "llama", desk)
     assert texts(theirs) == texts(ours)
@@ -106,7 +106,7 @@ def test_a_checkpoint_writes_what_its_artifact_writes(desk, monkeypatch):
     assert rough["model"]["precision"] == "bf16"
 
 
-def test_a_checkpoint_is_timed(desk):
+def test_checkpoint_is_timed(desk):
     completer = open_completer(GeneratorSource(str(desk / "llama"), threads=1))
     asked = [Asked(problem, problem.prompt) for problem in read_problems(desk / "problems.jsonl")]
     speed = completer.speed(asked, Settings(max_new_tokens=5))
@@ -116,7 +116,7 @@ def test_a_checkpoint_is_timed(desk):
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "codegen", "t5", "bart"])
-def test_checkpoints_of_other_kinds_write_what_transformers_writes(kind, desk, tmp_path):
+def test_checkpoints_of_other_kinds_match_transformers(kind, desk, tmp_path):
     model = checkpoint(tmp_path / kind, *VARIANTS[kind])
     (problem,) = read_problems(desk / "problems.jsonl")[:1]
     completer = open_completer(GeneratorSource(str(tmp_path / kind), threads=1))
@@ -136,7 +136,7 @@ def test_checkpoints_of_other_kinds_write_what_transformers_writes(kind, desk, t
 
 
 @pytest.mark.parametrize("model", ["artifact", "llama"])
-def test_draws_do_not_depend_on_what_is_beside_them(model, desk):
+def test_samples_do_not_depend_on_the_batch(model, desk):
     completer = open_completer(GeneratorSource(str(desk / model), threads=1))
     asked = [Asked(problem, problem.prompt) for problem in read_problems(desk / "problems.jsonl")]
 
@@ -152,7 +152,7 @@ def test_draws_do_not_depend_on_what_is_beside_them(model, desk):
     assert written(seed=4) != together
 
 
-def test_a_killed_run_goes_on(desk, tmp_path, monkeypatch):
+def test_resumes_after_kill(desk, tmp_path, monkeypatch):
     settings = Settings(max_new_tokens=10, temperature=1.0, n=2, batch=4)
     how = {"settings": settings, "limit": 3, "out": tmp_path / "result.json"}
     whole = evaluate(desk / "artifact", desk, settings=settings, limit=3)
@@ -174,10 +174,10 @@ def test_a_killed_run_goes_on(desk, tmp_path, monkeypatch):
     evaluate(desk / "artifact", desk, **how)
     assert calls == [2, 1, 1]
     evaluate(desk / "artifact", desk, **{**how, "settings": Settings(max_new_tokens=9)})
-    assert sum(calls[3:]) == 3  # other settings are other completions
+    assert sum(calls[3:]) == 3  # other settings need other completions
 
 
-def test_a_model_that_computes_no_numbers_is_no_model_that_solves_nothing(desk, monkeypatch):
+def test_nan_logits_are_an_error_and_not_failed_problems(desk, monkeypatch):
     def broken(*_, **__):
         raise NumericError("the model computes infinity or NaN.", where="logits")
 
@@ -186,12 +186,12 @@ def test_a_model_that_computes_no_numbers_is_no_model_that_solves_nothing(desk, 
         evaluate(desk / "artifact", desk)
 
 
-def test_a_server_is_given_no_threads(desk):
+def test_rejects_threads_for_a_server(desk):
     with pytest.raises(UserError, match="--threads: goes with a model that runs here"):
         evaluate("http://127.0.0.1:9/v1", desk)
 
 
-def test_a_prompt_too_long_fails_its_problem_alone(desk, tmp_path):
+def test_too_long_prompt_fails_only_its_problem(desk, tmp_path):
     rows = [HUMANEVAL, {**HUMANEVAL, "task_id": "long", "prompt": HUMANEVAL["prompt"] + "# longer\n" * 600}]
     data = write(tmp_path / "p", *rows)
     found = api.evaluate_generator(
@@ -206,13 +206,13 @@ def test_a_prompt_too_long_fails_its_problem_alone(desk, tmp_path):
     assert result["notes"] == [f"the model refused 1 of 2 prompts; the first: {long['detail']}"]
 
 
-def test_a_result_takes_the_place_of_no_input(desk, tmp_path):
+def test_result_never_overwrites_an_input(desk, tmp_path):
     data = write(tmp_path / "problems.json", HUMANEVAL)
     with pytest.raises(UserError, match=r"--out: .*problems\.json is a file that this command reads"):
         api.evaluate_generator(desk / "artifact", "humaneval", data, unsafe=UNSAFE, out=data)
 
 
-def test_chats_need_a_template(desk, tmp_path):
+def test_chat_prompts_need_a_template(desk, tmp_path):
     for model in ("artifact", "llama"):
         with pytest.raises(UserError, match="has no chat template"):
             evaluate(desk / model, desk, prompt="chat")
@@ -239,7 +239,7 @@ def test_chats_need_a_template(desk, tmp_path):
     assert carried.as_dict()["model"]["chat_template"]["origin"] == "chat_template.jinja"
 
 
-def test_a_server_that_runs_the_artifact_gives_the_artifact_s_result(desk):
+def test_server_running_the_artifact_gives_the_same_result(desk):
     generator = lilliput.load(desk / "artifact", threads=1)
 
     def answer(path, body, number):
@@ -273,7 +273,7 @@ def test_mbpp_and_stripped_prompts(desk):
         ({"precision": "fp8"}, "--precision"),
     ],
 )
-def test_options_that_mean_nothing(how, where, desk):
+def test_rejects_invalid_options(how, where, desk):
     with pytest.raises(UserError) as caught:
         evaluate(desk / "llama", desk, **how)
     assert caught.value.where == where
@@ -297,13 +297,13 @@ def test_options_that_mean_nothing(how, where, desk):
         ),
     ],
 )
-def test_options_without_effect(model, how, where, desk):
+def test_rejects_options_without_effect(model, how, where, desk):
     with pytest.raises(UserError, match="goes with") as caught:
         evaluate(model if model.startswith("http") else desk / model, desk, **how)
     assert caught.value.where == where
 
 
-def test_a_checkpoint_s_tokenizer_is_looked_for_as_quantize_does(desk, tmp_path):
+def test_tokenizer_of_a_checkpoint_is_found_as_in_quantize(desk, tmp_path):
     copy = shutil.copytree(desk / "llama", tmp_path / "llama")
     (copy / "tokenizer.json").unlink()
     for attempt in (lambda: evaluate(copy, desk), lambda: quantize(copy, tmp_path / "small")):
@@ -311,7 +311,7 @@ def test_a_checkpoint_s_tokenizer_is_looked_for_as_quantize_does(desk, tmp_path)
             attempt()
 
 
-def test_what_is_no_generator(desk, tmp_path):
+def test_rejects_what_is_not_a_generator(desk, tmp_path):
     with pytest.raises(UserError, match="--task: 'spelling' is not a benchmark"):
         api.evaluate_generator(desk / "artifact", "spelling", desk / "problems.jsonl")
     with pytest.raises(UserError, match="is a problem of mbpp, not humaneval"):
@@ -325,7 +325,7 @@ def test_what_is_no_generator(desk, tmp_path):
         evaluate(tmp_path / "empty", desk)
 
 
-def test_without_torch_it_says_what_to_install(desk, monkeypatch):
+def test_missing_torch_is_reported_with_what_to_install(desk, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"pip install 'lilliput\[train\]'"):
         evaluate(desk / "llama", desk)

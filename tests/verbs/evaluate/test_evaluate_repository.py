@@ -52,11 +52,11 @@ def found(llama, repo):
 
 
 def measured(found):
-    """Without what tells of the run alone."""
+    """The result without facts about the run alone."""
     return {name: value for name, value in found.as_dict().items() if name != "machine"}
 
 
-def test_the_perplexity_is_that_of_its_own_measure(found, llama, repo):
+def test_perplexity_matches_its_own_measure(found, llama, repo):
     tokenizer = Tokenizer.from_file(str(llama / "tokenizer.json"))
     tokenizer.encode_special_tokens = True
     positions = open_artifact(llama).generator.positions
@@ -75,7 +75,7 @@ def test_the_perplexity_is_that_of_its_own_measure(found, llama, repo):
     assert 0 < found.next_token.code.tokens < found.next_token.every.tokens
 
 
-def test_lines_are_what_the_generator_writes(found, llama, repo):
+def test_lines_are_those_that_the_generator_writes(found, llama, repo):
     generator = lilliput.load(llama, 1)
     generator.tokenizer.encode_special_tokens = True
     chosen = places(read_sources(repo, 6).files, 6)
@@ -87,10 +87,10 @@ def test_lines_are_what_the_generator_writes(found, llama, repo):
         similarities.append(edit_similarity(place.rest, first_line(line.text)))
     assert found.lines.model.similarity.value == pytest.approx(np.mean(similarities))
     assert found.lines.places == 6 and found.lines.files == 4
-    assert max(score.similarity.value for score in found.lines.baselines.values()) > 0.5  # its lines repeat each other
+    assert max(score.similarity.value for score in found.lines.baselines.values()) > 0.5  # its lines are repetitive
 
 
-def test_the_result_is_plain_values(found):
+def test_result_is_plain_values(found):
     values = json.loads(json.dumps(found.as_dict()))
     assert values["task"] == "repository"
     assert values["data"]["files"] == 4 and values["data"]["languages"] == {"python": 4}
@@ -99,7 +99,7 @@ def test_the_result_is_plain_values(found):
     assert values["next_token"]["copied"]["top1"]["value"] > 0
 
 
-def test_a_killed_run_goes_on(found, llama, repo, tmp_path, monkeypatch):
+def test_resumes_after_kill(found, llama, repo, tmp_path, monkeypatch):
     out, kept = tmp_path / "result.json", tmp_path / "result.kept.jsonl"
     evaluate_repository(llama, repo, settings=SMALL, threads=1, out=out)
     lines = kept.read_bytes().splitlines(keepends=True)
@@ -111,12 +111,12 @@ def test_a_killed_run_goes_on(found, llama, repo, tmp_path, monkeypatch):
     again = evaluate_repository(llama, repo, settings=SMALL, threads=1, out=out)
     assert len(read) == 2
     assert measured(again) == measured(found)
-    monkeypatch.setattr(verb, "reader", None)  # all is there: nothing is opened
+    monkeypatch.setattr(verb, "reader", None)  # everything is known: nothing is opened
     monkeypatch.setattr(verb, "Generator", None)
     assert measured(evaluate_repository(llama, repo, settings=SMALL, out=out)) == measured(found)
 
 
-def test_what_another_version_kept_is_not_taken(llama, repo, tmp_path, monkeypatch):
+def test_rows_of_another_version_are_not_reused(llama, repo, tmp_path, monkeypatch):
     out, kept = tmp_path / "result.json", tmp_path / "result.kept.jsonl"
     for version in ("one", "two"):
         monkeypatch.setattr("lilliput.verbs.kept.VERSION", version)
@@ -124,25 +124,25 @@ def test_what_another_version_kept_is_not_taken(llama, repo, tmp_path, monkeypat
     assert len(kept.read_bytes().splitlines()) == 2 * (5 + 6)
 
 
-def test_an_encoder_decoder_completes_lines_alone(repo, tmp_path):
+def test_encoder_decoder_only_completes_lines(repo, tmp_path):
     found = evaluate_repository(made(tmp_path, *VARIANTS["t5"]), repo, settings=SMALL, threads=1)
     assert found.next_token is None
     assert found.lines.places == 6
     assert found.as_dict()["next_token"] is None
 
 
-def test_nothing_to_measure_on_is_an_error(llama, tmp_path):
+def test_rejects_code_too_small_to_measure_on(llama, tmp_path):
     (tmp_path / "a.py").write_text("x=1\n")
     with pytest.raises(DataError, match="its files are too small"):
         evaluate_repository(llama, tmp_path, settings=SMALL)
 
 
 @pytest.mark.parametrize("settings", [{"pieces": 0}, {"length": 3}, {"places": 0}, {"context": 0}, {"batch": 0}])
-def test_settings_that_mean_nothing_are_refused(settings):
+def test_rejects_invalid_settings(settings):
     with pytest.raises(UserError, match=next(iter(settings))):
         RepositorySettings(**settings)
 
 
-def test_too_few_positions_are_told(llama, repo):
+def test_rejects_too_few_positions(llama, repo):
     with pytest.raises(UserError, match="max_new_tokens: the model has"):
         evaluate_repository(llama, repo, settings=RepositorySettings(max_new_tokens=100_000))

@@ -47,11 +47,11 @@ def codes(rows):
 
 
 def measured(found):
-    """Without what tells of the run alone."""
+    """The result without facts about the run alone."""
     return {name: value for name, value in found.as_dict().items() if name != "machine"}
 
 
-def test_it_scores_what_the_generator_writes(artifact, data):
+def test_scores_what_the_generator_writes(artifact, data):
     found = evaluate_summarization(artifact, data, settings=SHORT, threads=1)
     form = FORMS["comment" if open_artifact(artifact).generator.family == "decoder" else "code"]
     assert found.settings["template"] == form.template
@@ -60,7 +60,7 @@ def test_it_scores_what_the_generator_writes(artifact, data):
     names = ("sum", "mean", "size", "name")
     kept = [place for place in range(5) if place != 3]
     sources = codes(names)
-    # a docstring is no part of the prompt, and "<|end|>" is mere text: that row's code does not parse, and stays
+    # Docstrings are no part of the prompt, except in the row whose code does not parse; "<|end|>" is mere text there.
     answers = generator.generate([form.prompt(code, "python") for code in sources], max_new_tokens=5, stop=form.stop)
     expected = [CUTS[form.cut](answer.text) for (answer,) in answers]
     assert [found.summaries[place] for place in kept] == expected
@@ -72,7 +72,7 @@ def test_it_scores_what_the_generator_writes(artifact, data):
     assert (values["n"], values["truncated"], values["data"]["columns"]) == (5, 0, ["code", "docstring"])
 
 
-def test_a_killed_run_goes_on(artifact, data, tmp_path, monkeypatch):
+def test_resumes_after_kill(artifact, data, tmp_path, monkeypatch):
     out, kept = tmp_path / "result.json", tmp_path / "result.kept.jsonl"
     whole = evaluate_summarization(artifact, data, settings=SHORT, threads=1, out=out)
     kept.write_bytes(b"".join(kept.read_bytes().splitlines(keepends=True)[:3]))  # three of five summaries
@@ -93,7 +93,7 @@ def test_a_killed_run_goes_on(artifact, data, tmp_path, monkeypatch):
     assert len(asked) == 2 + 5
 
 
-def test_what_another_version_kept_is_not_taken(artifact, data, tmp_path, monkeypatch):
+def test_rows_of_another_version_are_not_reused(artifact, data, tmp_path, monkeypatch):
     out, kept = tmp_path / "result.json", tmp_path / "result.kept.jsonl"
     for version in ("one", "two"):
         monkeypatch.setattr("lilliput.verbs.kept.VERSION", version)
@@ -101,7 +101,7 @@ def test_what_another_version_kept_is_not_taken(artifact, data, tmp_path, monkey
     assert len(kept.read_bytes().splitlines()) == 2 * 5
 
 
-def test_long_functions_are_cut_to_what_fits(artifact, tmp_path):
+def test_long_functions_are_truncated_to_fit(artifact, tmp_path):
     code = "def f(a):\n" + "    a = a + 1\n" * 500
     path = tmp_path / "data.jsonl"
     path.write_text(json.dumps({"code": code, "docstring": "Adds one very often ."}) + "\n")
@@ -125,7 +125,7 @@ def test_examples_are_drawn_by_seed(artifact, data):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_a_language_is_asked_for_where_the_prompt_needs_one(artifact, data):
+def test_language_is_required_if_the_prompt_needs_one(artifact, data):
     settings = SummarizationSettings(form="comment", max_new_tokens=2)
     with pytest.raises(UserError, match="--language: is needed"):
         evaluate_summarization(artifact, data, settings=settings)
@@ -134,7 +134,7 @@ def test_a_language_is_asked_for_where_the_prompt_needs_one(artifact, data):
     assert evaluate_summarization(artifact, data, settings=settings, threads=1).settings["language"] == ["java"]
 
 
-def test_it_is_told_that_a_language_says_nothing_where_the_prompt_names_none(artifact, data):
+def test_notes_a_language_that_the_prompt_does_not_use(artifact, data):
     progress = Recorded()
     settings = SummarizationSettings(form="code", language="python", max_new_tokens=2)
     evaluate_summarization(artifact, data, settings=settings, threads=1, progress=progress)
@@ -153,11 +153,11 @@ def test_it_is_told_that_a_language_says_nothing_where_the_prompt_names_none(art
         ({"max_new_tokens": 0}, "max_new_tokens: must be 1 or more"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(settings, problem):
+def test_rejects_invalid_settings(settings, problem):
     with pytest.raises(UserError, match=problem):
         SummarizationSettings(**settings)
 
 
-def test_a_folder_that_is_no_artifact_is_refused(data, tmp_path):
+def test_rejects_a_folder_that_is_not_an_artifact(data, tmp_path):
     with pytest.raises(ArtifactError):
         evaluate_summarization(tmp_path, data)

@@ -1,4 +1,4 @@
-"""Quantize, whole: every architecture's artifact computes what its checkpoint does, with the weights that it holds."""
+"""Quantize end to end: every architecture's artifact computes what its checkpoint does, given its weights."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ def settings(weights, **options):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Name of a variant -> its model and the folder of its checkpoint."""
+    """``made(name)``: the model of a variant, and the folder of its checkpoint."""
     known = {}
 
     def make(name):
@@ -56,33 +56,33 @@ def of_kind(kind):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_an_artifact_in_float_computes_what_the_checkpoint_does(name, made, tmp_path):
+def test_float_artifact_matches_the_checkpoint(name, made, tmp_path):
     model, folder = made(name)
     quantize(folder, tmp_path / "small", settings=FLOAT)
     np.testing.assert_allclose(artifact_logits(tmp_path / "small"), expected_logits(model), rtol=0, atol=1e-4)
 
 
-def computes_what_it_holds(artifact, folder):
-    """Each weight is code times scale in float16, and that is all that may differ."""
+def check_against_stored_weights(artifact, folder):
+    """Compare with the stored weights: only the float16 products of code and scale may differ."""
     found, expected = artifact_logits(artifact), float_logits(folder, held_weights(artifact))
     assert np.abs(found - expected).max() <= 2e-3 * np.abs(expected).max()
     return found
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_int8_computes_what_its_weights_stand_for_close_to_the_checkpoint(kind, made, tmp_path):
+def test_int8_artifact_matches_its_weights_and_is_close_to_the_checkpoint(kind, made, tmp_path):
     model, folder = made(of_kind(kind))
     result = quantize(folder, tmp_path / "small", settings=settings("int8"))
-    found, expected = computes_what_it_holds(tmp_path / "small", folder), expected_logits(model)
+    found, expected = check_against_stored_weights(tmp_path / "small", folder), expected_logits(model)
     assert np.linalg.norm(found - expected) <= 0.05 * np.linalg.norm(expected)
     assert 0 < max(weight.relative_error for weight in result.worst) < 0.02
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_int4_computes_what_its_weights_stand_for(kind, made, tmp_path):
+def test_int4_artifact_matches_its_weights(kind, made, tmp_path):
     _, folder = made(of_kind(kind))
     quantize(folder, tmp_path / "small", settings=settings("int4", group=32))
-    computes_what_it_holds(tmp_path / "small", folder)
+    check_against_stored_weights(tmp_path / "small", folder)
 
 
 @pytest.mark.parametrize(
@@ -96,20 +96,20 @@ def test_int4_computes_what_its_weights_stand_for(kind, made, tmp_path):
         ("t5", settings("int2", embedding="nf4", head="int3")),
     ],
 )
-def test_other_formats_compute_what_their_weights_stand_for(kind, how, made, tmp_path):
+def test_artifacts_of_other_formats_match_their_weights(kind, how, made, tmp_path):
     _, folder = made(of_kind(kind))
     quantize(folder, tmp_path / "small", settings=how)
-    computes_what_it_holds(tmp_path / "small", folder)
+    check_against_stored_weights(tmp_path / "small", folder)
 
 
-def test_every_architecture_is_tried():
+def test_every_architecture_is_tested():
     assert PLAIN.keys() == ARCHITECTURES.keys()
     assert all(kind == name for name, (kind, _) in PLAIN.items())
 
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory):
-    """A checkpoint that says how to generate, and its artifact."""
+    """A checkpoint with generation settings, and its artifact."""
     folder = tmp_path_factory.mktemp("llama")
     checkpoint(folder / "code-llama", *LLAMA, tokenizer=tiny_tokenizer(FILL_MARKS))
     sampling = {"temperature": 0.2, "top_p": 0.95, "top_k": 40, "repetition_penalty": 1.1, "do_sample": True}
@@ -119,7 +119,7 @@ def llama(tmp_path_factory):
     return folder, result
 
 
-def test_the_manifest_tells_what_it_is(llama):
+def test_manifest_describes_the_model(llama):
     folder, _ = llama
     manifest = open_artifact(folder / "small").generator
     assert (manifest.family, manifest.model_type, manifest.start) == ("decoder", "llama", None)
@@ -136,7 +136,7 @@ def test_the_manifest_tells_what_it_is(llama):
     assert manifest.architecture["rotary"]["width"] == 16
 
 
-def test_the_provenance_names_the_checkpoints_files(llama):
+def test_provenance_lists_the_checkpoint_files(llama):
     folder, _ = llama
     made = open_artifact(folder / "small").generator.provenance
     source = folder / "code-llama"
@@ -160,13 +160,13 @@ def test_every_byte_and_every_weight_is_counted(llama):
     assert json.loads(json.dumps(shown)) == shown
 
 
-def test_the_original_bytes_are_the_checkpoints(llama):
+def test_original_bytes_are_those_of_the_checkpoint(llama):
     folder, result = llama
     files = ("model.safetensors", "config.json", "generation_config.json")
     assert result.original_bytes == sum((folder / "code-llama" / name).stat().st_size for name in files)
 
 
-def test_the_evidence_rates_every_weight(llama):
+def test_evidence_has_the_error_of_every_weight(llama):
     folder, result = llama
     figures = {item["name"]: item for item in open_artifact(folder / "small").evidence()["weights"]}
     assert sum(item["bytes"] for item in figures.values()) <= (folder / "small" / "model.bin").stat().st_size
@@ -187,11 +187,11 @@ def test_two_runs_make_the_same_files(kind, made, tmp_path):
         quantize(folder, tmp_path / name, settings=settings("int4"))
     one, other = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "other"))
     assert one.keys() == other.keys()
-    named = {"README.md", "manifest.json"}  # which have the artifact's name, or that one's hash
+    named = {"README.md", "manifest.json"}  # these contain the artifact's name, or the hash of the other
     assert {name for name in one if one[name] != other[name]} <= named
 
 
-def test_a_new_run_replaces_an_artifact(made, tmp_path):
+def test_new_run_replaces_an_artifact(made, tmp_path):
     _, folder = made("llama")
     quantize(folder, tmp_path / "small", settings=settings("int8"))
     quantize(folder, tmp_path / "small", settings=settings("int4"))
@@ -199,7 +199,7 @@ def test_a_new_run_replaces_an_artifact(made, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
-def test_an_artifact_survives_being_copied(llama, tmp_path):
+def test_artifact_can_be_copied_and_moved(llama, tmp_path):
     folder, _ = llama
     copy = shutil.copytree(folder / "small", tmp_path / "copy")
     shutil.move(copy, tmp_path / "moved")
@@ -207,7 +207,7 @@ def test_an_artifact_survives_being_copied(llama, tmp_path):
     np.testing.assert_array_equal(artifact_logits(tmp_path / "moved"), artifact_logits(folder / "small"))
 
 
-def test_the_engine_finds_the_weights_beside_the_graph(llama):
+def test_engine_finds_the_weights_beside_the_graph(llama):
     folder, _ = llama
     model = ov.Core().read_model(str(folder / "small" / "model.xml"))
     assert {name for value in model.inputs for name in value.get_names()} == {
@@ -220,7 +220,7 @@ def test_the_engine_finds_the_weights_beside_the_graph(llama):
 
 
 @pytest.mark.parametrize("kind", ["t5", "plbart"])
-def test_an_encoder_decoders_manifest(kind, made, tmp_path):
+def test_manifest_of_an_encoder_decoder(kind, made, tmp_path):
     model, folder = made(of_kind(kind))
     quantize(folder, tmp_path / "small")
     manifest = open_artifact(tmp_path / "small").generator
@@ -232,8 +232,8 @@ def test_an_encoder_decoders_manifest(kind, made, tmp_path):
     assert (tmp_path / "small" / "encoder.xml").is_file()
 
 
-def test_a_start_of_older_configs(tmp_path):
-    """The first of the fields that is a token of the model."""
+def test_start_token_of_older_configs(tmp_path):
+    """It is the first of the fields that is a token of the model."""
     checkpoint(tmp_path / "t5", *PLAIN["t5"], config={"decoder_start_token_id": VOCABULARY, "bos_token_id": 5})
     (tmp_path / "t5" / "generation_config.json").unlink()
     quantize(tmp_path / "t5", tmp_path / "small")
@@ -241,7 +241,7 @@ def test_a_start_of_older_configs(tmp_path):
 
 
 @pytest.mark.parametrize(("given", "kept"), [(None, ()), (7, (7,)), ([3, True, "x", -1, VOCABULARY], (3,)), ([], ())])
-def test_ids_that_end_a_sequence(given, kept, made, tmp_path):
+def test_end_tokens_of_configs(given, kept, made, tmp_path):
     folder = shutil.copytree(made("llama")[1], tmp_path / "llama")
     (folder / "generation_config.json").unlink()
     rewrite(folder / "config.json", eos_token_id=given)
@@ -250,14 +250,14 @@ def test_ids_that_end_a_sequence(given, kept, made, tmp_path):
 
 
 @pytest.mark.parametrize("value", ["NaN", "1e999", '"0.2"', "true", "null", "[1]", "1" + "0" * 30])
-def test_sampling_that_is_none_is_left_out(value, made, tmp_path):
+def test_invalid_sampling_settings_are_left_out(value, made, tmp_path):
     folder = shutil.copytree(made("llama")[1], tmp_path / "llama")
     (folder / "generation_config.json").write_text(f'{{"temperature": {value}, "top_k": 50}}')
     quantize(folder, tmp_path / "small")
     assert open_artifact(tmp_path / "small").generator.sampling == {"top_k": 50}
 
 
-def test_inspection_tells_all(llama):
+def test_inspect_shows_everything(llama):
     folder, result = llama
     facts = inspect(folder / "small").as_dict()
     assert facts["kind"] == "generator"
@@ -267,7 +267,7 @@ def test_inspection_tells_all(llama):
     assert tuple(json.loads(json.dumps(facts))["fill"].values()) == (*FILL_MARKS, None)
 
 
-class Told(Progress):
+class NoteRecorder(Progress):
     def __init__(self):
         self.lines = []
 
@@ -275,16 +275,16 @@ class Told(Progress):
         self.lines.append(text)
 
 
-def test_the_last_line_tells_sizes(made, tmp_path):
-    told = Told()
+def test_last_note_has_the_sizes(made, tmp_path):
+    told = NoteRecorder()
     quantize(made("llama")[1], tmp_path / "small", progress=told)
     assert "million weights" in told.lines[-1]
 
 
-def test_the_result_tells_what_the_artifact_has(tmp_path):
+def test_result_matches_the_manifest(tmp_path):
     checkpoint(tmp_path / "model", *LLAMA)
     chosen = QuantizeSettings(policy("int4", group=32))
     made = quantize(tmp_path / "model", tmp_path / "small", settings=chosen).as_dict()
     manifest = open_artifact(tmp_path / "small").generator
     assert made["settings"]["activations"] == manifest.activations
-    assert manifest.activations["group"] == 32  # no larger than the weights'
+    assert manifest.activations["group"] == 32  # no larger than the weights' group

@@ -1,4 +1,4 @@
-"""Artifacts whose inputs of products are rounded by token, or to static ranges, against transformers' layers."""
+"""Artifacts with inputs rounded per token, or to static ranges, against transformers' layers."""
 
 import json
 
@@ -30,7 +30,7 @@ def static(weights="int8", calibration="minmax", **options):
 
 
 def rounded_logits(model, rounding):
-    """Transformers' logits where ``rounding(values)`` is what all linear layers but the last read."""
+    """Transformers' logits if all linear layers but the last read ``rounding(values)``."""
     handles = [
         module.register_forward_pre_hook(lambda _, given: (torch.from_numpy(rounding(given[0].numpy())), *given[1:]))
         for name, module in model.named_modules()
@@ -49,39 +49,39 @@ def by_token(values):
 
 
 def products(folder, graph="model"):
-    """Whether integers are multiplied, of each product in an artifact's graph as it is run."""
+    """For each product in an artifact's graph as executed, whether it multiplies integers."""
     model = ov.Core().read_model(str(folder / f"{graph}.xml"), str(folder / "model.bin"))
     engine = Engine(model, 1, open_artifact(folder).generator.activations["engine"])
     return list(engine.integer_products().values())
 
 
-def where_right(count):
-    """Of ``count`` products that integers could do, how many they do: none on a processor where their sums overflow."""
+def integer_count(count):
+    """How many of ``count`` possible integer products are in integers: none on a processor where sums overflow."""
     return 0 if overflows({}) else count
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_a_scale_for_each_token(kind, tmp_path):
-    """Of every input of every architecture's linear layers but the last."""
+def test_scale_per_token_matches_transformers(kind, tmp_path):
+    """Check every input of every architecture's linear layers but the last."""
     model = checkpoint(tmp_path / "model", *PLAIN[kind])
     settings = QuantizeSettings(policy("fp32"), Activations("token"))
     quantize(tmp_path / "model", tmp_path / "small", settings=settings, allow_slow=True)
     found, plain = artifact_logits(tmp_path / "small"), expected_logits(model)
     expected = rounded_logits(model, by_token)
-    # A value between two codes may fall to either for its last digit, and then moves what follows by as much.
+    # A value halfway between two codes may go either way for its last digit, and moves what follows by as much.
     assert np.linalg.norm(found - expected) < 0.25 * np.linalg.norm(expected - plain)
 
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory):
-    """A checkpoint, its model, and the folder that artifacts of it go to."""
+    """A checkpoint, its model, and the folder for its artifacts."""
     folder = tmp_path_factory.mktemp("llama")
     return folder / "model", checkpoint(folder / "model", *BIASED), folder
 
 
 @pytest.fixture(scope="module")
 def made(llama):
-    """By method of calibration."""
+    """A folder with an artifact for each calibration method, named after it."""
     source, _, folder = llama
     for method in METHODS:
         quantize(source, folder / method, settings=static(calibration=method))
@@ -89,17 +89,17 @@ def made(llama):
 
 
 LAYERS, DISTINCT = 7 * 2, 4 * 2
-"""Linear layers of :data:`BIASED`, and what they read."""
+"""Linear layers of :data:`BIASED`, and their distinct inputs."""
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_products_of_static_ranges_are_of_integers(method, made):
+def test_products_with_static_ranges_are_in_integers(method, made):
     runs = products(made / method)
     assert len(runs) == LAYERS + 1
-    assert sum(runs) == where_right(LAYERS)  # all but the output layer's
+    assert sum(runs) == integer_count(LAYERS)  # all but the output layer's
 
 
-def test_products_of_other_modes_are_given_no_integers(llama, tmp_path):
+def test_products_in_other_modes_are_not_in_integers(llama, tmp_path):
     for mode in ("none", "dynamic", "token"):
         settings = QuantizeSettings(policy("int8"), Activations(mode))
         quantize(llama[0], tmp_path / mode, settings=settings, allow_slow=True)
@@ -107,7 +107,7 @@ def test_products_of_other_modes_are_given_no_integers(llama, tmp_path):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_static_ranges_give_close_to_what_the_model_does(method, llama, made):
+def test_static_ranges_stay_close_to_the_model(method, llama, made):
     found, expected = artifact_logits(made / method).ravel(), expected_logits(llama[1]).ravel()
     assert found @ expected > 0.98 * np.linalg.norm(found) * np.linalg.norm(expected)
 
@@ -117,8 +117,8 @@ def evidence_ranges(folder):
     return {layer: ActivationRange(item["low"], item["high"]) for item in found for layer in item["layers"]}
 
 
-def test_inputs_are_rounded_to_the_ranges_that_the_evidence_tells(llama, tmp_path):
-    """With weights that are not rounded, only inputs are."""
+def test_inputs_are_rounded_to_the_ranges_in_the_evidence(llama, tmp_path):
+    """With unrounded weights, only inputs are rounded."""
     source, model, _ = llama
     quantize(source, tmp_path / "small", settings=static("fp32", "percentile"), allow_slow=True)
     known = evidence_ranges(tmp_path / "small")
@@ -142,7 +142,7 @@ def test_inputs_are_rounded_to_the_ranges_that_the_evidence_tells(llama, tmp_pat
     assert np.linalg.norm(found - expected) < 0.25 * np.linalg.norm(expected - plain)
 
 
-def test_layers_that_read_the_same_have_one_range(made):
+def test_layers_that_read_the_same_input_have_one_range(made):
     items = open_artifact(made / "minmax").evidence()["inputs"]
     assert len(items) == DISTINCT
     assert items[0]["layers"] == [f"layers.0.{part}" for part in ("query", "key", "value")]
@@ -151,22 +151,22 @@ def test_layers_that_read_the_same_have_one_range(made):
 
 
 @pytest.mark.parametrize("rounding", ["gptq", "awq", "awq-gptq"])
-def test_static_ranges_go_with_any_rounding_of_weights(rounding, llama, tmp_path):
+def test_static_ranges_work_with_any_rounding_of_weights(rounding, llama, tmp_path):
     source, model, _ = llama
     quantize(source, tmp_path / "small", settings=static(rounding=rounding))
-    assert sum(products(tmp_path / "small")) == where_right(LAYERS)
+    assert sum(products(tmp_path / "small")) == integer_count(LAYERS)
     found, expected = artifact_logits(tmp_path / "small").ravel(), expected_logits(model).ravel()
     assert found @ expected > 0.99 * np.linalg.norm(found) * np.linalg.norm(expected)
 
 
-def test_static_ranges_of_weights_that_make_it_slow(llama, tmp_path):
+def test_static_ranges_with_weights_that_make_them_slow(llama, tmp_path):
     settings = static("int8", symmetric=False, rounding="hqq")
     quantize(llama[0], tmp_path / "small", settings=settings, allow_slow=True)
     assert not any(products(tmp_path / "small"))
     assert open_artifact(tmp_path / "small").generator.activations["emulated"] is True
 
 
-def test_the_manifest_and_the_card_tell_how(llama, made, tmp_path):
+def test_manifest_and_card_describe_the_rounding(llama, made, tmp_path):
     manifest = open_artifact(made / "mse").generator
     engine = Activations("static").engine()
     wanted = {"mode": "static", "group": None, "calibration": "mse", "emulated": False, "engine": engine}
@@ -193,29 +193,29 @@ def digests(folder):
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Stands in for the death of the process."""
 
 
-def dying(*_, **__):
+def kill(*_, **__):
     raise Killed
 
 
 @pytest.mark.parametrize("when", ["first range", "second range", "graphs", "saving"])
 @pytest.mark.parametrize("rounding", ["nearest", "gptq"])
-def test_killed_it_ends_as_an_undisturbed_run(when, rounding, llama, tmp_path, monkeypatch):
+def test_killed_run_resumes_to_the_same_artifact(when, rounding, llama, tmp_path, monkeypatch):
     settings = static(calibration="mse", rounding=rounding)
     quantize(llama[0], tmp_path / "whole", settings=settings)
     with monkeypatch.context() as patch:
         patch.setattr(ranges, "KEEP_EVERY", 0)
         if when.endswith("range"):
-            looked, last = ranges._look, "layers.0." if when == "first range" else "layers.1."
+            original_look, last = ranges._look, "layers.0." if when == "first range" else "layers.1."
 
             def look(model, stage, flow, method):
-                return (dying if stage.own == last else looked)(model, stage, flow, method)
+                return (kill if stage.own == last else original_look)(model, stage, flow, method)
 
             patch.setattr(ranges, "_look", look)
         else:
-            patch.setattr(verb, "write_graphs" if when == "graphs" else "_save", dying)
+            patch.setattr(verb, "write_graphs" if when == "graphs" else "_save", kill)
         with pytest.raises(Killed):
             quantize(llama[0], tmp_path / "small", settings=settings)
     assert not (tmp_path / "small").exists()
@@ -224,9 +224,9 @@ def test_killed_it_ends_as_an_undisturbed_run(when, rounding, llama, tmp_path, m
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small", "whole"]
 
 
-def test_another_method_is_other_work(llama, made, tmp_path, monkeypatch):
+def test_another_calibration_method_starts_over(llama, made, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(verb, "write_graphs", dying)
+        patch.setattr(verb, "write_graphs", kill)
         with pytest.raises(Killed):
             quantize(llama[0], tmp_path / "small", settings=static(calibration="minmax"))
     quantize(llama[0], tmp_path / "small", settings=static(calibration="entropy"))
@@ -235,7 +235,7 @@ def test_another_method_is_other_work(llama, made, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["t5", "plbart"])
 def test_static_ranges_of_an_encoder_decoder(kind, tmp_path):
-    """All products of both graphs but the output layer's are of integers."""
+    """All products of both graphs but the output layer's are in integers."""
     model = checkpoint(tmp_path / "model", *PLAIN[kind])
     quantize(tmp_path / "model", tmp_path / "small", settings=static())
     items = open_artifact(tmp_path / "small").evidence()["inputs"]
@@ -244,8 +244,8 @@ def test_static_ranges_of_an_encoder_decoder(kind, tmp_path):
     assert sum(len(item["layers"]) for item in items) == own + cross
     assert len(items) == 2 * (4 + 6) + 1
     runs = products(tmp_path / "small", "encoder"), products(tmp_path / "small")
-    assert [sum(run) for run in runs] == [where_right(2 * 6 + cross), where_right(2 * 8)]
-    # The decoder's have attention to the source among them, which is taken apart, and the output layer's.
+    assert [sum(run) for run in runs] == [integer_count(2 * 6 + cross), integer_count(2 * 8)]
+    # The decoder's include cross-attention, which is decomposed, and the output layer's.
     assert [len(run) for run in runs] == [2 * 6 + cross, 2 * 8 + 2 * 2 + 1]
     found, expected = artifact_logits(tmp_path / "small").ravel(), expected_logits(model).ravel()
     assert found @ expected > 0.98 * np.linalg.norm(found) * np.linalg.norm(expected)
@@ -254,20 +254,20 @@ def test_static_ranges_of_an_encoder_decoder(kind, tmp_path):
 
 
 @pytest.mark.parametrize("when", ["encoder.layers.1.", "decoder.layers.1."])
-def test_an_encoder_decoder_killed_ends_as_an_undisturbed_run(when, tmp_path, monkeypatch):
+def test_killed_run_of_an_encoder_decoder_resumes_to_the_same_artifact(when, tmp_path, monkeypatch):
     checkpoint(tmp_path / "model", *PLAIN["t5"])
-    settings, looked = static(rounding="gptq"), ranges._look
+    settings, original_look = static(rounding="gptq"), ranges._look
     quantize(tmp_path / "model", tmp_path / "whole", settings=settings)
     with monkeypatch.context() as patch:
         patch.setattr(ranges, "KEEP_EVERY", 0)
-        patch.setattr(ranges, "_look", lambda *given: (dying if given[1].own == when else looked)(*given))
+        patch.setattr(ranges, "_look", lambda *given: (kill if given[1].own == when else original_look)(*given))
         with pytest.raises(Killed):
             quantize(tmp_path / "model", tmp_path / "small", settings=settings)
     quantize(tmp_path / "model", tmp_path / "small", settings=settings)
     assert digests(tmp_path / "small") == digests(tmp_path / "whole")
 
 
-def test_too_little_room_for_what_is_kept_is_noticed_first(llama, tmp_path, monkeypatch):
+def test_insufficient_disk_space_is_noticed_first(llama, tmp_path, monkeypatch):
     need = 2 * 4 * 6 * 32 * BIASED[1]["hidden_size"]
     usage = type("Usage", (), {"free": verb.ROOM_FOR_GRAPHS + need - 1})
     monkeypatch.setattr(verb.shutil, "disk_usage", lambda _: usage)
@@ -287,14 +287,14 @@ def test_too_little_room_for_what_is_kept_is_noticed_first(llama, tmp_path, monk
         (["--activation-calibration", "max"], "Choose one of: minmax, percentile, mse, entropy."),
     ],
 )
-def test_options_that_are_refused(options, words, llama, tmp_path, lilliput):
+def test_rejects_options(options, words, llama, tmp_path, lilliput):
     code, _, errors = lilliput("quantize", llama[0], "--out", tmp_path / "small", *options)
     assert code == 2
     assert words in errors.splitlines()[-1]
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_makes_what_was_asked_for(llama, tmp_path, lilliput):
+def test_command_makes_the_requested_artifact(llama, tmp_path, lilliput):
     asked = ["--activations", "static", "--activation-calibration", "entropy", "--json"]
     few = ["--calibration-pieces", 6, "--calibration-tokens", 32]
     code, output, _ = lilliput("quantize", llama[0], "--out", tmp_path / "small", *asked, *few)
@@ -308,7 +308,7 @@ def test_the_command_makes_what_was_asked_for(llama, tmp_path, lilliput):
 
 
 @pytest.mark.parametrize(("field", "value"), [("calibration", 7), ("emulated", "no")])
-def test_a_manifest_that_says_it_otherwise_is_refused(field, value, made, tmp_path):
+def test_rejects_a_manifest_with_invalid_activations(field, value, made, tmp_path):
     from lilliput.generator_manifest import GeneratorManifest
 
     values = open_artifact(made / "mse").generator.as_dict()

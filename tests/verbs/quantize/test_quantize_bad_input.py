@@ -1,4 +1,4 @@
-"""Checkpoints and options that cannot be, through the command line: exit code 2, one line that says what to do."""
+"""Invalid checkpoints and options on the command line: exit code 2 and one line that says what to do."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.verbs.tiny_checkpoints import LLAMA, PLAIN, checkpoint, rewrite, tiny
 
 
 def refused(run, *words):
-    """Exit code 2, and an error of one line that says ``words``."""
+    """Check for exit code 2 and a one-line error that contains ``words``."""
     code, _, text = run
     assert code == 2, text
     *before, message = text.splitlines()
@@ -34,7 +34,7 @@ def refused(run, *words):
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    """A checkpoint in shards with nothing wrong."""
+    """A valid checkpoint in shards."""
     folder = tmp_path_factory.mktemp("sound") / "model"
     checkpoint(folder, *LLAMA, max_shard_size="100KB")
     return folder
@@ -68,7 +68,7 @@ def larger_tokenizer(folder):
 
 
 def without(name, text=None):
-    """Takes a file away, or writes another in its place."""
+    """Remove a file, or replace its content."""
 
     def change(folder):
         (folder / name).unlink()
@@ -139,7 +139,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_a_damaged_checkpoint(name, model, tmp_path, lilliput):
+def test_rejects_a_damaged_checkpoint(name, model, tmp_path, lilliput):
     damage, words = DAMAGE[name]
     damage(model)
     refused(lilliput("quantize", model, "--out", tmp_path / "small"), *words)
@@ -148,7 +148,7 @@ def test_a_damaged_checkpoint(name, model, tmp_path, lilliput):
 
 @pytest.mark.parametrize("field", ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "head_dim"])
 @pytest.mark.parametrize("value", ["64", 64.0, True, -1, 10**12])
-def test_a_size_of_the_wrong_kind(field, value, model, tmp_path, lilliput):
+def test_rejects_a_size_of_the_wrong_type(field, value, model, tmp_path, lilliput):
     rewrite(model / "config.json", **{field: value})
     refused(lilliput("quantize", model, "--out", tmp_path / "small"))
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -164,8 +164,8 @@ JSON = st.recursive(
 @pytest.mark.parametrize("kind", ["qwen2", "t5"])
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_field_of_a_config_is_refused_or_read(kind, data, tmp_path_factory):
-    """What is read makes an artifact that opens; all else is the user's error, and nothing is left of it."""
+def test_any_field_of_a_config_is_read_or_rejected(kind, data, tmp_path_factory):
+    """An accepted config gives an artifact that opens; anything else is a user error that leaves nothing behind."""
     folder = tmp_path_factory.getbasetemp() / f"fuzz-{kind}"
     if not folder.exists():
         checkpoint(folder / "model", *PLAIN[kind])
@@ -185,7 +185,7 @@ def test_any_field_of_a_config_is_refused_or_read(kind, data, tmp_path_factory):
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model"]
 
 
-def test_a_seq2seq_that_does_not_say_where_it_starts(tmp_path, lilliput):
+def test_rejects_a_seq2seq_without_start_token(tmp_path, lilliput):
     ids = dict.fromkeys(("decoder_start_token_id", "bos_token_id", "pad_token_id"))
     checkpoint(tmp_path / "t5", *PLAIN["t5"], config=ids)
     (tmp_path / "t5" / "generation_config.json").unlink()
@@ -193,8 +193,8 @@ def test_a_seq2seq_that_does_not_say_where_it_starts(tmp_path, lilliput):
     assert [path.name for path in tmp_path.iterdir()] == ["t5"]
 
 
-def test_half_an_encoder_decoder(tmp_path, lilliput):
-    """The encoder alone, as CodeT5's embeddings are: nothing is written before that is noticed."""
+def test_rejects_an_encoder_without_its_decoder(tmp_path, lilliput):
+    """CodeT5's embedding models are such encoders; nothing is written before the error."""
     model = checkpoint(tmp_path / "t5", *PLAIN["t5"])
     model.encoder.save_pretrained(tmp_path / "t5")
     rewrite(tmp_path / "t5" / "config.json", model_type="t5")
@@ -203,7 +203,7 @@ def test_half_an_encoder_decoder(tmp_path, lilliput):
 
 
 class Trap:
-    """Unpickling this would create a file."""
+    """A pickle that creates a file if it is executed."""
 
     def __init__(self, path):
         self.path = path
@@ -212,7 +212,7 @@ class Trap:
         return (Path.touch, (self.path,))
 
 
-def test_a_malicious_pickle_is_not_executed(model, tmp_path, lilliput):
+def test_malicious_pickle_is_not_executed(model, tmp_path, lilliput):
     for path in model.glob("model*"):
         path.unlink()
     (model / "pytorch_model.bin").write_bytes(pickle.dumps({"a": Trap(tmp_path / "sprung")}, 2))
@@ -229,7 +229,7 @@ def test_a_malicious_pickle_is_not_executed(model, tmp_path, lilliput):
         (None, None, ["a/b/c: there is no such file or folder"]),
     ],
 )
-def test_what_is_no_checkpoint(name, content, words, tmp_path, lilliput):
+def test_rejects_what_is_not_a_checkpoint(name, content, words, tmp_path, lilliput):
     if name is not None:
         (tmp_path / name).write_bytes(content)
     model = "a/b/c" if name is None else tmp_path / name
@@ -261,7 +261,7 @@ def test_what_is_no_checkpoint(name, content, words, tmp_path, lilliput):
         ("--tokenizer .", ["there is no tokenizer here"]),
     ],
 )
-def test_options_that_cannot_be(option, words, sound, tmp_path, monkeypatch, lilliput):
+def test_rejects_invalid_options(option, words, sound, tmp_path, monkeypatch, lilliput):
     monkeypatch.chdir(tmp_path)
     refused(lilliput("quantize", sound, "--out", tmp_path / "small", *option.split()), *words)
     assert not list(tmp_path.iterdir())
@@ -278,7 +278,7 @@ def test_options_that_cannot_be(option, words, sound, tmp_path, monkeypatch, lil
         ("/proc/a/b/small", ["/proc/a/b/small: "]),
     ],
 )
-def test_places_that_cannot_be_written(out, words, sound, tmp_path, monkeypatch, lilliput):
+def test_rejects_places_that_cannot_be_written(out, words, sound, tmp_path, monkeypatch, lilliput):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
     for path in ("thesis.txt", "mine/thesis.txt"):
@@ -287,7 +287,7 @@ def test_places_that_cannot_be_written(out, words, sound, tmp_path, monkeypatch,
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["mine", "thesis.txt", "thesis.txt"]
 
 
-def test_folders_that_are_not_there_are_made(sound, tmp_path, lilliput):
+def test_missing_folders_are_created(sound, tmp_path, lilliput):
     code, *_ = lilliput("quantize", sound, "--out", tmp_path / "a" / "b" / "small")
     assert code == 0
     open_artifact(tmp_path / "a" / "b" / "small")
@@ -297,7 +297,7 @@ def free_bytes(monkeypatch, count):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": count}))
 
 
-def test_too_little_room_is_noticed_before_anything_is_written(sound, tmp_path, monkeypatch, lilliput):
+def test_insufficient_disk_space_is_noticed_before_anything_is_written(sound, tmp_path, monkeypatch, lilliput):
     free_bytes(monkeypatch, 1_000_000)
     run = lilliput("quantize", sound, "--out", tmp_path / "small")
     refused(run, "small: about 30.", "MB are needed, but only 1.00 MB are free. Free some space")
@@ -306,15 +306,15 @@ def test_too_little_room_is_noticed_before_anything_is_written(sound, tmp_path, 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a full disk needs root")
 @pytest.mark.parametrize("size", ["4k", "100k", "236k", "260k"])
-def test_a_full_disk_leaves_nothing_half_written(size, sound, tmp_path, monkeypatch, lilliput):
-    """Full in the middle of the weights, of the graph's constants, of the graph, of the other files."""
+def test_full_disk_leaves_nothing_half_written(size, sound, tmp_path, monkeypatch, lilliput):
+    """The disk is full in the middle of the weights, of the graph's constants, of the graph, or of the other files."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let us mount a small disk")
+        pytest.skip("a small disk cannot be mounted on this machine")
     try:
-        free_bytes(monkeypatch, 10**12)  # another program takes it while this one runs
+        free_bytes(monkeypatch, 10**12)  # another program takes the space during the run
         refused(lilliput("quantize", sound, "--out", disk / "small"), "disk is full", "Free the space")
         assert not (disk / "small").exists()
         subprocess.run(["mount", "-o", "remount,size=1m", disk], check=True)
@@ -325,8 +325,8 @@ def test_a_full_disk_leaves_nothing_half_written(size, sound, tmp_path, monkeypa
         subprocess.run(["umount", disk], check=True)
 
 
-def test_the_program_itself_ends_so(model, tmp_path):
-    """As a process of its own, without a word but the error."""
+def test_program_ends_with_nothing_but_the_error(model, tmp_path):
+    """Run as a process of its own."""
     rewrite(model / "config.json", model_type="mamba")
     command = [sys.executable, "-m", "lilliput", "quantize", str(model), "--out", str(tmp_path / "small")]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -335,6 +335,6 @@ def test_the_program_itself_ends_so(model, tmp_path):
     assert run.stderr.count("\n") == 1
 
 
-def test_a_checkpoint_error_is_a_users():
+def test_checkpoint_error_is_a_user_error():
     assert issubclass(CheckpointError, UserError)
     assert "quantize" in cli.RESUMABLE

@@ -1,4 +1,4 @@
-"""Checkpoints in all the forms they come in make the artifact that the plainest form makes."""
+"""Checkpoints in every form give the same artifact as the plainest form."""
 
 import hashlib
 import json
@@ -49,11 +49,11 @@ def plain(tmp_path_factory):
 
 
 def without_weights(plain, folder):
-    """The checkpoint's other files."""
+    """Copy the checkpoint's files except its weights."""
     return shutil.copytree(plain[1], folder, ignore=shutil.ignore_patterns("*.safetensors"))
 
 
-def test_shards(plain, tmp_path):
+def test_reads_shards(plain, tmp_path):
     model, _, expected = plain
     checkpoint(tmp_path / "shards", *LLAMA, model=model, max_shard_size="100KB")
     assert len(list((tmp_path / "shards").glob("model-*-of-*.safetensors"))) > 2
@@ -64,7 +64,7 @@ def test_shards(plain, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
-def test_other_floats(kind, tmp_path):
+def test_reads_other_floating_point_types(kind, tmp_path):
     model = random_model(*LLAMA).to(kind)
     checkpoint(tmp_path / "stored", *LLAMA, model=model)
     checkpoint(tmp_path / "wide", *LLAMA, model=model.float())
@@ -74,8 +74,8 @@ def test_other_floats(kind, tmp_path):
 
 
 @pytest.mark.parametrize("modern", [True, False])
-def test_a_file_of_torchs(plain, modern, tmp_path):
-    """Of today, and of before 1.6, when it was no zip archive."""
+def test_reads_a_torch_file(plain, modern, tmp_path):
+    """Both the current format and that before torch 1.6, which was not a zip archive."""
     model, _, expected = plain
     folder = without_weights(plain, tmp_path / "pickled")
     torch.save(model.state_dict(), folder / "pytorch_model.bin", _use_new_zipfile_serialization=modern)
@@ -83,7 +83,7 @@ def test_a_file_of_torchs(plain, modern, tmp_path):
     assert model_files(tmp_path / "small") == expected
 
 
-def test_shards_of_torchs(plain, tmp_path):
+def test_reads_torch_shards(plain, tmp_path):
     model, _, expected = plain
     folder = without_weights(plain, tmp_path / "pickled")
     places = {}
@@ -98,8 +98,8 @@ def test_shards_of_torchs(plain, tmp_path):
         quantize(folder, tmp_path / "again", settings=INT4)
 
 
-def test_names_without_their_first_part(tmp_path):
-    """As a model without its output layer is saved."""
+def test_reads_names_without_their_prefix(tmp_path):
+    """Models saved without their output layer have such names."""
     kind, options = LLAMA
     tied = random_model(kind, {**options, "tie_word_embeddings": True})
     checkpoint(tmp_path / "whole", *LLAMA, model=tied)
@@ -110,7 +110,7 @@ def test_names_without_their_first_part(tmp_path):
     assert model_files(tmp_path / "small-whole") == model_files(tmp_path / "small-inner")
 
 
-def test_a_chat_template_goes_along(plain, tmp_path):
+def test_chat_template_is_copied(plain, tmp_path):
     _, source, _ = plain
     shutil.copytree(source, tmp_path / "model")
     (tmp_path / "model" / "chat_template.jinja").write_text("<|user|>{{ messages[0].content }}<|assistant|>")
@@ -121,7 +121,7 @@ def test_a_chat_template_goes_along(plain, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
-def test_gguf(kind, tmp_path):
+def test_reads_gguf(kind, tmp_path):
     model = model_for_gguf(kind, vocab_size=VOCABULARY)
     checkpoint(tmp_path / "folder", kind, {}, model=model)
     write_model(tmp_path / "m.gguf", kind, model)
@@ -132,8 +132,8 @@ def test_gguf(kind, tmp_path):
     np.testing.assert_allclose(artifact_logits(tmp_path / "other"), expected_logits(model), rtol=0, atol=1e-4)
 
 
-def test_gguf_of_quantized_weights(tmp_path):
-    """Blocks of 8 bits, rounded to 8 bits again, and its own tokenizer."""
+def test_reads_gguf_of_quantized_weights(tmp_path):
+    """Its 8-bit blocks are rounded to 8 bits again, and it has its own tokenizer."""
     model = model_for_gguf("qwen2", vocab_size=VOCABULARY, intermediate_size=128)
     tokenizer = tiny_tokenizer()
     writer = start(tmp_path / "m.gguf", "qwen2", model.config)
@@ -155,8 +155,8 @@ def test_gguf_of_quantized_weights(tmp_path):
     assert np.linalg.norm(found - expected) <= 0.05 * np.linalg.norm(expected)
 
 
-def test_gguf_in_parts(tmp_path):
-    """All of them are what it was read from."""
+def test_reads_gguf_in_parts(tmp_path):
+    """The provenance lists all parts."""
     model = model_for_gguf("llama", vocab_size=VOCABULARY)
     whole, tokenizer = tmp_path / "m.gguf", tmp_path / "tokenizer.json"
     write_model(whole, "llama", model)
@@ -175,7 +175,7 @@ def test_gguf_in_parts(tmp_path):
     assert open_artifact(result.path).generator.provenance["checkpoint"]["sha256"].keys() == {p.name for p in parts}
 
 
-def test_a_tokenizer_in_a_folder_of_its_own(plain, tmp_path):
+def test_tokenizer_can_be_in_another_folder(plain, tmp_path):
     _, folder, expected = plain
     copy = shutil.copytree(folder, tmp_path / "llama")
     (tmp_path / "words").mkdir()
@@ -184,8 +184,8 @@ def test_a_tokenizer_in_a_folder_of_its_own(plain, tmp_path):
     assert model_files(tmp_path / "small") == expected
 
 
-def test_a_tokenizer_of_an_old_kind(plain, tmp_path):
-    """``vocab.json`` and ``merges.txt``, which transformers converts."""
+def test_reads_a_tokenizer_in_the_old_format(plain, tmp_path):
+    """transformers converts ``vocab.json`` and ``merges.txt``."""
     _, folder, expected = plain
     copy = shutil.copytree(folder, tmp_path / "llama")
     written = json.loads((copy / "tokenizer.json").read_text())["model"]
@@ -201,14 +201,14 @@ def test_a_tokenizer_of_an_old_kind(plain, tmp_path):
 
 
 @pytest.mark.parametrize("marks", FILL_MARKS)
-def test_models_that_fill_in_the_middle_are_known_by_their_tokens(marks, plain, tmp_path):
+def test_fill_marks_are_recognized_by_their_tokens(marks, plain, tmp_path):
     folder = shutil.copytree(plain[1], tmp_path / "llama")
     tiny_tokenizer((marks.prefix, marks.suffix, marks.middle)).save(str(folder / "tokenizer.json"))
     assert open_generator(folder).fill == marks
 
 
-def test_what_the_config_does_not_say(plain, tmp_path):
-    """Fields with defaults may be missing."""
+def test_missing_config_fields_have_defaults(plain, tmp_path):
+    """The artifact is the same as with the fields."""
     _, folder, expected = plain
     copy = shutil.copytree(folder, tmp_path / "llama")
     rewrite(copy / "config.json", rms_norm_eps=None, hidden_act=None, tie_word_embeddings=None, head_dim=None)
@@ -216,8 +216,8 @@ def test_what_the_config_does_not_say(plain, tmp_path):
     assert model_files(tmp_path / "small") == expected
 
 
-def test_a_table_of_positions_that_no_checkpoint_holds(tmp_path):
-    """XGLM's sinusoids are computed, and counted among the artifact's weights."""
+def test_computed_position_table_is_stored(tmp_path):
+    """XGLM's sinusoids are not in the checkpoint; they are computed and counted among the artifact's weights."""
     checkpoint(tmp_path / "xglm", *PLAIN["xglm"])
     result = quantize(tmp_path / "xglm", tmp_path / "small")
     figures = {item["name"]: item for item in open_artifact(result.path).evidence()["weights"]}

@@ -1,4 +1,4 @@
-"""A quantization killed at any moment: nothing at its target, and the same command ends as an undisturbed one."""
+"""A quantization killed at any moment leaves nothing at its target, and the same command then resumes it."""
 
 import hashlib
 import os
@@ -34,7 +34,7 @@ INT4 = QuantizeSettings(policy("int4"))
 
 
 def digests(folder):
-    """What must be equal: every file but the card, which has the artifact's name, and the manifest, with its hash."""
+    """Hashes that must be equal: not of the card, which has the artifact's name, nor of the manifest with its hash."""
     names = ("model.bin", "model.xml", "tokenizer.json", "evidence.json")
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
 
@@ -48,7 +48,7 @@ def lines(journal):
 
 
 def killed_when(milestone, *asked):
-    """Start the command, and kill it at the milestone; false if it was done before that."""
+    """Start the command and kill it at the milestone; return false if it finished before that."""
     _, out, *_ = asked
     work = out.parent / f".{out.name}.work"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -63,7 +63,7 @@ def killed_when(milestone, *asked):
     return False
 
 
-def test_killed_again_and_again_it_ends_as_an_undisturbed_run(tmp_path):
+def test_repeatedly_killed_run_resumes_to_the_same_artifact(tmp_path):
     checkpoint(tmp_path / "model", "llama", LARGER)
     quantize(tmp_path / "model", tmp_path / "whole", settings=INT4)
     milestones = {
@@ -79,8 +79,8 @@ def test_killed_again_and_again_it_ends_as_an_undisturbed_run(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "model", "whole"]
 
 
-def test_an_encoder_decoder_killed_in_its_decoder_ends_as_an_undisturbed_run(tmp_path):
-    """With the encoder's blocks behind it, whose vectors are not kept."""
+def test_run_killed_in_the_decoder_resumes_to_the_same_artifact(tmp_path):
+    """The encoder's blocks are done by then, but their output vectors are not kept."""
     checkpoint(tmp_path / "model", *PLAIN["t5"])
     how = ("--weights=int8", "--rounding=gptq", "--activations=static")
     how += ("--calibration-pieces=4", "--calibration-tokens=32")
@@ -103,22 +103,22 @@ def model(tmp_path):
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Stands in for the death of the process."""
 
 
-def dying(*_, **__):
+def kill(*_, **__):
     raise Killed
 
 
-def test_an_artifact_is_whole_while_the_next_run_goes_on_beside_it(model, tmp_path, monkeypatch):
-    """A run is killed when only its work is left to remove, and the next one in the middle."""
+def test_artifact_stays_whole_while_the_next_run_works(model, tmp_path, monkeypatch):
+    """One run is killed when only its work folder is left to remove, and the next one midway."""
     with monkeypatch.context() as patch:
-        patch.setattr(Stages, "finish", dying)
+        patch.setattr(Stages, "finish", kill)
         with pytest.raises(Killed):
             quantize(model, tmp_path / "small", settings=INT4)
     expected = digests(tmp_path / "small")
     with monkeypatch.context() as patch:
-        patch.setattr(verb, "_save", dying)
+        patch.setattr(verb, "_save", kill)
         with pytest.raises(Killed):
             quantize(model, tmp_path / "small", settings=INT4)
     assert digests(tmp_path / "small") == expected
@@ -128,7 +128,7 @@ def test_an_artifact_is_whole_while_the_next_run_goes_on_beside_it(model, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "small"]
 
 
-class Told(Progress):
+class NoteRecorder(Progress):
     def __init__(self):
         self.lines = []
 
@@ -137,15 +137,15 @@ class Told(Progress):
 
 
 def begun(model, out, monkeypatch, settings=INT4):
-    """A run that has all weights when it is killed."""
+    """Start a run and kill it when it has all weights."""
     with monkeypatch.context() as patch:
-        patch.setattr(verb, "write_graphs", dying)
+        patch.setattr(verb, "write_graphs", kill)
         with pytest.raises(Killed):
             quantize(model, out, settings=settings)
 
 
 @pytest.mark.parametrize("change", ["settings", "config", "tokenizer", "weights"])
-def test_other_work_is_not_gone_on_from(change, model, tmp_path, monkeypatch):
+def test_starts_over_if_the_work_differs(change, model, tmp_path, monkeypatch):
     begun(model, tmp_path / "small", monkeypatch)
     settings = INT4
     if change == "settings":
@@ -156,44 +156,44 @@ def test_other_work_is_not_gone_on_from(change, model, tmp_path, monkeypatch):
         (model / "tokenizer.json").write_text((model / "tokenizer.json").read_text().replace("<|end|>", "<|stop|>"))
     else:
         checkpoint(model, *LLAMA)
-    told = Told()
+    told = NoteRecorder()
     quantize(model, tmp_path / "small", settings=settings, progress=told)
     assert "starting anew" in told.lines[0]
     quantize(model, tmp_path / "whole", settings=settings)
     assert digests(tmp_path / "small") == digests(tmp_path / "whole")
 
 
-def test_work_with_calibration_data_that_were_edited_since_is_not_gone_on_from(model, tmp_path, monkeypatch):
+def test_starts_over_if_the_calibration_data_were_edited(model, tmp_path, monkeypatch):
     seen = tmp_path / "seen.py"
     settings = QuantizeSettings(policy("int4", rounding="gptq"), calibration=Calibration((seen,), 2, 16))
     seen.write_text("total = total + 1\n" * 50)
     begun(model, tmp_path / "small", monkeypatch, settings)
     seen.write_text("return other(name)\n" * 50)
-    told = Told()
+    told = NoteRecorder()
     quantize(model, tmp_path / "small", settings=settings, progress=told)
     assert "starting anew" in told.lines[0]
     quantize(model, tmp_path / "whole", settings=settings)
     assert digests(tmp_path / "small") == digests(tmp_path / "whole")
 
 
-def test_an_artifact_that_is_there_is_told_of(model, tmp_path):
-    told = [Told(), Told()]
+def test_replacing_an_artifact_is_noted(model, tmp_path):
+    told = [NoteRecorder(), NoteRecorder()]
     for one in told:
         quantize(model, tmp_path / "small", settings=INT4, progress=one)
     line = f"{tmp_path / 'small'}: the artifact there is replaced when the new one is complete."
     assert [line in one.lines for one in told] == [False, True]
 
 
-def test_the_same_work_is_gone_on_from(model, tmp_path, monkeypatch):
+def test_resumes_the_same_work(model, tmp_path, monkeypatch):
     begun(model, tmp_path / "small", monkeypatch)
-    told = Told()
+    told = NoteRecorder()
     with monkeypatch.context() as patch:
-        patch.setattr("lilliput.quantize.stream.WeightSource", dying)  # nothing is read again
+        patch.setattr("lilliput.quantize.stream.WeightSource", kill)  # no weight is read again
         quantize(model, tmp_path / "small", settings=INT4, progress=told)
     assert "resuming from there" in told.lines[0]
 
 
-def test_what_an_earlier_run_left_counts_as_room(model, tmp_path, monkeypatch):
+def test_files_of_an_earlier_run_count_as_available_space(model, tmp_path, monkeypatch):
     begun(model, tmp_path / "small", monkeypatch)
     there = sum(path.stat().st_size for path in (tmp_path / ".small.work").iterdir())
     usage = type("Usage", (), {"free": verb.ROOM_FOR_GRAPHS + 400_000 - there})
@@ -206,11 +206,11 @@ def test_what_an_earlier_run_left_counts_as_room(model, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "small"]
 
 
-def test_a_half_written_folder_of_a_killed_run_is_removed(model, tmp_path):
+def test_half_written_folder_of_a_killed_run_is_removed(model, tmp_path):
     left = tmp_path / ".small.a1b2c3d4.lilliput-new"
     left.mkdir()
     (left / "model.bin").touch()
     with atomic_folder(tmp_path / "other"):
-        assert left.exists()  # another's
+        assert left.exists()  # it belongs to another target
     quantize(model, tmp_path / "small", settings=INT4)
     assert not left.exists()

@@ -1,4 +1,4 @@
-"""Checkpoints that are quantized already are refused, whatever tells of it."""
+"""Checkpoints that are already quantized are rejected, whichever way they show it."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ PACKED = {
 
 
 @pytest.mark.parametrize("name", PACKED)
-def test_what_is_quantized_already_is_refused(name, tmp_path, lilliput):
+def test_rejects_a_quantized_checkpoint(name, tmp_path, lilliput):
     change, place, words = PACKED[name]
     checkpoint(tmp_path / "model", *LLAMA)
     change(tmp_path / "model")

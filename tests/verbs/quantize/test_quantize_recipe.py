@@ -1,4 +1,4 @@
-"""``lilliput quantize --recipe``: what a recipe decides, what contradicts it, and what an artifact says of it."""
+"""``lilliput quantize --recipe``: what a recipe decides, which options contradict it, and what an artifact records."""
 
 import hashlib
 import json
@@ -25,13 +25,13 @@ def desk(tmp_path_factory):
 
 @pytest.fixture
 def run(lilliput, desk):
-    """``lilliput quantize`` with the recipe and more."""
+    """Run ``lilliput quantize`` with the recipe and further options."""
     return lambda out, *more: lilliput(
         "quantize", desk / "model", "--out", out, "--recipe", desk / "recipe.json", *more
     )
 
 
-def test_an_artifact_is_made_as_its_recipe_says_and_says_so(desk, run, tmp_path):
+def test_artifact_follows_its_recipe_and_records_it(desk, run, tmp_path):
     code, *_ = run(tmp_path / "small", "--json")
     assert code == 0
     manifest = open_artifact(tmp_path / "small").generator
@@ -53,12 +53,12 @@ def test_an_artifact_is_made_as_its_recipe_says_and_says_so(desk, run, tmp_path)
         (["--head", "int8", "--group", "32"], "--group, --head: are decided by the recipe"),
     ],
 )
-def test_options_that_the_recipe_decides_are_refused(options, words, run, tmp_path):
+def test_rejects_options_that_the_recipe_decides(options, words, run, tmp_path):
     refused(run(tmp_path / "small", *options), words)
     assert not (tmp_path / "small").exists()
 
 
-def test_a_strangers_recipe_is_refused(desk, lilliput, tmp_path):
+def test_rejects_an_invalid_recipe(desk, lilliput, tmp_path):
     (tmp_path / "strange.json").write_text('{"schema": 1, "name": "x", "point": {"wieghts": "int8"}}')
     arguments = ("quantize", desk / "model", "--out", tmp_path / "small", "--recipe", tmp_path / "strange.json")
     refused(lilliput(*arguments), "strange.json", "'wieghts'")
@@ -66,7 +66,7 @@ def test_a_strangers_recipe_is_refused(desk, lilliput, tmp_path):
     assert not (tmp_path / "small").exists()
 
 
-def test_a_recipe_that_would_be_slow_is_refused_unless_that_is_wanted(desk, lilliput, tmp_path):
+def test_slow_recipe_needs_allow_slow(desk, lilliput, tmp_path):
     write_recipe(tmp_path / "slow.json", Recipe("slow", point(activations="token")))
     arguments = ("quantize", desk / "model", "--out", tmp_path / "small", "--recipe", tmp_path / "slow.json")
     refused(lilliput(*arguments), "would be emulated")

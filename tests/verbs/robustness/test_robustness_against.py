@@ -1,4 +1,4 @@
-"""Two generators on the same perturbed prompts: in one run, and beside an earlier run's result."""
+"""Two generators on the same perturbed prompts: in one run, and against an earlier run's result."""
 
 import io
 import json
@@ -34,7 +34,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(data, tmp_path_factory):
-    """Of an original that is thrown by one problem's versions, and of a small one that is thrown by two others'."""
+    """Results of an original that fails on one problem's versions and of a small model that fails on two others'."""
     folder = tmp_path_factory.mktemp("results")
     with (
         served(knowing(*PROBLEMS, *versions(COUNT_VOWELS, SHORT))) as original,
@@ -46,7 +46,7 @@ def results(data, tmp_path_factory):
     return folder / "original.json", found, later
 
 
-def test_problems_gained_and_lost_are_told(results):
+def test_problems_gained_and_lost_are_reported(results):
     _, found, _ = results
     against = json.loads(json.dumps(found.as_dict()))["against"]
     assert (against["n"], against["lost"]) == (3, 0)
@@ -62,26 +62,26 @@ def test_problems_gained_and_lost_are_told(results):
     assert (mean["reference"], mean["value"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
 
 
-def test_the_progress_is_of_the_whole(data, tmp_path):
-    told = io.StringIO()
-    how = {**HOW, "perturbations": ["doc_change_case", "newlines"], "seeds": 1, "progress": LogProgress(told, every=0)}
+def test_progress_covers_the_whole_run(data, tmp_path):
+    log = io.StringIO()
+    how = {**HOW, "perturbations": ["doc_change_case", "newlines"], "seeds": 1, "progress": LogProgress(log, every=0)}
     with served(knowing()) as server:
         for _ in range(2):
             robustness_generator(server.url, data, settings=SETTINGS, out=tmp_path / "r.json", **how)
-    lines = told.getvalue().splitlines()
+    lines = log.getvalue().splitlines()
     ends = [place for place, line in enumerate(lines) if "done in" in line]
-    assert len(ends) == 2, "one loop a run, and the second, whose completions are kept, is one, too"
+    assert len(ends) == 2, "one loop per run, also in the second, whose completions are kept"
     for end in ends:
         assert "prompts and their versions: 12/12" in lines[end - 1]
 
 
-def test_an_earlier_result_does_as_well_as_the_model(results):
+def test_earlier_result_serves_as_well_as_the_model(results):
     _, found, later = results
     plain = [{k: v for k, v in one.as_dict()["against"].items() if k != "model"} for one in (found, later)]
     assert plain[0] == plain[1]
 
 
-def test_people_are_shown_the_differences(results, capsys):
+def test_table_shows_the_differences(results, capsys):
     show(results[1].as_dict())
     shown = capsys.readouterr().out
     assert "against tiny, n = 3" in shown
@@ -90,7 +90,7 @@ def test_people_are_shown_the_differences(results, capsys):
     assert "+33.3 [" in line
 
 
-def test_verdicts_are_in_the_result(results):
+def test_result_contains_the_verdicts(results):
     file, *_ = results
     outcomes = json.loads(file.read_text())["outcomes"]
     assert outcomes["task_ids"] == [problem.task_id for problem in PROBLEMS]
@@ -107,7 +107,7 @@ def test_verdicts_are_in_the_result(results):
         ({"perturbations": ["newlines"]}, "has no verdicts for 'partial'; it has 'prompt', 'doc_change_case'"),
     ],
 )
-def test_what_was_asked_otherwise_is_no_reference(results, data, how, said):
+def test_rejects_a_reference_made_under_other_settings(results, data, how, said):
     how = {"settings": SETTINGS, **HOW, **how}
     with served(knowing()) as server, pytest.raises(DataError, match=said):
         robustness_generator(server.url, data, against=results[0], **how)
@@ -131,12 +131,12 @@ def changed(result, tmp_path, change):
         (lambda values: values["data"].update(sha256="00"), "on another file of problems"),
     ],
 )
-def test_damaged_references_are_refused(results, data, tmp_path, change, said):
+def test_rejects_damaged_references(results, data, tmp_path, change, said):
     file = changed(results[0], tmp_path, change)
     with served(knowing()) as server, pytest.raises(DataError, match=said):
         robustness_generator(server.url, data, against=file, settings=SETTINGS, **HOW)
 
 
-def test_a_missing_reference_is_named(data, tmp_path):
+def test_missing_reference_is_named(data, tmp_path):
     with served(knowing()) as server, pytest.raises(DataError, match=r"none\.json: there is no such file"):
         robustness_generator(server.url, data, against=tmp_path / "none.json", settings=SETTINGS, **HOW)

@@ -1,4 +1,4 @@
-"""Robust pass of generators: a server that answers what it is told to, and an artifact."""
+"""Robust pass of generators: a server with scripted answers, and an artifact."""
 
 import gzip
 import json
@@ -37,7 +37,7 @@ def data(tmp_path):
 
 
 def knowing(*problems):
-    """Answers with the solution of these prompts, and with nothing of use to all others."""
+    """Answer these problems' prompts with their solutions, and all others with a wrong completion."""
     solutions = {problem.prompt: problem.canonical_solution for problem in problems}
     return lambda path, body, number: completion(solutions.get(body["prompt"], "    return None\n"))
 
@@ -49,7 +49,7 @@ def measured(answer, data, **how):
     return found, server
 
 
-def test_a_model_that_knows_prompts_by_heart_loses_all_that_change(data, tmp_path):
+def test_model_that_memorized_prompts_fails_on_changed_ones(data, tmp_path):
     found, server = measured(
         knowing(*PROBLEMS), data, perturbations=["doc_change_case", "newlines"], seeds=2, out=tmp_path / "result.json"
     )
@@ -57,16 +57,16 @@ def test_a_model_that_knows_prompts_by_heart_loses_all_that_change(data, tmp_pat
     assert json.loads((tmp_path / "result.json").read_text()) == json.loads(json.dumps(result))
     assert (result["n"], result["lost"], found.exit_code) == (3, 0, 0)
     assert result["nominal"]["prompt"]["value"] == 1.0
-    assert result["nominal"]["partial"]["value"] == pytest.approx(1 / 3)  # a solution of one line is not cut
+    assert result["nominal"]["partial"]["value"] == pytest.approx(1 / 3)  # a one-line solution is not split
     case = next(line for line in result["perturbations"] if line["name"] == "doc_change_case")
     assert (case["seeds"], case["changed"], case["on"]) == (2, 1.0, "prompt")
     assert (case["nominal_pass"]["value"], case["robust_pass"]["value"]) == (1.0, 0.0)
     assert (case["robust_drop"]["value"], case["robust_relative"]["value"]) == (1.0, 1.0)
     assert [line["name"] for line in result["families"]] == ["docstring", "format"]
-    assert len(server.asked) == len({body["prompt"] for _, body in server.asked})  # none is asked for twice
+    assert len(server.asked) == len({body["prompt"] for _, body in server.asked})  # no prompt is asked for twice
 
 
-def test_a_model_that_understands_loses_nothing(data):
+def test_model_that_solves_all_versions_loses_nothing(data):
     versions = perturbed(PROBLEMS, ["doc_change_case", "dead_code"], seeds=2)
     everything = [problem for seeds in versions.values() for version in seeds.values() for problem in version]
     answer = knowing(*PROBLEMS, *map(partial, PROBLEMS), *everything)
@@ -77,7 +77,7 @@ def test_a_model_that_understands_loses_nothing(data):
         assert (line.scores.robust_drop.value, line.scores.robust_relative.value) == (0.0, 0.0)
 
 
-def test_a_server_that_fails_is_no_drop(data):
+def test_failing_server_does_not_count_as_a_drop(data):
     changed = {
         version[1].prompt for version in perturbed(PROBLEMS, ["doc_change_case"], seeds=1)["doc_change_case"].values()
     }
@@ -91,7 +91,7 @@ def test_a_server_that_fails_is_no_drop(data):
     assert "failed because of the runner" in found.as_dict()["warning"]
 
 
-def test_released_files_are_taken(data, tmp_path):
+def test_released_files_are_used(data, tmp_path):
     released = tmp_path / "released"
     for seed, problems in perturbed(PROBLEMS, ["doc_change_case"], seeds=2)["doc_change_case"].items():
         write(released / "nlaugmenter" / f"humaneval_ChangeCharCase_s{seed}.jsonl.gz", problems)
@@ -107,19 +107,19 @@ def test_released_files_are_taken(data, tmp_path):
         measured(knowing(), data, released=released)
 
 
-def test_an_artifact(data, tmp_path):
+def test_artifact_is_measured(data, tmp_path):
     kind, options = LLAMA
     checkpoint(tmp_path / "llama", kind, {**options, "max_position_embeddings": 1024})
     quantize(tmp_path / "llama", tmp_path / "tiny", settings=QuantizeSettings(policy("fp32"), Activations("none")))
     how = {"perturbations": ["tab_indent"], "settings": Settings(max_new_tokens=4), "limits": FAST, "unsafe": UNSAFE}
-    kernels.cache_clear()  # nothing asked for them yet, as in a new process
+    kernels.cache_clear()  # not loaded yet, as in a new process
     found = robustness_generator(tmp_path / "tiny", data, threads=1, limit=2, **how)
     assert found.facts["machine"]["kernels"] == kernels().about
     assert (found.n, found.name) == (2, "tiny")
-    assert found.perturbations[0].scores.robust_drop is None  # nothing passed before
+    assert found.perturbations[0].scores.robust_drop is None  # nothing passed before perturbation
 
 
-def test_what_cannot_be_compared_with_is_told_before_the_work(data, tmp_path, small, workshop):
+def test_invalid_references_are_rejected_before_the_work(data, tmp_path, small, workshop):
     (tmp_path / "code.c").write_text("int f();")
     (tmp_path / "mine.json").write_bytes(data.read_bytes())
     refused = (

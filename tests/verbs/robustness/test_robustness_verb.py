@@ -1,4 +1,4 @@
-"""``robustness``: its JSON contract, its table, and what it refuses."""
+"""``robustness``: its JSON fields, its table, and what it rejects."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def found(small, workshop):
     return robustness(small, "vulnerability", workshop / "valid.jsonl", against=workshop / "teacher", limit=40)
 
 
-def test_the_keys_of_the_json_contract(found):
+def test_json_has_the_documented_keys(found):
     result = json.loads(json.dumps(found.as_dict()))
     assert set(result) == {"name", "task", "n", "flips", "calibration", "against", "data", "command"}
     assert set(result["flips"]) == {"language", "seeds", "labelled", "accuracy", "rewrites", "any"}
@@ -39,8 +39,8 @@ def test_the_keys_of_the_json_contract(found):
     assert set(result["data"]) == {"sources", "sha256"}
 
 
-def test_the_numbers_are_those_of_the_models(found, small, workshop):
-    """Agreement, accuracy and flips by renaming, counted again without the code under test."""
+def test_figures_match_the_models(found, small, workshop):
+    """Compute agreement and accuracy again without the code under test."""
     result = found.as_dict()
     assert (result["n"], result["flips"]["language"], result["flips"]["labelled"]) == (40, "c", 40)
     data = task_named("vulnerability").read(workshop / "valid.jsonl")
@@ -59,7 +59,7 @@ def test_the_numbers_are_those_of_the_models(found, small, workshop):
     assert result["flips"]["any"]["worst"]["value"] * 40 >= worst
 
 
-def test_a_tokenizer_is_the_teacher_s_where_the_model_has_its_own(found, small, workshop, tmp_path):
+def test_tokenizer_option_is_for_the_teacher_if_the_model_has_its_own(found, small, workshop, tmp_path):
     teacher = shutil.copytree(workshop / "teacher", tmp_path / "teacher")
     tokenizer = (teacher / "tokenizer.json").rename(tmp_path / "tokenizer.json")
     how = {"limit": 40, "tokenizer": tokenizer}
@@ -85,7 +85,7 @@ class Killed(Exception):
 
 
 class Killer(Progress):
-    """Ends the run, as a kill would, at the given step of one of its loops."""
+    """End the run, as a kill would, at the given step of one of its loops."""
 
     def __init__(self, loop, step):
         self.loop, self.left = loop, step
@@ -101,8 +101,8 @@ class Killer(Progress):
 
 
 @pytest.mark.parametrize(("loop", "step"), [("rewriting functions", 3), ("classifying", 4), ("classifying", 11)])
-def test_a_run_that_was_killed_goes_on(loop, step, found, small, workshop, tmp_path):
-    """Nothing is found twice, and what comes out is what a run that was not killed finds."""
+def test_resumes_after_kill(loop, step, found, small, workshop, tmp_path):
+    """Nothing is computed twice, and the result equals that of an uninterrupted run."""
     how = {"against": workshop / "teacher", "limit": 40, "out": tmp_path / "new" / "found.json"}
     kept = tmp_path / "new" / "found.kept.jsonl"
     with pytest.raises(Killed):
@@ -120,7 +120,7 @@ def test_a_run_that_was_killed_goes_on(loop, step, found, small, workshop, tmp_p
     assert kept.read_text() == after
 
 
-def test_what_another_model_found_is_not_taken(small, workshop, tmp_path):
+def test_results_of_another_model_are_not_reused(small, workshop, tmp_path):
     ours, theirs = (
         robustness(path, "vulnerability", workshop / "valid.jsonl", limit=20, out=tmp_path).flips.accuracy
         for path in (small, workshop / "teacher")
@@ -131,22 +131,22 @@ def test_what_another_model_found_is_not_taken(small, workshop, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"robustness.json", "robustness.kept.jsonl"}
 
 
-def test_the_table_for_people(found, capsys):
+def test_table_has_the_models_and_rewrites(found, capsys):
     show(found.as_dict())
     shown = capsys.readouterr().out
     for word in ("small, 40 examples in c", "teacher, 40 examples in c", "add comments", "any", "same label as the"):
         assert word in shown
 
 
-def test_the_table_fits_80_columns(found, capsys, monkeypatch):
+def test_table_fits_80_columns(found, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     show(found.as_dict())
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
-    assert shown.count("\nremove comments ") == 2  # the teacher's and the model's, each in one piece
+    assert shown.count("\nremove comments ") == 2  # the teacher's and the model's, each unbroken
 
 
-def test_the_command_prints_json_alone_and_shows_progress(small, workshop):
+def test_command_prints_json_alone_and_shows_progress(small, workshop):
     verb = [sys.executable, "-m", "lilliput", "robustness", str(small), "--task", "vulnerability"]
     how = ["--data", str(workshop / "valid.jsonl"), "--limit", "5", "--json"]
     run = subprocess.run([*verb, *how], capture_output=True, text=True, check=True)
@@ -154,7 +154,7 @@ def test_the_command_prints_json_alone_and_shows_progress(small, workshop):
     assert "rewriting functions: done" in run.stderr
 
 
-def test_bad_input_ends_the_command_with_2(small, workshop):
+def test_bad_input_exits_with_code_2(small, workshop):
     verb = [sys.executable, "-m", "lilliput", "robustness", str(small), "--data", str(workshop / "valid.jsonl")]
     how = ["--task", "vulnerability", "--language", "cobol"]
     run = subprocess.run([*verb, *how], capture_output=True, text=True, check=False)
@@ -163,7 +163,7 @@ def test_bad_input_ends_the_command_with_2(small, workshop):
     assert "--language: functions in 'cobol' cannot be rewritten. Choose one of: c, java, python." in run.stderr
 
 
-def test_what_cannot_be_opened_or_read_is_named(small, workshop, tmp_path):
+def test_unreadable_inputs_are_named(small, workshop, tmp_path):
     data = workshop / "valid.jsonl"
     with pytest.raises(UserError, match="was made for task 'vulnerability'"):
         robustness(small, "clone", data)
@@ -174,13 +174,13 @@ def test_what_cannot_be_opened_or_read_is_named(small, workshop, tmp_path):
 
 
 @pytest.mark.parametrize(("option", "value"), [("seeds", 0), ("limit", 0), ("limit", True), ("seeds", 1.5)])
-def test_numbers_that_are_none(option, value, small, workshop):
+def test_rejects_invalid_numbers(option, value, small, workshop):
     with pytest.raises(UserError, match="must be 1 or more") as caught:
         robustness(small, "vulnerability", workshop / "valid.jsonl", **{option: value})
     assert caught.value.where == f"--{option}"
 
 
-def test_a_teacher_with_other_classes_is_refused(tmp_path):
+def test_rejects_a_teacher_with_other_classes(tmp_path):
     rows = [{"code": text, "label": label} for text in C_FUNCTIONS.values() for label in ("a", "b")]
     base = "scratch:layers=1,hidden=16,heads=1,intermediate=16,vocabulary=300"
     for name, labels in (("one", "ab"), ("other", "cd")):
@@ -197,7 +197,7 @@ def of(texts) -> Dataset:
     return Dataset(tuple(texts), np.arange(len(texts))[:, None], np.zeros(len(texts), np.int64), ("a", "b"))
 
 
-def test_the_language_is_the_tasks_unless_the_data_is_another():
+def test_language_is_that_of_the_task_unless_the_data_are_in_another():
     assert spoken(of(["int f(int a) { return a; }"]), "clone") == "java"
     assert spoken(of(["int f(int a) { return a; }"]), "vulnerability") == "c"
     assert spoken(of(list(JAVA_METHODS.values())), "vulnerability") == "java"
@@ -206,7 +206,7 @@ def test_the_language_is_the_tasks_unless_the_data_is_another():
         spoken(of(["((("]), "clone")
 
 
-def test_a_result_takes_the_place_of_no_input(small, tmp_path):
+def test_result_never_overwrites_an_input(small, tmp_path):
     (tmp_path / "data.json").write_text("[]")
     with pytest.raises(UserError, match=r"--out: .*data\.json is a file that this command reads"):
         robustness(small, "vulnerability", tmp_path / "data.json", out=tmp_path / "data.json")

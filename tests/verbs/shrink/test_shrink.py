@@ -1,4 +1,4 @@
-"""Shrink, whole: the budget is kept, the student learns, and a killed run ends as an undisturbed one."""
+"""Shrink end to end: the budget is kept, the student learns, and a killed run resumes to the same result."""
 
 import csv
 import hashlib
@@ -30,7 +30,7 @@ from tests.conftest import SCRATCH, c_function, write_pairs
 SETTINGS = ["--candidates", "2", "--epochs", "2", "--max-tokens", "64", "--learning-rate", "3e-3", "--latency", "none"]
 
 
-def test_the_artifact_keeps_its_budget_and_its_promises(small):
+def test_artifact_keeps_its_budget_and_its_accuracy(small):
     artifact = open_artifact(small)
     assert artifact.bytes().total == sum(file.stat().st_size for file in small.iterdir()) <= 150_000
     evidence = artifact.evidence()
@@ -42,7 +42,7 @@ def test_the_artifact_keeps_its_budget_and_its_promises(small):
     assert {node.op_type for node in graph.graph.node} >= {"QuantizeLinear", "DequantizeLinear"}
 
 
-def test_onnx_runtime_gives_the_same_labels_from_the_same_file(small, workshop):
+def test_onnx_runtime_gives_the_same_labels(small, workshop):
     model = lilliput.load(small, threads=1)
     data = task_named("vulnerability").read([workshop / "valid.jsonl"], Columns(), None, True)
     ours = model.logits(data).argmax(1)
@@ -52,7 +52,7 @@ def test_onnx_runtime_gives_the_same_labels_from_the_same_file(small, workshop):
     assert (ours == theirs[data.members[:, 0]]).all()
 
 
-def test_a_budget_too_small_says_the_smallest_possible(workshop, tmp_path):
+def test_too_small_budget_names_the_smallest_possible(workshop, tmp_path):
     files = {"train": [workshop / "train.jsonl"], "valid": [workshop / "valid.jsonl"]}
     with pytest.raises(BudgetError, match=r"the smallest possible artifact takes [\d,]+ bytes"):
         shrink(workshop / "teacher", "vulnerability", **files, out=tmp_path / "x", size=10_000, latency_ms=None)
@@ -84,7 +84,7 @@ def test_pairs_unlabelled_data_and_quantization_aware_training(tmp_path):
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """What must be equal: the model and the tokenizer, and the numbers of the evidence but for the clock's."""
+    """Digests that must be equal: the model, the tokenizer, and the evidence's figures except times."""
     files = ("model.onnx", "tokenizer.json")
     found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
     evidence = json.loads((folder / "evidence.json").read_text())
@@ -100,7 +100,7 @@ def command(workshop: Path, out: Path) -> list[str]:
 
 
 def killed_at(milestone: str, workshop: Path, out: Path) -> bool:
-    """Start the command, and kill it when a file of its work is there; false if it was done before that."""
+    """Start the command and kill it when its work folder has this file; return false if it finished before that."""
     running = subprocess.Popen(command(workshop, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (out.parent / f".{out.name}.work" / milestone).exists() and running.poll() is None:
         time.sleep(0.002)
@@ -112,7 +112,7 @@ def killed_at(milestone: str, workshop: Path, out: Path) -> bool:
     return False
 
 
-def test_killed_again_and_again_it_ends_as_an_undisturbed_run(workshop, tmp_path):
+def test_repeatedly_killed_run_resumes_to_the_same_artifact(workshop, tmp_path):
     subprocess.run(command(workshop, tmp_path / "whole"), check=True, capture_output=True)
     milestones = ["shortlist.json", "trial-0-0.json", "student.pt", "student.npz", "aware.pt", "aware.npz"]
     for milestone in milestones:
@@ -123,22 +123,22 @@ def test_killed_again_and_again_it_ends_as_an_undisturbed_run(workshop, tmp_path
     assert not list(tmp_path.glob(".broken*"))
 
 
-def test_no_weights_are_spent_on_tokens_that_do_not_exist(small):
+def test_vocabulary_and_positions_are_no_larger_than_needed(small):
     tokenizer = CodeTokenizer.from_file(small / "tokenizer.json", 64).tokenizer
     config = open_artifact(small).manifest.config
     assert config.architecture.vocabulary == tokenizer.get_vocab_size()
     assert config.positions == 64
 
 
-def test_other_columns_are_other_work(workshop, tmp_path):
-    """A killed run is not gone on from when the same files are read otherwise."""
+def test_starts_over_if_other_columns_are_read(workshop, tmp_path):
+    """A killed run is not resumed if the same files are read differently."""
     rows = [json.loads(line) for line in (workshop / "train.jsonl").read_text().splitlines()]
     table = tmp_path / "train.csv"
     with table.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["func", "label_a", "label_b"])
         writer.writerows([row["func"], row["target"], 1 - row["target"]] for row in rows)
-    told = Told()
+    told = StopsBeforeTraining()
     for column in ("label_a", "label_b"):
         with pytest.raises(UserError, match="enough"):
             shrink(
@@ -157,8 +157,8 @@ def test_other_columns_are_other_work(workshop, tmp_path):
 
 
 def stopped(workshop, out, size=150_000, ends=(UserError, "enough"), **settings) -> list[str]:
-    """A run that is stopped when its training is to begin, or earlier by what it ``ends`` with; what it said."""
-    told = Told()
+    """The notes of a run that is stopped when its training is about to begin, or earlier by the error ``ends``."""
+    told = StopsBeforeTraining()
     settings = {"candidates": 2, "epochs": 1, "max_tokens": 64, "largest_vocabulary": 1000, **settings}
     files = {"train": [workshop / "train.jsonl"], "valid": [workshop / "valid.jsonl"]}
     with pytest.raises(ends[0], match=ends[1]):
@@ -180,7 +180,7 @@ def stopped(workshop, out, size=150_000, ends=(UserError, "enough"), **settings)
         ({"epochs": 900}, "of 900 epochs, .* Raise the budget, or lower --epochs or --candidates"),
     ],
 )
-def test_a_budget_that_nothing_fits_costs_no_saved_work(workshop, tmp_path, slip, words):
+def test_impossible_budget_does_not_lose_saved_work(workshop, tmp_path, slip, words):
     stopped(workshop, tmp_path / "small")
     kept = {path.name for path in (tmp_path / ".small.work").iterdir()}
     assert {"shortlist.json", "tokenizer.json", "trial-0-0.json"} <= kept
@@ -193,7 +193,7 @@ def test_a_budget_that_nothing_fits_costs_no_saved_work(workshop, tmp_path, slip
 
 
 @pytest.mark.parametrize("name", ["trial-0-0.json", "shortlist.json", "tokenizer.json"])
-def test_a_damaged_file_of_a_killed_run_is_made_again(workshop, tmp_path, name):
+def test_damaged_file_of_a_killed_run_is_recomputed(workshop, tmp_path, name):
     stopped(workshop, tmp_path / "small")
     file = tmp_path / ".small.work" / name
     content = file.read_bytes()
@@ -208,15 +208,15 @@ def test_a_damaged_file_of_a_killed_run_is_made_again(workshop, tmp_path, name):
             assert made == json.loads(content)
 
 
-def test_an_artifact_that_is_there_is_told_of(small, workshop, tmp_path):
+def test_replacing_an_artifact_is_noted(small, workshop, tmp_path):
     shutil.copytree(small, tmp_path / "small")
     lines = stopped(workshop, tmp_path / "small")
     assert lines[0] == f"{tmp_path / 'small'}: the artifact there is replaced when the new one is complete."
 
 
-def test_examples_that_teach_nothing_are_told_of(workshop, tmp_path):
-    """Labels alone are asked for, and some examples have none."""
-    told = Told()
+def test_examples_that_teach_nothing_are_noted(workshop, tmp_path):
+    """Only labels are used, and some examples have none."""
+    told = StopsBeforeTraining()
     with pytest.raises(UserError, match="enough"):
         shrink(
             workshop / "teacher",
@@ -233,8 +233,8 @@ def test_examples_that_teach_nothing_are_told_of(workshop, tmp_path):
     assert any("unlabelled examples only help to train the tokenizer" in line for line in told.lines)
 
 
-class Told(Progress):
-    """Keeps what it is told, and ends the run when the training is about to begin."""
+class StopsBeforeTraining(Progress):
+    """Record notes, and end the run when the training is about to begin."""
 
     def __init__(self):
         self.lines = []

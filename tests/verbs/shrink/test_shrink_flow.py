@@ -1,4 +1,4 @@
-"""Shrink with data flow: from the training to predictions without torch."""
+"""Shrink with data flow: from training to predictions without torch."""
 
 import dataclasses
 import io
@@ -39,7 +39,7 @@ SETTINGS = ShrinkSettings(
 
 
 def function(row: int, flows: bool) -> str:
-    """Whether the length that is copied is the one that was checked: the same tokens in both classes."""
+    """The class depends on whether the copied length is the checked one; both classes have the same tokens."""
     first, second = ("n", "m") if flows else ("m", "n")
     return f"void f{row % 7}(int n, int m) {{ int k = {first}; int l = {second}; if (k < 9) copy(k); use(l); }}"
 
@@ -65,11 +65,11 @@ def made(tmp_path_factory):
         settings=SETTINGS,
         progress=LogProgress(log),
     )
-    assert log.getvalue().count("finding data flow") >= 2  # of training and of validation data
+    assert log.getvalue().count("finding data flow") >= 2  # for training and validation data
     return folder / "m"
 
 
-def test_the_artifact_says_what_it_reads(made):
+def test_artifact_describes_its_data_flow(made):
     artifact = open_artifact(made)
     assert artifact.manifest.config.data_flow == DataFlow(6, "c")
     assert "; data flow of up to 6 nodes, read as c" in (made / "README.md").read_text()
@@ -79,7 +79,7 @@ def test_the_artifact_says_what_it_reads(made):
     assert artifact.evidence()["settings"]["data_flow"] == 6
 
 
-def test_both_engines_agree_and_the_nodes_count(made):
+def test_both_engines_agree_and_nodes_change_the_output(made):
     model = lilliput.load(made, threads=1)
     session = onnxruntime.InferenceSession(made / "model.onnx")
     for item in model.tokenizer.encode([function(3, True), function(3, False), "int f;", ""]):
@@ -91,7 +91,7 @@ def test_both_engines_agree_and_the_nodes_count(made):
         assert np.array_equal(ours, bare) == (not len(item.spans))
 
 
-def test_inputs_are_the_functions_tokens_with_their_first_nodes(made):
+def test_inputs_are_the_tokens_and_the_first_nodes(made):
     model = lilliput.load(made, threads=1)
     code = function(3, True)
     (item,) = model.tokenizer.encode([code])
@@ -99,7 +99,7 @@ def test_inputs_are_the_functions_tokens_with_their_first_nodes(made):
     assert len(item.spans) == 6 < len(data_flow(code, "c").nodes)
 
 
-def test_it_is_measured_like_others(made):
+def test_artifact_is_measured_like_others(made):
     subject = open_subject(made, "vulnerability")
     texts = [function(3, True), "int f;"]
     for tokens in (20, 64):
@@ -112,7 +112,7 @@ def test_it_is_measured_like_others(made):
 
 
 @pytest.mark.parametrize("package", ["tree_sitter", "tree_sitter_c"])
-def test_without_tree_sitter_the_extra_is_named(made, monkeypatch, package):
+def test_missing_tree_sitter_names_the_extra(made, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtra, match=rf"{package}'.*pip install 'lilliput\[{extras.EXTRA_OF[package]}\]'"):
         lilliput.load(made)
@@ -120,7 +120,7 @@ def test_without_tree_sitter_the_extra_is_named(made, monkeypatch, package):
 
 
 @pytest.mark.parametrize("wrong", [{"nodes": 0, "language": "c"}, {"nodes": 8, "language": "../c"}, {"nodes": 8}, 3])
-def test_a_manifest_with_other_data_flow_is_refused(made, tmp_path, wrong):
+def test_rejects_a_manifest_with_invalid_data_flow(made, tmp_path, wrong):
     for file in made.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     values = json.loads((made / "manifest.json").read_text())
@@ -130,13 +130,13 @@ def test_a_manifest_with_other_data_flow_is_refused(made, tmp_path, wrong):
         open_artifact(tmp_path)
 
 
-def test_a_manifest_of_before_has_none():
+def test_older_manifests_have_no_data_flow():
     values = EncoderConfig.from_dict(EncoderConfig(open_artifact("clone").manifest.config.architecture).as_dict())
     assert values.data_flow is None
     assert open_artifact("vulnerability").manifest.config.data_flow is None
 
 
-def test_what_takes_time_counts():
+def test_time_to_read_data_flow_counts():
     assert latency.flow_ms(64, "fp32", 400) >= 0
     texts = [function(row, True) for row in range(9)]
     data = Dataset(tuple(texts), np.arange(9)[:, None], np.arange(9) % 2, ("safe", "vulnerable"))

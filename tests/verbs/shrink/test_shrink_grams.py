@@ -1,4 +1,4 @@
-"""Shrink with a table of n-grams, beside layers and alone: what is at the end of a long function still counts."""
+"""Shrink with a table of n-grams, with and without layers: the end of a long function still counts."""
 
 import json
 from dataclasses import replace
@@ -28,14 +28,14 @@ SETTINGS = ShrinkSettings(
 
 
 def long_function(row: int, vulnerable: bool) -> str:
-    """Only what stands past the layers' reach tells the two classes apart."""
+    """A function whose class only shows beyond the reach of the layers."""
     call = "strcpy(buf, src);" if vulnerable else "strncpy(buf, src, len);"
     return f"int f{row}(char *buf)\n{{\n    int a = {row};\n    a = a + 1; a = a + 2; a = a + 3;\n    {call}\n}}\n"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """An artifact whose labels on file are all but useless: the teacher alone knows."""
+    """An artifact trained on nearly useless labels: only the teacher knows the classes."""
     folder = tmp_path_factory.mktemp("grams")
     texts = [long_function(row, row % 2 == 1) for row in range(160)]
     odds = np.where(np.arange(160) % 2, 2.0, -2.0)
@@ -52,21 +52,21 @@ def made(tmp_path_factory):
     return folder / "m"
 
 
-def test_it_learns_from_its_teacher_what_only_n_grams_see(made):
+def test_learns_from_its_teacher_what_only_n_grams_see(made):
     artifact = open_artifact(made)
     assert artifact.evidence()["valid"]["accuracy"] >= 0.95
     assert artifact.manifest.config.positions == 16
     assert artifact.manifest.max_tokens == 256
 
 
-def test_without_layers_labels_teach_a_bag_of_n_grams_and_no_teacher_is_asked(made):
-    """The artifact has no embeddings, and reads on as before. Of many data files it names the first."""
+def test_bag_of_n_grams_learns_from_labels_without_a_teacher(made):
+    """The artifact has no embeddings and still reads all tokens. Of many data files, it lists the first."""
     texts = [long_function(row, row % 2 == 1) for row in range(160)]
     folder = made.parent
     for name, rows in (*((f"bag-{i}", range(12 * i, 12 * i + 12)) for i in range(10)), ("valid", range(120, 160))):
         lines = [json.dumps({"func": texts[row], "target": row % 2}) for row in rows]
         (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-    odds = np.where(np.arange(120, 160) % 2, 2.0, -2.0)  # of training functions this teacher knows nothing
+    odds = np.where(np.arange(120, 160) % 2, 2.0, -2.0)  # this teacher knows no training function
     record(folder / "valid.npz", texts[120:], np.stack([-odds, odds], 1).astype(np.float32), ("safe", "vulnerable"))
     bag = replace(SETTINGS, attended=0, mix=None, grams=Grams(2, 10, 16, "norm"), grams_dropout=0.3, vector=8)
     files = {"train": [folder / f"bag-{i}.jsonl" for i in range(10)], "valid": [folder / "valid.jsonl"]}
@@ -74,8 +74,8 @@ def test_without_layers_labels_teach_a_bag_of_n_grams_and_no_teacher_is_asked(ma
         folder / "valid.npz", "vulnerability", **files, out=folder / "bag", size=120_000, latency_ms=None, settings=bag
     )
     artifact = open_artifact(folder / "bag")
-    told = artifact.manifest.provenance["data"]["train"]
-    assert (len(told["files"]), told["file_count"], told["examples"]) == (8, 10, 120)
+    recorded = artifact.manifest.provenance["data"]["train"]
+    assert (len(recorded["files"]), recorded["file_count"], recorded["examples"]) == (8, 10, 120)
     assert "bag-0.jsonl" in artifact.file(CARD).read_text() and "and 7 more" in artifact.file(CARD).read_text()
     assert artifact.evidence()["valid"]["accuracy"] >= 0.95
     assert artifact.classifier.config.architecture.layers == 0
@@ -91,5 +91,5 @@ def test_both_engines_agree_on_long_and_short_inputs(made):
         logits, vectors = model.runner.encode([ids])
         feeds = {"input_ids": pad([ids], 512)}
         expected, others = session.run(["logits", "vectors"], feeds)
-        np.testing.assert_allclose(vectors[:, -4:], others[:, -4:], atol=1e-5)  # of n-grams, which no one rounds
+        np.testing.assert_allclose(vectors[:, -4:], others[:, -4:], atol=1e-5)  # of n-grams, which are not rounded
         np.testing.assert_allclose(logits, expected, atol=5e-2)

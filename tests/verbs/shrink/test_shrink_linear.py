@@ -1,4 +1,4 @@
-"""Shrink with a linear model of n-grams, alone and beside a network."""
+"""Shrink with a linear model of n-grams, with and without a network."""
 
 import json
 from dataclasses import replace
@@ -46,7 +46,7 @@ def alone(data):
     return made(data, "alone", SETTINGS)
 
 
-def test_alone_it_is_a_table_and_nothing_else(alone):
+def test_linear_model_alone_is_a_table_and_nothing_else(alone):
     config, evidence = alone.classifier.config, alone.evidence()
     assert evidence["valid"]["accuracy"] >= 0.95
     assert set(config.shapes()) == {"linear.weight", "linear.bias"}
@@ -63,12 +63,12 @@ def test_both_engines_agree(alone):
         np.testing.assert_allclose(found, session.run(["logits"], {"input_ids": pad([ids], 512)})[0], atol=1e-4)
 
 
-def test_the_same_data_give_the_same_model_whatever_the_seed(data, alone):
+def test_model_does_not_depend_on_the_seed(data, alone):
     other = made(data, "other", replace(SETTINGS, seed=5))
     assert (other.path / "model.onnx").read_bytes() == (alone.path / "model.onnx").read_bytes()
 
 
-def test_beside_a_network_both_are_trained(data):
+def test_network_and_linear_model_are_both_trained(data):
     beside = replace(
         SETTINGS, attended=16, grams=Grams(2, 10, 4), epochs=2, learning_rate=1e-2, linear=Linear(bits=10, twins=0)
     )
@@ -79,7 +79,7 @@ def test_beside_a_network_both_are_trained(data):
     assert [line["stage"] for line in artifact.evidence()["history"]] == ["distillation", "distillation", "linear"]
 
 
-def test_pairs_are_refused_before_the_work(data):
+def test_pairs_are_rejected_before_the_work(data):
     lines = [json.dumps({"code_a": "int f;", "code_b": "int g;", "label": row % 2}) for row in range(8)]
     (data / "pairs.jsonl").write_text("\n".join(lines) + "\n")
     files = {"train": [data / "pairs.jsonl"], "valid": [data / "pairs.jsonl"], "columns": Columns("code_a", "code_b")}

@@ -1,4 +1,4 @@
-"""Shrinking with rewritten copies: the student's lesson has them, under the teacher's outputs for the originals."""
+"""Shrinking with rewritten copies, which get the teacher's outputs for their originals."""
 
 import json
 
@@ -29,7 +29,7 @@ def stages_of(workshop, tmp_path, **settings) -> ShrinkStages:
     return ShrinkStages(teacher, task, train, valid, 150_000, None, chosen, stages, Progress())
 
 
-def test_the_lesson_has_copies_with_the_outputs_for_the_originals(workshop, tmp_path):
+def test_copies_get_the_outputs_for_their_originals(workshop, tmp_path):
     work = stages_of(workshop, tmp_path, robust=0.5, mix=DistillationMix())
     plain = stages_of(workshop, tmp_path, mix=DistillationMix()).lesson(500)
     lesson = work.lesson(500)
@@ -45,14 +45,14 @@ def test_the_lesson_has_copies_with_the_outputs_for_the_originals(workshop, tmp_
     assert len(lesson.tokens.ids) == len(lesson.dataset.texts)
 
 
-def test_where_labels_alone_count_the_teacher_is_not_asked(workshop, tmp_path):
+def test_teacher_is_not_asked_if_only_labels_count(workshop, tmp_path):
     for robust in (0.0, 0.5):
         lesson = stages_of(workshop, tmp_path, robust=robust).lesson(500)
         assert lesson.logits is None and lesson.vectors is None
         assert len(lesson.tokens.ids) == len(lesson.dataset.texts)
 
 
-def test_rewritings_are_kept_for_a_killed_run(workshop, tmp_path, monkeypatch):
+def test_rewrites_are_cached_for_a_killed_run(workshop, tmp_path, monkeypatch):
     before = stages_of(workshop, tmp_path, robust=1.0).rewritten
     monkeypatch.setattr("lilliput.data.rewrites.datasets.mixed", lambda *_: pytest.fail("rewritten again"))
     again = stages_of(workshop, tmp_path, robust=1.0).rewritten
@@ -60,16 +60,16 @@ def test_rewritings_are_kept_for_a_killed_run(workshop, tmp_path, monkeypatch):
     assert (again.rows == before.rows).all()
 
 
-def test_trials_see_the_originals_alone(workshop, tmp_path):
+def test_trials_use_only_the_originals(workshop, tmp_path):
     rows = np.arange(7)
     lesson = stages_of(workshop, tmp_path, robust=1.0).lesson(500, rows)
     assert len(lesson.dataset) == 7
 
 
-def test_a_robust_artifact_of_pairs(tmp_path):
+def test_robust_artifact_of_pairs(tmp_path):
     train, valid = write_pairs(tmp_path, 60, 1), write_pairs(tmp_path, 30, 2)
     finetune(SCRATCH, "clone", [train], [valid], tmp_path / "teacher", epochs=1, max_tokens=64)
-    told = Notes()
+    told = NoteRecorder()
     result = shrink(
         tmp_path / "teacher",
         "clone",
@@ -82,12 +82,12 @@ def test_a_robust_artifact_of_pairs(tmp_path):
         progress=told,
     )
     settings = open_artifact(result.path).evidence()["settings"]
-    assert (settings["robust"], settings["language"]) == (1.0, "c")  # the pairs are C, whatever the task's data is
+    assert (settings["robust"], settings["language"]) == (1.0, "c")  # the pairs are in C, unlike the task's data
     assert "training for 1 epochs of 120 examples" in told.notes
 
 
-class Notes(Progress):
-    """Keeps what it is told."""
+class NoteRecorder(Progress):
+    """Records notes."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -97,13 +97,13 @@ class Notes(Progress):
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
-def test_a_share_that_is_none(share):
+def test_rejects_an_invalid_share(share):
     with pytest.raises(UserError, match="must be a share") as caught:
         ShrinkSettings(robust=share)
     assert caught.value.where == "--robust"
 
 
-def test_an_unknown_language_is_refused_before_the_teacher_is_opened(tmp_path):
+def test_unknown_language_is_rejected_before_the_teacher_is_opened(tmp_path):
     (tmp_path / "x.jsonl").write_text(json.dumps({"func": "int f() {}", "target": 1}))
     files = {"train": [tmp_path / "x.jsonl"], "valid": [tmp_path / "x.jsonl"], "out": tmp_path / "o"}
     with pytest.raises(UserError, match="'cobol' cannot be rewritten"):

@@ -1,4 +1,4 @@
-"""What a student learns from, where not all of it was asked for; and settings that would have no effect."""
+"""Defaults for what a student learns from, and settings that would have no effect."""
 
 import numpy as np
 import pytest
@@ -29,11 +29,11 @@ ALL, SOME = np.array([0, 1, 1]), np.array([0, 1, -1])
         (ALL, DistillationMix(temperature=1.0), DistillationMix(temperature=1.0)),
     ],
 )
-def test_what_was_not_asked_for_follows_from_what_was_and_from_the_labels(labels, asked, mix):
+def test_default_mix_depends_on_the_options_and_the_labels(labels, asked, mix):
     assert mix_for(labels, asked) == mix
 
 
-def test_weights_that_teach_nothing_are_refused():
+def test_rejects_weights_that_leave_nothing_to_learn_from():
     with pytest.raises(UserError, match="nothing to learn from"):
         mix_for(ALL, {"soft": 0.0, "hard": 0.0})
 
@@ -48,7 +48,7 @@ def test_weights_that_teach_nothing_are_refused():
         ({"soft": float("nan")}, "--soft: must be 0 or more"),
     ],
 )
-def test_weights_that_mean_nothing_are_refused_before_the_work(mix, words):
+def test_rejects_invalid_weights_before_the_work(mix, words):
     with pytest.raises(UserError, match=words):
         ShrinkSettings(mix=mix)
 
@@ -63,7 +63,7 @@ def test_weights_that_mean_nothing_are_refused_before_the_work(mix, words):
         ("--hidden", {"mix": {"hidden": 0.5}}),
     ],
 )
-def test_options_of_networks_are_refused_where_there_is_none(option, given):
+def test_rejects_options_of_networks_without_a_network(option, given):
     with pytest.raises(UserError, match="is for networks, not for --linear alone") as caught:
         ShrinkSettings(linear=Linear(), attended=0, **given)
     assert caught.value.where == option
@@ -84,7 +84,7 @@ def test_options_of_networks_are_refused_where_there_is_none(option, given):
         ("--quantization", {"quantization": "calibration", "precision": "fp32"}, {"quantization": "auto"}),
     ],
 )
-def test_settings_without_effect_are_refused(option, given, makes_sense):
+def test_rejects_settings_without_effect(option, given, makes_sense):
     with pytest.raises(UserError, match="goes with --") as caught:
         ShrinkSettings(**given)
     assert caught.value.where == option

@@ -1,4 +1,4 @@
-"""The models that studies are made of."""
+"""The models of the studies."""
 
 import pytest
 

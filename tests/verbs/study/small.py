@@ -1,4 +1,4 @@
-"""Small studies of a tiny real model, by an executor without processes."""
+"""Small studies of a tiny real model, with an executor without processes."""
 
 import math
 from dataclasses import replace
@@ -17,19 +17,19 @@ TIMES = ("seconds", "quantize_s", "speed", "machine", "key")
 
 
 class InThisProcess:
-    """An executor without any process, as anybody might write one."""
+    """An executor without processes, as a user might write one."""
 
     concurrent = 1
 
     def __init__(self, jobs=math.inf):
-        self.left, self.seen = jobs, []
+        self.left, self.labels_run = jobs, []
 
     def map(self, function, jobs):
         for place, job in enumerate(jobs):
             if self.left <= 0:
                 raise KeyboardInterrupt
             self.left -= 1
-            self.seen.append(job.point.label)
+            self.labels_run.append(job.point.label)
             try:
                 yield place, function(job)
             except Exception as error:

@@ -1,4 +1,4 @@
-"""What jobs say while they work is heard by the study, and what an earlier run's said is not."""
+"""The study shows what its jobs say while they work, and nothing from an earlier run."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ def jobs(tmp_path):
 
 
 class Heard:
-    """A loop's ``advance`` that keeps what it is told, and tells when a line came."""
+    """A loop's ``advance`` that records its notes, and signals when a line came."""
 
     def __init__(self):
         self.lines, self.steps, self.came = [], 0, threading.Event()
@@ -34,7 +34,7 @@ class Heard:
             self.came.set()
 
 
-def test_the_newest_line_is_shown_with_its_point(jobs):
+def test_newest_line_is_shown_with_its_point(jobs):
     heard = Heard()
     with shown(jobs, heard, SOON) as advance, said_by(jobs[1]) as progress:
         progress.note("  quantizing: 3/7, 0:05 gone, 0:07 left")
@@ -44,7 +44,7 @@ def test_the_newest_line_is_shown_with_its_point(jobs):
     assert heard.lines[-1] == f"{jobs[1].point.label}: quantizing: 3/7, 0:05 gone, 0:07 left"
 
 
-def test_what_an_earlier_run_left_is_not_shown(jobs):
+def test_lines_of_an_earlier_run_are_not_shown(jobs):
     with said_by(jobs[0]) as progress:
         progress.note("of yesterday")
     heard = Heard()
@@ -53,7 +53,7 @@ def test_what_an_earlier_run_left_is_not_shown(jobs):
     assert heard.lines == []
 
 
-def test_half_a_line_is_not_shown(jobs):
+def test_incomplete_line_is_not_shown(jobs):
     heard = Heard()
     with shown(jobs, heard, SOON), said_by(jobs[0]) as progress:
         progress.note("whole")

@@ -1,4 +1,4 @@
-"""A study, whole, on a tiny real model: what it writes, that it goes on after a kill, and that executors agree."""
+"""A study of a tiny real model end to end: what it writes, resuming after a kill, and agreement of executors."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ from tests.verbs.study.small import GRID, TIMED, TIMES, InThisProcess, study
 
 
 def facts(result):
-    """What must be equal between runs."""
+    """Figures that must be equal between runs."""
     points = [
         {name: value for name, value in one.items() if name not in (*TIMES, "on_front", "bytes")}
         for one in result.as_dict()["points"]
@@ -36,25 +36,25 @@ def facts(result):
 
 @pytest.fixture(scope="module")
 def whole(model, tmp_path_factory):
-    """A study that nothing disturbed, by processes."""
+    """An uninterrupted study, run in processes."""
     out = tmp_path_factory.mktemp("whole") / "study"
     return api.study(model, out, grid=grid_of(GRID, "mine", "a test"), measures=TIMED, rule=Rule(tolerance=0.9))
 
 
-def test_it_writes_plan_results_plot_and_recipe_and_nothing_else(whole):
+def test_writes_plan_results_plot_and_recipe_and_nothing_else(whole):
     names = {path.name for path in whole.path.iterdir()}
     assert names == {"plan.json", "results.jsonl", "study.json", "front.svg", "recipe.json"}
     assert json.loads((whole.path / "study.json").read_text()) == json.loads(json.dumps(whole.as_dict()))
     ElementTree.parse(whole.path / "front.svg")
 
 
-def test_its_figures_are_those_of_the_artifact(whole, model, tmp_path):
+def test_figures_match_the_artifact(whole, model, tmp_path):
     point = whole.plan.jobs[1].point
     quantize(model, tmp_path / "small", settings=QuantizeSettings.of_point(point))
     found = whole.choice.rated[1].result
     sizes = open_artifact(tmp_path / "small").bytes()
     assert found.bytes["weights"] == sizes.weights
-    assert found.size == pytest.approx(sizes.total, abs=300)  # names and commands are in card and manifest
+    assert found.size == pytest.approx(sizes.total, abs=300)  # card and manifest contain names and commands
     assert found.bits_per_weight == 8 * sizes.weights / found.parameters
     measured = perplexity(tmp_path / "small", held_out_ids(tmp_path / "small", 3, 48), threads=1)
     assert found.perplexity["value"] == pytest.approx(measured.perplexity, rel=1e-6)
@@ -62,7 +62,7 @@ def test_its_figures_are_those_of_the_artifact(whole, model, tmp_path):
     assert (found.perplexity["low"], found.perplexity["high"]) == pytest.approx(measured.interval, rel=1e-6)
 
 
-def test_speed_is_told_with_what_it_rests_on(whole):
+def test_speed_is_reported_with_its_conditions(whole):
     speed = whole.choice.rated[0].result.speed
     assert (speed["concurrent"], speed["threads"]) == (1, 1)
     assert speed["decode_tokens_per_s"]["n"] == 6
@@ -72,7 +72,7 @@ def test_speed_is_told_with_what_it_rests_on(whole):
     assert whole.choice.objectives == ("bytes", "perplexity", "decode tokens/s")
 
 
-def test_the_recipe_says_how_why_and_on_what_it_rests(whole, model):
+def test_recipe_records_how_and_why_it_was_chosen(whole, model):
     recipe = read_recipe(whole.recipe)
     chosen = min(whole.choice.rated, key=lambda one: one.result.size)
     assert recipe.point == chosen.result.point == whole.plan.jobs[1].point
@@ -85,7 +85,7 @@ def test_the_recipe_says_how_why_and_on_what_it_rests(whole, model):
     assert str(model.parent) not in whole.recipe.read_text()
 
 
-def test_the_same_study_again_runs_nothing(whole, model, tmp_path):
+def test_same_study_again_runs_nothing(whole, model, tmp_path):
     executor = InThisProcess(jobs=0)
     again = study(
         model,
@@ -97,40 +97,40 @@ def test_the_same_study_again_runs_nothing(whole, model, tmp_path):
     assert again.as_dict()["points"] == json.loads(json.dumps(whole.as_dict()["points"]))
 
 
-def test_another_grid_in_the_folder_does_what_is_missing(whole, model, tmp_path):
+def test_another_grid_in_the_same_folder_runs_only_what_is_missing(whole, model, tmp_path):
     executor = InThisProcess()
     axes = {**GRID, "weights": ["int4", "int8"]}
     out = shutil.copytree(whole.path, tmp_path / "study")
     found = study(model, out, axes, executor=executor, measures=TIMED, rule=Rule(tolerance=0.9))
-    assert executor.seen == ["int8-row-sym.none"]
+    assert executor.labels_run == ["int8-row-sym.none"]
     assert [one.result.point.weights for one in found.choice.rated] == ["int4", "int8"]
 
 
-def test_a_cluster_finds_the_same(whole, model, tmp_path):
+def test_cluster_gives_the_same_result(whole, model, tmp_path):
     pytest.importorskip("distributed", reason="needs lilliput[cluster]")
     with contextlib.closing(DaskCluster(workers=2)) as cluster:
         found = study(model, tmp_path / "study", executor=cluster, measures=TIMED, rule=Rule(tolerance=0.9))
     assert facts(found) == facts(whole)
     assert {one.result.speed["concurrent"] for one in found.choice.rated} == {2}
-    assert found.choice.objectives == ("bytes", "perplexity")  # speeds side by side are no evidence
+    assert found.choice.objectives == ("bytes", "perplexity")  # speeds of concurrent jobs are ignored
 
 
-def test_interrupted_it_goes_on(whole, model, tmp_path):
+def test_resumes_after_an_interrupt(whole, model, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         study(model, tmp_path / "study", executor=InThisProcess(jobs=1), rule=Rule(tolerance=0.9))
     assert not (tmp_path / "study" / "study.json").exists()
     executor = InThisProcess()
     found = study(model, tmp_path / "study", executor=executor, rule=Rule(tolerance=0.9))
-    assert executor.seen == ["int4-g128-asym.none"]
+    assert executor.labels_run == ["int4-g128-asym.none"]
     assert facts(found) == facts(whole)
     results = tmp_path / "study" / "results.jsonl"
-    results.write_text(results.read_text()[:-30])  # a line that a kill cut short
+    results.write_text(results.read_text()[:-30])  # a line cut short by a kill
     again = study(model, tmp_path / "study", executor=executor, rule=Rule(tolerance=0.9))
-    assert executor.seen == ["int4-g128-asym.none"] * 2
+    assert executor.labels_run == ["int4-g128-asym.none"] * 2
     assert facts(again) == facts(whole)
 
 
-def test_killed_in_the_middle_of_a_job_it_goes_on(whole, model, tmp_path):
+def test_resumes_after_a_kill_in_the_middle_of_a_job(whole, model, tmp_path):
     (tmp_path / "mine.toml").write_text('weights = ["fp32", "int4"]\nactivations = ["none"]\n')
     out = tmp_path / "study"
     command = [sys.executable, "-m", "lilliput", "study", str(model), "--out", str(out), "--threads", "1"]
@@ -140,7 +140,7 @@ def test_killed_in_the_middle_of_a_job_it_goes_on(whole, model, tmp_path):
     while running.poll() is None and not list(out.glob("work/*/artifact/manifest.json")):
         time.sleep(0.002)
     running.send_signal(signal.SIGKILL)
-    assert running.wait() == -signal.SIGKILL, "it was done before it could be killed"
+    assert running.wait() == -signal.SIGKILL, "it finished before it could be killed"
     assert not (out / "study.json").exists()
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
@@ -155,7 +155,7 @@ def test_killed_in_the_middle_of_a_job_it_goes_on(whole, model, tmp_path):
     assert shown["chosen"] == "int4-g128-asym.none"
 
 
-def test_an_artifact_of_a_killed_run_is_not_made_again(model, tmp_path, monkeypatch):
+def test_artifact_of_a_killed_run_is_reused(model, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("lilliput.verbs.study.job.measured_perplexity", interrupt)
         with pytest.raises(KeyboardInterrupt):
@@ -169,7 +169,7 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-def test_a_failed_job_is_recorded_stops_no_other_and_is_tried_again(model, tmp_path, monkeypatch):
+def test_failed_job_is_recorded_stops_no_other_and_is_retried(model, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("lilliput.verbs.study.job.quantize", only_float)
         found = study(model, tmp_path / "study")
@@ -180,7 +180,7 @@ def test_a_failed_job_is_recorded_stops_no_other_and_is_tried_again(model, tmp_p
     assert record["found"] == {"label": "int4-g128-asym.none", "failed": "cannot write: the disk is full."}
     executor = InThisProcess()
     again = study(model, tmp_path / "study", executor=executor)
-    assert executor.seen == ["int4-g128-asym.none"]
+    assert executor.labels_run == ["int4-g128-asym.none"]
     assert not again.failed
 
 
@@ -191,7 +191,7 @@ def only_float(model, out, *, settings, **how):
     return quantize(model, out, settings=settings, **how)
 
 
-def test_artifacts_are_kept_where_that_is_asked_for(model, tmp_path):
+def test_artifacts_are_kept_on_request(model, tmp_path):
     found = study(model, tmp_path / "study", {"weights": ["int4"], "activations": ["none"]}, keep=True)
     (folder,) = (tmp_path / "study" / "artifacts").iterdir()
     assert folder.name.startswith("int4-g128-asym.none-")

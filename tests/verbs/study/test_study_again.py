@@ -1,4 +1,4 @@
-"""A study run again with other wishes: what an earlier run did not find, or did not keep, is done."""
+"""A study run again with other options: whatever an earlier run did not measure or keep is done now."""
 
 import pytest
 
@@ -12,31 +12,31 @@ FASTEST = Rule(tolerance=0.9, prefer="fastest")
 
 
 class SideBySide(InThisProcess):
-    """Says that it runs two jobs at a time."""
+    """An executor that claims to run two jobs at a time."""
 
     concurrent = 2
 
 
-def test_speeds_of_jobs_side_by_side_are_measured_again_where_a_speed_is_asked_for(model, tmp_path):
+def test_speeds_of_concurrent_jobs_are_measured_again_if_needed(model, tmp_path):
     out, alone = tmp_path / "study", InThisProcess()
     study(model, out, executor=SideBySide(), measures=TIMED, rule=Rule(tolerance=0.9))
     study(model, out, executor=alone, measures=TIMED, rule=Rule(tolerance=0.9))
-    assert alone.seen == []  # for this rule all is known
+    assert alone.labels_run == []  # everything that this rule needs is known
     with pytest.raises(UserError, match="--workers: speeds of 2 jobs"):
         study(model, out, executor=SideBySide(), measures=TIMED, rule=FASTEST)
     found = study(model, out, executor=alone, measures=TIMED, rule=FASTEST)
-    assert len(alone.seen) == 2
+    assert len(alone.labels_run) == 2
     assert found.choice.chosen is not None
     study(model, out, executor=InThisProcess(jobs=0), measures=TIMED, rule=FASTEST)
 
 
-def test_a_speed_that_cannot_be_known_is_not_tried_again(model, tmp_path, monkeypatch):
+def test_speed_that_cannot_be_measured_is_not_retried(model, tmp_path, monkeypatch):
     monkeypatch.setattr("lilliput.verbs.study.job.measured_speed", lambda *_: None)  # every text ends at once
     study(model, tmp_path / "study", ONE, measures=TIMED, rule=FASTEST)
     study(model, tmp_path / "study", ONE, measures=TIMED, rule=FASTEST, executor=InThisProcess(jobs=0))
 
 
-def test_artifacts_that_were_not_kept_are_made_where_they_are_asked_for(model, tmp_path):
+def test_artifacts_that_were_not_kept_are_made_on_request(model, tmp_path):
     out = tmp_path / "study"
     first = study(model, out, ONE, measures=LEAN)
     assert not (out / "artifacts").exists()

@@ -1,4 +1,4 @@
-"""What a study does not try, does not choose, or refuses."""
+"""Points that a study leaves out or does not choose, and options that it rejects."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from lilliput.verbs.study import plan as study_plan
 from tests.verbs.study.small import LEAN, TIMED, study
 
 
-def test_what_cannot_fit_is_not_tried_and_what_does_not_is_not_chosen(model, tmp_path):
+def test_points_that_cannot_fit_are_left_out_and_too_large_ones_not_chosen(model, tmp_path):
     tight = study(model, tmp_path / "tight", rule=Rule(tolerance=0.9, budget=Budget(400_000)))
     assert [one.result.point.weights for one in tight.choice.rated] == ["int4"]
     assert tight.plan.left_out[-1].label == "point fp32.none"
@@ -27,7 +27,7 @@ def test_what_cannot_fit_is_not_tried_and_what_does_not_is_not_chosen(model, tmp
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("kind", ["llama", "gpt2"])  # the second has its matrices the other way round
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])  # the second stores its matrices transposed
 @pytest.mark.parametrize(
     "how",
     [
@@ -38,7 +38,7 @@ def test_what_cannot_fit_is_not_tried_and_what_does_not_is_not_chosen(model, tmp
         {"weights": "fp16", "embedding": "int2"},
     ],
 )
-def test_arithmetic_never_claims_more_bytes_than_there_will_be(kind, how, tmp_path_factory, checkpoints):
+def test_expected_bytes_never_exceed_the_actual_ones(kind, how, tmp_path_factory, checkpoints):
     folder, opened = checkpoints(kind)
     out = tmp_path_factory.mktemp("small") / "small"
     made = quantize(folder, out, settings=QuantizeSettings(policy(**how)))
@@ -47,7 +47,7 @@ def test_arithmetic_never_claims_more_bytes_than_there_will_be(kind, how, tmp_pa
     assert least <= (out / "model.bin").stat().st_size
 
 
-def test_what_is_emulated_is_tried_only_where_that_is_asked_for(model, tmp_path):
+def test_emulated_points_need_allow_slow(model, tmp_path):
     axes = {"weights": ["int8"], "activations": ["none", "token"]}
     found = study(model, tmp_path / "study", axes)
     assert "would be emulated" in found.plan.left_out[0].reason
@@ -69,7 +69,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_cannot_be_is_refused(name, model, tmp_path):
+def test_rejects_invalid_options(name, model, tmp_path):
     how, words = WRONG[name]
     if name == "occupied":
         (tmp_path / "study").mkdir()
@@ -96,6 +96,6 @@ def test_what_cannot_be_is_refused(name, model, tmp_path):
         ({"piece_tokens": True}, "--piece-tokens"),
     ],
 )
-def test_measures_that_mean_nothing_are_refused(wrong, words):
+def test_rejects_invalid_measures(wrong, words):
     with pytest.raises(UserError, match=words):
         Measures(**wrong)

@@ -1,4 +1,4 @@
-"""What a study finds by having its points solve problems."""
+"""Studies that measure how many problems their points solve."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def test_passes_and_robust_passes_are_measured(model, tmp_path, problems, monkey
     real = study_measures.completions
 
     def solving(completer, asked, *rest):
-        """The model writes the solution of whatever is not perturbed, and nothing of use after the rest."""
+        """Write the solution of the unperturbed prompt of T/0, and nothing for all others."""
         made = real(completer, asked, *rest)
         assert rest[0].batch == 2
         for one in asked:
@@ -62,7 +62,7 @@ def test_passes_and_robust_passes_are_measured(model, tmp_path, problems, monkey
     assert [one.result.seconds for one in again.choice.rated] == [rated.result.seconds]  # known: not run again
 
 
-def test_an_encoder_decoder_is_measured_by_what_it_solves(tmp_path, problems, checkpoints):
+def test_encoder_decoder_is_measured_by_the_problems_it_solves(tmp_path, problems, checkpoints):
     folder, _ = checkpoints("t5")
     axes = {"weights": ["int8"], "activations": ["static"], "calibration_pieces": [2], "calibration_tokens": [16]}
     with pytest.raises(UserError, match="there is no quality to measure"):
