@@ -37,7 +37,7 @@ def test_work_under_other_settings_is_set_aside_and_restored(tmp_path):
     stages = Stages(tmp_path / "out", ONE, told := NoteRecorder(), set_aside=True)
     assert stages.once("made", lambda: pytest.fail("made again")) == [300]
     assert told.lines[-1] == f"{stages.folder}: resuming from there."
-    assert Stages(tmp_path / "out", OTHER, Told(), set_aside=True).once("made", lambda: "again") == [3]
+    assert Stages(tmp_path / "out", OTHER, NoteRecorder(), set_aside=True).once("made", lambda: "again") == [3]
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.work", ".out.work.old"]
 
 
