@@ -87,7 +87,7 @@ def test_only_artifacts_and_empty_places_may_be_overwritten(saved, tmp_path):
     (saved.path / "model.onnx").unlink()
     for path in (saved.path, tmp_path / "absent", tmp_path / "empty"):
         artifact.refuse_occupied(path)
-    with pytest.raises(ArtifactError, match="is there already and is not an artifact"):
+    with pytest.raises(ArtifactError, match="already exists and is not an artifact"):
         artifact.refuse_occupied(tmp_path / "file")
     with pytest.raises(UserError, match="file name too long"):
         artifact.refuse_occupied(tmp_path / ("x" * 300))

@@ -178,7 +178,7 @@ def test_other_files_and_folders_of_the_name_are_ignored(here):
     (here / "vulnerability").touch()
     assert folder_named("clone") == folder_of("clone")
     assert open_artifact("vulnerability").path == folder_of("vulnerability")
-    with pytest.raises(ArtifactError, match="is there already and is not an artifact"):
+    with pytest.raises(ArtifactError, match="already exists and is not an artifact"):
         refuse_occupied("clone")  # a target is never a shipped name
     refuse_occupied("clone-python")
 

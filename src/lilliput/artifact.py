@@ -199,12 +199,12 @@ def refuse_occupied(path: str | Path) -> bool:
     with explain_disk_errors(path):
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return False
-        problem = "is there already and is not an artifact."
+        problem = "already exists and is not an artifact."
         others = _others(path) if _has_manifest(path) else None
         if others == []:
             return True
         if others:
-            problem = f"is there already and holds more than an artifact: {', '.join(others[:3])}."
+            problem = f"already exists and holds more than an artifact: {', '.join(others[:3])}."
     raise ArtifactError(problem, where=path, remedy="Choose another --out.")
 
 

@@ -98,7 +98,7 @@ def require_text(value: object, where: str) -> str:
     if not isinstance(value, str):
         raise DataError(f"is not a string but {type(value).__name__}.", where=where, remedy="Give text.")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise DataError("holds a lone surrogate, which is no Unicode text.", where=where, remedy="Remove it.")
+        raise DataError("holds a lone surrogate, which is not valid Unicode.", where=where, remedy="Remove it.")
     return str(value)
 
 

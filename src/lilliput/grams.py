@@ -125,7 +125,7 @@ def parsed_as(make: Callable[..., Made], text: str, kinds: Kinds, what: str, whe
         return make(**_parts(text, kinds))
     except ValueError as error:
         raise UserError(
-            f"'{text}' is no {what}: {error}.", where=where, remedy=f"Give its sizes, such as {such}."
+            f"'{text}' is not a valid {what}: {error}.", where=where, remedy=f"Give its sizes, such as {such}."
         ) from error
 
 

@@ -282,7 +282,7 @@ def _resume(run: _Run, checkpoint: Path, progress: Progress) -> None:
         return
     refusal = run.restore(checkpoint)
     if refusal:
-        progress.note(f"{checkpoint}: not resumed from, {refusal}; starting anew.")
+        progress.note(f"{checkpoint}: not resumed from, {refusal}; starting over.")
     else:
         progress.note(f"{checkpoint}: resumed at epoch {run.epoch + 1}, batch {run.batch + 1}.")
 

@@ -215,7 +215,7 @@ def test_results_never_overwrite_other_files(tmp_path, workshop, verb):
         "finetune": (TINY, *data),
         "shrink": (workshop / "teacher", *data, "--size", "150kB", "--latency", "none", "--epochs", "1"),
     }
-    refused(lilliput(verb, *arguments[verb], "--out", tmp_path / "mine"), "mine: is there already")
+    refused(lilliput(verb, *arguments[verb], "--out", tmp_path / "mine"), "mine: already exists")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
@@ -226,7 +226,7 @@ def test_results_never_overwrite_other_files(tmp_path, workshop, verb):
         ("scratch:vocabulary=99999999999999999999", (), ["vocabulary must be at most 1,000,000"]),
         (TINY, ("--learning-rate", "0"), ["--learning-rate: must be above 0"]),
         (TINY, ("--out", "/proc/x"), ["/proc/x: cannot write: ", "Choose another place"]),
-        (TINY, ("--out", "."), [".: is there already and is not a teacher."]),
+        (TINY, ("--out", "."), [".: already exists and is not a teacher."]),
         (TINY, ("--out", "x" * 300), ["file name too long"]),
     ],
 )

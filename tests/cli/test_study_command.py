@@ -47,7 +47,7 @@ def test_table_marks_the_front_and_shows_the_next_command(lilliput, desk):
         (("--quality", "bleu"), "--quality: there is no measure 'bleu'"),
         (("--tolerance", "-1"), "--tolerance: -1.0 is out of range"),
         (("--prefer", "cheap"), "--prefer: there is no preference 'cheap'"),
-        (("--executor", "slurm"), "--executor: there is none called 'slurm'"),
+        (("--executor", "slurm"), "--executor: unknown value 'slurm'"),
         (("--perturbations", "format, syntax", "--perturbations", "tab_indent"), "--perturbations: needs problems"),
         (("--piece-tokens", "48", "--perplexity-pieces", "0", "--humaneval", "x"), "--piece-tokens: goes with"),
         (("--humaneval", "none.jsonl"), "none.jsonl"),

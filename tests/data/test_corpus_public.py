@@ -69,9 +69,9 @@ def test_corpus_survives_writing_and_reading(corpus: CloneCorpus, tmp_path: Path
 
 def test_other_files_are_not_overwritten(corpus: CloneCorpus, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="is there already, with other things than a corpus"):
+    with pytest.raises(UserError, match="already exists and holds more than a corpus"):
         write_clone_corpus(corpus, tmp_path)
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         write_clone_corpus(corpus, tmp_path / "thesis.txt")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

@@ -23,5 +23,5 @@ def test_price_names_its_source():
 
 @pytest.mark.parametrize("price", [-0.01, math.nan, math.inf])
 def test_rejects_invalid_prices(price):
-    with pytest.raises(UserError, match=r"--price-per-hour: .* is no price"):
+    with pytest.raises(UserError, match=r"--price-per-hour: .* is not a price"):
         price_of(1, price)

@@ -104,9 +104,9 @@ def test_policy_is_plain_json():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"weights": "int5"}, "--weights: there is none called 'int5'. Choose one of: fp32, fp16, int8"),
-        ({"weights": ""}, "--weights: there is none called ''"),
-        ({"rounding": "up"}, "--rounding: there is none called 'up'. Choose one of: nearest, gptq, awq"),
+        ({"weights": "int5"}, "--weights: unknown value 'int5'. Choose one of: fp32, fp16, int8"),
+        ({"weights": ""}, "--weights: unknown value ''"),
+        ({"rounding": "up"}, "--rounding: unknown value 'up'. Choose one of: nearest, gptq, awq"),
         ({"group": 15}, "--group: 15 is not a group size. Choose 16 or more"),
         ({"group": -2}, "--group: -2 is not a group size"),
         ({"weights": "fp16", "group": 32}, "--group: fp16 has neither scales nor zero points. Leave it out."),
@@ -117,8 +117,8 @@ def test_policy_is_plain_json():
         ({"weights": "nf4", "symmetric": False}, "--asymmetric: codes of nf4 have no zero points"),
         ({"weights": "int4", "symmetric": True, "rounding": "hqq"}, "Add --asymmetric"),
         ({"weights": "int8", "rounding": "hqq"}, "--rounding: hqq moves zero points"),
-        ({"embedding": "int5"}, "--embedding: there is none called 'int5'"),
-        ({"head": "int5"}, "--head: there is none called 'int5'"),
+        ({"embedding": "int5"}, "--embedding: unknown value 'int5'"),
+        ({"head": "int5"}, "--head: unknown value 'int5'"),
     ],
 )
 def test_rejects_invalid_options(options, words):

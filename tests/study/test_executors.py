@@ -143,7 +143,7 @@ def test_workers_end_when_results_are_no_longer_wanted(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("slurm",), "--executor: there is none called 'slurm'"),
+        (("slurm",), "--executor: unknown value 'slurm'"),
         (("local", 0), "--workers: must be 1 or more"),
         (("local", 1, "tcp://host:1"), "--address: is only for a cluster"),
         (("dask", 2, "tcp://host:1"), "--workers: has no effect on a cluster that is already running"),

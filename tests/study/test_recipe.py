@@ -49,7 +49,7 @@ WRONG = {
     "figures that are none": (changed(figures=[1]), "'figures' must be an object"),
     "an unknown field": (changed(point={"bits": 4}), "'point': there is no field 'bits'"),
     "a wrong type": (changed(point={"group": "64"}), "'point': 'group' must be a whole number"),
-    "a value that means nothing": (changed(point={"weights": "int5"}), "'point', 'weights': there is none called"),
+    "a value that means nothing": (changed(point={"weights": "int5"}), "'point', 'weights': unknown value"),
 }
 
 

@@ -159,7 +159,7 @@ def test_other_files_are_not_overwritten(tmp_path, monkeypatch, occupy):
     (tmp_path / "link").symlink_to("mine")
     before = sorted(path.name for path in tmp_path.rglob("*"))
     for out in ("mine", "link", "."):
-        with pytest.raises(CheckpointError, match=r"is there already and is not a teacher. Choose another --out"):
+        with pytest.raises(CheckpointError, match=r"already exists and is not a teacher. Choose another --out"):
             finetune("no-such-base", VULNERABILITY, singles(), None, Path(out))
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
@@ -180,7 +180,7 @@ def test_teacher_is_replaced_unless_the_folder_holds_other_files(teacher_folder,
     assert f"{folder}: the teacher there is replaced when the new one is whole." in said.getvalue()
     assert (folder / MANIFEST).read_text() != before
     (folder / "notes.txt").touch()
-    with pytest.raises(CheckpointError, match=r"holds other things than a teacher: notes.txt"):
+    with pytest.raises(CheckpointError, match=r"holds more than a teacher: notes.txt"):
         finetune(SCRATCH, VULNERABILITY, singles(), None, folder, settings=settings)
 
 
@@ -198,8 +198,8 @@ def test_all_files_of_a_teacher_have_the_same_permissions(teacher_folder):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"pooling": "max"}, "pooling: there is none called 'max'. Choose: first, mean, wide"),
-        ({"join": "sum"}, "join: there is none called 'sum'. Choose: concat, difference"),
+        ({"pooling": "max"}, "pooling: unknown value 'max'. Choose: first, mean, wide"),
+        ({"join": "sum"}, "join: unknown value 'sum'. Choose: concat, difference"),
         ({"batch": 0}, "batch: must be at least 1"),
         ({"learning_rate": 0.0}, "--learning-rate: must be above 0; it is 0"),
         ({"learning_rate": float("nan")}, "--learning-rate: must be above 0"),

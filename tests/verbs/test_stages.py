@@ -33,7 +33,7 @@ def test_work_under_other_settings_is_set_aside_and_restored(tmp_path):
     assert found == [3]
     assert (aside / "made.json").exists()
     (line,) = lines
-    assert "under other settings" in line and str(aside) in line and line.endswith("starting anew.")
+    assert "under other settings" in line and str(aside) in line and line.endswith("starting over.")
     stages = Stages(tmp_path / "out", ONE, told := NoteRecorder(), set_aside=True)
     assert stages.once("made", lambda: pytest.fail("made again")) == [300]
     assert told.lines[-1] == f"{stages.folder}: resuming from there."
@@ -68,7 +68,7 @@ def test_nothing_is_left_beside_a_finished_target(tmp_path):
 def test_work_is_discarded_unless_it_is_to_be_set_aside(tmp_path):
     begun(tmp_path, ONE)
     _, lines = begun(tmp_path, OTHER)
-    assert [line.endswith("deleted; starting anew.") for line in lines] == [True]
+    assert [line.endswith("deleted; starting over.") for line in lines] == [True]
     assert begun(tmp_path, ONE)[0] == [300]
     assert [path.name for path in tmp_path.iterdir()] == [".out.work"]
 

@@ -54,6 +54,8 @@ def price_of(threads: int, usd_per_hour: float | None = None) -> Price:
         return Price(USD_PER_THREAD_HOUR * threads, threads, None, ASSUMED_SOURCE)
     if not (math.isfinite(usd_per_hour) and usd_per_hour >= 0):
         raise UserError(
-            f"{usd_per_hour:g} is no price.", where="--price-per-hour", remedy="Give US dollars an hour, such as 0.34."
+            f"{usd_per_hour:g} is not a price.",
+            where="--price-per-hour",
+            remedy="Give US dollars an hour, such as 0.34.",
         )
     return Price(usd_per_hour, threads, None, "the user")

@@ -91,7 +91,7 @@ class Scheme:
         for option, value, known in (("weights", self.format, FORMATS), ("rounding", self.rounding, ROUNDINGS)):
             if value not in known:
                 raise UserError(
-                    f"there is none called '{value}'.",
+                    f"unknown value '{value}'.",
                     where=f"--{option}",
                     remedy=f"Choose one of: {', '.join(known)}.",
                 )

@@ -48,9 +48,7 @@ class Activations:
             ("--activation-calibration", self.calibration, OBSERVERS),
         ):
             if value not in known:
-                raise UserError(
-                    f"there is none called '{value}'.", where=option, remedy=f"Choose one of: {', '.join(known)}."
-                )
+                raise UserError(f"unknown value '{value}'.", where=option, remedy=f"Choose one of: {', '.join(known)}.")
         if self.group < 16 or self.group % 16:
             raise UserError(
                 f"{self.group} is not a group size.",

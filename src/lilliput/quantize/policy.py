@@ -127,6 +127,6 @@ def _refuse_without_effect(weights: str, symmetric: bool | None, group: int | No
 def _default(option: str, name: str) -> Policy:
     if name not in DEFAULTS:
         raise UserError(
-            f"there is none called '{name}'.", where=f"--{option}", remedy=f"Choose one of: {', '.join(DEFAULTS)}."
+            f"unknown value '{name}'.", where=f"--{option}", remedy=f"Choose one of: {', '.join(DEFAULTS)}."
         )
     return DEFAULTS[name]

@@ -297,7 +297,7 @@ def open_executor(name: str, workers: int = 1, address: str | None = None) -> Ex
     """
     if name not in EXECUTORS:
         raise UserError(
-            f"there is none called '{name}'.", where="--executor", remedy=f"Choose one of: {', '.join(EXECUTORS)}."
+            f"unknown value '{name}'.", where="--executor", remedy=f"Choose one of: {', '.join(EXECUTORS)}."
         )
     if address is not None and name == "local":
         raise UserError("is only for a cluster.", where="--address", remedy="Add --executor dask or ray, or omit it.")

@@ -68,7 +68,7 @@ class FinetuneSettings:
         for field, known in (("pooling", POOLINGS), ("join", JOINS)):
             if getattr(self, field) not in (None, *known):
                 raise UserError(
-                    f"there is none called '{getattr(self, field)}'.",
+                    f"unknown value '{getattr(self, field)}'.",
                     where=f"--{field}",
                     remedy=f"Choose: {', '.join(known)}.",
                 )

@@ -107,14 +107,14 @@ def refuse_occupied(folder: Path) -> bool:
     with explain_disk_errors(folder):
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return False
-        problem = "is there already and is not a teacher."
+        problem = "already exists and is not a teacher."
         values = _read_values(folder / MANIFEST)
         if values is not None and {"schema", "task", "label_names"} <= values.keys():
             listed = values.get("files") or [file.name for file in checkpoint_files(folder)]
             others = sorted({file.name for file in folder.iterdir()} - {MANIFEST, *map(str, listed)})
             if not others:
                 return True
-            problem = f"is there already and holds other things than a teacher: {', '.join(others[:3])}."
+            problem = f"already exists and holds more than a teacher: {', '.join(others[:3])}."
     raise CheckpointError(problem, where=folder, remedy="Choose another --out.")
 
 

@@ -70,7 +70,7 @@ class Stages:
         begin_work(self.folder)
         if found:
             place = f"set aside in {aside}" if set_aside else "deleted"
-            self.progress.note(f"{self.folder}: work under other settings, {place}{'' if back else '; starting anew'}.")
+            self.progress.note(f"{self.folder}: work under other settings, {place}{'' if back else '; starting over'}.")
         return back
 
     def file(self, name: str) -> Path:

@@ -193,7 +193,7 @@ def test_rejects_what_cannot_be_compared(generators, small, tmp_path):
     refused("nothing to compare with", [small])
     refused("is a server", [small, "http://localhost:8080/v1"])
     refused("no such file or folder", [small, tmp_path / "none"])
-    refused("--price-per-hour: -1 is no price", [small, small], price_per_hour=-1.0)
+    refused("--price-per-hour: -1 is not a price", [small, small], price_per_hour=-1.0)
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "manifest.json").write_text("{")

@@ -240,16 +240,16 @@ def test_rejects_what_is_not_a_checkpoint(name, content, words, tmp_path, lillip
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("--weights int5", ["--weights: there is none called 'int5'. Choose one of: fp32, fp16, int8"]),
-        ("--rounding up", ["--rounding: there is none called 'up'"]),
+        ("--weights int5", ["--weights: unknown value 'int5'. Choose one of: fp32, fp16, int8"]),
+        ("--rounding up", ["--rounding: unknown value 'up'"]),
         ("--rounding hqq", ["--rounding: hqq moves zero points"]),
         ("--group 5", ["--group: 5 is not a group size"]),
         ("--group -7", ["--group: -7 is not a group size"]),
         ("--weights fp16 --group 32", ["--group: fp16 has neither scales nor zero points. Leave it out."]),
         ("--weights nf4 --asymmetric", ["--asymmetric: codes of nf4 have no zero points"]),
-        ("--embedding int5", ["--embedding: there is none called 'int5'"]),
-        ("--head int5", ["--head: there is none called 'int5'"]),
-        ("--activations row", ["--activations: there is none called 'row'. Choose one of: none, dynamic"]),
+        ("--embedding int5", ["--embedding: unknown value 'int5'"]),
+        ("--head int5", ["--head: unknown value 'int5'"]),
+        ("--activations row", ["--activations: unknown value 'row'. Choose one of: none, dynamic"]),
         ("--activation-group 20", ["--activation-group: 20 is not a group size. Choose a multiple of 16"]),
         (
             "--weights fp16 --activation-group 64",
@@ -270,8 +270,8 @@ def test_rejects_invalid_options(option, words, sound, tmp_path, monkeypatch, li
 @pytest.mark.parametrize(
     ("out", "words"),
     [
-        ("mine", ["mine: is there already and is not an artifact. Choose another --out."]),
-        ("thesis.txt", ["thesis.txt: is there already and is not an artifact"]),
+        ("mine", ["mine: already exists and is not an artifact. Choose another --out."]),
+        ("thesis.txt", ["thesis.txt: already exists and is not an artifact"]),
         ("thesis.txt/small", ["a part of this path is a file"]),
         ("x" * 300, ["file name too long"]),
         ("/proc/small", ["/proc/small: "]),

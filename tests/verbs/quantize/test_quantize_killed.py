@@ -158,7 +158,7 @@ def test_starts_over_if_the_work_differs(change, model, tmp_path, monkeypatch):
         checkpoint(model, *LLAMA)
     told = NoteRecorder()
     quantize(model, tmp_path / "small", settings=settings, progress=told)
-    assert "starting anew" in told.lines[0]
+    assert "starting over" in told.lines[0]
     quantize(model, tmp_path / "whole", settings=settings)
     assert digests(tmp_path / "small") == digests(tmp_path / "whole")
 
@@ -171,7 +171,7 @@ def test_starts_over_if_the_calibration_data_were_edited(model, tmp_path, monkey
     seen.write_text("return other(name)\n" * 50)
     told = NoteRecorder()
     quantize(model, tmp_path / "small", settings=settings, progress=told)
-    assert "starting anew" in told.lines[0]
+    assert "starting over" in told.lines[0]
     quantize(model, tmp_path / "whole", settings=settings)
     assert digests(tmp_path / "small") == digests(tmp_path / "whole")
 

@@ -153,7 +153,7 @@ def test_starts_over_if_other_columns_are_read(workshop, tmp_path):
                 settings=ShrinkSettings(candidates=1, epochs=1, max_tokens=64, largest_vocabulary=1000),
                 progress=told,
             )
-    assert any("starting anew" in line for line in told.lines)
+    assert any("starting over" in line for line in told.lines)
 
 
 def stopped(workshop, out, size=150_000, ends=(UserError, "enough"), **settings) -> list[str]:
@@ -185,7 +185,7 @@ def test_impossible_budget_does_not_lose_saved_work(workshop, tmp_path, slip, wo
     kept = {path.name for path in (tmp_path / ".small.work").iterdir()}
     assert {"shortlist.json", "tokenizer.json", "trial-0-0.json"} <= kept
     lines = stopped(workshop, tmp_path / "small", **slip, ends=(BudgetError, words))
-    assert not any("starting anew" in line and "set aside" not in line for line in lines)
+    assert not any("starting over" in line and "set aside" not in line for line in lines)
     lines = stopped(workshop, tmp_path / "small")
     assert "resuming from there" in lines[0]
     assert {path.name for path in (tmp_path / ".small.work").iterdir()} == kept

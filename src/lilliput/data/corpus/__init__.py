@@ -88,7 +88,7 @@ def write_clone_corpus(corpus: CloneCorpus, folder: Path) -> None:
     folder = Path(folder)
     lists = {f"{name}.txt": dataset for name, dataset in corpus.parts().items()}
     if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= {"data.jsonl", *lists}):
-        raise UserError("is there already, with other things than a corpus.", where=folder, remedy="Choose another.")
+        raise UserError("already exists and holds more than a corpus.", where=folder, remedy="Choose another.")
     ids: dict[str, str] = {}
     for dataset in lists.values():
         for text in dataset.texts:

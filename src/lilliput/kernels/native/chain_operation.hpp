@@ -37,7 +37,7 @@ private:
     void infer() override {
         if (!read) read = std::make_shared<Read>(program, shared_of<Team>(threads), threads, get_input_size());
         for (size_t i = 0; i < get_input_size(); i++) {
-            OPENVINO_ASSERT(get_input_element_type(i) == ov::element::f32, "Chain: an input is no float32");
+            OPENVINO_ASSERT(get_input_element_type(i) == ov::element::f32, "Chain: inputs must be float32");
         }
         set_output_type(0, ov::element::f32, {1, 1, read->sizes.back()});
     }

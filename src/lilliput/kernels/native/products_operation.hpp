@@ -40,7 +40,7 @@ private:
         }
         auto shape = get_input_partial_shape(0);
         OPENVINO_ASSERT(get_input_element_type(0) == ov::element::f32 && shape.rank().is_static() && shape.size() > 0,
-                        "QuantizedProducts: inputs are no float32");
+                        "QuantizedProducts: inputs must be float32");
         OPENVINO_ASSERT(shape[shape.size() - 1].compatible(weights.front()->layout.columns),
                         "QuantizedProducts: inputs are not as wide as the weights");
         for (const auto& packed : weights) check(packed->layout);

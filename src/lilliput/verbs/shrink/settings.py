@@ -115,7 +115,7 @@ class ShrinkSettings:
         for name, table in known.items():
             if getattr(self, name) not in table:
                 raise UserError(
-                    f"there is none called '{getattr(self, name)}'.",
+                    f"unknown value '{getattr(self, name)}'.",
                     where=f"--{name}",
                     remedy=f"Choose one of: {', '.join(table)}.",
                 )
