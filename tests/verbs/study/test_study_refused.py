@@ -56,7 +56,7 @@ def test_what_is_emulated_is_tried_only_where_that_is_asked_for(model, tmp_path)
 
 
 WRONG = {
-    "occupied": ({}, "already exists and is not a study"),
+    "occupied": ({}, "is there already and is not a study"),
     "quality": ({"rule": Rule("pass@1")}, "--quality: pass@1 is not going to be measured"),
     "robust": ({"rule": Rule("robust-pass")}, "--quality: robust-pass is not going to be measured"),
     "no rounds": ({"rule": Rule(prefer="fastest"), "measures": LEAN}, "--speed-rounds: is 0"),
