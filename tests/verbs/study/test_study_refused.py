@@ -62,7 +62,7 @@ WRONG = {
     "no rounds": ({"rule": Rule(prefer="fastest"), "measures": LEAN}, "--speed-rounds: is 0"),
     "crowd": (
         {"rule": Rule(budget=Budget(None, 5.0)), "measures": TIMED, "executor": "local", "workers": 2},
-        "--workers: speeds of 2 jobs",
+        "--workers: speeds of 2 parallel jobs",
     ),
     "executor": ({"executor": "slurm"}, "--executor: there is none"),
 }
