@@ -265,7 +265,7 @@ def test_kinds_and_tasks_are_detected_without_loading(generators, small, worksho
     assert [one.kind for one in identified([generators / "one", generators / "original"])] == ["generator"] * 2
     assert task_of(identified([classes, small]), None) == "vulnerability"
     assert task_of(identified([small, small]), "clone") == "clone"
-    with pytest.raises(UserError, match="--task: must be named"):
+    with pytest.raises(UserError, match="--task: must be given"):
         task_of(identified([classes, classes]), None)
     other = tmp_path / "teacher"
     other.mkdir()
@@ -280,8 +280,8 @@ def test_rejects_more_new_tokens_than_leave_room_for_a_prompt(generators, one_st
 
 
 def test_rejects_more_threads_than_processors(small):
-    with pytest.raises(UserError, match="--threads: 1,000,000 are more than the"):
-        compare([small, small], settings=CompareSettings(threads=10**6))
+    with pytest.raises(UserError, match="--threads: 1,000 is more than this"):
+        compare([small, small], settings=CompareSettings(threads=1000))
 
 
 def test_result_never_overwrites_an_input(tmp_path):

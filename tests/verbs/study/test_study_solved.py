@@ -65,7 +65,7 @@ def test_passes_and_robust_passes_are_measured(model, tmp_path, problems, monkey
 def test_encoder_decoder_is_measured_by_the_problems_it_solves(tmp_path, problems, checkpoints):
     folder, _ = checkpoints("t5")
     axes = {"weights": ["int8"], "activations": ["static"], "calibration_pieces": [2], "calibration_tokens": [16]}
-    with pytest.raises(UserError, match="there is no quality to measure"):
+    with pytest.raises(UserError, match="perplexity cannot be measured"):
         study(folder, tmp_path / "study", axes)
     assert not (tmp_path / "study").exists()
     measures = replace(LEAN, humaneval=str(problems), limit=1, max_new_tokens=4, unsafe=UNSAFE)
