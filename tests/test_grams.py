@@ -93,6 +93,6 @@ def test_sizes_are_parsed():
     "word", ["", "12", "bits", "bits=8,bits=9", "bits=x", "bits=40", "rows=3", "bits=12,,width=3", "scale=2"]
 )
 def test_rejects_invalid_specifications(word):
-    with pytest.raises(UserError, match="no table of n-grams") as caught:
+    with pytest.raises(UserError, match="is not a valid table of n-grams") as caught:
         Grams.parsed(word)
     assert caught.value.where == "--grams"

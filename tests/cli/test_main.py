@@ -25,7 +25,7 @@ def of(error, cause):
         (
             of(RuntimeError("Error calling __set_name__"), KeyboardInterrupt()),  # of a class, before Python 3.12
             130,
-            "interrupted; the same command goes on where it stopped\n",
+            "interrupted; run the same command again to resume\n",
         ),
         (
             of(ImportError("initialization failed"), KeyboardInterrupt()),  # as raised by a C library

@@ -67,5 +67,5 @@ def test_unlabelled_reading_ignores_even_wrong_labels() -> None:
 
 
 def test_rejects_no_paths() -> None:
-    with pytest.raises(DataError, match=r"no data file was given\. Give one path"):
+    with pytest.raises(DataError, match=r"no data file was given\. Give at least one path"):
         require_paths([])

@@ -17,7 +17,7 @@ RATES: Mapping[str, str] = {
     "prefill": "prefill, tokens/s",
     "decode": "decode, tokens/s",
     "fixed": "{tokens} tokens each, functions/s",
-    "natural": "as they come, examples/s",
+    "natural": "natural length, examples/s",
 }
 """Phase -> label of its rate."""
 

@@ -110,7 +110,7 @@ def demo(
     settings, progress, start = settings or DemoSettings(), progress or Progress(), time.monotonic()
     out = Path(out)
     if out.exists() and not (out / MARK).exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError("is there already and was not made by the demo.", where=out, remedy="Choose another --out.")
+        raise UserError("already exists and was not made by the demo.", where=out, remedy="Choose another --out.")
     write_json(out / MARK, {"made by": "lilliput demo"})
     task = task_named("clone")
     progress.note("1/5 pairs of functions from Python's standard library")

@@ -125,14 +125,14 @@ def test_latency_is_measured_at_the_longest_input_of_a_short_model(found, small,
     assert any(f"takes at most {longest} tokens" in note for note in progress.notes)
 
 
-def test_a_score_without_an_interval_is_told(found, capsys):
+def test_score_without_an_interval_is_reported(found, capsys):
     result = found.as_dict()
     ends = [0.5, 0.75]
     show({**result, "intervals": dict.fromkeys(result["intervals"], ends)})
     assert "without an interval" not in capsys.readouterr().out
     show({**result, "intervals": {"accuracy": ends, "f1": None, "mcc": None}, "undefined": []})
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("F1 and MCC without an interval: these examples are too few") for line in lines)
+    assert any(line.startswith("F1 and MCC without an interval: the examples are too few") for line in lines)
 
 
 def test_scoring_reports_progress(found, progress):

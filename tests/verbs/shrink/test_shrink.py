@@ -176,7 +176,7 @@ def stopped(workshop, out, size=150_000, ends=(UserError, "enough"), **settings)
     [
         ({"size": 3000}, "nothing fits 3,000 bytes: the smallest possible"),
         ({"size": 3000, "epochs": 60}, "of 60 epochs, 2 candidates and 2 classes take about 22,200 bytes"),
-        ({"candidates": 3000}, "3,000 candidates and 2 classes take about 2,709,500 bytes; the budget of 150,000"),
+        ({"candidates": 1000}, "1,000 candidates and 2 classes take about 909,500 bytes; the budget of 150,000"),
         ({"epochs": 900}, "of 900 epochs, .* Raise the budget, or lower --epochs or --candidates"),
     ],
 )

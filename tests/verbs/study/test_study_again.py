@@ -22,7 +22,7 @@ def test_speeds_of_concurrent_jobs_are_measured_again_if_needed(model, tmp_path)
     study(model, out, executor=SideBySide(), measures=TIMED, rule=Rule(tolerance=0.9))
     study(model, out, executor=alone, measures=TIMED, rule=Rule(tolerance=0.9))
     assert alone.labels_run == []  # everything that this rule needs is known
-    with pytest.raises(UserError, match="--workers: speeds of 2 jobs"):
+    with pytest.raises(UserError, match="--workers: speeds of 2 parallel jobs"):
         study(model, out, executor=SideBySide(), measures=TIMED, rule=FASTEST)
     found = study(model, out, executor=alone, measures=TIMED, rule=FASTEST)
     assert len(alone.labels_run) == 2

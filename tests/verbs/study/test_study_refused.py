@@ -56,7 +56,7 @@ def test_emulated_points_need_allow_slow(model, tmp_path):
 
 
 WRONG = {
-    "occupied": ({}, "is there already and is not a study"),
+    "occupied": ({}, "already exists and is not a study"),
     "quality": ({"rule": Rule("pass@1")}, "--quality: pass@1 is not going to be measured"),
     "robust": ({"rule": Rule("robust-pass")}, "--quality: robust-pass is not going to be measured"),
     "no rounds": ({"rule": Rule(prefer="fastest"), "measures": LEAN}, "--speed-rounds: is 0"),
@@ -64,7 +64,7 @@ WRONG = {
         {"rule": Rule(budget=Budget(None, 5.0)), "measures": TIMED, "executor": "local", "workers": 2},
         "--workers: speeds of 2 parallel jobs",
     ),
-    "executor": ({"executor": "slurm"}, "--executor: there is none"),
+    "executor": ({"executor": "slurm"}, "--executor: unknown value"),
 }
 
 

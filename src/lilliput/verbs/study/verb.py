@@ -309,7 +309,7 @@ def _placed(model: str | Path) -> str:
 
 def _refuse_occupied(out: Path) -> None:
     if out.exists() and not (out.is_dir() and ((out / PLAN).is_file() or not any(out.iterdir()))):
-        raise UserError("is there already and is not a study.", where=out, remedy="Choose another --out.")
+        raise UserError("already exists and is not a study.", where=out, remedy="Choose another --out.")
 
 
 def _refuse_unmeasured(rule: Rule, measures: Measures) -> None:
