@@ -39,8 +39,8 @@ from lilliput.quantize.policy import policy
 from lilliput.verbs.quantize import QuantizeSettings, quantize
 
 HERE = Path(__file__).parent
-PROMPT, DECODED, REMEMBERED = 512, 32, 200
-"""Tokens of a prompt; tokens decoded per round; tokens decoded before memory is measured."""
+PROMPT, DECODED, REMEMBERED, SHORT = 512, 32, 200, 16
+"""Tokens of a prompt; tokens decoded per round; tokens decoded before memory is measured; tokens of a short prompt."""
 
 PACKAGES = {
     "llama": ("llama-cpp-python==0.3.36",),
@@ -167,6 +167,7 @@ class Running:
         self.decode: list[float] = []
         self.shares: list[float] = []  # decoding speed as shares of the bandwidth limit
         self.memory: dict[str, float] = {}
+        self.short_memory: dict[str, float] = {}
 
     def answer(self) -> Any:
         assert self.process.stdout is not None
@@ -180,6 +181,13 @@ class Running:
         self.process.stdin.write(question + "\n")
         self.process.stdin.flush()
         return self.answer()
+
+    def memory_after(self, tokens: int) -> dict[str, float]:
+        """Memory after a prompt of so many tokens and ``REMEMBERED`` more."""
+        self.ask(f"prefill {tokens}")
+        self.ask(f"decode {REMEMBERED}")
+        found: dict[str, float] = self.ask("memory")
+        return found
 
 
 def interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, list[float]]:
@@ -231,6 +239,7 @@ def main() -> None:
     running = [Running(peer) for peer in work.peers(options.peers)]
     for each in running:
         print(f"{each.peer.name}: {each.answer()}", flush=True)
+        each.short_memory = each.memory_after(SHORT)
     memory = Memory()
     with for_stream().track("rounds", options.rounds) as advance:
         for _ in range(options.rounds):
@@ -241,9 +250,7 @@ def main() -> None:
                 each.shares.append(share_of_limit(each, memory))
             advance()
     for each in running:
-        each.ask(f"prefill {PROMPT}")
-        each.ask(f"decode {REMEMBERED}")
-        each.memory = each.ask("memory")
+        each.memory = each.memory_after(PROMPT)
     rows = []
     print(f"\n{'':22} {'MB':>7} {'tokens/s':>9} {'limit':>6} {'prefill s':>9} {'resident MB':>12} {'private MB':>11}")
     for each in running:
@@ -254,6 +261,7 @@ def main() -> None:
             "tokens_per_second": tokens,
             "prefill_seconds": statistics.median(each.prefill),
             **each.memory,
+            **{f"{name}_after_short_prompt": value for name, value in each.short_memory.items()},
         }
         limit = ""
         if each.peer.name in OURS:
@@ -278,7 +286,9 @@ def main() -> None:
             "machine": machine(),  # including the kernels that our processes use
             "packages": PACKAGES,
             "prompt_tokens": PROMPT,
+            "short_prompt_tokens": SHORT,
             "decoded_tokens": DECODED,
+            "decoded_before_memory": REMEMBERED,
             "rounds": options.rounds,
             "read_bandwidth_gb_per_second": {
                 "median": statistics.median(memory.rates) / 1e9,

@@ -190,7 +190,7 @@ def quantize(checkpoint: Path, out: Path, weights: str, cap: int) -> dict[str, A
 def resident() -> dict[str, float]:
     """Memory of this process in MB."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
-    found = {line.split(":")[0]: int(line.split()[1]) / 1e3 for line in lines}
+    found = {line.split(":")[0]: int(line.split()[1]) * 1024 / 1e6 for line in lines}
     return {"resident_mb": found["Rss"], "private_mb": found["Anonymous"]}
 
 

@@ -27,6 +27,9 @@ INT8, INT4, ALL_INT4 = "lilliput int8", "lilliput int4", "lilliput int4 with int
 SHOWN = {ALL_INT4: "lilliput int4 with `--head int4`"}
 """Name in the results -> name in a table, where they differ."""
 
+SHORT = "resident_mb_after_short_prompt"
+"""Key of a row that results before 2026-12-01 lack."""
+
 EIGHT_BITS = ("llama.cpp Q8_0", "CTranslate2 int8", "optimum-intel int8", "torch bf16", "torch fp32")
 FOUR_BITS = ("llama.cpp Q4_0", "optimum-intel int4")
 """Engines that int8 and int4 are compared with in the overview: those that read at least as many bits per weight."""
@@ -106,10 +109,13 @@ def table(run: Measured) -> str:
                 f"{row['prefill_seconds']:.2f}",
                 times(row, "prefill", INT8),
                 f"{row['resident_mb']:,.0f}",
+                *([f"{row[SHORT]:,.0f}"] if SHORT in row else []),
             )
         )
-    head = ("", "MB", "tokens/s", "time per token (int8 = 1)", "prompt, s", "prompt time (int8 = 1)", "resident MB")
-    return grid(head, "<>><><>", lines)
+    head = ["", "MB", "tokens/s", "time per token (int8 = 1)", "prompt, s", "prompt time (int8 = 1)", "resident MB"]
+    if len(lines[0]) > len(head):
+        head.append("after a short prompt")
+    return grid(head, "<>><><>>"[: len(head)], lines)
 
 
 def nearest(rows: Mapping[str, Row], what: str, ours: str, others: Sequence[str]) -> str:

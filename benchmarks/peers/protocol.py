@@ -28,9 +28,8 @@ def prompt(tokens: int, vocabulary: int) -> list[int]:
 
 def memory() -> dict[str, float]:
     with Path("/proc/self/smaps_rollup").open(encoding="ascii") as stream:
-        found = {
-            line.split(":")[0]: int(line.split()[1]) / 1e3 for line in stream if line.count(":") == 1 and "kB" in line
-        }
+        lines = [line.split() for line in stream if line.count(":") == 1 and "kB" in line]
+    found = {name.rstrip(":"): int(kilobytes) * 1024 / 1e6 for name, kilobytes, _ in lines}
     return {"resident_mb": found["Rss"], "private_mb": found["Anonymous"]}
 
 

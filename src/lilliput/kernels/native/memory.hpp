@@ -16,7 +16,7 @@
 namespace lilliput {
 
 constexpr int64_t LARGE_PAGE = int64_t{1} << 21;
-constexpr int64_t SLAB = LARGE_PAGE * 32;
+constexpr int64_t SLAB = LARGE_PAGE * 128;  // of address space: pages that are never written are never resident
 
 using Bytes = std::shared_ptr<uint8_t>;
 
