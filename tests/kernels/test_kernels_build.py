@@ -70,28 +70,6 @@ def test_only_one_of_two_concurrent_starts_compiles(cache, monkeypatch):
     assert (len(compiled), len(set(places))) == (1, 1)
 
 
-@needs_compiler
-@pytest.mark.parametrize(
-    ("flags", "name", "needed"),
-    [
-        ("-march=x86-64-v3", "avx2", "avx2"),
-        ("-march=x86-64-v3 -mavxvnni", "avx-vnni", "avx_vnni"),
-        ("-march=x86-64-v4 -mavx512vnni", "avx512-vnni", "avx512_vnni"),
-        ("-march=x86-64-v4 -mavx512vnni -mamx-tile -mamx-int8", "avx512-vnni, amx", "amx_int8"),
-    ],
-)
-def test_instructions_of_other_processors(flags, name, needed, tmp_path, monkeypatch):
-    """Run on this processor if it has them."""
-    if needed not in build._processor().split():
-        pytest.skip(f"this processor has no {needed}")
-    monkeypatch.setattr(
-        build, "_FLAGS", (*(f for f in build._FLAGS if "march" not in f and f != "-O3"), "-O1", *flags.split())
-    )
-    build._compile(build._compiler(), tmp_path / "made.so")
-    build._try_out(tmp_path / "made.so")
-    assert Library(tmp_path / "made.so").instructions == name
-
-
 def test_no_kernels_without_a_compiler(cache, monkeypatch):
     monkeypatch.setattr(build.shutil, "which", lambda _: None)
     assert build.kernels().library is None
