@@ -44,8 +44,8 @@ Limit = Annotated[
     typer.Option(
         "--limit",
         min=1,
-        help="Use only this many problems (the first), functions to summarize or repository lines (both random). "
-        "Default: all; 100 lines of a repository.",
+        help="Use only this many problems (the first), functions to summarize, or lines and pieces of a repository "
+        "(random). Default: all; 100 lines and 64 pieces of a repository.",
     ),
 ]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Completions per batch (with a server: parallel requests).")]
