@@ -10,7 +10,7 @@ _ORIGINAL = {"weights": ["fp32"], "activations": ["none"]}
 
 NAMED: Mapping[str, Mapping[str, Any]] = {
     "quick": {
-        "about": "the usual ways, one of each",
+        "about": "one point for each of the usual ways",
         "products": [
             _ORIGINAL,
             {"weights": ["int8"], "activations": ["none", "dynamic", "static"]},
@@ -49,7 +49,7 @@ NAMED: Mapping[str, Mapping[str, Any]] = {
         ],
     },
     "int4": {
-        "about": "the ways to 4 bits",
+        "about": "ways to quantize to 4 bits",
         "products": [
             _ORIGINAL,
             {"weights": ["int8"]},

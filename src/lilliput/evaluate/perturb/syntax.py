@@ -204,12 +204,12 @@ PERTURBATIONS = (
     _perturbation(
         "rename_harvested",
         rename_most_used(harvested),
-        "the most used variable called by a word of the docstring",
+        "the most used variable renamed to a word of the docstring",
         "VarRenamerCB",
     ),
-    _perturbation("rename_naive", rename_most_used(naive), "the same called VAR_0", "VarRenamerNaive"),
+    _perturbation("rename_naive", rename_most_used(naive), "the same renamed to VAR_0", "VarRenamerNaive"),
     _perturbation(
-        "rename_random", rename_most_used(random_name), "the same called by random letters", "VarRenamerRN", False
+        "rename_random", rename_most_used(random_name), "the same renamed to random letters", "VarRenamerRN", False
     ),
     _perturbation(
         "swap_assignments",
