@@ -5,6 +5,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from lilliput.cli.app import VERBS, app
 from lilliput.constants import MOST
@@ -81,3 +82,15 @@ def test_a_number_that_cannot_be_meant_is_refused_at_once(verb, option, misused)
 def test_the_largest_number_is_one(verb, name, misused):
     assert name not in misused(verb, name, "10000")
     assert misused(verb, name, "10001").endswith(f"'{name}': 10,001 is too large. Give 10,000 at most.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("complete", "nothing", "x", "--samples", "3", "--beams", "2"), "--samples: must be 2 or less"),
+        (("complete", "nothing", "x", "--top-p", "3", "--temperature", "1"), "--top-p: must be above 0"),
+    ],
+)
+def test_errors_name_the_option_that_was_given(arguments, option):
+    caught = CliRunner().invoke(app, arguments).exception
+    assert isinstance(caught, UserError) and str(caught).startswith(option)

@@ -127,7 +127,7 @@ def test_beam_search(name, request):
         best.text,
         second.text,
     ]
-    with pytest.raises(UserError, match="n: must be 4 or less"):
+    with pytest.raises(UserError, match="--samples: must be 4 or less"):
         invoked(*words, "--samples", 5)
 
 
@@ -201,7 +201,7 @@ def test_interrupt_ends_the_line(t5):
 
 
 def test_options_are_checked_before_the_model_is_loaded(tmp_path):
-    with pytest.raises(UserError, match=r"^top_p: must be above 0"):
+    with pytest.raises(UserError, match=r"^--top-p: must be above 0"):
         invoked(tmp_path / "none", PROMPT, "--top-p", 0)
     with pytest.raises(ArtifactError, match="is not an artifact"):
         invoked(tmp_path / "none", PROMPT)

@@ -70,6 +70,5 @@ def refuse_others(context: typer.Context, takes: Mapping[str, Collection[str]], 
     for name in sorted({option for options in takes.values() for option in options} - set(takes[kind])):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            raise UserError(
-                f"does not apply to task '{task}'.", where=f"--{name.replace('_', '-')}", remedy="Leave it out."
-            )
+            given = f"{'no-' if context.params.get(name) is False else ''}{name.replace('_', '-')}"
+            raise UserError(f"does not apply to task '{task}'.", where=f"--{given}", remedy="Leave it out.")

@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from typer.models import ArgumentInfo, OptionInfo
 
 from lilliput.constants import MOST
+from lilliput.errors import UserError
 
 WORDS: Mapping[Any, str] = {str: "TEXT", Path: "PATH", int: "NUMBER", float: "NUMBER"}
 """Type -> name of its values. Flags have no value, and their type is not listed."""
@@ -22,12 +23,31 @@ MAY_BE_EMPTY = ("prompt",)
 NAMES_A_FILE = ("against",)
 """Text options that may name a file."""
 
+_SAME = ("temperature", "top_p", "top_k", "repetition_penalty", "length_penalty", "beams", "stop", "max_new_tokens")
+
+SETTINGS: Mapping[str, str] = {"n": "samples"} | {name: name for name in (*_SAME, "batch", "threads", "perturbations")}
+"""Setting of the Python functions -> parameter of a verb that sets it, if the verb has none of the setting's name."""
+
 _BRACES = str.maketrans("", "", "{}")
 _TYPE = re.compile(r" <[^<>]*>$")
 
 
 class Verb(TyperCommand):
     """A command whose help shows arguments by name, without braces and Python types."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb. An error that names a setting of the Python functions names the option instead."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            error.where = self._option_of(error.where)
+            raise
+
+    def _option_of(self, where: str | None) -> str | None:
+        if where is None or where not in SETTINGS or Path(where).exists():
+            return where
+        options = {str(one.name): one.opts[0] for one in self.params if one.param_type_name == "option"}
+        return options.get(where, options.get(SETTINGS[where], where))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The pieces after the verb in the usage line."""

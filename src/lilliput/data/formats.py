@@ -115,7 +115,9 @@ def _jsonl_rows(path: Path, wanted: Collection[str]) -> Iterator[Row]:
         try:
             values = json.loads(text)
         except json.JSONDecodeError as error:
-            raise place.error(f"is not JSON: {error.msg} at character {error.pos + 1}.", remedy) from error
+            raise place.error(
+                f"is not JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1}.", remedy
+            ) from error
         except RecursionError as error:
             raise place.error("is JSON nested too deeply to be read.", remedy) from error
         except ValueError as error:

@@ -84,6 +84,7 @@ def intensity_of(code: str) -> Intensity:
     except KeyError:
         raise UserError(
             f"there is no carbon intensity for the region '{code}'.",
+            where="--carbon-intensity",
             remedy=f"Use one of {', '.join(INTENSITIES)}, or give the grams a kWh of your own supply.",
         ) from None
 

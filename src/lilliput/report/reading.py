@@ -51,7 +51,8 @@ def read_result(path: Path) -> Result:
             raise ValueError("a folder")
         values = read_json(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot be read as a result ({error}).", where=path, remedy=REMEDY) from error
+        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+        raise DataError(f"cannot be read as a result ({reason}).", where=path, remedy=REMEDY) from error
     return checked(values, path)
 
 

@@ -154,7 +154,7 @@ class SearchProblem:
             raise UserError(
                 f"{self.tokens} is not between 1 and the student's {self.shape.positions} positions.",
                 where="--tokens",
-                remedy="Choose a length that the position table has rows for.",
+                remedy=f"Choose at most {self.shape.positions}.",
             )
 
     @property

@@ -117,5 +117,7 @@ def _read_json(path: Path) -> Any:
         raise UserError(f"cannot be read: {reason}.", where=path, remedy="Check --recipe.") from error
     except ValueError as error:
         raise UserError(
-            f"is not JSON: {' '.join(str(error).split())}.", where=path, remedy="Name a TOML file NAME.toml."
+            f"is not JSON: {' '.join(str(error).split())}.",
+            where=path,
+            remedy="Give the recipe.json of a study, or a TOML file named NAME.toml.",
         ) from error

@@ -43,14 +43,14 @@ def identified(models: Sequence[str | Path]) -> list[Compared]:
     """
     if len(models) < 2:
         raise UserError(
-            "there is nothing to compare with.", where="MODELS", remedy="Give the original and one or more others."
+            "there is nothing to compare with.", where="COMPRESSED", remedy="Give the original and one or more others."
         )
     found = [_identified(model, name) for model, name in zip(models, _names(models), strict=True)]
     kinds = {one.kind for one in found}
     if len(kinds) > 1:
         listed = ", ".join(f"{one.name} is a {one.kind}" for one in found)
         raise UserError(
-            f"{listed}: their costs cannot be compared.", where="MODELS", remedy="Compare models of one kind."
+            f"{listed}: their costs cannot be compared.", where="models", remedy="Compare models of one kind."
         )
     return found
 
@@ -65,7 +65,7 @@ def task_of(compared: Sequence[Compared], given: str | None) -> str:
     if len(own) > 1:
         listed = ", ".join(f"{name} has '{task}'" for task, name in own.items())
         raise UserError(
-            f"the models have different tasks: {listed}.", where="MODELS", remedy="Compare models of one task."
+            f"the models have different tasks: {listed}.", where="models", remedy="Compare models of one task."
         )
     if given is not None:
         return given
