@@ -61,10 +61,10 @@ def require_whole(value: object, least: int, where: str) -> int:
 
 
 def refuse_absurd(values: Mapping[str, object]) -> None:
-    """Refuse numbers beyond what their names take (:data:`~lilliput.constants.MOST`).
+    """Refuse numbers above the largest value for their names (:data:`~lilliput.constants.MOST`).
 
     Raises:
-        UserError: one is; the message names it, and the largest.
+        UserError: a number is too large; the message names it and the largest accepted value.
     """
     for name, value in values.items():
         if isinstance(value, int) and name in MOST and value > MOST[name]:

@@ -110,7 +110,7 @@ cli.main()
 """
 
 
-def test_an_interrupt_that_python_ignores_comes_again():
+def test_interrupt_that_python_ignores_is_sent_again():
     run = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, check=False, timeout=60)
     assert (run.returncode, run.stdout, run.stderr) == (130, "", "interrupted\n")
 
@@ -126,7 +126,7 @@ cli.main()
 """
 
 
-def test_the_exit_code_is_one_also_while_code_is_made_of_text(tmp_path):
+def test_exit_code_while_running_code_compiled_from_a_string(tmp_path):
     (tmp_path / "in_text.py").write_text(IN_TEXT)
     argv, paths = [sys.executable, "-m", "in_text"], os.pathsep.join(filter(None, [*sys.path, str(tmp_path)]))
     environment = {**os.environ, "PYTHONPATH": paths}
@@ -134,7 +134,7 @@ def test_the_exit_code_is_one_also_while_code_is_made_of_text(tmp_path):
     assert (run.returncode, run.stderr) == (130, "interrupted\n")
 
 
-def test_what_else_python_ignores_is_told_as_before(monkeypatch):
+def test_other_ignored_exceptions_are_reported_as_before(monkeypatch):
     told = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
     before = sys.unraisablehook

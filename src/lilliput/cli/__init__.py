@@ -75,7 +75,7 @@ def _refuse_other_than_text(words: Sequence[str]) -> None:
 
 
 def _refuse_other_than_utf8(word: str) -> None:
-    """Refuse a word that is text in UTF-8, where Python takes names for something else."""
+    """Refuse a word that is valid UTF-8 if Python reads names in another encoding."""
     encoding = sys.getfilesystemencoding()
     with contextlib.suppress(UnicodeDecodeError):
         text = os.fsencode(word).decode("utf-8")

@@ -26,7 +26,7 @@ NAMES_A_FILE = ("against",)
 _SAME = ("temperature", "top_p", "top_k", "repetition_penalty", "length_penalty", "beams", "stop", "max_new_tokens")
 
 SETTINGS: Mapping[str, str] = {"n": "samples"} | {name: name for name in (*_SAME, "batch", "threads", "perturbations")}
-"""Setting of the Python functions -> parameter of a verb that sets it, if the verb has none of the setting's name."""
+"""Setting of the Python functions -> parameter that sets it in a verb without one of the setting's name."""
 
 _BRACES = str.maketrans("", "", "{}")
 _TYPE = re.compile(r" <[^<>]*>$")
@@ -83,14 +83,14 @@ def name_values(verb: Callable[..., None]) -> None:
 
 
 def _parser(name: str, is_argument: bool, kinds: list[Any]) -> Callable[[str], Any] | None:
-    """What reads a value that names a file or the like; ``None``: this one names none."""
+    """The parser of a value that names a file, folder or model; ``None``: the value names none."""
     if Path in kinds:
         return _path
     return _name if name in NAMES_A_FILE or (is_argument and name not in MAY_BE_EMPTY) else None
 
 
 def _at_most(most: int) -> Callable[[int | None], int | None]:
-    """Refuses what is more: no bound of the option, which would stand in every help."""
+    """A callback that refuses larger values; unlike an option's ``max`` it does not clutter the help."""
 
     def check(value: int | None) -> int | None:
         if value is not None and value > most:

@@ -109,7 +109,7 @@ def score(
 
 
 def f1_interval(confusion: Ints, positive: int) -> tuple[float, float] | None:
-    """The 95 % interval of a class's F1 from that of a proportion, which is no point even where F1 is 0 or 1.
+    """The 95 % interval of a class's F1 from that of a proportion, which has a width even if F1 is 0 or 1.
 
     Of the examples that are of the class by label or by prediction, J are so by both: a proportion, with Wilson's
     interval; and F1 is 2 J / (1 + J), which rises with J.

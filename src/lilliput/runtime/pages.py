@@ -1,4 +1,4 @@
-"""Give memory back to the system: resident pages of the weights file, and freed heap memory.
+"""Give memory back to the system: resident pages of the weights file, code of libraries, and freed heap memory.
 
 The CPU plugin maps the weights file and, after its first run, keeps a copy of most weights in the layout of its
 kernels. The pages that it read stay resident, though only rows of the embedding are read again.

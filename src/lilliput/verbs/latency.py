@@ -35,7 +35,7 @@ ROUNDS = 3
 """Rounds in which two models are timed in turn."""
 
 INTEGER_BITS = 8
-"""Of weights whose products are of integers, so that inputs are rounded, too."""
+"""Bits of weights that are multiplied as integers, so that inputs are rounded, too."""
 
 READ, LONG = 32, 0.75
 """Functions whose reading is timed; share of the attended tokens that a function needs to count as long."""
